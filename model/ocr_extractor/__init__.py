@@ -1,0 +1,1 @@
+"""The room that travels: everything a logged form extractor needs to run."""

@@ -1,0 +1,63 @@
+"""What every engine is: something that reads one page and returns its pairs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from ocr_extractor.contract import Pair
+
+
+@dataclass(frozen=True)
+class Page:
+    """One image of a document.
+
+    Attributes:
+        number: Position in the document, from 1.
+        image: The upright page, mode "RGB", at the document's own resolution.
+    """
+
+    number: int
+    image: Image.Image
+
+
+@dataclass(frozen=True)
+class PageReading:
+    """What an engine found on one page.
+
+    Attributes:
+        pairs: The page's pairs in reading order, duplicates kept.
+        input_tokens: Tokens the LLM read, None for an engine that counts none.
+        output_tokens: Tokens the LLM wrote, None for an engine that counts none.
+    """
+
+    pairs: tuple[Pair, ...]
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+
+
+class Engine(Protocol):
+    """Reads pages; `read` is called from several threads at once."""
+
+    @property
+    def name(self) -> str:
+        """The engine's name as it stands in model_config and in the output."""
+        ...
+
+    def read(self, page: Page, instructions: str) -> PageReading:
+        """Read one page.
+
+        Args:
+            page: The page to read.
+            instructions: The rendered prompt; an engine without an LLM ignores it.
+
+        Returns:
+            The page's pairs; boxes in px of `page.image`.
+
+        Raises:
+            EngineError: The page cannot be read.
+        """
+        ...

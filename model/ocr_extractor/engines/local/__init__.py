@@ -1,0 +1,1 @@
+"""The local engine: OCR and layout rules, no key, no network."""

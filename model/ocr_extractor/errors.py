@@ -1,0 +1,66 @@
+"""The errors the extractor raises, each with the code that its row carries.
+
+    ExtractorError
+    ├── ConfigError              model_config or a param is wrong: the whole call fails
+    │   └── MissingKeyError      no API key where one is needed
+    ├── PromptError              the prompt cannot be loaded or rendered
+    └── DocumentError            one document fails, its neighbours do not
+        ├── InputError           the bytes are missing or not a document
+        ├── LimitError           the document is larger than the configured limits
+        └── EngineError          the engine could not read a page
+            └── CompletionError  an LLM answered, but not with pairs
+"""
+
+from __future__ import annotations
+
+
+def shorten(value: object, limit: int = 80) -> str:
+    """Return the text of `value` cut to at most `limit` characters, for an error message."""
+    text = str(value)
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+class ExtractorError(Exception):
+    """Anything this package raises on purpose."""
+
+
+class ConfigError(ExtractorError):
+    """A setting is unknown, of the wrong type or out of range."""
+
+
+class MissingKeyError(ConfigError):
+    """The LLM engine was asked for and no API key can be found."""
+
+
+class PromptError(ExtractorError):
+    """The prompt cannot be loaded or rendered."""
+
+
+class DocumentError(ExtractorError):
+    """One document cannot be read.
+
+    Attributes:
+        code: The stable, machine-readable `error_code` of the row.
+        retryable: Whether the same document may succeed when sent again unchanged.
+    """
+
+    def __init__(self, code: str, message: str, *, retryable: bool = False) -> None:
+        super().__init__(message)
+        self.code = code
+        self.retryable = retryable
+
+
+class InputError(DocumentError):
+    """The bytes are missing, damaged or not a document."""
+
+
+class LimitError(DocumentError):
+    """The document is larger than the configured limits allow."""
+
+
+class EngineError(DocumentError):
+    """The engine could not read a page."""
+
+
+class CompletionError(EngineError):
+    """An LLM answered, but its completion holds no usable pairs."""
