@@ -1,0 +1,277 @@
+"""From a document's bytes to its upright pages, and from a page to the image an LLM is sent."""
+
+from __future__ import annotations
+
+import io
+import struct
+import threading
+import zlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from PIL import Image, ImageOps
+
+from ocr_extractor.engines.base import Page
+from ocr_extractor.errors import InputError, LimitError, shorten
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pypdfium2
+
+IMAGE_FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF")
+PDF_POINTS_PER_INCH = 72
+
+# What Pillow's decoders were seen to raise on damaged bytes: none of it is a bug of ours.
+_DECODER_ERRORS = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    EOFError,
+    MemoryError,
+    struct.error,
+    zlib.error,
+)
+# The warning is an exception where a process turns warnings into errors.
+_BOMBS = (Image.DecompressionBombError, Image.DecompressionBombWarning)
+# PDFium may be entered by one thread at a time (pypdfium2's README, "Thread safety").
+_PDFIUM_LOCK = threading.Lock()
+
+
+@dataclass(frozen=True)
+class PageLimits:
+    """What a document may cost before it is refused.
+
+    Attributes:
+        max_document_bytes: Largest document, bytes.
+        max_pages: Most pages in one document.
+        max_page_pixels: Most pixels on one page, checked before anything is decoded.
+        pdf_dpi: Resolution at which a PDF page becomes pixels, dots per inch.
+    """
+
+    max_document_bytes: int = 50_000_000
+    max_pages: int = 200
+    max_page_pixels: int = 60_000_000
+    pdf_dpi: int = 150
+
+
+class Document(Protocol):
+    """A document that was opened: its pages are decoded one by one, when asked for."""
+
+    @property
+    def media_type(self) -> str:
+        """The document's media type, for example "image/png"."""
+        ...
+
+    @property
+    def page_count(self) -> int:
+        """How many pages the document has, at least 1."""
+        ...
+
+    def page(self, number: int) -> Page:
+        """Decode page `number` (from 1).
+
+        Raises:
+            InputError: The page is damaged.
+            LimitError: The page has too many pixels.
+        """
+        ...
+
+
+def open_document(data: bytes, limits: PageLimits | None = None) -> Document:
+    """Recognise a document by its content and open it.
+
+    Args:
+        data: A PNG, JPEG, WEBP, TIFF, BMP, GIF or PDF file.
+        limits: What to refuse; None for the defaults.
+
+    Returns:
+        The document; TIFF and PDF may have several pages, of an animation the first frame counts.
+
+    Raises:
+        InputError: The bytes are empty, damaged, encrypted or of no known format.
+        LimitError: The document is larger than `limits` allow.
+    """
+    limits = limits or PageLimits()
+    if not data:
+        raise InputError("empty_document", "The document has no bytes: send the whole file.")
+    if len(data) > limits.max_document_bytes:
+        raise LimitError(
+            "document_too_large",
+            f"The document has {len(data):,} bytes, more than max_document_bytes="
+            f"{limits.max_document_bytes:,}: send a smaller file or raise the limit.",
+        )
+    # Readers accept a PDF header within the first 1024 bytes (ISO 32000-2, annex I).
+    document: Document = (
+        _PdfDocument(data, limits) if b"%PDF-" in data[:1024] else _ImageDocument(data, limits)
+    )
+    if document.page_count > limits.max_pages:
+        raise LimitError(
+            "too_many_pages",
+            f"The document has {document.page_count} pages, more than max_pages="
+            f"{limits.max_pages}: split it or raise the limit.",
+        )
+    return document
+
+
+def encode_for_llm(
+    page: Image.Image, max_size: int, image_format: str, quality: int
+) -> tuple[bytes, tuple[int, int]]:
+    """Encode a page as the image an LLM is sent; never enlarged, aspect kept.
+
+    Args:
+        page: The upright page, mode "RGB" or "L".
+        max_size: Longest side of the result, px.
+        image_format: "png" (lossless), "jpeg" or "webp".
+        quality: 1 to 100, for JPEG and WEBP.
+
+    Returns:
+        The encoded file and its (width, height) in px.
+    """
+    scale = min(1.0, max_size / max(page.size))
+    if scale < 1.0:
+        size = (max(1, round(page.width * scale)), max(1, round(page.height * scale)))
+        page = page.resize(size, Image.Resampling.LANCZOS)
+    buffer = io.BytesIO()
+    # Chroma subsampling blurs coloured ink: 4:4:4 keeps it.
+    options: dict[str, Any] = {
+        "png": {},
+        "jpeg": {"quality": quality, "subsampling": 0},
+        "webp": {"quality": quality},
+    }[image_format]
+    page.save(buffer, image_format.upper(), **options)
+    return buffer.getvalue(), page.size
+
+
+class _ImageDocument:
+    """An image file; Pillow's file objects are not thread-safe, so a lock guards seek and load."""
+
+    def __init__(self, data: bytes, limits: PageLimits) -> None:
+        self._limits = limits
+        self._lock = threading.Lock()
+        try:
+            self._image = Image.open(io.BytesIO(data), formats=IMAGE_FORMATS)
+        except _BOMBS as error:
+            raise _too_many_pixels(str(error), limits) from None
+        except Image.UnidentifiedImageError:
+            raise _unknown_format(data) from None
+        except _DECODER_ERRORS as error:
+            raise _damaged(1, error) from None
+        self.media_type = Image.MIME.get(self._image.format or "", "application/octet-stream")
+        try:
+            is_tiff = self._image.format == "TIFF"
+            self.page_count = int(getattr(self._image, "n_frames", 1)) if is_tiff else 1
+        except _DECODER_ERRORS as error:
+            raise _damaged(1, error) from None
+
+    def page(self, number: int) -> Page:
+        with self._lock:
+            try:
+                self._image.seek(number - 1)
+                width, height = self._image.size
+                if width * height > self._limits.max_page_pixels:
+                    raise _too_many_pixels(f"{width} x {height} px", self._limits)
+                # exif_transpose decodes; Pillow's TIFF reader has turned the page by itself.
+                upright = ImageOps.exif_transpose(self._image)
+                return Page(number, _to_rgb_or_grey(upright))
+            except _BOMBS as error:
+                raise _too_many_pixels(str(error), self._limits) from None
+            except _DECODER_ERRORS as error:
+                raise _damaged(number, error) from None
+
+
+class _PdfDocument:
+    """A PDF file, drawn page by page with its form fields at `limits.pdf_dpi`."""
+
+    media_type = "application/pdf"
+
+    def __init__(self, data: bytes, limits: PageLimits) -> None:
+        import pypdfium2
+        import pypdfium2.raw
+
+        self._limits = limits
+        with _PDFIUM_LOCK:
+            try:
+                self._pdf: pypdfium2.PdfDocument = pypdfium2.PdfDocument(data)
+                self.page_count = len(self._pdf)
+                self._pdf.init_forms()
+            except pypdfium2.PdfiumError as error:
+                if error.err_code == pypdfium2.raw.FPDF_ERR_PASSWORD:
+                    raise InputError(
+                        "encrypted_pdf", "The PDF asks for a password: send it without one."
+                    ) from None
+                raise _damaged(1, error) from None
+        if self.page_count == 0:
+            raise InputError("empty_document", "The PDF has no pages: send one with pages.")
+
+    def page(self, number: int) -> Page:
+        import pypdfium2
+
+        scale = self._limits.pdf_dpi / PDF_POINTS_PER_INCH
+        with _PDFIUM_LOCK:
+            try:
+                pdf_page = self._pdf[number - 1]
+                width, height = (round(side * scale) for side in pdf_page.get_size())
+                if width * height > self._limits.max_page_pixels:
+                    raise _too_many_pixels(
+                        f"{width} x {height} px at {self._limits.pdf_dpi} dpi", self._limits
+                    )
+                image = pdf_page.render(scale=scale).to_pil()
+                # Copied: the buffer belongs to PDFium and goes with the page.
+                return Page(number, image.convert("RGB").copy())
+            except (pypdfium2.PdfiumError, ValueError, MemoryError) as error:
+                raise _damaged(number, error) from None
+
+
+def _to_rgb_or_grey(image: Image.Image) -> Image.Image:
+    """Return the image as "RGB" or "L": transparency on white, deep greys scaled to 8 bits."""
+    if image.mode.startswith(("I", "F")):
+        return _deep_grey_to_8_bit(image)
+    if image.has_transparency_data:
+        layer = image.convert("RGBA")
+        white = Image.new("RGBA", layer.size, "white")
+        return Image.alpha_composite(white, layer).convert("RGB")
+    if image.mode in {"1", "L"}:
+        return image.convert("L")
+    return image.convert("RGB")
+
+
+def _deep_grey_to_8_bit(image: Image.Image) -> Image.Image:
+    """Scale 16-bit, 32-bit and float grey to 8 bits by the range that its values show."""
+    import numpy as np
+
+    grey: np.ndarray[Any, np.dtype[np.float64]] = np.nan_to_num(np.asarray(image, dtype=np.float64))
+    top = float(grey.max(initial=0.0))
+    if image.mode == "F" and top <= 1.0:
+        full = 1.0
+    else:
+        full = 255.0 if top <= 255.0 else max(65535.0, top)
+    return Image.fromarray((grey.clip(0, full) * (255.0 / full)).round().astype(np.uint8))
+
+
+def _unknown_format(data: bytes) -> InputError:
+    hint = ""
+    if data[:8].isascii() and data[:8].isalnum():
+        hint = " It looks like text: send the file's bytes, or base64 of them, not a path or URL."
+    return InputError(
+        "unknown_format",
+        "The bytes are no PNG, JPEG, WEBP, TIFF, BMP, GIF or PDF file: convert the document." + hint,
+    )
+
+
+def _damaged(number: int, error: BaseException) -> InputError:
+    return InputError(
+        "damaged_document",
+        f"Page {number} cannot be decoded ({shorten(error)}): the file is cut off or damaged, "
+        "send it again.",
+    )
+
+
+def _too_many_pixels(found: str, limits: PageLimits) -> LimitError:
+    return LimitError(
+        "too_many_pixels",
+        f"The page is too large ({shorten(found)}; max_page_pixels={limits.max_page_pixels:,}): "
+        "scan it at a lower resolution or raise the limit.",
+    )
