@@ -1,0 +1,1 @@
+"""The ground truth: FUNSD-layout folders, their pairs, and where they come from."""
