@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from mlflow.models import ModelSignature
 
 Box = tuple[int, int, int, int]
 """(x0, y0, x1, y1) in px, origin top-left, end exclusive."""
@@ -36,3 +41,100 @@ class Pair:
             if row[side] is not None:
                 row[side] = list(row[side])
         return row
+
+
+@dataclass(frozen=True, slots=True)
+class Extraction:
+    """What became of one document: one row of the output.
+
+    Attributes:
+        doc_id: The caller's id of the document, None when the caller gave none.
+        pairs: The pairs of all pages that could be read, in page and reading order.
+        error_code: Why the document, or one of its pages, failed; None when all was read.
+        error: What is wrong and what to do about it; None when all was read.
+        page_count: Pages of the document, None when it could not be opened.
+        engine: The engine's name.
+        prompt_uri: The prompt version in use, `prompts:/<name>/<version>`.
+        prompt_source: "registry", or "snapshot" for the copy that travels with the model.
+        input_tokens: Tokens the LLM read, None when no page was counted.
+        output_tokens: Tokens the LLM wrote, None when no page was counted.
+    """
+
+    doc_id: str | None
+    pairs: tuple[Pair, ...]
+    error_code: str | None
+    error: str | None
+    page_count: int | None
+    engine: str
+    prompt_uri: str
+    prompt_source: str
+    input_tokens: int | None
+    output_tokens: int | None
+
+    def to_row(self) -> dict[str, Any]:
+        """Return the row as plain JSON values, keyed by output column."""
+        row = {name: getattr(self, name) for name in self.__slots__}
+        row["pairs"] = [pair.to_dict() for pair in self.pairs]
+        return row
+
+
+OUTPUT_COLUMNS: tuple[str, ...] = Extraction.__slots__
+
+
+def to_frame(extractions: list[Extraction]) -> pd.DataFrame:
+    """Return one row a document; object columns keep None as None and integers whole."""
+    import pandas as pd
+
+    rows = [extraction.to_row() for extraction in extractions]
+    return pd.DataFrame(rows, columns=list(OUTPUT_COLUMNS), dtype=object)
+
+
+def signature() -> ModelSignature:
+    """Return MLflow's signature of the model: documents in, one extraction a document out."""
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
+    from mlflow.types.schema import Array, Object, Property
+
+    box = Array(DataType.long)
+    pair = Object(
+        [
+            Property("question", DataType.string),
+            Property("answer", DataType.string, required=False),
+            Property("page", DataType.long),
+            Property("confidence", DataType.double, required=False),
+            Property("question_box", box, required=False),
+            Property("answer_box", box, required=False),
+        ]
+    )
+    text, whole = DataType.string, DataType.long
+    types: dict[str, Any] = {"pairs": Array(pair), "page_count": whole}
+    types |= {"input_tokens": whole, "output_tokens": whole}
+    always = {"pairs", "engine", "prompt_uri", "prompt_source"}
+    return ModelSignature(
+        inputs=Schema(
+            [
+                ColSpec(DataType.binary, "image"),
+                ColSpec(DataType.string, "doc_id", required=False),
+            ]
+        ),
+        outputs=Schema(
+            [
+                ColSpec(types.get(name, text), name, required=name in always)
+                for name in OUTPUT_COLUMNS
+            ]
+        ),
+        params=ParamSchema([ParamSpec("additional_rules", DataType.string, "")]),
+    )
+
+
+def input_example() -> pd.DataFrame:
+    """Return one document, a form with a single field, as a frame that `predict` accepts."""
+    import pandas as pd
+    from PIL import Image, ImageDraw, ImageFont
+
+    page = Image.new("L", (420, 80), 255)
+    draw = ImageDraw.Draw(page)
+    draw.text((20, 25), "Date:    November 5, 1998", fill=0, font=ImageFont.load_default(24))
+    buffer = io.BytesIO()
+    page.save(buffer, "PNG")
+    return pd.DataFrame({"image": [buffer.getvalue()], "doc_id": ["example"]})

@@ -156,7 +156,11 @@ class _ImageDocument:
         except _BOMBS as error:
             raise _too_many_pixels(str(error), limits) from None
         except Image.UnidentifiedImageError:
-            raise _unknown_format(data) from None
+            raise InputError(
+                "unknown_format",
+                "The bytes are no readable PNG, JPEG, WEBP, TIFF, BMP, GIF or PDF file: "
+                "convert the document or send it again.",
+            ) from None
         except _DECODER_ERRORS as error:
             raise _damaged(1, error) from None
         self.media_type = Image.MIME.get(self._image.format or "", "application/octet-stream")
@@ -249,16 +253,6 @@ def _deep_grey_to_8_bit(image: Image.Image) -> Image.Image:
     else:
         full = 255.0 if top <= 255.0 else max(65535.0, top)
     return Image.fromarray((grey.clip(0, full) * (255.0 / full)).round().astype(np.uint8))
-
-
-def _unknown_format(data: bytes) -> InputError:
-    hint = ""
-    if data[:8].isascii() and data[:8].isalnum():
-        hint = " It looks like text: send the file's bytes, or base64 of them, not a path or URL."
-    return InputError(
-        "unknown_format",
-        "The bytes are no PNG, JPEG, WEBP, TIFF, BMP, GIF or PDF file: convert the document." + hint,
-    )
 
 
 def _damaged(number: int, error: BaseException) -> InputError:

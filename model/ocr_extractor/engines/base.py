@@ -17,7 +17,7 @@ class Page:
 
     Attributes:
         number: Position in the document, from 1.
-        image: The upright page, mode "RGB", at the document's own resolution.
+        image: The upright page, mode "RGB" or "L", at the document's own resolution.
     """
 
     number: int

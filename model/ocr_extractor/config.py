@@ -1,0 +1,87 @@
+"""The extractor's settings: `model_config`, validated once, frozen."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ocr_extractor.errors import ConfigError, shorten
+from ocr_extractor.page import PageLimits
+
+# Small, multimodal and without a shutdown date in openai 3.54's own list of models.
+DEFAULT_LLM = "gpt-5.4-mini"
+
+_LIMITS = PageLimits()
+
+
+class ExtractorConfig(BaseModel):
+    """Everything that can be set when the model is logged, loaded or served.
+
+    Attributes:
+        engine: What reads the pages: "openai" or "local".
+        prompt_uri: The pinned prompt version, `prompts:/<name>/<version>`.
+        llm: The LLM's name as its server knows it.
+        temperature: Sampling temperature, [0, 2].
+        seed: Sampling seed, sent to servers that know one; None sends none.
+        max_tokens: Most tokens the LLM may write for a page.
+        timeout_s: Longest wait for one request, s.
+        max_retries: How often the SDK repeats a request that failed for a passing reason.
+        max_concurrency: Most pages read at once by one loaded model.
+        max_size: Longest side of the image that is sent, px; larger pages are shrunk.
+        image_format: Encoding of the image that is sent; "png" loses nothing.
+        quality: Quality of "jpeg" and "webp", 1 to 100.
+        trace_content: "full" puts page images and pairs into traces, "metadata" neither.
+        pdf_dpi: Resolution at which a PDF page becomes pixels, dots per inch.
+        max_document_bytes: Largest document, bytes.
+        max_pages: Most pages in one document.
+        max_page_pixels: Most pixels on one page.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+    engine: Literal["openai", "local"]
+    prompt_uri: str = Field(pattern=r"^prompts:/[^/@]+/\d+$")
+    llm: str = Field(default=DEFAULT_LLM, min_length=1)
+    temperature: float = Field(default=0.0, ge=0.0, le=2.0)
+    seed: int | None = 42
+    max_tokens: int = Field(default=8192, ge=16)
+    timeout_s: float = Field(default=120.0, gt=0.0)
+    max_retries: int = Field(default=4, ge=0)
+    max_concurrency: int = Field(default=8, ge=1, le=512)
+    max_size: int = Field(default=2048, ge=64, le=8192)
+    image_format: Literal["png", "jpeg", "webp"] = "png"
+    quality: int = Field(default=92, ge=1, le=100)
+    trace_content: Literal["full", "metadata"] = "full"
+    pdf_dpi: int = Field(default=_LIMITS.pdf_dpi, ge=36, le=600)
+    max_document_bytes: int = Field(default=_LIMITS.max_document_bytes, ge=1)
+    max_pages: int = Field(default=_LIMITS.max_pages, ge=1)
+    max_page_pixels: int = Field(default=_LIMITS.max_page_pixels, ge=1)
+
+    @property
+    def limits(self) -> PageLimits:
+        """What a document may cost before it is refused."""
+        return PageLimits(
+            max_document_bytes=self.max_document_bytes,
+            max_pages=self.max_pages,
+            max_page_pixels=self.max_page_pixels,
+            pdf_dpi=self.pdf_dpi,
+        )
+
+    @classmethod
+    def from_model_config(cls, settings: dict[str, Any]) -> ExtractorConfig:
+        """Validate MLflow's `model_config`.
+
+        Raises:
+            ConfigError: A key is unknown or a value is wrong; every mistake is listed.
+        """
+        try:
+            return cls.model_validate(settings)
+        except ValidationError as error:
+            mistakes = "; ".join(
+                f"{'.'.join(map(str, item['loc']))}={shorten(item['input'])!r}: {item['msg']}"
+                for item in error.errors(include_url=False)
+            )
+            raise ConfigError(
+                f"model_config is wrong: {mistakes}. Known settings: {', '.join(cls.model_fields)}."
+            ) from None

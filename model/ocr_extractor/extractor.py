@@ -1,0 +1,68 @@
+"""The MLflow model: documents in, question-answer pairs out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+from mlflow.pyfunc import PythonModel
+
+from ocr_extractor.config import ExtractorConfig
+from ocr_extractor.contract import to_frame
+from ocr_extractor.inputs import to_documents
+from ocr_extractor.prompt import SNAPSHOT_ARTIFACT, load_prompt
+from ocr_extractor.reader import DocumentReader
+
+if TYPE_CHECKING:
+    from mlflow.pyfunc import PythonModelContext
+
+    from ocr_extractor.engines.base import Engine
+
+
+class OcrExtractor(PythonModel):  # type: ignore[misc]  # mlflow's base is untyped
+    """Reads scanned forms; see `contract.py` for its input, params and output."""
+
+    def load_context(self, context: PythonModelContext) -> None:
+        """Validate the settings, load the prompt and start the engine.
+
+        Raises:
+            ConfigError: A setting is wrong, or the LLM engine has no API key.
+            PromptError: The prompt version is not a text prompt.
+        """
+        config = ExtractorConfig.from_model_config(dict(context.model_config))
+        prompt = load_prompt(config.prompt_uri, Path(context.artifacts[SNAPSHOT_ARTIFACT]))
+        self._reader = DocumentReader(config, prompt, _build_engine(config))
+
+    def predict(
+        self,
+        context: PythonModelContext,  # noqa: ARG002 - MLflow passes it
+        model_input: pd.DataFrame,
+        params: dict[str, Any] | None = None,
+    ) -> pd.DataFrame:
+        """Read every document of the frame.
+
+        Args:
+            context: Not used: everything was loaded in `load_context`.
+            model_input: A column `image` (a document's bytes) and, if wanted, `doc_id`.
+            params: `additional_rules` (string): rules for these forms, put into the prompt.
+
+        Returns:
+            One row a document, in input order; the columns are those of `Extraction`.
+
+        Raises:
+            ConfigError: There is no column `image`.
+            PromptError: The prompt cannot be rendered.
+        """
+        additional_rules = str((params or {}).get("additional_rules") or "")
+        return to_frame(self._reader.read_all(to_documents(model_input), additional_rules))
+
+
+def _build_engine(config: ExtractorConfig) -> Engine:
+    if config.engine == "local":
+        from ocr_extractor.engines.local import LocalEngine
+
+        return LocalEngine()
+    from ocr_extractor.engines.openai_chat import OpenAIChatEngine
+
+    return OpenAIChatEngine(config)

@@ -1,0 +1,88 @@
+"""From the frame that MLflow hands to `predict` to documents: ids and bytes, or what is wrong."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from ocr_extractor.errors import ConfigError, InputError, shorten
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# No supported format begins with 16 characters of base64's alphabet, so such bytes are base64.
+_BASE64_START = re.compile(rb"[A-Za-z0-9+/]{16}")
+
+
+@dataclass(frozen=True)
+class InputDocument:
+    """One row of the input.
+
+    Attributes:
+        doc_id: The caller's id, None when there is none.
+        data: The document's bytes, None when the row has no usable ones.
+        error: Why there are no bytes; None when there are.
+    """
+
+    doc_id: str | None
+    data: bytes | None
+    error: InputError | None = None
+
+
+def to_documents(frame: pd.DataFrame) -> Iterator[InputDocument]:
+    """Read the columns `image` and, where present, `doc_id`; other columns are ignored.
+
+    Raises:
+        ConfigError: There is no column `image`.
+    """
+    if "image" not in frame.columns:
+        raise ConfigError(
+            f"The input has no column 'image' (found: {shorten(list(frame.columns))}): send the "
+            "document's bytes in it."
+        )
+    ids = frame["doc_id"] if "doc_id" in frame.columns else [None] * len(frame)
+    for doc_id, value in zip(ids, frame["image"], strict=True):
+        name = _to_id(doc_id)
+        try:
+            yield InputDocument(name, _to_bytes(value))
+        except InputError as error:
+            yield InputDocument(name, None, error)
+
+
+def _to_id(value: Any) -> str | None:
+    # Spark hands over a null string as "nan" (MLflow 3.17).
+    return None if value is None or value is pd.NA or str(value) in {"nan", "None"} else str(value)
+
+
+def _to_bytes(value: Any) -> bytes:
+    """Return the document's bytes; base64 text, which some request shapes deliver, is decoded.
+
+    Raises:
+        InputError: There are none, or the text is not base64.
+    """
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        data = bytes(value)
+        return _decode(data) if _BASE64_START.match(data) else data
+    if isinstance(value, str):
+        return _decode(value.encode("ascii", "replace"))
+    if value is None or value is pd.NA or (isinstance(value, float) and value != value):  # noqa: PLR0124 - NaN
+        raise InputError("missing_image", "The row has no image: send the document's bytes.")
+    raise InputError(
+        "wrong_type", f"The image is a {type(value).__name__}: send the document's bytes."
+    )
+
+
+def _decode(text: bytes) -> bytes:
+    try:
+        return base64.b64decode(text.strip(), validate=True)
+    except binascii.Error:
+        raise InputError(
+            "not_base64",
+            "The image is text but not base64: send the base64 of the file's bytes. "
+            "Paths and URLs are never opened.",
+        ) from None

@@ -1,0 +1,131 @@
+"""The prompt: from its registry URI to instructions, and the snapshot that travels with a model."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import mlflow
+from jinja2 import TemplateError, meta
+from jinja2.sandbox import SandboxedEnvironment
+from mlflow.entities.model_registry import PromptVersion
+from mlflow.exceptions import MlflowException
+
+from ocr_extractor.errors import PromptError, shorten
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_logger = logging.getLogger(__name__)
+
+VARIABLES = ("additional_rules", "ocr_text")
+SNAPSHOT_ARTIFACT = "prompt"
+
+# MLflow's own client goes on for minutes when a registry does not answer; a model must load.
+REGISTRY_TIMEOUT_S = 15.0
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """One prompt version, ready to be rendered.
+
+    Attributes:
+        uri: `prompts:/<name>/<version>`.
+        version: MLflow's prompt version.
+        source: "registry", or "snapshot" when the registry could not be reached.
+    """
+
+    uri: str
+    version: PromptVersion
+    source: Literal["registry", "snapshot"]
+
+    def render(self, *, additional_rules: str = "", ocr_text: str = "") -> str:
+        """Fill in the variables.
+
+        Args:
+            additional_rules: The caller's own rules for these forms.
+            ocr_text: What an OCR engine read on the page.
+
+        Returns:
+            The instructions.
+
+        Raises:
+            PromptError: The template cannot be rendered.
+        """
+        try:
+            # additional_rules last: MLflow replaces one variable after the other.
+            text = self.version.format(ocr_text=ocr_text, additional_rules=additional_rules)
+        except (MlflowException, TemplateError, TypeError) as error:
+            raise PromptError(f"{self.uri} cannot be rendered: {shorten(error)}") from error
+        return str(text).strip()
+
+    def link_to_trace(self) -> None:
+        """Link the version to the active trace; the registry's cache makes it a local call."""
+        if self.source == "registry":
+            mlflow.genai.load_prompt(self.uri)
+
+
+def check_template(template: str) -> None:
+    """Refuse a template that the extractor could not fill in.
+
+    Raises:
+        PromptError: The template is empty, broken, or uses a variable that is not supplied.
+    """
+    if not template.strip():
+        raise PromptError("The template is empty: write the instructions for the LLM into it.")
+    used = PromptVersion("check", 1, template).variables
+    if "{%" in template:
+        try:
+            used = meta.find_undeclared_variables(SandboxedEnvironment().parse(template))
+        except TemplateError as error:
+            raise PromptError(f"The template is not valid Jinja: {shorten(error)}") from error
+    if unknown := sorted(used - set(VARIABLES)):
+        raise PromptError(
+            f"The template uses {', '.join(unknown)}, which the extractor does not supply: "
+            f"use only {', '.join(VARIABLES)}."
+        )
+
+
+def load_prompt(uri: str, snapshot: Path, timeout_s: float = REGISTRY_TIMEOUT_S) -> Prompt:
+    """Load a pinned prompt version, from the registry or else from the model's own copy.
+
+    Args:
+        uri: `prompts:/<name>/<version>`.
+        snapshot: The template as it was when the model was logged.
+        timeout_s: How long to wait for the registry, s.
+
+    Returns:
+        The prompt; its `source` says where it came from.
+
+    Raises:
+        PromptError: The version is not a text prompt.
+    """
+    answer: queue.Queue[PromptVersion | MlflowException] = queue.Queue(maxsize=1)
+
+    def ask() -> None:
+        try:
+            answer.put(mlflow.genai.load_prompt(uri))
+        except MlflowException as error:
+            answer.put(error)
+
+    # A daemon thread: a registry that never answers must not keep the process alive.
+    threading.Thread(target=ask, name="load-prompt", daemon=True).start()
+    try:
+        found = answer.get(timeout=timeout_s)
+    except queue.Empty:
+        found = MlflowException(f"no answer within {timeout_s:g} s")
+    if isinstance(found, MlflowException):
+        _logger.warning(
+            "The prompt registry did not give %s (%s): using the copy that travels with the model.",
+            uri,
+            shorten(found),
+        )
+        name, _, number = uri.removeprefix("prompts:/").rpartition("/")
+        version = PromptVersion(name, int(number), snapshot.read_text(encoding="utf-8"))
+        return Prompt(uri, version, "snapshot")
+    if not found.is_text_prompt:
+        raise PromptError(f"{uri} is a chat prompt: the extractor needs a text prompt.")
+    return Prompt(uri, found, "registry")

@@ -1,0 +1,195 @@
+"""Reads documents: pages in parallel within one bound, one trace and one extraction a document."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
+from typing import TYPE_CHECKING, Any
+
+import mlflow
+from mlflow.entities import SpanType
+from mlflow.tracing.attachments import Attachment
+
+from ocr_extractor.contract import Extraction
+from ocr_extractor.errors import DocumentError, shorten
+from ocr_extractor.page import encode_for_llm, open_document
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from mlflow.entities import LiveSpan
+
+    from ocr_extractor.config import ExtractorConfig
+    from ocr_extractor.engines.base import Engine, PageReading
+    from ocr_extractor.inputs import InputDocument
+    from ocr_extractor.page import Document
+    from ocr_extractor.prompt import Prompt
+
+_logger = logging.getLogger(__name__)
+
+# What a browser shows as it is; other documents are attached page by page as PNG.
+_SHOWN_BY_BROWSERS = {"image/png", "image/jpeg", "image/webp", "image/gif", "application/pdf"}
+
+
+class DocumentReader:
+    """Reads documents with one engine and one prompt; shared by concurrent calls.
+
+    Attributes:
+        config: The extractor's settings.
+        prompt: The prompt version in use.
+    """
+
+    def __init__(self, config: ExtractorConfig, prompt: Prompt, engine: Engine) -> None:
+        self.config = config
+        self.prompt = prompt
+        self._engine = engine
+        # Documents wait for their pages, so they need threads of their own; a page is decoded
+        # only when it holds a slot, so no more than max_concurrency pages are in memory.
+        self._documents = ThreadPoolExecutor(config.max_concurrency, "document")
+        self._pages = ThreadPoolExecutor(config.max_concurrency, "page")
+        self._slots = threading.BoundedSemaphore(config.max_concurrency)
+
+    def read_all(
+        self, documents: Iterable[InputDocument], additional_rules: str
+    ) -> list[Extraction]:
+        """Read documents side by side.
+
+        Args:
+            documents: What to read.
+            additional_rules: The caller's rules, filled into the prompt.
+
+        Returns:
+            One extraction a document, in the given order; a failed one has an error code.
+
+        Raises:
+            PromptError: The prompt cannot be rendered.
+        """
+        instructions = self.prompt.render(additional_rules=additional_rules)
+        futures = [
+            self._documents.submit(copy_context().run, self._read, document, instructions)
+            for document in documents
+        ]
+        try:
+            return [future.result() for future in futures]
+        finally:
+            for future in futures:  # after Ctrl-C: what has not begun does not begin
+                future.cancel()
+
+    def _read(self, source: InputDocument, instructions: str) -> Extraction:
+        with mlflow.start_span("extract", span_type=SpanType.PARSER) as span:
+            self.prompt.link_to_trace()
+            span.set_attributes({"engine": self._engine.name, "prompt_uri": self.prompt.uri})
+            readings: list[PageReading] = []
+            page_count, failure = None, source.error
+            try:
+                if failure is None:
+                    document = self._open(source, span)
+                    page_count = document.page_count
+                    readings, failure = self._read_pages(document, instructions)
+            except DocumentError as error:
+                failure = error
+            except Exception as error:
+                # The last line of defence: a fault of ours costs this document, not the batch.
+                _logger.exception("A document could not be read.")
+                failure = DocumentError(
+                    "internal_error", f"The extractor failed ({type(error).__name__}): report it."
+                )
+            extraction = self._extraction(source.doc_id, page_count, readings, failure)
+            self._finish(span, extraction)
+            return extraction
+
+    def _open(self, source: InputDocument, span: LiveSpan) -> Document:
+        data = source.data or b""
+        inputs: dict[str, Any] = {"doc_id": source.doc_id, "size_bytes": len(data)}
+        span.set_inputs(inputs)
+        document = open_document(data, self.config.limits)
+        inputs |= {"media_type": document.media_type, "page_count": document.page_count}
+        if self.config.trace_content == "full" and document.media_type in _SHOWN_BY_BROWSERS:
+            inputs["document"] = Attachment(content_type=document.media_type, content_bytes=data)
+        span.set_inputs(inputs)
+        return document
+
+    def _read_pages(
+        self, document: Document, instructions: str
+    ) -> tuple[list[PageReading], DocumentError | None]:
+        """Read every page; the pages that fail are named in the returned error."""
+        futures: list[Future[PageReading]] = []
+        for number in range(1, document.page_count + 1):
+            self._slots.acquire()
+            futures.append(
+                self._pages.submit(
+                    copy_context().run, self._read_page, document, number, instructions
+                )
+            )
+        readings, failures = [], []
+        for number, future in enumerate(futures, start=1):
+            try:
+                readings.append(future.result())
+            except DocumentError as error:
+                failures.append((number, error))
+        if not failures:
+            return readings, None
+        first = failures[0][1]
+        if document.page_count == 1:
+            return readings, first
+        numbers = ", ".join(str(number) for number, _ in failures)
+        message = f"{len(failures)} of {document.page_count} pages failed ({shorten(numbers)}): "
+        return readings, DocumentError(first.code, f"{message}{first}", retryable=first.retryable)
+
+    def _read_page(self, document: Document, number: int, instructions: str) -> PageReading:
+        try:
+            with mlflow.start_span("prepare", attributes={"page": number}) as span:
+                page = document.page(number)
+                span.set_attributes({"width_px": page.image.width, "height_px": page.image.height})
+                if (
+                    self.config.trace_content == "full"
+                    and document.media_type not in _SHOWN_BY_BROWSERS
+                ):
+                    png, _ = encode_for_llm(page.image, max(page.image.size), "png", 100)
+                    span.set_outputs(
+                        {"page": Attachment(content_type="image/png", content_bytes=png)}
+                    )
+            with mlflow.start_span("engine", attributes={"page": number}) as span:
+                reading = self._engine.read(page, instructions)
+                span.set_attribute("pairs", len(reading.pairs))
+            return reading
+        finally:
+            self._slots.release()
+
+    def _extraction(
+        self,
+        doc_id: str | None,
+        page_count: int | None,
+        readings: list[PageReading],
+        failure: DocumentError | None,
+    ) -> Extraction:
+        read = [r.input_tokens for r in readings if r.input_tokens is not None]
+        written = [r.output_tokens for r in readings if r.output_tokens is not None]
+        return Extraction(
+            doc_id=doc_id,
+            pairs=tuple(pair for reading in readings for pair in reading.pairs),
+            error_code=failure.code if failure else None,
+            error=str(failure) if failure else None,
+            page_count=page_count,
+            engine=self._engine.name,
+            prompt_uri=self.prompt.uri,
+            prompt_source=self.prompt.source,
+            input_tokens=sum(read) if read else None,
+            output_tokens=sum(written) if written else None,
+        )
+
+    def _finish(self, span: LiveSpan, extraction: Extraction) -> None:
+        """Put the outcome on the trace: the pairs themselves only where content is traced."""
+        row = extraction.to_row()
+        count = len(row["pairs"])
+        if self.config.trace_content == "metadata":
+            row["pairs"] = count
+        span.set_outputs(row)
+        if extraction.error_code:
+            span.set_status("ERROR")
+        mlflow.update_current_trace(
+            request_preview=str(extraction.doc_id),
+            response_preview=extraction.error or f"{count} pairs",
+        )
