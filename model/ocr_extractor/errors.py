@@ -5,10 +5,10 @@ ExtractorError
 │   └── MissingKeyError      no API key where one is needed
 ├── PromptError              the prompt cannot be loaded or rendered
 └── DocumentError            one document fails, its neighbours do not
-    ├── InputError           the bytes are missing or not a document
-    ├── LimitError           the document is larger than the configured limits
-    └── EngineError          the engine could not read a page
-        └── CompletionError  an LLM answered, but not with pairs
+├── InputError           the bytes are missing or not a document
+├── LimitError           the document is larger than the configured limits
+└── EngineError          the engine could not read a page
+    └── CompletionError  an LLM answered, but not with pairs
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-from mlflow.pyfunc import PythonModel
+from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
 from ocr_extractor.config import ExtractorConfig
 from ocr_extractor.contract import to_frame
@@ -15,12 +15,10 @@ from ocr_extractor.prompt import SNAPSHOT_ARTIFACT, load_prompt
 from ocr_extractor.reader import DocumentReader
 
 if TYPE_CHECKING:
-    from mlflow.pyfunc import PythonModelContext
-
     from ocr_extractor.engines.base import Engine
 
 
-class OcrExtractor(PythonModel):  # type: ignore[misc]  # mlflow's base is untyped
+class OcrExtractor(PythonModel):
     """Reads scanned forms; see `contract.py` for its input, params and output."""
 
     def load_context(self, context: PythonModelContext) -> None:

@@ -9,7 +9,7 @@ import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ocr_extractor.engines.base import Page
 from ocr_extractor.errors import InputError, LimitError, shorten
@@ -155,7 +155,7 @@ class _ImageDocument:
             self._image = Image.open(io.BytesIO(data), formats=IMAGE_FORMATS)
         except _BOMBS as error:
             raise _too_many_pixels(str(error), limits) from None
-        except Image.UnidentifiedImageError:
+        except UnidentifiedImageError:
             raise InputError(
                 "unknown_format",
                 "The bytes are no readable PNG, JPEG, WEBP, TIFF, BMP, GIF or PDF file: "
@@ -248,10 +248,9 @@ def _deep_grey_to_8_bit(image: Image.Image) -> Image.Image:
 
     grey: np.ndarray[Any, np.dtype[np.float64]] = np.nan_to_num(np.asarray(image, dtype=np.float64))
     top = float(grey.max(initial=0.0))
-    if image.mode == "F" and top <= 1.0:
-        full = 1.0
-    else:
-        full = 255.0 if top <= 255.0 else max(65535.0, top)
+    full = next((full for full in (1.0, 255.0, 65535.0) if top <= full), top)
+    if image.mode != "F":  # whole numbers never use the range of fractions
+        full = max(full, 255.0)
     return Image.fromarray((grey.clip(0, full) * (255.0 / full)).round().astype(np.uint8))
 
 

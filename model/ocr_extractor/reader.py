@@ -82,7 +82,8 @@ class DocumentReader:
             self.prompt.link_to_trace()
             span.set_attributes({"engine": self._engine.name, "prompt_uri": self.prompt.uri})
             readings: list[PageReading] = []
-            page_count, failure = None, source.error
+            page_count: int | None = None
+            failure: DocumentError | None = source.error
             try:
                 if failure is None:
                     document = self._open(source, span)
@@ -189,7 +190,8 @@ class DocumentReader:
         span.set_outputs(row)
         if extraction.error_code:
             span.set_status("ERROR")
-        mlflow.update_current_trace(
-            request_preview=str(extraction.doc_id),
-            response_preview=extraction.error or f"{count} pairs",
-        )
+        if mlflow.get_active_trace_id() is not None:  # None where the caller turned tracing off
+            mlflow.update_current_trace(
+                request_preview=str(extraction.doc_id),
+                response_preview=extraction.error or f"{count} pairs",
+            )

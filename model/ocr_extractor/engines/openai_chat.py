@@ -116,7 +116,7 @@ class OpenAIChatEngine:
         ]
 
     def _complete(self, messages: list[Any]) -> ParsedChatCompletion[CompletedForm]:
-        """Ask for a completion; drop or rename a parameter that the LLM refuses, and remember it."""
+        """Ask for a completion, going without the parameters that the LLM refuses."""
         while True:
             parameters = self._parameters
             try:

@@ -67,9 +67,7 @@ def find_api_key() -> str | None:
         if not key:
             raise MissingKeyError(f"OPENAI_API_KEY_FILE names {file}, which is empty.")
     if not (key.isascii() and (key.isprintable() or not key)) or " " in key:
-        raise ConfigError(
-            "The API key holds spaces or characters that are not ASCII: copy it anew."
-        )
+        raise ConfigError("The API key holds spaces or non-ASCII characters: copy it anew.")
     return key or None
 
 

@@ -1,0 +1,119 @@
+"""What the entry points share: parsers, the flags they have in common, and how they report."""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from data.errors import DatasetError
+from entry_points import ROOT
+
+MODEL_NAME = "ocr-extractor"
+PROMPT_NAME = "ocr-question-answer"
+CHAMPION = "champion"
+PRODUCTION = "production"
+
+# How every command that is shown to a user begins; its parameters follow.
+RUN = "mlflow run . --env-manager uv"
+
+_COMMON: dict[str, dict[str, Any]] = {
+    "dataset": {
+        "default": "data/samples",
+        "help": "a FUNSD-layout folder (images/, annotations/); relative to the project",
+    },
+    "engine": {
+        "default": "auto",
+        "choices": ("auto", "openai", "local"),
+        "help": "what reads the pages; auto: openai if a key or base URL is set, else local",
+    },
+    "llm": {"default": "", "help": "the LLM's name as its server knows it"},
+    "prompt": {
+        "default": "",
+        "help": "prompts:/<name>/<version> or prompts:/<name>@<alias>; "
+        f"default: prompts:/<prompt-name>@{PRODUCTION}",
+    },
+    "prompt-name": {"default": PROMPT_NAME, "help": "the prompt's name in the registry"},
+    "model-name": {"default": MODEL_NAME, "help": "the registered model's name"},
+    "model-uri": {
+        "default": f"models:/{MODEL_NAME}@{CHAMPION}",
+        "help": "the logged extractor: models:/<name>/<version>, models:/<name>@<alias>, ...",
+    },
+    "limit": {"default": "", "type": "optional_int", "help": "at most this many forms; all"},
+    "seed": {"default": "42", "type": int, "help": "which forms are drawn when there is a limit"},
+    "max-concurrency": {
+        "default": "8",
+        "type": int,
+        "help": "most pages read at once",
+    },
+}
+
+
+class UsageError(Exception):
+    """A flag's value cannot be used; the message says what to give instead."""
+
+
+def parser(description: str | None, *common: str) -> argparse.ArgumentParser:
+    """Build an entry point's parser with some of the common flags; no abbreviations.
+
+    Args:
+        description: The module's docstring.
+        common: Names of the common flags it takes, as in `_COMMON`.
+    """
+    built = argparse.ArgumentParser(description=description, allow_abbrev=False)
+    for name in common:
+        options = dict(_COMMON[name])
+        if options.get("type") == "optional_int":
+            options["type"] = optional_int
+        built.add_argument(f"--{name}", **options)
+    return built
+
+
+def optional_int(text: str) -> int | None:
+    """Read a whole number; an empty text means that none was given."""
+    return int(text) if text else None
+
+
+def in_project(path: str) -> Path:
+    """Return a path that was given relative to the project, as an absolute one."""
+    return ROOT / Path(path).expanduser()
+
+
+Main = Callable[..., int]
+
+
+def reports(*mendable: type[Exception]) -> Callable[[Main], Main]:
+    """Decorate `main`: mistakes a user can mend end in one sentence and exit code 2.
+
+    Args:
+        mendable: Errors, beside `UsageError` and `DatasetError`, whose message says what to do.
+    """
+    caught: tuple[type[Exception], ...] = (UsageError, DatasetError, *mendable)
+
+    def decorate(main: Main) -> Main:
+        @functools.wraps(main)
+        def reporting(argv: Sequence[str] | None = None) -> int:
+            try:
+                return main(argv)
+            except caught as error:
+                print(f"error: {error}", file=sys.stderr)
+                return 2
+
+        return reporting
+
+    return decorate
+
+
+def print_table(rows: Iterable[Sequence[str]], header: Sequence[str]) -> None:
+    """Print text in columns, numbers to the right."""
+    table = [tuple(header), *map(tuple, rows)]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    for row in table:
+        cells = (
+            cell.rjust(width) if cell[:1].isdigit() else cell.ljust(width)
+            for cell, width in zip(row, widths, strict=True)
+        )
+        print("  " + "  ".join(cells).rstrip())

@@ -1,0 +1,97 @@
+"""Loads logged extractors without importing the working tree's copy of their code."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any, cast
+
+import mlflow
+import pandas as pd
+from mlflow.exceptions import MlflowException
+from mlflow.models import get_model_info
+from mlflow.pyfunc import PyFuncModel
+
+from entry_points.cli import RUN, UsageError
+
+# What says that an LLM server is within reach, in the order in which the engine looks.
+KEY_VARIABLES = (
+    "OPENAI_API_KEY",
+    "OPENAI_API_KEY_FILE",
+    "OPENAI_BASE_URL",
+    "AZURE_OPENAI_ENDPOINT",
+)
+
+
+def has_llm_access() -> bool:
+    """Tell whether the environment names a key, a key file or a server."""
+    return any(os.environ.get(name) for name in KEY_VARIABLES)
+
+
+def ask_for_key(engine: str) -> None:
+    """Ask for the API key, without echo, where one is needed and a terminal is attached.
+
+    The key lives in this process's environment, and so in its children's; it is stored nowhere.
+    """
+    if engine == "openai" and not has_llm_access() and sys.stdin.isatty():
+        os.environ["OPENAI_API_KEY"] = getpass.getpass("OpenAI API key (not shown): ")
+
+
+def extractor_config(model_uri: str) -> dict[str, Any]:
+    """Return the settings an extractor was logged with.
+
+    Raises:
+        UsageError: There is no such model, or it is no form extractor.
+    """
+    try:
+        info = get_model_info(model_uri)
+    except MlflowException as error:
+        raise UsageError(
+            f"{model_uri} cannot be found ({error.message}). `{RUN}` logs an extractor and makes "
+            "it the champion; `mlflow ui` lists the models."
+        ) from error
+    config = (info.flavors or {}).get("python_function", {}).get("config") or {}
+    if "engine" not in config:
+        raise UsageError(f"{model_uri} is no form extractor: it has no setting 'engine'.")
+    return dict(config)
+
+
+def load_extractor(model_uri: str, **overrides: Any) -> PyFuncModel:
+    """Load a logged extractor, asking for a key where its engine needs one.
+
+    Args:
+        model_uri: `models:/<name>/<version>`, `models:/<name>@<alias>`, `runs:/...` or a path.
+        overrides: Settings that replace those it was logged with.
+
+    Raises:
+        UsageError: It cannot be found, or refuses to load for a reason that it names.
+    """
+    ask_for_key(extractor_config(model_uri)["engine"])
+    try:
+        model: PyFuncModel = mlflow.pyfunc.load_model(model_uri, model_config=overrides)
+    except Exception as error:
+        # The travelling package's own errors, told by name because it must not be imported here.
+        if type(error).__module__ == "ocr_extractor.errors":
+            raise UsageError(str(error)) from None
+        raise
+    return model
+
+
+def predict_rows(
+    model: PyFuncModel, documents: Sequence[tuple[str, bytes | None]], additional_rules: str = ""
+) -> list[dict[str, Any]]:
+    """Let an extractor read documents.
+
+    Args:
+        model: The loaded extractor.
+        documents: (doc_id, bytes) of each; None for a document without bytes.
+        additional_rules: Rules for these forms, put into the prompt.
+
+    Returns:
+        The output's rows, in the given order, as plain JSON values by column.
+    """
+    frame = pd.DataFrame(documents, columns=["doc_id", "image"])
+    output = model.predict(frame, params={"additional_rules": additional_rules})
+    return cast(pd.DataFrame, output).to_dict(orient="records")  # type: ignore[return-value]

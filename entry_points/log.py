@@ -1,0 +1,179 @@
+"""Logs the extractor: engine and prompt version pinned, everything it needs travelling with it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import yaml
+from mlflow.entities.model_registry import PromptVersion
+from mlflow.exceptions import MlflowException
+from mlflow.models.model import ModelInfo
+
+from entry_points import ROOT, cli
+from entry_points.loading import ask_for_key, has_llm_access
+from entry_points.register_prompt import TEMPLATE, list_versions, register_prompt
+from ocr_extractor.config import ExtractorConfig
+from ocr_extractor.contract import input_example, signature
+from ocr_extractor.errors import ConfigError, PromptError
+from ocr_extractor.prompt import SNAPSHOT_ARTIFACT, check_template
+
+# The packages of python_env.yaml that the logged model needs.
+TRAVELLING = (
+    "mlflow",
+    "openai",
+    "pillow",
+    "cloudpickle",
+    "pypdfium2",
+    "rapidocr",
+    "onnxruntime",
+    "pydantic",
+)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the entry point's flags."""
+    parser = cli.parser(
+        __doc__, "engine", "llm", "prompt", "prompt-name", "model-name", "max-concurrency"
+    )
+    parser.add_argument(
+        "--settings",
+        default="",
+        help='a JSON object of other settings, {"max_size": 1500}; the README lists them',
+    )
+    return parser
+
+
+def log(
+    *, engine: str, prompt: PromptVersion, model_name: str, settings: dict[str, Any]
+) -> ModelInfo:
+    """Log and register the extractor within the active run.
+
+    Args:
+        engine: "auto", "openai" or "local".
+        prompt: The prompt version to pin.
+        model_name: The registered model's name.
+        settings: Other settings of `ExtractorConfig`.
+
+    Returns:
+        What MLflow says of the logged model.
+
+    Raises:
+        ConfigError: A setting is wrong.
+    """
+    config = ExtractorConfig.from_model_config(
+        {
+            "engine": resolve_engine(engine),
+            "prompt_uri": f"prompts:/{prompt.name}/{prompt.version}",
+            **settings,
+        }
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        snapshot = Path(folder) / "prompt.md"
+        snapshot.write_text(str(prompt.template), encoding="utf-8")
+        info: ModelInfo = mlflow.pyfunc.log_model(
+            name="extractor",
+            python_model=str(ROOT / "model" / "pyfunc.py"),
+            code_paths=[str(ROOT / "model" / "ocr_extractor")],
+            artifacts={SNAPSHOT_ARTIFACT: str(snapshot)},
+            model_config=config.model_dump(),
+            params={"engine": config.engine, "llm": config.llm, "prompt_uri": config.prompt_uri},
+            signature=signature(),
+            # MLflow runs the example while logging: with an LLM that would be a paid request.
+            input_example=input_example() if config.engine == "local" else None,
+            pip_requirements=travelling_requirements(),
+            prompts=[prompt],
+            registered_model_name=model_name,
+        )
+    return info
+
+
+def resolve_engine(engine: str) -> str:
+    """Turn "auto" into the engine that the environment allows, and say which."""
+    if engine != "auto":
+        return engine
+    if has_llm_access():
+        print("Engine: openai (auto: the environment names a key or a server).")
+        return "openai"
+    print("Engine: local (auto: no key and no server in the environment).")
+    return "local"
+
+
+def find_prompt(uri: str, name: str) -> PromptVersion:
+    """Load the prompt version to pin; a registry without the prompt gets the shipped template.
+
+    Args:
+        uri: The prompt's URI, "" for its production version.
+        name: The prompt's name, used when there is no URI.
+
+    Raises:
+        UsageError: The registry has no such version.
+        PromptError: The version's template cannot be used by the extractor.
+    """
+    if not uri and not list_versions(name):
+        return register_prompt(
+            name,
+            (ROOT / TEMPLATE).read_text(encoding="utf-8"),
+            commit_message="The shipped template.",
+        )
+    uri = uri or f"prompts:/{name}@{cli.PRODUCTION}"
+    try:
+        version: PromptVersion = mlflow.genai.load_prompt(uri, cache_ttl_seconds=0)
+    except MlflowException as error:
+        raise cli.UsageError(
+            f"{uri} cannot be loaded ({error.message}). Register a template with "
+            f"`{cli.RUN} -e register_prompt -P alias={cli.PRODUCTION}`, or name a version that "
+            "exists: `mlflow ui` lists them."
+        ) from error
+    if not version.is_text_prompt:
+        raise PromptError(f"{uri} is a chat prompt: the extractor needs a text prompt.")
+    check_template(str(version.template))
+    return version
+
+
+def travelling_requirements() -> list[str]:
+    """Return the logged model's pip requirements, with python_env.yaml's bounds."""
+    listed = yaml.safe_load((ROOT / "python_env.yaml").read_text(encoding="utf-8"))
+    requirements: list[str] = listed["dependencies"]
+    return [each for each in requirements if each.startswith(TRAVELLING)]
+
+
+def read_settings(text: str) -> dict[str, Any]:
+    """Read --settings.
+
+    Raises:
+        UsageError: It is no JSON object.
+    """
+    try:
+        settings = json.loads(text or "{}")
+    except json.JSONDecodeError as error:
+        settings = error
+    if not isinstance(settings, dict):
+        raise cli.UsageError(f'--settings is no JSON object ({settings}): write {{"key": value}}.')
+    return settings
+
+
+@cli.reports(ConfigError, PromptError)
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the entry point."""
+    args = build_parser().parse_args(argv)
+    settings = read_settings(args.settings) | {"max_concurrency": args.max_concurrency}
+    if args.llm:
+        settings["llm"] = args.llm
+    ask_for_key(args.engine)
+    with mlflow.start_run():
+        prompt = find_prompt(args.prompt, args.prompt_name)
+        info = log(engine=args.engine, prompt=prompt, model_name=args.model_name, settings=settings)
+    uri = f"models:/{args.model_name}/{info.registered_model_version}"
+    print(f"Logged {uri} with prompts:/{prompt.name}/{prompt.version}.")
+    print(f"Next: {cli.RUN} -e evaluate -P model_uri={uri}")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

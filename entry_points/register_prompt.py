@@ -1,0 +1,104 @@
+"""Registers a prompt template; an identical one makes no new version."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Mapping, Sequence
+
+import mlflow
+from mlflow.entities.model_registry import PromptVersion
+from mlflow.exceptions import MlflowException
+
+from entry_points import cli
+from ocr_extractor.errors import PromptError
+from ocr_extractor.prompt import check_template
+
+TEMPLATE = "model/prompts/ocr-question-answer.md"
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the entry point's flags."""
+    parser = cli.parser(__doc__, "prompt-name")
+    parser.add_argument("--template", default=TEMPLATE, help="the template, a text file")
+    parser.add_argument("--alias", default="", help="point this alias at the version")
+    parser.add_argument("--commit-message", default="", help="what changed, for those who read it")
+    parser.add_argument("--tags", default="", help='a JSON object of texts, {"author": "..."}')
+    return parser
+
+
+def register_prompt(
+    name: str,
+    template: str,
+    *,
+    alias: str = "",
+    commit_message: str = "",
+    tags: Mapping[str, str] | None = None,
+) -> PromptVersion:
+    """Register a template unless the registry has it already; set an alias if one is given.
+
+    The first version of a prompt also becomes `production`, so that there is one to load.
+
+    Args:
+        name: The prompt's name.
+        template: Its text.
+        alias: The alias to set, "" for none.
+        commit_message: What changed, "" for none.
+        tags: Tags of a new version.
+
+    Returns:
+        The new version, or the newest one with the same text.
+
+    Raises:
+        PromptError: The template is empty, broken, or uses variables that are not supplied.
+    """
+    check_template(template)
+    versions = list_versions(name)
+    same = next((version for version in versions if version.template == template), None)
+    version = same or mlflow.genai.register_prompt(
+        name, template, commit_message=commit_message or None, tags=dict(tags or {})
+    )
+    wanted = {alias} | (set() if versions else {cli.PRODUCTION})
+    for each in sorted(wanted - {""}):
+        mlflow.genai.set_prompt_alias(name, alias=each, version=int(version.version))
+    state = "already registered" if same else "registered"
+    print(f"Prompt prompts:/{name}/{version.version} {state}: {len(template):,} characters.")
+    for each in sorted(wanted - {""}):
+        print(f"Alias {each} points at version {version.version}.")
+    return version
+
+
+def list_versions(name: str) -> list[PromptVersion]:
+    """Return a prompt's versions, newest first; none when there is no such prompt."""
+    client = mlflow.MlflowClient()
+    if client.get_prompt(name) is None:
+        return []
+    return sorted(
+        client.search_prompt_versions(name), key=lambda version: int(version.version), reverse=True
+    )
+
+
+@cli.reports(PromptError, MlflowException)
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the entry point."""
+    args = build_parser().parse_args(argv)
+    path = cli.in_project(args.template)
+    if not path.is_file():
+        raise cli.UsageError(f"{path} is not a file: give --template a text file.")
+    try:
+        tags = json.loads(args.tags or "{}")
+    except json.JSONDecodeError as error:
+        raise cli.UsageError(f'--tags is not JSON ({error}): write {{"author": "..."}}.') from None
+    version = register_prompt(
+        args.prompt_name,
+        path.read_text(encoding="utf-8"),
+        alias=args.alias,
+        commit_message=args.commit_message,
+        tags={str(key): str(value) for key, value in tags.items()},
+    )
+    print(f"Next: {cli.RUN} -e log -P prompt=prompts:/{args.prompt_name}/{version.version}")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
