@@ -1,0 +1,1 @@
+"""Scores readings against the ground truth: pure counts, and the scorer MLflow runs."""

@@ -1,0 +1,76 @@
+"""When two texts, and two lists of pairs, are the same: normalisation, similarity, assignment."""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import TYPE_CHECKING
+
+import numpy as np
+from rapidfuzz.distance import Levenshtein
+from rapidfuzz.process import cdist
+from scipy.optimize import linear_sum_assignment
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+FUZZY_SIMILARITY = 0.8
+"""Texts at least this similar (inclusive) are the same text read with a slip."""
+
+
+def normalise(text: str) -> str:
+    """Return what two spellings of the same text have in common.
+
+    NFKC, casefold, runs of whitespace as one space, then no punctuation (Unicode categories P*)
+    or space at either edge. A text of punctuation only, such as the "-" of an empty cell, keeps
+    it: stripped, every such text would equal every other. Symbols (`$`, `+`, `<`) are content.
+    """
+    folded = " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+    content = [i for i, char in enumerate(folded) if not _is_edge(char)]
+    return folded[content[0] : content[-1] + 1] if content else folded
+
+
+def similarities(left: Sequence[str], right: Sequence[str]) -> NDArray[np.float64]:
+    """Compare every text of `left` with every text of `right`.
+
+    Returns:
+        (len(left), len(right)) normalised Levenshtein similarities in [0, 1]: one less the edit
+        distance over the longer text's length; two empty texts are 1.
+    """
+    return cdist(left, right, scorer=Levenshtein.normalized_similarity, dtype=np.float64)
+
+
+def best_assignment(weights: NDArray[np.float64]) -> list[tuple[int, int]]:
+    """Pair rows with columns one to one so that the weights' sum is the largest possible.
+
+    Args:
+        weights: (rows, columns), any finite numbers; either side may be empty.
+
+    Returns:
+        min(rows, columns) pairs (row, column), by row.
+    """
+    rows, columns = linear_sum_assignment(weights, maximize=True)
+    return list(zip(rows.tolist(), columns.tolist(), strict=True))
+
+
+def best_matches(
+    allowed: NDArray[np.bool_], preference: NDArray[np.float64]
+) -> list[tuple[int, int]]:
+    """Match rows with columns one to one: as many allowed cells as there can be.
+
+    Args:
+        allowed: (rows, columns).
+        preference: (rows, columns) in [0, 1]; of several largest matchings, one with the highest
+            sum is taken.
+
+    Returns:
+        The matched cells (row, column), by row.
+    """
+    # One match more outweighs the preferences of all the others: each is at most 1.
+    weights = allowed * (min(allowed.shape) + preference)
+    return [cell for cell in best_assignment(weights) if allowed[cell]]
+
+
+def _is_edge(char: str) -> bool:
+    return char == " " or unicodedata.category(char).startswith("P")
