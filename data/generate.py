@@ -1,0 +1,68 @@
+"""Draws office forms in FUNSD layout: `python -m data.generate --output FOLDER`.
+
+Without `--count` it makes the shipped samples of `data/samples` again; with it, that many random
+forms. The same seed makes the same annotations and the same pixels.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from data.generator.documents import make_page, write_document
+from data.generator.page import draw_plan
+from data.generator.samples import write_samples
+from data.generator.scan import draw_scan
+
+_log = logging.getLogger(__name__)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    parser = argparse.ArgumentParser(prog="python -m data.generate", description=__doc__)
+    parser.add_argument("--output", type=Path, required=True, help="folder to write into")
+    parser.add_argument("--count", type=int, help="random forms to draw (default: the samples)")
+    parser.add_argument("--seed", type=int, default=0, help="of the random forms (default: 0)")
+    return parser
+
+
+def generate(output: Path, count: int, seed: int) -> None:
+    """Draw random forms: `images/form-00000.png` and on, with their annotations.
+
+    Args:
+        output: Folder to write into; made if missing, files of the same names are replaced.
+        count: How many. A form depends on its number, not on the count.
+        seed: From 0.
+    """
+    _make_folders(output)
+    for number in range(count):
+        rng = np.random.default_rng([seed, number])
+        plan = draw_plan(rng)
+        page = make_page(plan, draw_scan(rng), rng, plan.size)
+        write_document(output, f"form-{number:05d}", [page], "png")
+
+
+def _make_folders(output: Path) -> None:
+    for part in ("images", "annotations"):
+        (output / part).mkdir(parents=True, exist_ok=True)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; return its exit status."""
+    arguments = build_parser().parse_args(argv)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    if arguments.count is None:
+        _make_folders(arguments.output)
+        write_samples(arguments.output)
+    else:
+        generate(arguments.output, arguments.count, arguments.seed)
+    _log.info("forms written to %s", arguments.output)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,172 @@
+"""Plans a form and sets it on a sheet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, get_args
+
+import numpy as np
+
+from data.generator import entries, furniture, sections
+from data.generator.content import (
+    Choice,
+    Domain,
+    Field,
+    Prose,
+    Section,
+    Table,
+    chance,
+    domain,
+    domain_names,
+    pick,
+    sample,
+)
+from data.generator.flow import Flow
+from data.generator.sheet import Sheet
+from data.generator.style import printed, typewritten
+from data.generator.tables import table
+
+Family = Literal["lines", "ledger", "cells", "mixed", "columns", "letter"]
+Extra = Literal["letterhead", "fax_line", "stamp", "side_note", "barcode"]
+Part = Section | Choice | Table | Prose
+
+_LIKELY: dict[Extra, float] = {
+    "letterhead": 0.45,
+    "fax_line": 0.15,
+    "stamp": 0.12,
+    "side_note": 0.1,
+    "barcode": 0.05,
+}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What one page is to be.
+
+    Attributes:
+        domain: One of `domain_names()`.
+        family: How its sections are set; "letter" has a few questions and running text.
+        typed: Typed from top to bottom, instead of printed and filled in.
+        extras: What stands on it beside the form.
+        size: (width, height), px.
+        most: Largest number of parts (sections, options, tables, prose).
+    """
+
+    domain: str
+    family: Family
+    typed: bool
+    extras: frozenset[Extra]
+    size: tuple[int, int]
+    most: int
+
+
+def draw_plan(rng: np.random.Generator) -> Plan:
+    """Draw a plan as varied as FUNSD's pages."""
+    name = pick(rng, domain_names())
+    families: tuple[Family, ...] = get_args(Family)
+    if not domain(name).body:
+        families = tuple(family for family in families if family != "letter")
+    return Plan(
+        domain=name,
+        family=pick(rng, families),
+        typed=chance(rng, 0.3),
+        extras=frozenset(extra for extra, likely in _LIKELY.items() if chance(rng, likely)),
+        size=(int(rng.integers(754, 800)), 1000),
+        most=int(rng.integers(3, 9)),
+    )
+
+
+def compose(plan: Plan, rng: np.random.Generator) -> Sheet:
+    """Set a page as planned."""
+    sheet = Sheet(plan.size, rng)
+    style = typewritten(rng) if plan.typed else printed(rng)
+    year = f"{rng.integers(74, 98)}"
+    left, right = rng.uniform(45, 95), plan.size[0] - rng.uniform(45, 100)
+    flow = Flow(sheet, style, rng, left, right, rng.uniform(45, 90), plan.size[1] - 55, year)
+    content = domain(plan.domain)
+    if "fax_line" in plan.extras:
+        furniture.fax_line(flow)
+    if "letterhead" in plan.extras:
+        furniture.letterhead(flow)
+    furniture.title(flow, pick(rng, content.titles))
+    if chance(rng, 0.25):
+        entries.note(flow, pick(rng, content.notes), style.fine)
+    _fill(flow, plan, content)
+    _close(flow, plan, content)
+    return sheet
+
+
+def _fill(flow: Flow, plan: Plan, content: Domain) -> None:
+    """Set the parts of the form."""
+    if plan.family == "letter":
+        sections.ledger(flow, content.sections[0].fields, None)
+        flow.sheet.line([(flow.left, flow.y), (flow.right, flow.y)], flow.style.rule)
+        flow.y += flow.style.pitch
+        entries.body(flow, content.body)
+        return
+    for part in _parts(flow.rng, content, plan.most):
+        if not flow.room(4 * flow.style.pitch):
+            return
+        _set(flow, plan.family, part)
+
+
+def _parts(rng: np.random.Generator, content: Domain, most: int) -> list[Part]:
+    """Choose what the form asks: its first section first, the rest in any order."""
+    first, *others = content.sections
+    pool: list[Part] = [*others, *content.tables, *content.choices, *content.prose]
+    chosen = sample(rng, pool, most - 1)
+    if chance(rng, 0.5):
+        chosen = [chosen[i] for i in rng.permutation(len(chosen))]
+    return [first, *chosen]
+
+
+def _set(flow: Flow, family: Family, part: Part) -> None:
+    if isinstance(part, Choice):
+        entries.options(flow, part)
+    elif isinstance(part, Prose):
+        entries.prose(flow, part)
+    elif isinstance(part, Table):
+        table(flow, part)
+    elif family == "columns":
+        _side_by_side(flow, part)
+    else:
+        _setter(flow, family)(flow, part.fields, flow.head(part.header))
+
+
+def _setter(flow: Flow, family: Family) -> Callable[[Flow, Sequence[Field], int | None], None]:
+    setters = {"lines": sections.lines, "ledger": sections.ledger, "cells": sections.cells}
+    return setters.get(family) or pick(flow.rng, list(setters.values()))
+
+
+def _side_by_side(flow: Flow, section: Section) -> None:
+    """Set the halves of a section in two columns."""
+    half = (len(section.fields) + 1) // 2
+    middle = flow.left + flow.rng.uniform(0.45, 0.55) * flow.width
+    header = flow.head(section.header)
+    setter = _setter(flow, "mixed")
+    first = replace(flow, right=middle - 14)
+    second = replace(flow, left=middle)
+    setter(first, section.fields[:half], header)
+    setter(second, section.fields[half:], header)
+    flow.y = max(first.y, second.y)
+
+
+def _close(flow: Flow, plan: Plan, content: Domain) -> None:
+    """Set what stands at the end of the form and around it."""
+    rng, style = flow.rng, flow.style
+    if chance(rng, 0.45) and flow.room(3 * style.pitch):
+        entries.signatures(flow)
+    if content.distribution and chance(rng, 0.3) and flow.room(3 * style.pitch):
+        entries.copies(flow, content.distribution)
+    if chance(rng, 0.35) and flow.room(2 * style.pitch):
+        entries.note(flow, pick(rng, content.notes), style.fine)
+    furniture.foot(flow)
+    around: dict[Extra, Callable[[Flow], None]] = {
+        "stamp": furniture.stamp,
+        "side_note": furniture.side_note,
+        "barcode": furniture.barcode,
+    }
+    for extra, put in around.items():
+        if extra in plan.extras:
+            put(flow)

@@ -1,0 +1,88 @@
+"""Lists the shipped samples: which form, which document format, which damage."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from data.generator.documents import PDF_DPI, Format, make_page, write_document
+from data.generator.page import Extra, Family, Plan
+from data.generator.scan import Scan
+
+
+_FAIR = Scan(grain=12, specks=30)
+_FAX = Scan(spread=0.7, level=165, grain=18, specks=160, coarse=1.5)
+_COPY = Scan(skew=-0.6, spread=1.2, level=180, grain=15, specks=350, edge=True, holes=True)
+_WORN = Scan(skew=0.4, spread=0.6, level=140, uneven=40, grain=30, specks=60, streaks=4)
+_GREY = Scan(spread=0.7, uneven=18, grain=9, paper=232, fold=True)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One shipped form.
+
+    Attributes:
+        name: Its form id; the domain stands before the dash.
+        seed: Chosen by eye.
+        family: How its sections are set.
+        typed: Typed from top to bottom.
+        extras: What stands on it beside the form.
+        most: Largest number of parts of a page.
+        how: The scan.
+        kind: File format.
+        pages: Each composed anew.
+    """
+
+    name: str
+    seed: int
+    family: Family
+    typed: bool = False
+    extras: Sequence[Extra] = ()
+    most: int = 6
+    how: Scan = _FAIR
+    kind: Format = "png"
+    pages: int = 1
+
+
+SAMPLES = (
+    Sample("invoice-01", 1, "cells", extras=["letterhead"]),
+    Sample("invoice-02", 2, "lines", extras=["letterhead", "stamp"], how=_COPY),
+    Sample("invoice-03", 3, "ledger", extras=["letterhead"], how=_GREY, kind="pdf"),
+    Sample("requisition-01", 4, "mixed", most=7),
+    Sample("requisition-02", 5, "lines", typed=True, how=_WORN),
+    Sample("fax-01", 6, "ledger", extras=["fax_line", "letterhead"], how=_FAX),
+    Sample("fax-02", 7, "lines", extras=["fax_line"], how=_FAX),
+    Sample("lab-01", 8, "cells", most=7, how=Scan(skew=0.3, grain=15, specks=40, holes=True)),
+    Sample("lab-02", 9, "mixed", how=_GREY, kind="jpg"),
+    Sample("personnel-01", 10, "lines", how=Scan(skew=0.5, grain=15, edge=True)),
+    Sample("personnel-02", 11, "columns", extras=["barcode"]),
+    Sample("personnel-03", 12, "cells", how=_GREY, kind="jpg-rotated"),
+    Sample("shipping-01", 13, "columns", extras=["letterhead"], how=_COPY),
+    Sample("shipping-02", 14, "ledger", typed=True, how=Scan(skew=1.8, grain=15, specks=50)),
+    Sample("claim-01", 15, "cells", most=5, kind="tif", pages=2),
+    Sample("claim-02", 16, "lines", extras=["side_note"], how=_WORN),
+    Sample("memo-01", 17, "letter", typed=True, extras=["side_note"]),
+    Sample("memo-02", 18, "lines", most=4, how=_COPY),
+    Sample("producttest-01", 19, "lines", extras=["stamp"], how=_COPY),
+    Sample("producttest-02", 20, "mixed", typed=True),
+    Sample("survey-01", 21, "columns", extras=["letterhead"]),
+    Sample("survey-02", 22, "lines", typed=True, extras=["fax_line"], how=_FAX),
+)
+
+
+def write_samples(folder: Path) -> None:
+    """Write the samples under a folder that holds `images` and `annotations`."""
+    for sample in SAMPLES:
+        rng = np.random.default_rng(sample.seed)
+        domain = sample.name.partition("-")[0]
+        # Letter paper at FUNSD's height; a PDF is rendered larger.
+        size = (772, 1000)
+        plan = Plan(
+            domain, sample.family, sample.typed, frozenset(sample.extras), size, sample.most
+        )
+        scanned = (17 * PDF_DPI // 2, 11 * PDF_DPI) if sample.kind == "pdf" else size
+        pages = [make_page(plan, sample.how, rng, scanned) for _ in range(sample.pages)]
+        write_document(folder, sample.name, pages, sample.kind)

@@ -1,0 +1,125 @@
+"""Decides how a form looks: its typefaces, its punctuation, its lines, its spacing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from data.generator.content import chance, choose, pick
+from data.generator.typefaces import Type
+
+Case = Literal["upper", "asis"]
+Fill = Literal["rule", "dots", "none"]
+Mark = Literal["box", "line", "parenthesis", "after"]
+
+_HELVETICA = ("Helvetica", "Helvetica-Bold")
+_TIMES = ("Times-Roman", "Times-Bold")
+_COURIER = ("Courier", "Courier-Bold")
+_TELETYPE = ("cmtt10", "cmtt10")
+_DEJAVU = ("DejaVuSans", "DejaVuSans-Bold")
+_DEJAVU_MONO = ("DejaVuSansMono", "DejaVuSansMono-Bold")
+_STIX = ("STIXGeneral", "STIXGeneralBol")
+
+_PRINTED = (_HELVETICA, _HELVETICA, _HELVETICA, _TIMES, _TIMES, _COURIER, _DEJAVU, _STIX)
+_TYPED = (_COURIER, _COURIER, _COURIER, _TELETYPE, _DEJAVU_MONO)
+
+
+@dataclass(frozen=True)
+class Style:
+    """How one form looks; lengths in px of the page.
+
+    Attributes:
+        label: Questions.
+        value: Answers.
+        header: Section headers.
+        title: The form's name.
+        fine: Notes, form numbers.
+        case: Of questions and headers.
+        colon: Whether a question ends in one.
+        underline: Whether headers are underlined.
+        fill: What an answer is written on.
+        mark: Where an option is marked.
+        pitch: From line to line.
+        blank: Share of questions that nobody answered, [0, 1].
+        rule: Width of lines.
+    """
+
+    label: Type
+    value: Type
+    header: Type
+    title: Type
+    fine: Type
+    case: Case
+    colon: bool
+    underline: bool
+    fill: Fill
+    mark: Mark
+    pitch: float
+    blank: float
+    rule: float
+
+    def question(self, text: str) -> str:
+        """Return a question as this form prints it."""
+        text = self.cased(text)
+        return text if not self.colon or text.endswith((":", "?")) else f"{text}:"
+
+    def cased(self, text: str) -> str:
+        """Return a header or an option as this form prints it."""
+        return text.upper() if self.case == "upper" else text
+
+
+def typewritten(rng: np.random.Generator) -> Style:
+    """Return a form that was typed from its title to its last answer."""
+    face, bold = pick(rng, _TYPED)
+    size = rng.uniform(14, 16)
+    wobble = rng.uniform(0, 0.02)
+    look = Type(face, size, wobble=wobble)
+    return Style(
+        label=look,
+        value=look,
+        header=replace(look, face=bold) if chance(rng, 0.3) else look,
+        title=replace(look, face=bold) if chance(rng, 0.4) else look,
+        fine=replace(look, size=size * 0.85),
+        case="upper" if chance(rng, 0.5) else "asis",
+        colon=chance(rng, 0.6),
+        underline=chance(rng, 0.6),
+        fill=pick(rng, ("rule", "rule", "none", "none", "dots")),
+        mark=pick(rng, ("line", "line", "parenthesis", "after")),
+        pitch=size * rng.uniform(1.5, 2.1),
+        blank=rng.uniform(0.05, 0.45),
+        rule=1,
+    )
+
+
+def printed(rng: np.random.Generator) -> Style:
+    """Return a printed form that was filled in by typewriter, by hand or by printer."""
+    face, bold = pick(rng, _PRINTED)
+    size = rng.uniform(10.5, 14.5)
+    label = Type(bold if chance(rng, 0.25) else face, size)
+    return Style(
+        label=label,
+        value=_answer_look(rng, face, size),
+        header=Type(bold, size * rng.uniform(1.0, 1.15)),
+        title=Type(bold if chance(rng, 0.75) else face, size * rng.uniform(1.3, 2.0)),
+        fine=Type(face, max(9.0, size * 0.75)),
+        case="upper" if chance(rng, 0.4) else "asis",
+        colon=chance(rng, 0.4),
+        underline=chance(rng, 0.2),
+        fill=pick(rng, ("rule", "rule", "rule", "none", "dots")),
+        mark=pick(rng, ("box", "box", "box", "line", "after")),
+        pitch=size * rng.uniform(1.9, 2.5),
+        blank=rng.uniform(0.1, 0.55),
+        rule=rng.choice([0.5, 1, 1, 1.5]),
+    )
+
+
+def _answer_look(rng: np.random.Generator, face: str, size: float) -> Type:
+    kind = choose(rng, "typed|typed|typed|typed|hand|same")
+    if kind == "hand":
+        return Type("", rng.uniform(17, 21), hand=True)
+    if kind == "same":
+        return Type(face, size * rng.uniform(1.0, 1.1))
+    typed = pick(rng, _TYPED)[0]
+    return Type(typed, rng.uniform(14, 16), wobble=rng.uniform(0, 0.025))
