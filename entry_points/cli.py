@@ -108,12 +108,15 @@ def reports(*mendable: type[Exception]) -> Callable[[Main], Main]:
 
 
 def print_table(rows: Iterable[Sequence[str]], header: Sequence[str]) -> None:
-    """Print text in columns, numbers to the right."""
-    table = [tuple(header), *map(tuple, rows)]
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    for row in table:
-        cells = (
-            cell.rjust(width) if cell[:1].isdigit() else cell.ljust(width)
-            for cell, width in zip(row, widths, strict=True)
-        )
-        print("  " + "  ".join(cells).rstrip())
+    """Print text in columns, those that hold only numbers to the right."""
+    columns = [
+        _align(name, cells) for name, *cells in zip(header, *rows, strict=True)
+    ]
+    for line in zip(*columns, strict=True):
+        print("  " + "  ".join(line).rstrip())
+
+
+def _align(name: str, cells: Sequence[str]) -> list[str]:
+    width = max(map(len, (name, *cells)))
+    numbers = all(cell.replace(",", "").replace(".", "").isdigit() for cell in cells)
+    return [each.rjust(width) if numbers else each.ljust(width) for each in (name, *cells)]

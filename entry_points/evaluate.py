@@ -202,9 +202,7 @@ def _form_report(doc_id: str, score: FormScore, true_pairs: int, reading: _Readi
 def _log(evaluation: Evaluation, dataset_name: str) -> None:
     """Log metrics with the model and the dataset's content hash, and the table."""
     table = pd.DataFrame(map(asdict, evaluation.forms))
-    dataset = from_pandas(
-        table[["doc_id", "true_pairs"]], name=dataset_name, digest=evaluation.digest
-    )
+    dataset = from_pandas(table[["doc_id"]], name=dataset_name, digest=evaluation.digest)
     mlflow.log_metrics(dict(evaluation.metrics), model_id=evaluation.model_id, dataset=dataset)
     mlflow.log_input(dataset, context="evaluation")
     mlflow.set_tags({"model_uri": evaluation.model_uri, "dataset_digest": evaluation.digest})

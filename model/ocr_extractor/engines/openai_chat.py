@@ -6,6 +6,7 @@ import base64
 import contextlib
 import os
 import threading
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import mlflow
@@ -69,6 +70,8 @@ class OpenAIChatEngine:
             self._parameters["seed"] = config.seed
         if config.trace_content == "full":
             mlflow.openai.autolog()
+            # Autolog dumps the SDK's parsed completion, whose type pydantic cannot know.
+            warnings.filterwarnings("ignore", "Pydantic serializer warnings", UserWarning)
 
     def read(self, page: Page, instructions: str) -> PageReading:
         """Send the page and the instructions; return the pairs of the completion.
