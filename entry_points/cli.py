@@ -44,10 +44,10 @@ _COMMON: dict[str, dict[str, Any]] = {
     },
     "limit": {"default": "", "type": "optional_int", "help": "at most this many forms; all"},
     "seed": {"default": "42", "type": int, "help": "which forms are drawn when there is a limit"},
-    "max-concurrency": {
-        "default": "8",
-        "type": int,
-        "help": "most pages read at once",
+    "max-concurrency": {"default": "8", "type": int, "help": "most pages read at once"},
+    "settings": {
+        "default": "",
+        "help": 'a JSON object of other settings, {"max_size": 1500}; the README lists them',
     },
 }
 
@@ -109,9 +109,7 @@ def reports(*mendable: type[Exception]) -> Callable[[Main], Main]:
 
 def print_table(rows: Iterable[Sequence[str]], header: Sequence[str]) -> None:
     """Print text in columns, those that hold only numbers to the right."""
-    columns = [
-        _align(name, cells) for name, *cells in zip(header, *rows, strict=True)
-    ]
+    columns = [_align(name, cells) for name, *cells in zip(header, *rows, strict=True)]
     for line in zip(*columns, strict=True):
         print("  " + "  ".join(line).rstrip())
 

@@ -91,6 +91,11 @@ class Evaluation:
     metrics: Mapping[str, float]
     forms: Sequence[FormReport]
 
+    @property
+    def all_failed(self) -> bool:
+        """Whether not a single form could be read."""
+        return self.metrics["coverage"] == 0.0
+
 
 @dataclass(frozen=True)
 class _Reading:
@@ -264,7 +269,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
     report(evaluation)
     where_to_look(run.info.run_id)
-    return 0
+    return int(evaluation.all_failed)
 
 
 if __name__ == "__main__":

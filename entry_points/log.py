@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -38,15 +39,16 @@ TRAVELLING = (
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the entry point's flags."""
-    parser = cli.parser(
-        __doc__, "engine", "llm", "prompt", "prompt-name", "model-name", "max-concurrency"
+    return cli.parser(
+        __doc__,
+        "engine",
+        "llm",
+        "prompt",
+        "prompt-name",
+        "model-name",
+        "max-concurrency",
+        "settings",
     )
-    parser.add_argument(
-        "--settings",
-        default="",
-        help='a JSON object of other settings, {"max_size": 1500}; the README lists them',
-    )
-    return parser
 
 
 def log(
@@ -73,7 +75,10 @@ def log(
             **settings,
         }
     )
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        # MLflow runs an example while it logs: with an LLM that would be a paid request, so only
+        # the local engine has one, and the advice to give one is not for us.
+        warnings.filterwarnings("ignore", ".*input example was not provided", UserWarning)
         snapshot = Path(folder) / "prompt.md"
         snapshot.write_text(str(prompt.template), encoding="utf-8")
         info: ModelInfo = mlflow.pyfunc.log_model(
@@ -84,7 +89,6 @@ def log(
             model_config=config.model_dump(),
             params={"engine": config.engine, "llm": config.llm, "prompt_uri": config.prompt_uri},
             signature=signature(),
-            # MLflow runs the example while logging: with an LLM that would be a paid request.
             input_example=input_example() if config.engine == "local" else None,
             pip_requirements=travelling_requirements(),
             prompts=[prompt],

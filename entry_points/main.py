@@ -32,9 +32,7 @@ _LOG_FLAGS = (
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the entry point's flags."""
-    parser = cli.parser(__doc__, "dataset", "limit", "seed", *_LOG_FLAGS[:-1])
-    parser.add_argument("--settings", default="", help="as for the entry point log")
-    return parser
+    return cli.parser(__doc__, "dataset", "limit", "seed", *_LOG_FLAGS)
 
 
 def log_in_own_process(args: argparse.Namespace, run_id: str) -> str:
@@ -124,6 +122,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             max_concurrency=args.max_concurrency,
         )
     report(evaluation)
+    if evaluation.all_failed:
+        raise cli.UsageError(f"no form was read, so {cli.CHAMPION} stays as it was: see above.")
     print(f"\n{crown(args.model_name, evaluation)}")
     where_to_look(run.info.run_id)
     print(f"Serve it:\n  {cli.RUN} -e serve -P model_uri={model_uri}\nand ask it:\n  {curl(5001)}")

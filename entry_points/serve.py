@@ -17,7 +17,7 @@ def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the entry point's flags."""
     parser = cli.parser(__doc__, "model-uri")
     parser.add_argument("--host", default="127.0.0.1", help="address; the server knows no login")
-    parser.add_argument("--port", type=int, default=5001)
+    parser.add_argument("--port", type=int, default=5001, help="the port to listen on")
     parser.add_argument("--workers", type=int, default=1, help="processes, each with its model")
     parser.add_argument("--timeout", type=int, default=600, help="longest request, s")
     return parser
