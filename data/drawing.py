@@ -18,7 +18,7 @@ WIDTH = 1400  # px of the result; FUNSD's 1000 px scans need enlarging to be rea
 _OVERSAMPLING = 2
 MARGIN = 24  # px
 LEGEND_HEIGHT = 104  # px
-_FADING = 0.25  # share of white mixed into the page, so that the colours stand out
+_FADING = 0.15  # share of white mixed into the page, so that the colours stand out
 
 _Colour = tuple[int, int, int]
 _Box = tuple[float, float, float, float]

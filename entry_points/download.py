@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
+OUTPUT = "data/funsd"
+
 TERMS = """\
 FUNSD (Jaume, Ekenel and Thiran, 2019) is for non-commercial research and education only, and its
 pages may not be redistributed: git ignores the folder they are put in by default.
@@ -24,7 +27,7 @@ def build_parser() -> argparse.ArgumentParser:
     """Return the parser of this entry point's flags."""
     parser = cli.parser(__doc__)
     parser.add_argument(
-        "--output", default="data/funsd", help="folder for the splits; relative to the project"
+        "--output", default=OUTPUT, help="folder for the splits; relative to the project"
     )
     return parser
 
@@ -43,14 +46,15 @@ def download(output: Path, archive: Archive = FUNSD) -> None:
         install(archive, output)
     for split in SPLITS:
         print(f"{len(load_folder(output / split))} forms in {output / split}")
-    print(f"\nnext: {cli.RUN} -e preview -P dataset={output / SPLITS[0]}")
+    dataset = shlex.quote(str(output / SPLITS[0]))
+    print(f"\nnext: {cli.RUN} -e preview -P dataset={dataset}")
 
 
 @cli.reports()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the entry point; return the process's exit code."""
     flags = build_parser().parse_args(argv)
-    download(cli.in_project(flags.output))
+    download(cli.in_project(flags.output or OUTPUT))
     return 0
 
 

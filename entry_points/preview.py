@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import shlex
 import sys
 import textwrap
 from pathlib import Path
@@ -63,7 +64,8 @@ def preview(form: Form, output: Path) -> None:
     print("\n".join(_table(rows)))
     print(f"\npage with entities and links: {output.resolve()}")
     print(f"the same as an artifact: runs:/{run.info.run_id}/{output.name}")
-    print(f"\nnext: {cli.RUN} -P dataset={form.annotation_path.parent.parent}")
+    dataset = shlex.quote(str(form.annotation_path.parent.parent))
+    print(f"\nnext: {cli.RUN} -P dataset={dataset}")
 
 
 def _table(rows: Iterable[tuple[str, str]]) -> Iterator[str]:
