@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import mlflow
 from mlflow.exceptions import MlflowException
+from mlflow.models import get_model_info
 
 from entry_points import ROOT, cli
 from entry_points.evaluate import Evaluation, evaluate, report, where_to_look
@@ -84,8 +85,8 @@ def crown(model_name: str, evaluation: Evaluation) -> str:
     except MlflowException:
         reason = "there was none"
     else:
-        theirs = champion_score(champion.model_id, evaluation.digest)
         name = f"models:/{model_name}/{champion.version}"
+        theirs = champion_score(name, evaluation.digest)
         if theirs is None:
             return (
                 f"{cli.CHAMPION} stays {name}: it has no {HEADLINE} on these forms. Give it one: "
@@ -98,11 +99,10 @@ def crown(model_name: str, evaluation: Evaluation) -> str:
     return f"{cli.CHAMPION} is now {evaluation.model_uri}: {reason}."
 
 
-def champion_score(model_id: str | None, digest: str) -> float | None:
-    """Return a logged model's newest headline score on the forms with this content hash."""
-    if model_id is None:
-        return None
-    metrics = mlflow.get_logged_model(model_id).metrics or []
+def champion_score(model_uri: str, digest: str) -> float | None:
+    """Return a registered model's newest headline score on the forms with this content hash."""
+    model_id = get_model_info(model_uri).model_id
+    metrics = (mlflow.get_logged_model(model_id).metrics if model_id else None) or []
     scores = [each for each in metrics if each.key == HEADLINE and each.dataset_digest == digest]
     return max(scores, key=lambda each: each.timestamp).value if scores else None
 

@@ -6,7 +6,7 @@ import base64
 import io
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -95,7 +95,7 @@ class LoopbackLlm:
         return Response(json.dumps(answer), content_type="application/json")
 
 
-def serve() -> Iterator[LoopbackLlm]:
+def serve() -> Generator[LoopbackLlm, None, None]:
     """Run the server for as long as a fixture needs it."""
     with HTTPServer(host="127.0.0.1", threaded=True) as server:
         llm = LoopbackLlm(server)

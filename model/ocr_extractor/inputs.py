@@ -15,8 +15,11 @@ from ocr_extractor.errors import ConfigError, InputError, shorten
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# No supported format begins with 16 characters of base64's alphabet, so such bytes are base64.
-_BASE64_START = re.compile(rb"[A-Za-z0-9+/]{16}")
+# How MLflow 3.17 hands over a null string (Spark) and a null document (`inputs`, `instances`).
+_NULLS = {"nan", "None"}
+# Bytes that begin like this are text: `inputs` and `instances` requests deliver base64 so. The
+# formats named may begin with printable characters, the others do not.
+_TEXT = re.compile(rb"(?!%PDF|GIF8|RIFF)[\x20-\x7e\s]+")
 
 
 @dataclass(frozen=True)
@@ -55,8 +58,7 @@ def to_documents(frame: pd.DataFrame) -> Iterator[InputDocument]:
 
 
 def _to_id(value: Any) -> str | None:
-    # Spark hands over a null string as "nan" (MLflow 3.17).
-    return None if value is None or value is pd.NA or str(value) in {"nan", "None"} else str(value)
+    return None if value is None or value is pd.NA or str(value) in _NULLS else str(value)
 
 
 def _to_bytes(value: Any) -> bytes:
@@ -67,17 +69,23 @@ def _to_bytes(value: Any) -> bytes:
     """
     if isinstance(value, (bytes, bytearray, memoryview)):
         data = bytes(value)
-        return _decode(data) if _BASE64_START.match(data) else data
+        return _decode(data) if _TEXT.fullmatch(data[:32]) else data
     if isinstance(value, str):
         return _decode(value.encode("ascii", "replace"))
     if value is None or value is pd.NA or (isinstance(value, float) and value != value):  # noqa: PLR0124 - NaN
-        raise InputError("missing_image", "The row has no image: send the document's bytes.")
+        raise _missing()
     raise InputError(
         "wrong_type", f"The image is a {type(value).__name__}: send the document's bytes."
     )
 
 
+def _missing() -> InputError:
+    return InputError("missing_image", "The row has no image: send the document's bytes.")
+
+
 def _decode(text: bytes) -> bytes:
+    if text[:5].decode("ascii", "replace") in _NULLS:
+        raise _missing()
     try:
         return base64.b64decode(text.strip(), validate=True)
     except binascii.Error:

@@ -1,0 +1,33 @@
+"""The logged model in other people's code: the README's lines, run in a process of its own."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+from entry_points import ROOT
+from tests.entry_points.conftest import Done, Project
+
+
+def test_the_readmes_snippet_runs_beside_another_package_called_model(
+    project: Project, main_run: Done, tmp_path: Path
+):
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    [snippet] = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "__init__.py").write_text("NAME = 'theirs'\n")
+    shutil.copy(project.dataset / "images" / "invoice-01.png", tmp_path)
+    script = f"import model\n{snippet}\nassert model.NAME == 'theirs'\n"
+    (tmp_path / "theirs.py").write_text(script)
+    code = f"import os, runpy; os.chdir({str(tmp_path)!r}); runpy.run_path('theirs.py')"
+
+    done = project.run(
+        "-c",
+        code,
+        PYTHONPATH=str(tmp_path),  # their folder, and not this project's
+        MLFLOW_TRACKING_URI=project.tracking_uri,
+    )
+
+    assert done.returncode == 0, done.stdout
+    assert "Left blank -> None" in done.stdout

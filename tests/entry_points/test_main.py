@@ -1,0 +1,142 @@
+"""The main job, as `mlflow run` runs it, with a real client and a real server on loopback."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+
+import mlflow
+from mlflow.models import get_model_info
+
+from tests.entry_points.conftest import FORMS, Done, Project, answer_invoice
+from tests.loopback_llm import KEY
+
+METRICS = {
+    "pair_f1",
+    "pair_precision",
+    "pair_recall",
+    "pair_f1_exact",
+    "pair_f1_nospace",
+    "pair_f1_macro",
+    "question_f1",
+    "anls",
+    "key_value_accuracy",
+    "coverage",
+    "seconds_per_page",
+    "input_tokens",
+    "output_tokens",
+}
+
+
+def champion_version(project: Project) -> int:
+    return int(project.client.get_model_version_by_alias("ocr-extractor", "champion").version)
+
+
+def first_model_id() -> str:
+    model_id = get_model_info("models:/ocr-extractor/1").model_id
+    assert model_id
+    return model_id
+
+
+def test_logs_every_metric_of_the_contract(project: Project, main_run: Done):
+    [run] = project.client.search_runs(["0"])
+    assert set(run.data.metrics) >= METRICS
+    assert run.data.metrics["coverage"] == 1.0
+    assert run.data.metrics["input_tokens"] == 3 * 1300
+    assert run.data.metrics["output_tokens"] == 3 * 42
+    assert run.info.status == "FINISHED"
+
+
+def test_scores_what_the_llm_answered(project: Project, main_run: Done):
+    [run] = project.client.search_runs(["0"])
+    table = mlflow.artifacts.load_dict(f"{run.info.artifact_uri}/predictions.json")
+    rows = {row[0]: dict(zip(table["columns"], row, strict=True)) for row in table["data"]}
+    assert sorted(rows) == sorted(FORMS)
+    assert rows["invoice-01"]["pair_f1"] == 1.0
+    assert rows["fax-01"]["pair_f1"] < 0.5
+    blank = json.loads(rows["fax-01"]["pairs"])[-1]
+    assert (blank["question"], blank["answer"]) == ("Left blank", None)
+
+
+def test_registers_prompt_and_champion(project: Project, main_run: Done):
+    prompt = project.client.get_prompt_version_by_alias("ocr-question-answer", "production")
+    assert int(prompt.version) == 1
+    assert champion_version(project) == 1
+    model = project.client.get_logged_model(first_model_id())
+    assert model.params["engine"] == "openai"
+    assert model.params["prompt_uri"] == "prompts:/ocr-question-answer/1"
+    assert json.loads(model.tags["mlflow.linkedPrompts"]) == [
+        {"name": "ocr-question-answer", "version": "1"}
+    ]
+    assert {metric.key for metric in model.metrics or []} >= METRICS
+
+
+def test_sends_the_page_and_the_registered_prompt(project: Project, main_run: Done):
+    for request in project.llm.requests[:3]:
+        assert request["model"] == "loopback-vision"
+        assert request["messages"][0]["content"].startswith("You read scanned business forms")
+    assert {image.size[1] for image in project.llm.images[:3]} <= {1000}
+    assert set(project.llm.keys) == {f"Bearer {KEY}"}
+
+
+def test_traces_every_form_with_page_prompt_model_and_scores(project: Project, main_run: Done):
+    [run] = project.client.search_runs(["0"])
+    traces = mlflow.search_traces(run_id=run.info.run_id, return_type="list")
+    assert {trace.info.request_preview for trace in traces} == set(FORMS)
+    for trace in traces:
+        assert trace.data.spans[0].name == "extract"
+        assert trace.data.spans[0].inputs["document"].startswith("mlflow-attachment://")
+        assert trace.info.token_usage == {
+            "input_tokens": 1300,
+            "output_tokens": 42,
+            "total_tokens": 1342,
+        }
+        assert "ocr-question-answer" in trace.info.tags["mlflow.linkedPrompts"]
+        assert trace.info.trace_metadata["mlflow.modelId"] == first_model_id()
+        assert {"pair_f1", "anls"} <= {each.name for each in trace.info.assessments}
+
+
+def test_prints_scores_worst_forms_and_next_commands(main_run: Done):
+    printed = main_run.stdout
+    for expected in (
+        "pair_f1",
+        "Worst forms",
+        "Slowest forms",
+        "champion is now models:/ocr-extractor/1: there was none.",
+        "mlflow ui --backend-store-uri",
+        "-e serve -P model_uri=models:/ocr-extractor/1",
+        "| curl -sS http://127.0.0.1:5001/invocations",
+    ):
+        assert expected in printed
+
+
+def test_keeps_the_key_out_of_everything(project: Project, main_run: Done):
+    assert KEY not in main_run.stdout
+    for path in project.folder.rglob("*"):
+        if path.is_file():
+            assert KEY.encode() not in path.read_bytes(), path
+
+
+def test_writes_no_base64_into_the_store(project: Project, main_run: Done):
+    with sqlite3.connect(project.folder / "mlflow.db") as store:
+        [[longest]] = store.execute("select max(length(content)) from spans").fetchall()
+    # The smallest page is 20 KB, its base64 27,000 characters.
+    assert longest < 15_000
+
+
+def test_the_champion_is_the_best_on_the_same_forms(project: Project, main_run: Done):
+    project.llm.answer = None
+    worse = project.mlflow_run("main", dataset=project.dataset, engine="openai")
+    assert "champion stays models:/ocr-extractor/1: pair_f1" in worse.stdout
+    assert champion_version(project) == 1
+
+    answer_invoice(project.llm)
+    equal = project.mlflow_run("main", dataset=project.dataset, engine="openai")
+    assert "champion is now models:/ocr-extractor/3: pair_f1" in equal.stdout
+    assert champion_version(project) == 3
+
+    other = project.mlflow_run("main", dataset=project.dataset, engine="openai", limit=1)
+    assert (
+        "champion stays models:/ocr-extractor/3: it has no pair_f1 on these forms" in other.stdout
+    )
+    assert champion_version(project) == 3

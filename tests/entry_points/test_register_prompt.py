@@ -1,0 +1,110 @@
+"""The entry points register_prompt and log: versions, aliases, what is refused."""
+
+from __future__ import annotations
+
+import pytest
+
+from entry_points.cli import UsageError
+from entry_points.log import find_prompt, read_settings, resolve_engine, travelling_requirements
+from entry_points.register_prompt import list_versions, main, register_prompt
+from ocr_extractor.errors import PromptError
+from tests.entry_points.conftest import Done, Project
+
+
+@pytest.fixture
+def name(project: Project, main_run: Done, request: pytest.FixtureRequest) -> str:
+    """A prompt's name that only one test uses, in a store that exists."""
+    return str(request.node.name).translate(str.maketrans("[]", "--"))
+
+
+def test_an_identical_template_makes_no_new_version(name: str, capsys):
+    first = register_prompt(name, "Read the form.", commit_message="first", tags={"by": "me"})
+    second = register_prompt(name, "Read the form. Twice.")
+    again = register_prompt(name, "Read the form.")
+    assert [int(each.version) for each in (first, second, again)] == [1, 2, 1]
+    assert len(list_versions(name)) == 2
+    assert list_versions(name)[-1].commit_message == "first"
+    assert list_versions(name)[-1].tags["by"] == "me"
+    assert f"Prompt prompts:/{name}/1 already registered" in capsys.readouterr().out
+
+
+def test_the_first_version_is_production_and_later_ones_only_when_asked(name: str):
+    register_prompt(name, "One.")
+    register_prompt(name, "Two.")
+    assert int(find_prompt("", name).version) == 1
+    register_prompt(name, "Two.", alias="production")
+    assert int(find_prompt("", name).version) == 2
+
+
+@pytest.mark.parametrize(
+    ("template", "message"),
+    [
+        pytest.param("", "empty", id="empty"),
+        pytest.param(" \n\t", "empty", id="blank"),
+        pytest.param("Read {{ page }}.", "uses page", id="unknown-variable"),
+        pytest.param("{% if page %}x{% endif %}", "uses page", id="unknown-in-jinja"),
+        pytest.param("{% if %}", "not valid Jinja", id="broken"),
+    ],
+)
+def test_refuses_what_the_extractor_cannot_fill_in(name: str, template: str, message: str):
+    with pytest.raises(PromptError, match=message):
+        register_prompt(name, template)
+    assert list_versions(name) == []
+
+
+def test_the_shipped_template_is_registered_where_there_is_none(name: str):
+    version = find_prompt("", name)
+    assert "additional_rules" in str(version.template)
+    assert int(find_prompt("", name).version) == 1
+
+
+def test_a_missing_version_is_named_with_what_to_do(name: str):
+    with pytest.raises(UsageError, match="register_prompt -P alias=production"):
+        find_prompt(f"prompts:/{name}/7", name)
+
+
+def test_a_missing_template_file_is_named(project: Project, capsys):
+    assert main(["--template", "no-such-file.md"]) == 2
+    assert "no-such-file.md is not a file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("environment", "engine"),
+    [
+        pytest.param({}, "local", id="nothing"),
+        pytest.param({"OPENAI_API_KEY": "sk-x"}, "openai", id="key"),
+        pytest.param({"OPENAI_API_KEY_FILE": "/key"}, "openai", id="key-file"),
+        pytest.param({"OPENAI_BASE_URL": "http://127.0.0.1/v1"}, "openai", id="server"),
+        pytest.param({"AZURE_OPENAI_ENDPOINT": "https://x"}, "openai", id="azure"),
+    ],
+)
+def test_auto_says_which_engine_it_takes(monkeypatch, capsys, environment, engine: str):
+    for variable in ("API_KEY", "API_KEY_FILE", "BASE_URL"):
+        monkeypatch.delenv(f"OPENAI_{variable}", raising=False)
+    monkeypatch.delenv("AZURE_OPENAI_ENDPOINT", raising=False)
+    for variable, value in environment.items():
+        monkeypatch.setenv(variable, value)
+    assert resolve_engine("auto") == engine
+    assert f"Engine: {engine} (auto:" in capsys.readouterr().out
+
+
+def test_the_model_travels_with_bounded_requirements():
+    requirements = travelling_requirements()
+    assert "mlflow==3.17.2" in requirements
+    assert not any(each.startswith(("pytest", "hypothesis", "scipy")) for each in requirements)
+    assert all("<" in each or "==" in each for each in requirements)
+
+
+@pytest.mark.parametrize("text", ["[1]", "{", "1"])
+def test_settings_must_be_an_object(text: str):
+    with pytest.raises(UsageError, match="is no JSON object"):
+        read_settings(text)
+
+
+def test_a_wrong_setting_fails_the_command_and_lists_the_known_ones(
+    project: Project, main_run: Done
+):
+    done = project.mlflow_run("log", engine="openai", settings='{"max_sise": 1000}')
+    assert done.returncode != 0
+    assert "max_sise" in done.stdout
+    assert "max_size" in done.stdout
