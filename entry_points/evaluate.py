@@ -14,6 +14,7 @@ from typing import Any
 import mlflow
 import pandas as pd
 from mlflow.data.pandas_dataset import from_pandas
+from mlflow.pyfunc import PyFuncModel
 
 from data.forms import Form
 from data.funsd import dataset_digest, load_folder
@@ -131,31 +132,15 @@ def evaluate(
     """
     forms = load_folder(dataset, limit=limit, seed=seed)
     truths = {form.form_id: Truth.of(form) for form in forms}
-    content = extractor_config(model_uri).get("trace_content") != "metadata"
+    config = extractor_config(model_uri)
     model = load_extractor(model_uri, max_concurrency=max_concurrency)
-    paths = {form.form_id: form.image_path for form in forms}
-    readings: dict[str, _Reading] = {}
-
-    def predict_fn(doc_id: str) -> dict[str, Any]:
-        document = (doc_id, paths[doc_id].read_bytes())
-        started = time.perf_counter()
-        [outputs] = predict_rows(model, [document])
-        readings[doc_id] = _Reading(outputs, time.perf_counter() - started)
-        return outputs
-
-    os.environ.update(_HARNESS, MLFLOW_GENAI_EVAL_MAX_WORKERS=str(max_concurrency))
+    # OCR reads one page at a time on all cores: more than two forms would only wait in line, and
+    # the waiting would count as theirs.
+    workers = max_concurrency if config["engine"] == "openai" else min(max_concurrency, 2)
+    os.environ.update(_HARNESS, MLFLOW_GENAI_EVAL_MAX_WORKERS=str(workers))
     started = time.perf_counter()
-    mlflow.genai.evaluate(
-        data=[_record(form, content=content) for form in forms],
-        predict_fn=predict_fn,
-        scorers=[form_scorer(truths, content=content)],
-        model_id=model.model_id,
-    )
+    readings = _read_and_trace(model, forms, truths, content=config["trace_content"] == "full")
     seconds = time.perf_counter() - started
-    if not readings:
-        raise cli.UsageError(f"{model_uri} raised for every form: its traces say why.")
-    for doc_id in truths.keys() - readings.keys():
-        readings[doc_id] = _Reading(_RAISED, 0.0)
     scores = score_forms(truths, {doc_id: each.outputs for doc_id, each in readings.items()})
     evaluation = Evaluation(
         model_uri=model_uri,
@@ -169,6 +154,38 @@ def evaluate(
     )
     _log(evaluation, dataset.name)
     return evaluation
+
+
+def _read_and_trace(
+    model: PyFuncModel, forms: Sequence[Form], truths: Mapping[str, Truth], *, content: bool
+) -> dict[str, _Reading]:
+    """Let MLflow's harness read every form, and log a trace with assessments for each.
+
+    Args:
+        model: The loaded extractor.
+        forms: What to read.
+        truths: What they say, by form id.
+        content: Whether document texts may enter the traces.
+    """
+    paths = {form.form_id: form.image_path for form in forms}
+    readings: dict[str, _Reading] = {}
+
+    def predict_fn(doc_id: str) -> dict[str, Any]:
+        document = (doc_id, paths[doc_id].read_bytes())
+        started = time.perf_counter()
+        [outputs] = predict_rows(model, [document])
+        readings[doc_id] = _Reading(outputs, time.perf_counter() - started)
+        return outputs
+
+    mlflow.genai.evaluate(
+        data=[_record(form, content=content) for form in forms],
+        predict_fn=predict_fn,
+        scorers=[form_scorer(truths, content=content)],
+        model_id=model.model_id,
+    )
+    if not readings:
+        raise cli.UsageError("the extractor raised for every form: its traces say why.")
+    return {doc_id: readings.get(doc_id, _Reading(_RAISED, 0.0)) for doc_id in truths}
 
 
 def _record(form: Form, *, content: bool) -> dict[str, Any]:

@@ -34,6 +34,7 @@ TRAVELLING = (
     "rapidocr",
     "onnxruntime",
     "pydantic",
+    "pip",
 )
 
 
@@ -163,8 +164,8 @@ def read_settings(text: str) -> dict[str, Any]:
 
 
 @cli.reports(ConfigError, PromptError)
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the entry point."""
+def main(argv: Sequence[str] | None = None, *, last: bool = True) -> int:
+    """Run the entry point; `last` prints the next command, which is main's to print otherwise."""
     args = build_parser().parse_args(argv)
     settings = read_settings(args.settings) | {"max_concurrency": args.max_concurrency}
     if args.llm:
@@ -175,7 +176,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         info = log(engine=args.engine, prompt=prompt, model_name=args.model_name, settings=settings)
     uri = f"models:/{args.model_name}/{info.registered_model_version}"
     print(f"Logged {uri} with prompts:/{prompt.name}/{prompt.version}.")
-    print(f"Next: {cli.RUN} -e evaluate -P model_uri={uri}")
+    if last:
+        print(f"Next: {cli.RUN} -e evaluate -P model_uri={uri}")
     return 0
 
 

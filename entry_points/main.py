@@ -58,7 +58,8 @@ def log_in_own_process(args: argparse.Namespace, run_id: str) -> str:
         "MLFLOW_RUN_ID": run_id,
         "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),
     }
-    command = [sys.executable, "-m", "entry_points.log", *flags]
+    code = "from entry_points.log import main; raise SystemExit(main(last=False))"
+    command = [sys.executable, "-c", code, *flags]
     done = subprocess.run(command, env=environment, check=False)  # noqa: S603 - fixed program
     if done.returncode != 0:
         raise cli.UsageError("the extractor was not logged: see above.")
