@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from tqdm import tqdm
 
-from data.generator.documents import make_page, write_document
+from data.generator.documents import Format, make_page, write_document
 from data.generator.page import draw_plan
 from data.generator.samples import write_samples
 from data.generator.scan import draw_scan
@@ -31,7 +32,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def generate(output: Path, count: int, seed: int) -> None:
-    """Draw random forms: `images/form-00000.png` and on, with their annotations.
+    """Draw random forms: `images/form-00000.png` (or .jpg) and on, with their annotations.
 
     Args:
         output: Folder to write into; made if missing, files of the same names are replaced.
@@ -39,11 +40,14 @@ def generate(output: Path, count: int, seed: int) -> None:
         seed: From 0.
     """
     _make_folders(output)
-    for number in range(count):
+    for number in tqdm(range(count), unit="form", disable=None):
         rng = np.random.default_rng([seed, number])
         plan = draw_plan(rng)
-        page = make_page(plan, draw_scan(rng), rng, plan.size)
-        write_document(output, f"form-{number:05d}", [page], "png")
+        how = draw_scan(rng)
+        page = make_page(plan, how, rng, plan.size)
+        # What keeps its greys comes from office scanners, which write JPEG.
+        kind: Format = "png" if how.paper is None else "jpg"
+        write_document(output, f"form-{number:05d}", [page], kind)
 
 
 def _make_folders(output: Path) -> None:

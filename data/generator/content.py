@@ -30,7 +30,7 @@ class Field:
 
 @dataclass(frozen=True)
 class Section:
-    """Questions that stand together, under a header or ("") under none."""
+    """Two questions or more that stand together, under a header or ("") under none."""
 
     header: str
     fields: tuple[Field, ...]
@@ -57,14 +57,27 @@ class Table:
     """A table with a question over each column.
 
     Attributes:
+        over: Grammar of a header over all columns but the first; "" for none.
         columns: From left to right.
+        product: Numbers (from 0) of two columns and of the one that is their product; or empty.
         rows: What the first column says, line by line; empty when it is filled in like the others.
-        totals: Questions under the table.
+        totals: Questions under the table; "=sum" adds up the last column, "=total" the totals
+            before it as well.
     """
 
+    over: str
     columns: tuple[Field, ...]
+    product: tuple[int, ...]
     rows: tuple[str, ...]
     totals: tuple[Field, ...]
+
+
+@dataclass(frozen=True)
+class Letter:
+    """What a page says that is more letter than form."""
+
+    titles: tuple[str, ...]
+    sentences: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -77,7 +90,7 @@ class Domain:
     choices: tuple[Choice, ...]
     tables: tuple[Table, ...]
     prose: tuple[Prose, ...]
-    body: tuple[str, ...]
+    letter: Letter | None
     notes: tuple[str, ...]
     distribution: tuple[str, ...]
 
@@ -97,14 +110,24 @@ def domain(name: str) -> Domain:
         sections=tuple(Section(s["header"], _fields(s["fields"])) for s in raw["sections"]),
         choices=tuple(Choice(c["question"], tuple(c["options"])) for c in raw["choices"]),
         tables=tuple(
-            Table(_fields(t["columns"]), tuple(t.get("rows", ())), _fields(t["totals"]))
+            Table(
+                over=t.get("over", ""),
+                columns=_fields(t["columns"]),
+                product=tuple(t.get("product", ())),
+                rows=tuple(t.get("rows", ())),
+                totals=_fields(t["totals"]),
+            )
             for t in raw.get("tables", ())
         ),
         prose=tuple(Prose(p["label"], tuple(p["sentences"])) for p in raw["prose"]),
-        body=tuple(raw.get("body", ())),
+        letter=_letter(raw["letter"]) if "letter" in raw else None,
         notes=tuple(raw["notes"]),
         distribution=tuple(raw["distribution"]),
     )
+
+
+def _letter(raw: dict[str, list[str]]) -> Letter:
+    return Letter(tuple(raw["titles"]), tuple(raw["sentences"]))
 
 
 def _fields(rows: Sequence[Sequence[str]]) -> tuple[Field, ...]:

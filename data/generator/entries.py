@@ -68,21 +68,33 @@ def _option(flow: Flow, at: tuple[float, float], option: str, header: int, marke
         flow.answer(question, mark_at, [mark])
 
 
+_SPARE = 3
+"""Most lines left empty under an answer."""
+
+
 def prose(flow: Flow, entry: Prose) -> None:
     """Set a question whose answer is a few sentences, beside it or under it."""
     style = flow.style
     text = style.question(choose(flow.rng, entry.label))
     baseline = flow.y + style.label.size
     question = flow.ask((flow.left, baseline), text, None)
-    count = 0 if chance(flow.rng, style.blank) else int(flow.rng.integers(1, 6))
-    told = " ".join(flow.expand(s) for s in sample(flow.rng, entry.sentences, count))
-    beside = flow.left + text_width(text, style.label) + 10
+    count = 0 if chance(flow.rng, style.blank**2) else int(flow.rng.integers(1, 6))
     leading = style.pitch if style.fill == "rule" else 1.2 * style.value.size
+    sentences = [flow.expand(s) for s in sample(flow.rng, entry.sentences, count)]
+    while sentences and not flow.room(leading * (_SPARE + _height(flow, sentences))):
+        sentences.pop()
+    told = " ".join(sentences)
+    beside = flow.left + text_width(text, style.label) + 10
     if flow.right - beside > 0.4 * flow.width and chance(flow.rng, 0.5):
         taken = _told_beside(flow, question, told, (beside, baseline), leading)
     else:
         taken = _told_under(flow, question, told, (flow.left, baseline), leading)
     flow.y += taken + 0.6 * style.pitch
+
+
+def _height(flow: Flow, sentences: Sequence[str]) -> int:
+    """Return how many lines the sentences take at most."""
+    return 1 + len(wrapped(" ".join(sentences), flow.style.value, flow.width - 70))
 
 
 def _told_beside(
@@ -91,7 +103,7 @@ def _told_beside(
     """Begin on the question's line and go on at the margin; return the height taken, px."""
     style = flow.style
     rows = wrapped(told, style.value, flow.width - 4, first=flow.right - at[0] - 4)
-    spare = int(flow.rng.integers(0, 3))
+    spare = int(flow.rng.integers(0, _SPARE))
     flow.fill_line(at[0], flow.right, at[1])
     for row in range(1, len(rows) + spare):
         flow.fill_line(flow.left, flow.right, at[1] + row * leading)
@@ -109,21 +121,26 @@ def _told_under(
     style = flow.style
     indent = flow.rng.choice([0, 4, 25, 60])
     rows = wrapped(told, style.value, flow.width - indent - 8)
-    spare = int(flow.rng.integers(0, 4))
+    spare = int(flow.rng.integers(0, _SPARE + 1))
+    taken = (len(rows) + spare + 1) * leading
+    if style.fill == "none" and chance(flow.rng, 0.4):
+        top = at[1] - 1.3 * style.label.size
+        flow.sheet.frame((flow.left - 5, top, flow.right, at[1] + taken - 4), style.rule)
     for row in range(1, len(rows) + spare + 1):
         flow.fill_line(flow.left, flow.right, at[1] + row * leading)
     if told:
         flow.answer(question, (at[0] + indent, at[1] + leading - 1), rows, leading)
-    return (len(rows) + spare + 1) * leading
+    return taken
 
 
 def body(flow: Flow, sentences: Sequence[str]) -> None:
     """Set paragraphs that answer no question."""
     style = flow.style
     leading = 1.2 * style.value.size
-    for _ in range(int(flow.rng.integers(2, 4))):
-        chosen = sample(flow.rng, sentences, int(flow.rng.integers(3, 6)))
-        text = " ".join(flow.expand(sentence) for sentence in chosen)
+    chosen = [flow.expand(sentence) for sentence in sample(flow.rng, sentences, 10)]
+    while chosen:
+        count = int(flow.rng.integers(3, 6))
+        text, chosen = " ".join(chosen[:count]), chosen[count:]
         rows = wrapped(text, style.value, flow.width)
         if not flow.room(leading * len(rows)):
             return
@@ -143,14 +160,17 @@ def copies(flow: Flow, names: Sequence[str]) -> None:
     """Set who receives a copy, as a question with its answer or as plain lines."""
     look = flow.style.fine
     rows = [flow.expand(name) for name in names]
-    if chance(flow.rng, 0.5):
+    baseline = flow.y + look.size
+    if chance(flow.rng, 0.6):
         text = pick(flow.rng, ("Copies to:", "Distribution:", "cc:"))
-        question = flow.ask((flow.left, flow.y + look.size), text, None, look)
+        question = flow.ask((flow.left, baseline), text, None, look)
         x = flow.left + text_width(text, look) + 10
-        answer = flow.sheet.write((x, flow.y + look.size), rows, look, "answer")
-        flow.sheet.link(question, answer)
+        # FUNSD has such lists both as one answer and as an answer a line.
+        for number, part in enumerate([rows] if chance(flow.rng, 0.5) else rows):
+            at = (x, baseline + number * 1.15 * look.size)
+            flow.sheet.link(question, flow.sheet.write(at, part, look, "answer"))
     else:
-        flow.sheet.write((flow.left, flow.y + look.size), rows, look, "other")
+        flow.sheet.write((flow.left, baseline), rows, look, "other")
     flow.y += 1.15 * look.size * len(rows) + 0.5 * flow.style.pitch
 
 
@@ -202,7 +222,7 @@ def _sign(flow: Flow, question: int, at: tuple[float, float], end: float, *, dat
     elif chance(flow.rng, 0.35):
         text, look = flow.expand("{person}"), flow.style.value
     else:
-        size = min(24.0, (end - at[0]) / 5.5)
+        size = min(flow.rng.uniform(14, 22), (end - at[0]) / 7)
         strokes = signature((at[0] + 4, at[1]), size, flow.rng)
         scribble = flow.sheet.scribble(strokes, flow.rng.uniform(0.8, 1.3), "answer")
         flow.sheet.link(question, scribble)

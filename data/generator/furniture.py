@@ -97,7 +97,7 @@ def foot(flow: Flow) -> None:
     """Print form number, page number and filing number at the edges."""
     rng, sheet = flow.rng, flow.sheet
     fine = replace(flow.style.fine, size=min(11.0, flow.style.fine.size))
-    baseline = sheet.height - rng.uniform(24, 44)
+    baseline = sheet.height - rng.uniform(20, 38)
     if chance(rng, 0.6):
         form = flow.expand("FORM ###-^|Form ^-### (@/8#)|REV. @/8#|^^-###-@|Rev. @-7#")
         sheet.write((flow.left, baseline), form, fine, "other")
@@ -123,12 +123,9 @@ def stamp(flow: Flow) -> None:
         lines.append(flow.expand("{mon} {d} 19{yy}").upper())
     if chance(rng, 0.4):
         lines.append(flow.expand("{dept}").upper())
-    tries = [
-        (rng.uniform(0.25, 0.8) * flow.sheet.width, rng.uniform(0.08, 0.9) * flow.sheet.height)
-        for _ in range(12)
-    ]
     width = max(text_width(line, look) for line in lines)
-    centre = min(tries, key=lambda at: flow.sheet.ink(at, (width, 1.3 * len(lines) * look.size)))
+    # Turned, it takes more room than it measures.
+    centre = _clear(flow, (1.3 * width, 2 * len(lines) * look.size), (0.08, 0.9))
     flow.sheet.write_turned(centre, lines, look, "other", rng.uniform(-9, 9))
 
 
@@ -137,8 +134,23 @@ def side_note(flow: Flow) -> None:
     rng = flow.rng
     text = flow.expand("File|OK {initials}|see {last}|copy to {last}|{last} {m}/{d}|Rush!")
     look = Type("", rng.uniform(20, 28), hand=True)
-    x = rng.uniform(0.6, 0.8) * flow.sheet.width
-    flow.sheet.write((x, rng.uniform(40, 70)), text, look, "other")
+    width = text_width(text, look)
+    x, y = _clear(flow, (width, look.size), (0.03, 0.2))
+    flow.sheet.write((x - width / 2, y + look.size / 3), text, look, "other")
+
+
+def _clear(flow: Flow, size: tuple[float, float], part: tuple[float, float]) -> tuple[float, float]:
+    """Return the centre of the emptiest of some places for a (width, height) px.
+
+    They lie in a part of the sheet, [0, 1] of its height from the top.
+    """
+    sheet, rng = flow.sheet, flow.rng
+    free = max(0.0, sheet.width - size[0] - 40)
+    tries = [
+        (20 + size[0] / 2 + rng.random() * free, rng.uniform(*part) * sheet.height)
+        for _ in range(40)
+    ]
+    return min(tries, key=lambda centre: sheet.ink(centre, size))
 
 
 def barcode(flow: Flow) -> None:

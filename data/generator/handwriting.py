@@ -11,10 +11,16 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
+from data.generator.content import chance
+
 _UNIT = 0.088
 """Grid step of the pen paths, em."""
 _GAP = 1.7
 """Between letters, grid steps."""
+_CAPITAL = 8
+"""Height of a capital, grid steps."""
+_NIB = 0.08
+"""Width of a line, em."""
 _SLANT = 0.22
 _UNSTEADY = 0.28
 """Standard deviation of a point, grid steps."""
@@ -47,7 +53,7 @@ def write_word(
     unit = _UNIT * size
     slant = _SLANT + rng.normal(0, 0.04)
     rise = rng.normal(0, 0.02)
-    width = max(2, round(size * rng.uniform(0.06, 0.085)))
+    width = max(2, round(_NIB * size))
     pen = 0.0
     ink = []
     for character in word:
@@ -65,27 +71,41 @@ def write_word(
 
 
 def signature(at: Point, size: float, rng: np.random.Generator) -> list[list[Point]]:
-    """Return the strokes of an unreadable signature.
+    """Return the strokes of an unreadable signature: initials that end in a wave.
 
     Args:
         at: Left end of its baseline.
         size: Height of its capitals, in the unit of `at`.
         rng: The hand.
     """
-    strokes = []
-    x = at[0]
-    for _ in range(int(rng.integers(1, 3))):
-        loop = [(x, 0.2), (x + 0.25, 1.0), (x + 0.5, 0.7), (x + 0.2, 0.0), (x + 0.6, 0.15)]
-        letters = int(rng.integers(4, 9))
-        ends = x + 0.6 + np.cumsum(rng.uniform(0.12, 0.4, letters))
-        tops = np.where(np.arange(letters) % 2 == 0, rng.uniform(0.2, 0.6, letters), 0.0)
-        tops += rng.normal(0, 0.06, letters)
-        tail = [(ends[-1] + 0.8, rng.uniform(-0.1, 0.3))]
-        grid = np.array([*loop, *zip(ends, tops, strict=True), *tail])
-        curve = smooth(grid + rng.normal(0, 0.05, grid.shape))
-        strokes.append([(at[0] + (px - at[0]) * size, at[1] - py * size) for px, py in curve])
-        x = float(ends[-1]) + 0.5
-    return strokes
+    strokes: list[_Path] = []
+    x = 0.0
+    for initial in rng.permutation(list("ABCDEFGHJKLMNPRSTW"))[: int(rng.integers(1, 4))]:
+        letter = [stroke / _CAPITAL + (x, 0) for stroke in _glyphs()[str(initial)]]
+        x += 0.9 * _glyph_width(str(initial)) / _CAPITAL
+        strokes.extend(stroke + rng.normal(0, 0.05, stroke.shape) for stroke in letter)
+        if chance(rng, 0.75):
+            wave = _wave(rng, x)
+            strokes.append(wave)
+            x = float(wave[-1, 0]) + 0.15
+    if chance(rng, 0.3):
+        strokes.append(np.array([(0.2, -0.25), (0.6 * x, -0.15), (1.1 * x, -0.05)]))
+    slant = rng.uniform(0.15, 0.5)
+    return [
+        [(at[0] + (px + slant * py) * size, at[1] - py * size) for px, py in smooth(stroke)]
+        for stroke in strokes
+    ]
+
+
+def _wave(rng: np.random.Generator, start: float) -> _Path:
+    """Return letters that have run together: up and down, with a tail."""
+    count = int(rng.integers(3, 9))
+    steps = start + np.cumsum(rng.uniform(0.1, 0.3, count))
+    heights = np.where(np.arange(count) % 2 == 0, rng.uniform(0.2, 0.5, count), 0.03)
+    tall = rng.random(count) < 0.15
+    heights += tall * rng.uniform(0.3, 0.6, count) - rng.uniform(0, 0.06, count)
+    tail = (steps[-1] + rng.uniform(0.2, 1.2), rng.uniform(-0.1, 0.35))
+    return np.array([(start - 0.1, 0.1), *zip(steps, heights, strict=True), tail])
 
 
 def smooth(path: Sequence[Point] | _Path) -> _Path:

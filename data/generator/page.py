@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 
@@ -27,10 +27,14 @@ from data.generator.sheet import Sheet
 from data.generator.style import printed, typewritten
 from data.generator.tables import table
 
-Family = Literal["lines", "ledger", "cells", "mixed", "columns", "letter"]
+Family = Literal["lines", "over_lines", "ledger", "cells", "mixed", "columns", "letter"]
 Extra = Literal["letterhead", "fax_line", "stamp", "side_note", "barcode"]
 Part = Section | Choice | Table | Prose
 
+_FAMILIES: tuple[Family, ...] = (
+    *("lines", "lines", "lines", "ledger", "ledger"),
+    *("columns", "columns", "mixed", "mixed", "cells"),
+)
 _LIKELY: dict[Extra, float] = {
     "letterhead": 0.45,
     "fax_line": 0.15,
@@ -46,11 +50,13 @@ class Plan:
 
     Attributes:
         domain: One of `domain_names()`.
-        family: How its sections are set; "letter" has a few questions and running text.
+        family: How its sections are set; "letter" has a few questions and running text, in a
+            domain that knows some.
         typed: Typed from top to bottom, instead of printed and filled in.
         extras: What stands on it beside the form.
         size: (width, height), px.
         most: Largest number of parts (sections, options, tables, prose).
+        blank: Share of questions that nobody answered, [0, 1]; None leaves it to the style.
     """
 
     domain: str
@@ -59,21 +65,21 @@ class Plan:
     extras: frozenset[Extra]
     size: tuple[int, int]
     most: int
+    blank: float | None = None
 
 
 def draw_plan(rng: np.random.Generator) -> Plan:
     """Draw a plan as varied as FUNSD's pages."""
     name = pick(rng, domain_names())
-    families: tuple[Family, ...] = get_args(Family)
-    if not domain(name).body:
-        families = tuple(family for family in families if family != "letter")
+    families = (*_FAMILIES, "letter", "letter") if domain(name).letter else _FAMILIES
     return Plan(
         domain=name,
         family=pick(rng, families),
         typed=chance(rng, 0.3),
         extras=frozenset(extra for extra, likely in _LIKELY.items() if chance(rng, likely)),
         size=(int(rng.integers(754, 800)), 1000),
-        most=int(rng.integers(3, 9)),
+        most=int(rng.integers(3, 12)),
+        blank=1.0 if chance(rng, 0.02) else None,
     )
 
 
@@ -81,40 +87,60 @@ def compose(plan: Plan, rng: np.random.Generator) -> Sheet:
     """Set a page as planned."""
     sheet = Sheet(plan.size, rng)
     style = typewritten(rng) if plan.typed else printed(rng)
-    year = f"{rng.integers(74, 98)}"
+    if plan.blank is not None:
+        style = replace(style, blank=plan.blank)
+    faxed = plan.domain == "fax" or "fax_line" in plan.extras
+    year = f"{rng.integers(86 if faxed else 72, 98)}"
     left, right = rng.uniform(45, 95), plan.size[0] - rng.uniform(45, 100)
-    flow = Flow(sheet, style, rng, left, right, rng.uniform(45, 90), plan.size[1] - 55, year)
+    flow = Flow(sheet, style, rng, left, right, rng.uniform(45, 90), plan.size[1] - 70, year)
     content = domain(plan.domain)
     if "fax_line" in plan.extras:
         furniture.fax_line(flow)
     if "letterhead" in plan.extras:
         furniture.letterhead(flow)
-    furniture.title(flow, pick(rng, content.titles))
-    if chance(rng, 0.25):
-        entries.note(flow, pick(rng, content.notes), style.fine)
-    _fill(flow, plan, content)
+    letter = content.letter if plan.family == "letter" else None
+    furniture.title(flow, pick(rng, letter.titles if letter else content.titles))
+    if chance(rng, 0.3):
+        for text in sample(rng, content.notes, int(rng.integers(1, 3))):
+            entries.note(flow, text, style.fine)
+    top = flow.y
+    if letter:
+        sections.ledger(flow, content.sections[0].fields[: int(rng.integers(3, 7))], None)
+        _rule(flow)
+        entries.body(flow, letter.sentences)
+    else:
+        _fill(flow, plan, content)
+    if chance(rng, 0.1):
+        flow.y = max(flow.y, 0.85 * sheet.height)
+        sheet.frame((left - 10, top - 10, right + 10, flow.y), style.rule)
+        flow.y += 0.5 * style.pitch
     _close(flow, plan, content)
     return sheet
 
 
 def _fill(flow: Flow, plan: Plan, content: Domain) -> None:
     """Set the parts of the form."""
-    if plan.family == "letter":
-        sections.ledger(flow, content.sections[0].fields, None)
-        flow.sheet.line([(flow.left, flow.y), (flow.right, flow.y)], flow.style.rule)
-        flow.y += flow.style.pitch
-        entries.body(flow, content.body)
-        return
+    ruled = chance(flow.rng, 0.15)
     for part in _parts(flow.rng, content, plan.most):
         if not flow.room(4 * flow.style.pitch):
             return
         _set(flow, plan.family, part)
+        if ruled:
+            _rule(flow)
+
+
+def _rule(flow: Flow) -> None:
+    """Draw a line across the column."""
+    flow.sheet.line([(flow.left, flow.y), (flow.right, flow.y)], flow.style.rule)
+    flow.y += 0.5 * flow.style.pitch
 
 
 def _parts(rng: np.random.Generator, content: Domain, most: int) -> list[Part]:
     """Choose what the form asks: its first section first, the rest in any order."""
     first, *others = content.sections
-    pool: list[Part] = [*others, *content.tables, *content.choices, *content.prose]
+    pool: list[Part] = [*others, *sample(rng, content.choices, 2), *content.prose]
+    if content.tables and chance(rng, 0.65):
+        pool.insert(len(others), pick(rng, content.tables))
     chosen = sample(rng, pool, most - 1)
     if chance(rng, 0.5):
         chosen = [chosen[i] for i in rng.permutation(len(chosen))]
@@ -135,8 +161,14 @@ def _set(flow: Flow, family: Family, part: Part) -> None:
 
 
 def _setter(flow: Flow, family: Family) -> Callable[[Flow, Sequence[Field], int | None], None]:
-    setters = {"lines": sections.lines, "ledger": sections.ledger, "cells": sections.cells}
-    return setters.get(family) or pick(flow.rng, list(setters.values()))
+    setters = {
+        "lines": sections.lines,
+        "over_lines": sections.over_lines,
+        "ledger": sections.ledger,
+        "cells": sections.cells,
+    }
+    likely = ("lines", "lines", "ledger", "ledger", "cells", "cells", "over_lines")
+    return setters[family if family in setters else pick(flow.rng, likely)]
 
 
 def _side_by_side(flow: Flow, section: Section) -> None:

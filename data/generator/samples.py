@@ -12,6 +12,11 @@ from data.generator.documents import PDF_DPI, Format, make_page, write_document
 from data.generator.page import Extra, Family, Plan
 from data.generator.scan import Scan
 
+_LETTER = (772, 1000)
+"""Letter paper at FUNSD's height, px."""
+_SHORT_LETTER = (797, 1000)
+_SHORT_LETTER_OF_PDF = (17 * PDF_DPI // 2, 32 * PDF_DPI // 3)
+"""8 1/2 x 10 2/3 in, px; 11 in would be rendered as 1651 px: 1650.0000000000002, rounded up."""
 
 _FAIR = Scan(grain=12, specks=30)
 _FAX = Scan(spread=0.7, level=165, grain=18, specks=160, coarse=1.5)
@@ -34,6 +39,7 @@ class Sample:
         how: The scan.
         kind: File format.
         pages: Each composed anew.
+        blank: Share of questions that nobody answered, [0, 1]; None leaves it to the style.
     """
 
     name: str
@@ -45,29 +51,31 @@ class Sample:
     how: Scan = _FAIR
     kind: Format = "png"
     pages: int = 1
+    blank: float | None = None
 
 
 SAMPLES = (
-    Sample("invoice-01", 1, "cells", extras=["letterhead"]),
-    Sample("invoice-02", 2, "lines", extras=["letterhead", "stamp"], how=_COPY),
-    Sample("invoice-03", 3, "ledger", extras=["letterhead"], how=_GREY, kind="pdf"),
-    Sample("requisition-01", 4, "mixed", most=7),
-    Sample("requisition-02", 5, "lines", typed=True, how=_WORN),
+    Sample("claim-01", 15, "cells", most=5, kind="tif", pages=2, blank=0.2),
+    Sample("claim-02", 16, "lines", extras=["side_note"], how=_WORN),
     Sample("fax-01", 6, "ledger", extras=["fax_line", "letterhead"], how=_FAX),
     Sample("fax-02", 7, "lines", extras=["fax_line"], how=_FAX),
-    Sample("lab-01", 8, "cells", most=7, how=Scan(skew=0.3, grain=15, specks=40, holes=True)),
+    Sample("invoice-01", 106, "cells", extras=["letterhead"]),
+    Sample("invoice-02", 2, "lines", extras=["letterhead", "stamp"], how=_COPY),
+    Sample("invoice-03", 3, "ledger", extras=["letterhead"], how=_GREY, kind="pdf"),
+    Sample("lab-01", 182, "cells", most=7, how=Scan(skew=0.3, grain=15, specks=40, holes=True)),
     Sample("lab-02", 9, "mixed", how=_GREY, kind="jpg"),
-    Sample("personnel-01", 10, "lines", how=Scan(skew=0.5, grain=15, edge=True)),
+    Sample("memo-01", 17, "letter", typed=True, extras=["side_note"], blank=0),
+    Sample("memo-02", 18, "lines", most=4, how=_COPY),
+    Sample("personnel-01", 149, "lines", how=Scan(skew=0.5, grain=15, edge=True)),
     Sample("personnel-02", 11, "columns", extras=["barcode"]),
     Sample("personnel-03", 12, "cells", how=_GREY, kind="jpg-rotated"),
+    Sample("producttest-01", 152, "lines", extras=["stamp"], how=_COPY),
+    Sample("producttest-02", 20, "mixed", typed=True),
+    Sample("requisition-01", 189, "mixed", most=7),
+    Sample("requisition-02", 5, "lines", typed=True, how=_WORN),
     Sample("shipping-01", 13, "columns", extras=["letterhead"], how=_COPY),
     Sample("shipping-02", 14, "ledger", typed=True, how=Scan(skew=1.8, grain=15, specks=50)),
-    Sample("claim-01", 15, "cells", most=5, kind="tif", pages=2),
-    Sample("claim-02", 16, "lines", extras=["side_note"], how=_WORN),
-    Sample("memo-01", 17, "letter", typed=True, extras=["side_note"]),
-    Sample("memo-02", 18, "lines", most=4, how=_COPY),
-    Sample("producttest-01", 19, "lines", extras=["stamp"], how=_COPY),
-    Sample("producttest-02", 20, "mixed", typed=True),
+    Sample("shipping-03", 201, "lines", extras=["letterhead"], most=5, blank=1),
     Sample("survey-01", 21, "columns", extras=["letterhead"]),
     Sample("survey-02", 22, "lines", typed=True, extras=["fax_line"], how=_FAX),
 )
@@ -77,12 +85,15 @@ def write_samples(folder: Path) -> None:
     """Write the samples under a folder that holds `images` and `annotations`."""
     for sample in SAMPLES:
         rng = np.random.default_rng(sample.seed)
-        domain = sample.name.partition("-")[0]
-        # Letter paper at FUNSD's height; a PDF is rendered larger.
-        size = (772, 1000)
         plan = Plan(
-            domain, sample.family, sample.typed, frozenset(sample.extras), size, sample.most
+            domain=sample.name.partition("-")[0],
+            family=sample.family,
+            typed=sample.typed,
+            extras=frozenset(sample.extras),
+            size=_SHORT_LETTER if sample.kind == "pdf" else _LETTER,
+            most=sample.most,
+            blank=sample.blank,
         )
-        scanned = (17 * PDF_DPI // 2, 11 * PDF_DPI) if sample.kind == "pdf" else size
-        pages = [make_page(plan, sample.how, rng, scanned) for _ in range(sample.pages)]
+        size = _SHORT_LETTER_OF_PDF if sample.kind == "pdf" else _LETTER
+        pages = [make_page(plan, sample.how, rng, size) for _ in range(sample.pages)]
         write_document(folder, sample.name, pages, sample.kind)

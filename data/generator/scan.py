@@ -18,6 +18,9 @@ from data.generator.geometry import WHITE, Floats, scaled, warped
 
 Pixels = npt.NDArray[np.float32]
 
+_LEVELS = (110, 212)
+"""Beyond these the threshold wipes out small print, or drowns it."""
+
 
 @dataclass(frozen=True)
 class Scan:
@@ -63,7 +66,7 @@ def draw_scan(rng: np.random.Generator) -> Scan:
         skew=skew,
         shift=shift,
         spread=rng.uniform(0.4, 1.0),
-        level=rng.uniform(130, 190),
+        level=rng.uniform(150, 195),
         uneven=rng.uniform(0, 15),
         grain=rng.uniform(0, 20),
         specks=int(rng.integers(0, 60)),
@@ -77,8 +80,8 @@ def draw_scan(rng: np.random.Generator) -> Scan:
         specks = int(rng.integers(100, 500))
         return replace(common, spread=rng.uniform(1.0, 1.6), specks=specks)
     if kind == "worn":
-        grain = rng.uniform(20, 40)
-        return replace(common, uneven=rng.uniform(25, 60), grain=grain, streaks=3)
+        grain = rng.uniform(15, 28)
+        return replace(common, uneven=rng.uniform(15, 35), grain=grain, streaks=3)
     if kind == "grey":
         return replace(common, paper=int(rng.integers(215, 250)), fold=chance(rng, 0.5))
     return common
@@ -100,7 +103,7 @@ def scan(
     image = image.filter(ImageFilter.GaussianBlur(how.spread))
     pixels = np.asarray(image, dtype=np.float32)
     pixels = pixels + how.grain * rng.standard_normal(pixels.shape, dtype=np.float32)
-    level = how.level + _field(rng, image.size, how.uneven)
+    level = (how.level + _field(rng, image.size, how.uneven, (9, 7))).clip(*_LEVELS)
     pixels = _bilevel(pixels, level) if how.paper is None else _grey(pixels, how, rng)
     scanned = Image.fromarray(pixels.clip(0, WHITE).astype(np.uint8))
     _speckle(scanned, how.specks, rng)
@@ -133,7 +136,7 @@ def _dirty(image: Image.Image, how: Scan, rng: np.random.Generator) -> None:
             hole = np.array([13, -17, 47, 17]) + [0, place * height] * 2 + rng.normal(0, 4)
             draw.ellipse(hole.tolist(), fill=0)
             if chance(rng, 0.5):
-                draw.ellipse((hole + [9, 0, 9, 0]).tolist(), fill=WHITE)
+                draw.ellipse((hole + np.array([9, 0, 9, 0])).tolist(), fill=WHITE)
     if how.edge:
         _edges(draw, image.size, rng)
     if how.fold:
@@ -161,10 +164,12 @@ def _edges(draw: ImageDraw.ImageDraw, size: tuple[int, int], rng: np.random.Gene
         draw.polygon(shapes[side], fill=0)
 
 
-def _field(rng: np.random.Generator, size: tuple[int, int], amplitude: float) -> Pixels:
-    """Return smooth noise, (height, width), of this amplitude."""
-    knots = rng.standard_normal((9, 7), dtype=np.float32)
-    field = Image.fromarray(knots).resize(size, Image.Resampling.BICUBIC)
+def _field(
+    rng: np.random.Generator, size: tuple[int, int], amplitude: float, knots: tuple[int, int]
+) -> Pixels:
+    """Return smooth noise, (height, width), of this amplitude; more knots make more clouds."""
+    noise = rng.standard_normal(knots, dtype=np.float32)
+    field = Image.fromarray(noise).resize(size, Image.Resampling.BICUBIC)
     return amplitude * np.asarray(field, dtype=np.float32)
 
 
@@ -175,8 +180,8 @@ def _bilevel(pixels: Pixels, level: Pixels) -> Pixels:
 def _grey(pixels: Pixels, how: Scan, rng: np.random.Generator) -> Pixels:
     """Keep the greys: ink turns grey, paper darkens unevenly."""
     height, width = pixels.shape
-    paper = (how.paper or WHITE) + _field(rng, (width, height), 0.2 * how.uneven)
-    ink = 45 + _field(rng, (width, height), how.uneven)
+    paper = (how.paper or WHITE) + _field(rng, (width, height), 0.3 * how.uneven, (3, 2))
+    ink = 45 + _field(rng, (width, height), how.uneven, (9, 7))
     return (ink + (paper - ink) * pixels / WHITE).astype(np.float32)
 
 

@@ -1,4 +1,4 @@
-"""Sets the questions of a section: on lines, at a tab stop, in ruled cells."""
+"""Sets the questions of a section: on lines, over lines, at a tab stop, in ruled cells."""
 
 from __future__ import annotations
 
@@ -19,6 +19,15 @@ class _Slot:
     value: str
 
 
+@dataclass(frozen=True)
+class _Span:
+    """Where an answer is written: from x = `start` to `end` on a baseline, px."""
+
+    start: float
+    end: float
+    baseline: float
+
+
 def _slots(flow: Flow, fields: Sequence[Field]) -> list[_Slot]:
     slots = [
         _Slot(flow.style.question(choose(flow.rng, field.label)), flow.value(field))
@@ -35,18 +44,15 @@ def lines(flow: Flow, fields: Sequence[Field], header: int | None) -> None:
     slots = _slots(flow, fields)
     most = int(flow.rng.integers(1, 4 if flow.width > 500 else 2))
     inset = flow.rng.uniform(0, 0.6) if chance(flow.rng, 0.4) else flow.rng.uniform(0, 0.08)
-    while slots and flow.room(style.pitch):
+    while slots and flow.room(2 * style.pitch):
         row = _fitting(flow, slots, most)
         slots = slots[len(row) :]
-        baseline = flow.y + style.label.size
-        extra = 0
+        taken = 1
         for place, slot in enumerate(row):
             x = flow.left + place * flow.width / len(row)
             end = x + flow.width / len(row) - (15 if place + 1 < len(row) else 0)
-            question = flow.ask((x, baseline), slot.label, header)
-            start = x + text_width(slot.label, style.label) + 0.4 * style.label.size
-            extra = max(extra, _filled(flow, question, slot.value, (start, end, baseline), inset))
-        flow.y += style.pitch * (1 + extra)
+            taken = max(taken, _line(flow, slot, (x, end), header, inset))
+        flow.y += style.pitch * taken
     flow.y += 0.4 * style.pitch
 
 
@@ -64,34 +70,64 @@ def _need(flow: Flow, slot: _Slot) -> float:
     return text_width(slot.label, flow.style.label) + value
 
 
-def _filled(
-    flow: Flow, question: int, value: str, span: tuple[float, float, float], inset: float
+def _line(
+    flow: Flow, slot: _Slot, edges: tuple[float, float], header: int | None, inset: float
 ) -> int:
-    """Draw a fill line and write the answer on it.
+    """Set one question and its answer between two x; return the lines taken.
 
-    Args:
-        flow: Of the section.
-        question: Answered.
-        value: "" for nothing.
-        span: (start, end, baseline) of the fill line, px.
-        inset: Share of the room left over that goes before the answer, [0, 1].
-
-    Returns:
-        How many lines it took beyond the first.
+    `inset` is the share of the room left over that goes before the answer, [0, 1].
     """
     style = flow.style
-    start, end, baseline = span
-    flow.fill_line(start, end, baseline)
-    if not value:
-        return 0
-    rows = wrapped(value, style.value, end - start - 4)
-    slack = end - start - max(text_width(row, style.value) for row in rows)
-    x = start + max(3.0, (inset + flow.rng.normal(0, 0.01)) * slack)
-    y = baseline + (flow.rng.normal(0, 0.7) - 1 if style.fill != "none" else 0)
-    flow.answer(question, (x, y), rows, style.pitch)
-    for row in range(1, len(rows)):
-        flow.fill_line(start, end, baseline + row * style.pitch)
-    return len(rows) - 1
+    left, right = edges
+    label = wrapped(slot.label, style.label, 0.65 * (right - left))
+    baseline = flow.y + style.label.size
+    question = flow.ask((left, baseline), label, header)
+    start = left + text_width(label[-1], style.label) + 0.4 * style.label.size
+    begun = (len(label) - 1) * 1.15 * style.label.size
+    span = _Span(start, right, baseline + begun)
+    rows = _filled(flow, question, slot.value, span, inset)
+    return rows + round(begun / style.pitch + 0.3)
+
+
+def _filled(flow: Flow, question: int, value: str, span: _Span, inset: float) -> int:
+    """Draw as many fill lines as the answer needs and write it; return their number."""
+    style = flow.style
+    rows = wrapped(value, style.value, span.end - span.start - 4)
+    for row in range(len(rows)):
+        flow.fill_line(span.start, span.end, span.baseline + row * style.pitch)
+    if value:
+        slack = span.end - span.start - max(text_width(row, style.value) for row in rows)
+        x = span.start + max(3.0, (inset + flow.rng.normal(0, 0.01)) * slack)
+        y = span.baseline + (flow.rng.normal(0, 0.7) - 1 if style.fill != "none" else 0)
+        flow.answer(question, (x, y), rows, style.pitch)
+    return len(rows)
+
+
+def over_lines(flow: Flow, fields: Sequence[Field], header: int | None) -> None:
+    """Set answers on lines and the questions under these lines."""
+    style = flow.style
+    slots = _slots(flow, fields)
+    height = style.value.size + 1.3 * style.label.size + flow.rng.uniform(6, 14)
+    most = int(flow.rng.integers(2, 4) if flow.width > 500 else 1)
+    while slots and flow.room(2 * height):
+        row = _fitting(flow, slots, most)
+        slots = slots[len(row) :]
+        width = flow.width / len(row) - 30
+        labels = [wrapped(slot.label, style.label, width) for slot in row]
+        values = [wrapped(slot.value, style.value, width) for slot in row]
+        leading = 1.1 * style.value.size
+        baseline = flow.y + style.value.size + leading * (max(map(len, values)) - 1)
+        for place, (label, value) in enumerate(zip(labels, values, strict=True)):
+            left = flow.left + place * flow.width / len(row)
+            right = left + width + 10
+            flow.sheet.line([(left, baseline + 2), (right, baseline + 2)], style.rule)
+            question = flow.ask((left, baseline + 4 + style.label.size), label, header)
+            if value != [""]:
+                first = baseline - 1 - leading * (len(value) - 1)
+                flow.answer(question, (left + 6, first), value, leading)
+        flow.y = baseline - style.value.size + height
+        flow.y += 1.15 * style.label.size * (max(map(len, labels)) - 1)
+    flow.y += 0.4 * style.pitch
 
 
 def ledger(flow: Flow, fields: Sequence[Field], header: int | None) -> None:
@@ -99,20 +135,19 @@ def ledger(flow: Flow, fields: Sequence[Field], header: int | None) -> None:
     style = flow.style
     slots = _slots(flow, fields)
     indent = flow.rng.choice([0, 0, 20, 30]) if header is not None else 0
-    longest = max(text_width(slot.label, style.label) for slot in slots)
-    stop = flow.left + indent + longest + flow.rng.uniform(8, 40)
+    left = flow.left + indent
+    labels = [wrapped(slot.label, style.label, 0.5 * flow.width) for slot in slots]
+    longest = max(text_width(line, style.label) for label in labels for line in label)
+    stop = min(left + longest + flow.rng.uniform(8, 40), flow.left + 0.62 * flow.width)
     right = min(flow.right, stop + flow.rng.uniform(180, 420))
-    for slot in slots:
-        rows = wrapped(slot.value, style.value, right - stop - 4)
-        if not flow.room(style.pitch * len(rows)):
+    for slot, label in zip(slots, labels, strict=True):
+        begun = (len(label) - 1) * 1.15 * style.label.size
+        if not flow.room(2 * style.pitch + begun):
             return
         baseline = flow.y + style.label.size
-        question = flow.ask((flow.left + indent, baseline), slot.label, header)
-        for row in range(len(rows)):
-            flow.fill_line(stop, right, baseline + row * style.pitch)
-        if slot.value:
-            flow.answer(question, (stop + 4, baseline - 1), rows, style.pitch)
-        flow.y += style.pitch * len(rows)
+        question = flow.ask((left, baseline), label, header)
+        span = _Span(stop, right, baseline + begun)
+        flow.y += begun + style.pitch * _filled(flow, question, slot.value, span, 0)
     flow.y += 0.5 * style.pitch
 
 
@@ -122,22 +157,24 @@ def cells(flow: Flow, fields: Sequence[Field], header: int | None) -> None:
     small = replace(style.label, size=max(9.0, 0.8 * style.label.size))
     slots = _slots(flow, fields)
     most = int(flow.rng.integers(2, 5) if flow.width > 500 else flow.rng.integers(1, 3))
-    height = small.size + style.value.size + flow.rng.uniform(8, 20)
-    while slots and flow.room(height):
+    air = flow.rng.uniform(8, 20)
+    while slots:
         row = slots[: _cell_count(flow, slots, small, most)]
         slots = slots[len(row) :]
-        rows = max(len(wrapped(s.value, style.value, flow.width / len(row) - 12)) for s in row)
-        bottom = flow.y + height + (rows - 1) * 1.15 * style.value.size
-        for place, slot in enumerate(row):
-            left = flow.left + place * flow.width / len(row)
-            right = left + flow.width / len(row)
-            flow.sheet.frame((left, flow.y, right, bottom), style.rule)
-            at = (left + 4, flow.y + small.size + 1)
-            question = flow.ask(at, slot.label, header, small)
-            if slot.value:
-                lines = wrapped(slot.value, style.value, right - left - 12)
-                baseline = bottom - 5 - (len(lines) - 1) * 1.15 * style.value.size
-                flow.answer(question, (left + flow.rng.uniform(5, 12), baseline), lines)
+        width = flow.width / len(row)
+        labels = [wrapped(slot.label, small, width - 8) for slot in row]
+        values = [wrapped(slot.value, style.value, width - 14) for slot in row]
+        printed = max(map(len, labels)) * 1.15 * small.size
+        bottom = flow.y + printed + max(map(len, values)) * 1.15 * style.value.size + air
+        if bottom > flow.bottom:
+            break
+        for place, (label, value) in enumerate(zip(labels, values, strict=True)):
+            left = flow.left + place * width
+            flow.sheet.frame((left, flow.y, left + width, bottom), style.rule)
+            question = flow.ask((left + 4, flow.y + small.size + 1), label, header, small)
+            if value != [""]:
+                baseline = bottom - 5 - (len(value) - 1) * 1.15 * style.value.size
+                flow.answer(question, (left + flow.rng.uniform(5, 12), baseline), value)
         flow.y = bottom
     flow.y += 0.5 * style.pitch
 
@@ -148,7 +185,7 @@ def _cell_count(flow: Flow, slots: list[_Slot], small: Type, most: int) -> int:
         room = flow.width / count - 16
         if all(
             text_width(slot.label, small) <= room
-            and (not slot.value or text_width(slot.value, flow.style.value) <= room)
+            and text_width(slot.value, flow.style.value) <= room
             for slot in slots[:count]
         ):
             return count

@@ -83,11 +83,11 @@ def typewritten(rng: np.random.Generator) -> Style:
         title=replace(look, face=bold) if chance(rng, 0.4) else look,
         fine=replace(look, size=size * 0.85),
         case="upper" if chance(rng, 0.5) else "asis",
-        colon=chance(rng, 0.6),
+        colon=chance(rng, 0.45),
         underline=chance(rng, 0.6),
         fill=pick(rng, ("rule", "rule", "none", "none", "dots")),
         mark=pick(rng, ("line", "line", "parenthesis", "after")),
-        pitch=size * rng.uniform(1.5, 2.1),
+        pitch=size * rng.uniform(1.3, 2.1),
         blank=rng.uniform(0.05, 0.45),
         rule=1,
     )
@@ -96,7 +96,7 @@ def typewritten(rng: np.random.Generator) -> Style:
 def printed(rng: np.random.Generator) -> Style:
     """Return a printed form that was filled in by typewriter, by hand or by printer."""
     face, bold = pick(rng, _PRINTED)
-    size = rng.uniform(10.5, 14.5)
+    size = rng.uniform(10, 14.5)
     label = Type(bold if chance(rng, 0.25) else face, size)
     return Style(
         label=label,
@@ -105,11 +105,11 @@ def printed(rng: np.random.Generator) -> Style:
         title=Type(bold if chance(rng, 0.75) else face, size * rng.uniform(1.3, 2.0)),
         fine=Type(face, max(9.0, size * 0.75)),
         case="upper" if chance(rng, 0.4) else "asis",
-        colon=chance(rng, 0.4),
+        colon=chance(rng, 0.25),
         underline=chance(rng, 0.2),
         fill=pick(rng, ("rule", "rule", "rule", "none", "dots")),
         mark=pick(rng, ("box", "box", "box", "line", "after")),
-        pitch=size * rng.uniform(1.9, 2.5),
+        pitch=size * rng.uniform(1.6, 2.4),
         blank=rng.uniform(0.1, 0.55),
         rule=rng.choice([0.5, 1, 1, 1.5]),
     )
