@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import ceil, floor
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -19,11 +20,13 @@ class Word:
         text: Its characters, never empty and without whitespace.
         box: Where it stands, px of the page.
         line: Number of the OCR text line it belongs to; words of a line are in writing order.
+        underlined: Whether a ruled line, as of a field to fill in, runs below it.
     """
 
     text: str
     box: Box
     line: int
+    underlined: bool = False
 
     def part(self, start: int, end: int) -> Word:
         """Return characters `start` (inclusive) to `end` (exclusive) as a word of their own.
@@ -32,8 +35,8 @@ class Word:
         """
         x0, y0, x1, y1 = self.box
         step = (x1 - x0) / len(self.text)
-        box = (round(x0 + start * step), y0, round(x0 + end * step), y1)
-        return Word(self.text[start:end], box, self.line)
+        box = (floor(x0 + start * step), y0, ceil(x0 + end * step), y1)
+        return replace(self, text=self.text[start:end], box=box)
 
 
 def union(boxes: Iterable[Box]) -> Box:

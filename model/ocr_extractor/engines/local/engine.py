@@ -1,0 +1,38 @@
+"""The local engine: OCR and layout rules on this machine, no key, no network."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ocr_extractor.engines.base import PageReading
+from ocr_extractor.engines.local.ocr import WordReader
+from ocr_extractor.engines.local.rules import link_by_rules
+from ocr_extractor.engines.local.ruling import mark_underlined
+
+if TYPE_CHECKING:
+    from ocr_extractor.engines.base import Page
+
+
+class LocalEngine:
+    """Reads pages with RapidOCR and geometric rules; safe to share between threads."""
+
+    name = "local"
+
+    def __init__(self) -> None:
+        self._reader = WordReader()
+
+    def read(self, page: Page, instructions: str) -> PageReading:  # noqa: ARG002
+        """Read one page; `instructions` are for an LLM and do not matter here.
+
+        Args:
+            page: The page to read.
+            instructions: Ignored.
+
+        Returns:
+            The page's pairs with boxes, without confidence and token counts.
+
+        Raises:
+            EngineError: With code `ocr_failed`: the page cannot be read.
+        """
+        words = mark_underlined(self._reader.read(page.image), page.image)
+        return PageReading(pairs=link_by_rules(words, page.number))
