@@ -57,7 +57,10 @@ def _make_folders(output: Path) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return its exit status."""
-    arguments = build_parser().parse_args(argv)
+    parser = build_parser()
+    arguments = parser.parse_args(argv)
+    if arguments.count is not None and arguments.count < 1:
+        parser.error(f"--count is {arguments.count}: give a number of forms from 1.")
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     if arguments.count is None:
         _make_folders(arguments.output)

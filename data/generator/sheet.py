@@ -80,18 +80,16 @@ class Sheet:
         image, boxes = turned(
             scrap.image, np.concatenate([text.boxes for text in scrap.texts]), degrees
         )
-        corner = self.stick(image, centre)
+        corner = self._stick(image, centre)
         return self._add(Text(label, words, boxes + np.tile(corner, 2)))
 
-    def stick(self, image: Image.Image, centre: Point) -> tuple[int, int]:
+    def _stick(self, image: Image.Image, centre: Point) -> tuple[int, int]:
         """Lay an ("L") image of canvas px over the sheet; return its corner, canvas px."""
         x = round(centre[0] * SCALE - image.width / 2)
         y = round(centre[1] * SCALE - image.height / 2)
-        area = (x, y, x + image.width, y + image.height)
-        # crop pads with black outside the sheet; paste drops what lies there.
         under = Image.new("L", image.size, WHITE)
         under.paste(self.image, (-x, -y))
-        self.image.paste(ImageChops.darker(under, image), area[:2])
+        self.image.paste(ImageChops.darker(under, image), (x, y))
         return x, y
 
     def scribble(self, strokes: Sequence[Sequence[Point]], width: float, label: Label) -> int:

@@ -34,7 +34,7 @@ class Type:
     """How a piece of text looks.
 
     Attributes:
-        face: One of PDF_FACES, or the stem of a file in matplotlib's font folder.
+        face: One of PDF_FACES, or the stem of a file in matplotlib's font folder; a hand has none.
         size: em, px of the page.
         grey: Of the ink, 0 (black) to 255.
         wobble: How far letters stray from their place, in em; typewriters about 0.02.
