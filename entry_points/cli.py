@@ -95,9 +95,9 @@ def reports(*mendable: type[Exception]) -> Callable[[Main], Main]:
 
     def decorate(main: Main) -> Main:
         @functools.wraps(main)
-        def reporting(argv: Sequence[str] | None = None) -> int:
+        def reporting(argv: Sequence[str] | None = None, **options: Any) -> int:
             try:
-                return main(argv)
+                return main(argv, **options)
             except caught as error:
                 print(f"error: {error}", file=sys.stderr)
                 return 2
