@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import os
 import threading
 import warnings
 from typing import TYPE_CHECKING, Any
@@ -15,7 +14,7 @@ from mlflow.tracing.constant import SpanAttributeKey, TokenUsageKey
 
 from ocr_extractor.engines.base import Page, PageReading
 from ocr_extractor.engines.image_tokens import estimate_image_tokens
-from ocr_extractor.engines.openai_client import build_client
+from ocr_extractor.engines.openai_client import build_client, find_base_url
 from ocr_extractor.engines.openai_errors import SDK_ERRORS, to_engine_error
 from ocr_extractor.errors import CompletionError, EngineError
 from ocr_extractor.page import encode_for_llm
@@ -59,9 +58,7 @@ class OpenAIChatEngine:
         self._lock = threading.Lock()
         self._refused: set[str] = set()
         # Compatible servers know the old name of the limit; OpenAI and Azure ask for the new one.
-        compatible = os.environ.get("OPENAI_BASE_URL") and not isinstance(
-            self._client, openai.AzureOpenAI
-        )
+        compatible = find_base_url() and not isinstance(self._client, openai.AzureOpenAI)
         self._parameters: dict[str, Any] = {
             "temperature": config.temperature,
             "max_tokens" if compatible else "max_completion_tokens": config.max_tokens,

@@ -15,6 +15,7 @@ SDK_ERRORS = (
     openai.OpenAIError,
     pydantic.ValidationError,
     json.JSONDecodeError,
+    UnicodeDecodeError,
     AttributeError,
     TypeError,
 )
@@ -94,6 +95,12 @@ _BY_TYPE: tuple[tuple[type[Exception], str, str, bool], ...] = (
         True,
     ),
     (
+        UnicodeDecodeError,
+        "invalid_response",
+        "The server's answer is not UTF-8: try again.",
+        True,
+    ),
+    (
         AttributeError,
         "not_a_completion",
         "The server's answer is no chat completion: check OPENAI_BASE_URL (it often ends in /v1).",
@@ -110,15 +117,20 @@ _BY_TYPE: tuple[tuple[type[Exception], str, str, bool], ...] = (
 
 def _status_error(error: openai.APIStatusError) -> EngineError:
     status = error.status_code
-    known = _ADVICE_BY_CODE.get(str(error.code or error.type)) or _ADVICE_BY_STATUS.get(status)
-    if known is None:
-        known = (
+    passing = status >= 500 or status in {408, 409}
+    code, advice = (
+        _ADVICE_BY_CODE.get(str(error.code))
+        or _ADVICE_BY_CODE.get(str(error.type))
+        or _ADVICE_BY_STATUS.get(status)
+        or (
             ("server_error", "the server failed: try again later")
-            if status >= 500
+            if passing
             else ("request_refused", "the server refuses the request: check `llm` and settings")
         )
-    code, advice = known
-    passing = status >= 500 or status in {408, 409} or code == "rate_limited"
+    )
+    said = error.message.removeprefix(f"Error code: {status}").removeprefix(" - ")
     return EngineError(
-        code, f"HTTP {status}: {advice} ({shorten(error.message)}).", retryable=passing
+        code,
+        f"HTTP {status}: {advice} ({shorten(said or 'it does not say why')}).",
+        retryable=passing or code == "rate_limited",
     )
