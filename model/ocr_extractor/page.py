@@ -128,7 +128,7 @@ def encode_for_llm(
     Returns:
         The encoded file and its (width, height) in px.
     """
-    scale = min(1.0, max_size / max(page.size))
+    scale = max_size / max(page.size)
     if scale < 1.0:
         size = (max(1, round(page.width * scale)), max(1, round(page.height * scale)))
         page = page.resize(size, Image.Resampling.LANCZOS)

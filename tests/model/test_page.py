@@ -148,6 +148,7 @@ def see_through_palette() -> Image.Image:
         pytest.param(
             encoded(grey(0, 1, 255, dtype="uint16"), "PNG"), [0, 1, 255], id="8 bits in 16"
         ),
+        pytest.param(encoded(grey(0, 1, dtype="uint16"), "PNG"), [0, 1], id="almost black"),
         pytest.param(
             encoded(grey(0, 0x8000, 0xFFFF, dtype="int32"), "TIFF"), [0, 128, 255], id="32 bit"
         ),
