@@ -26,8 +26,12 @@ class ExtractorConfig(BaseModel):
         seed: Sampling seed, sent to servers that know one; None sends none.
         max_tokens: Most tokens the LLM may write for a page.
         timeout_s: Longest wait for one request, s.
-        max_retries: How often the SDK repeats a request that failed for a passing reason.
+        max_retries: How often a page's request that failed for a passing reason is repeated.
+        retry_delay_s: Wait before the first retry, s; it doubles up to 8 s, with jitter.
+        max_retry_s: No retry of a page begins later than this after its first request, s.
         max_concurrency: Most pages read at once by one loaded model.
+        requests_per_minute: Ceiling for one loaded model; 0 for none.
+        tokens_per_minute: Ceiling for one loaded model, input and output; 0 for none.
         max_size: Longest side of the image that is sent, px; larger pages are shrunk.
         image_format: Encoding of the image that is sent; "png" loses nothing.
         quality: Quality of "jpeg" and "webp", 1 to 100.
@@ -48,7 +52,11 @@ class ExtractorConfig(BaseModel):
     max_tokens: int = Field(default=8192, ge=16)
     timeout_s: float = Field(default=120.0, gt=0.0)
     max_retries: int = Field(default=4, ge=0)
+    retry_delay_s: float = Field(default=0.5, ge=0.0)
+    max_retry_s: float = Field(default=300.0, ge=0.0)
     max_concurrency: int = Field(default=8, ge=1, le=512)
+    requests_per_minute: int = Field(default=0, ge=0)
+    tokens_per_minute: int = Field(default=0, ge=0)
     max_size: int = Field(default=2048, ge=64, le=8192)
     image_format: Literal["png", "jpeg", "webp"] = "png"
     quality: int = Field(default=92, ge=1, le=100)

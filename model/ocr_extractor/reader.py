@@ -127,9 +127,13 @@ class DocumentReader:
         readings, failures = [], []
         for number, future in enumerate(futures, start=1):
             try:
-                readings.append(future.result())
+                reading = future.result()
             except DocumentError as error:
                 failures.append((number, error))
+                continue
+            readings.append(reading)
+            if reading.failure is not None:
+                failures.append((number, reading.failure))
         if not failures:
             return readings, None
         first = failures[0][1]
@@ -154,7 +158,7 @@ class DocumentReader:
                     )
             with mlflow.start_span("engine", attributes={"page": number}) as span:
                 reading = self._engine.read(page, instructions)
-                span.set_attribute("pairs", len(reading.pairs))
+                _note_reading(span, reading)
             return reading
         finally:
             self._slots.release()
@@ -195,3 +199,16 @@ class DocumentReader:
                 request_preview=str(extraction.doc_id),
                 response_preview=extraction.error or f"{count} pairs",
             )
+
+
+def _note_reading(span: LiveSpan, reading: PageReading) -> None:
+    span.set_attributes(
+        {
+            "pairs": len(reading.pairs),
+            "attempts": reading.attempts,
+            "partial": reading.failure is not None and bool(reading.pairs),
+        }
+    )
+    if reading.failure is not None:
+        span.set_status("ERROR")
+        span.set_attribute("error_code", reading.failure.code)

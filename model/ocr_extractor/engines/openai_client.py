@@ -21,12 +21,13 @@ THREE_WAYS = (
 _NO_KEY = "not-needed"
 
 
-def build_client(timeout_s: float, max_retries: int) -> openai.OpenAI:
+def build_client(http_client: httpx2.Client) -> openai.OpenAI:
     """Build the client for OpenAI, Azure or a compatible server, as the environment says.
 
+    It repeats no request: the engine does.
+
     Args:
-        timeout_s: Longest wait for one request, s.
-        max_retries: How often the SDK repeats a request that failed for a passing reason.
+        http_client: What sends the requests.
 
     Returns:
         An Azure client where AZURE_OPENAI_ENDPOINT is set, else one for OPENAI_BASE_URL or OpenAI.
@@ -37,7 +38,7 @@ def build_client(timeout_s: float, max_retries: int) -> openai.OpenAI:
     """
     if os.environ.get("AZURE_OPENAI_ENDPOINT"):
         try:
-            return _AzureClient(timeout=timeout_s, max_retries=max_retries)
+            return _AzureClient(http_client=http_client, timeout=http_client.timeout, max_retries=0)
         except (openai.OpenAIError, ValueError) as error:
             raise ConfigError(f"Azure's variables are incomplete: {error}") from None
     key = find_api_key()
@@ -45,7 +46,7 @@ def build_client(timeout_s: float, max_retries: int) -> openai.OpenAI:
         if not os.environ.get("OPENAI_BASE_URL"):
             raise MissingKeyError(f"The openai engine needs an API key: {THREE_WAYS}.")
         key = _NO_KEY
-    return _Client(api_key=key, timeout=timeout_s, max_retries=max_retries)
+    return _Client(api_key=key, http_client=http_client, timeout=http_client.timeout, max_retries=0)
 
 
 def find_api_key() -> str | None:
