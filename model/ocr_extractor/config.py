@@ -32,6 +32,10 @@ class ExtractorConfig(BaseModel):
         max_concurrency: Most pages read at once by one loaded model.
         requests_per_minute: Ceiling for one loaded model; 0 for none.
         tokens_per_minute: Ceiling for one loaded model, input and output; 0 for none.
+        cache: SQLite file that keeps completions; "" for none.
+        cache_bytes: Most bytes of completions in it.
+        input_price: USD for a million input tokens; None for MLflow's own price list.
+        output_price: USD for a million output tokens; None for MLflow's own price list.
         max_size: Longest side of the image that is sent, px; larger pages are shrunk.
         image_format: Encoding of the image that is sent; "png" loses nothing.
         quality: Quality of "jpeg" and "webp", 1 to 100.
@@ -57,6 +61,10 @@ class ExtractorConfig(BaseModel):
     max_concurrency: int = Field(default=8, ge=1, le=512)
     requests_per_minute: int = Field(default=0, ge=0)
     tokens_per_minute: int = Field(default=0, ge=0)
+    cache: str = ""
+    cache_bytes: int = Field(default=200_000_000, ge=0)
+    input_price: float | None = Field(default=None, ge=0.0)
+    output_price: float | None = Field(default=None, ge=0.0)
     max_size: int = Field(default=2048, ge=64, le=8192)
     image_format: Literal["png", "jpeg", "webp"] = "png"
     quality: int = Field(default=92, ge=1, le=100)

@@ -170,8 +170,6 @@ class DocumentReader:
         readings: list[PageReading],
         failure: DocumentError | None,
     ) -> Extraction:
-        read = [r.input_tokens for r in readings if r.input_tokens is not None]
-        written = [r.output_tokens for r in readings if r.output_tokens is not None]
         return Extraction(
             doc_id=doc_id,
             pairs=tuple(pair for reading in readings for pair in reading.pairs),
@@ -181,8 +179,12 @@ class DocumentReader:
             engine=self._engine.name,
             prompt_uri=self.prompt.uri,
             prompt_source=self.prompt.source,
-            input_tokens=sum(read) if read else None,
-            output_tokens=sum(written) if written else None,
+            input_tokens=_total(r.input_tokens for r in readings),
+            output_tokens=_total(r.output_tokens for r in readings),
+            cached_tokens=_total(r.cached_tokens for r in readings),
+            attempts=sum(r.attempts for r in readings),
+            cache_hits=sum(r.from_cache for r in readings),
+            cost=_cost(readings),
         )
 
     def _finish(self, span: LiveSpan, extraction: Extraction) -> None:
@@ -201,14 +203,29 @@ class DocumentReader:
             )
 
 
+def _total(counts: Iterable[int | None]) -> int | None:
+    known = [count for count in counts if count is not None]
+    return sum(known) if known else None
+
+
+def _cost(readings: Iterable[PageReading]) -> float | None:
+    """Add up what the requests cost; one unknown cost makes the sum unknown."""
+    costs = [reading.cost for reading in readings if reading.attempts or reading.from_cache]
+    known = [cost for cost in costs if cost is not None]
+    return sum(known) if known and len(known) == len(costs) else None
+
+
 def _note_reading(span: LiveSpan, reading: PageReading) -> None:
     span.set_attributes(
         {
             "pairs": len(reading.pairs),
             "attempts": reading.attempts,
+            "from_cache": reading.from_cache,
             "partial": reading.failure is not None and bool(reading.pairs),
         }
     )
+    if reading.cost is not None:
+        span.set_attribute("cost_usd", reading.cost)
     if reading.failure is not None:
         span.set_status("ERROR")
         span.set_attribute("error_code", reading.failure.code)

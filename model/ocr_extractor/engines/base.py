@@ -35,6 +35,8 @@ class PageReading:
         output_tokens: Tokens the LLM wrote, None for an engine that counts none.
         cached_tokens: Input tokens that the server had in its cache, None where none are counted.
         attempts: Requests that were sent, failed ones included; their tokens are counted too.
+        cost: What they cost, USD; None when the price is not known.
+        from_cache: Whether the completion was kept from an earlier request.
         failure: Why pairs may be missing; None when the page was read to its end.
     """
 
@@ -43,6 +45,8 @@ class PageReading:
     output_tokens: int | None = None
     cached_tokens: int | None = None
     attempts: int = 0
+    cost: float | None = None
+    from_cache: bool = False
     failure: EngineError | None = None
 
 

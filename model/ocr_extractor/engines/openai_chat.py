@@ -6,12 +6,14 @@ import base64
 import os
 import warnings
 import weakref
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import mlflow
 import openai
 from mlflow.tracing.constant import SpanAttributeKey, TokenUsageKey
 
+from ocr_extractor.cache import CompletionCache, cache_key
 from ocr_extractor.engines.base import Page, PageReading
 from ocr_extractor.engines.http_client import build_http_client
 from ocr_extractor.engines.image_tokens import estimate_image_tokens
@@ -19,8 +21,10 @@ from ocr_extractor.engines.openai_client import build_client
 from ocr_extractor.engines.openai_dialect import Dialect
 from ocr_extractor.engines.openai_exchange import PageExchange, Server
 from ocr_extractor.engines.pacing import Pacer
+from ocr_extractor.engines.pricing import cost_of
 from ocr_extractor.errors import EngineError
 from ocr_extractor.page import encode_for_llm
+from ocr_extractor.parsing import CompletedForm, parse_completion
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,6 +34,8 @@ if TYPE_CHECKING:
 
 # OpenAI's limit for one image (guide "Images and vision"); compatible servers have none lower.
 MAX_IMAGE_BYTES = 20_000_000
+# The settings that decide what the LLM is sent.
+_DECIDING = {"llm", "temperature", "seed", "max_tokens", "max_size", "image_format", "quality"}
 
 
 class OpenAIChatEngine:
@@ -59,6 +65,10 @@ class OpenAIChatEngine:
             pacer,
             Dialect(config, compatible=compatible),
         )
+        self._server_url = str(client.base_url)
+        self._cache = (
+            CompletionCache(Path(config.cache), config.cache_bytes) if config.cache else None
+        )
         if config.trace_content == "full":
             mlflow.openai.autolog()
             # Autolog dumps what the SDK read, which it does not check.
@@ -74,9 +84,15 @@ class OpenAIChatEngine:
         Raises:
             EngineError: The page's image is too large to be sent.
         """
+        key = self._cache_key(page, instructions) if self._cache else ""
+        if self._cache and (kept := self._cache.get(key)) is not None:
+            pairs = parse_completion(kept, page.number).pairs
+            return PageReading(pairs, 0, 0, cached_tokens=0, cost=0.0, from_cache=True)
         exchange = PageExchange(self._server, self._config, instructions, [self._picture(page)])
         parsed = exchange.run(page.number)
         usage = exchange.usage
+        if self._cache and parsed.fault is None and exchange.text is not None:
+            self._cache.put(key, exchange.text)
         self._note_usage(usage)
         return PageReading(
             parsed.pairs,
@@ -84,8 +100,19 @@ class OpenAIChatEngine:
             usage.output if usage else None,
             cached_tokens=usage.cached if usage else None,
             attempts=exchange.attempts,
+            cost=cost_of(usage, self._config) if usage else None,
             failure=parsed.fault,
         )
+
+    def _cache_key(self, page: Page, instructions: str) -> str:
+        """Name the request: everything that decides the completion, and nothing else."""
+        request = self._config.model_dump(include=_DECIDING)
+        request |= {
+            "instructions": instructions,
+            "server": self._server_url,
+            "schema": CompletedForm.model_json_schema(),
+        }
+        return cache_key(page.image, request)
 
     def _picture(self, page: Page) -> dict[str, Any]:
         """Return the page as a part of the user's message."""

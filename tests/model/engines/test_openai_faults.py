@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from email.utils import formatdate
+from pathlib import Path
 from typing import Any
 
 import mlflow
@@ -274,3 +275,29 @@ def test_a_page_stops_when_its_time_is_over(llm: FaultyLlm):
 def test_no_retries_means_one_request(llm: FaultyLlm):
     llm.always = answer("no JSON")
     assert read(max_retries=0).attempts == 1
+
+
+def test_a_cached_page_costs_no_request(llm: FaultyLlm, tmp_path: Path):
+    cache = str(tmp_path / "cache.sqlite")
+    prices = {"input_price": 1.0, "output_price": 10.0}
+    paid = read(cache=cache, **prices)
+    assert (paid.attempts, paid.from_cache) == (1, False)
+    assert paid.cost == pytest.approx(0.00172)
+    kept = build(cache=cache, **prices).read(Page(4, PAGE.image), "Read the form.")
+    assert [pair.page for pair in kept.pairs] == [4, 4]
+    assert (kept.attempts, kept.from_cache, kept.cost, kept.input_tokens) == (0, True, 0.0, 0)
+    assert len(llm.requests) == 1
+    for changed in ({"llm": "other"}, {"seed": 1}, {"max_size": 64}, {"temperature": 0.5}):
+        assert not read(cache=cache, **changed).from_cache
+    assert not build(cache=cache).read(PAGE, "Another prompt.").from_cache
+
+
+def test_a_failure_is_not_cached(llm: FaultyLlm, tmp_path: Path):
+    cache = str(tmp_path / "cache.sqlite")
+    llm.script = [answer(LOOP, "length")]
+    assert read(cache=cache).failure is not None
+    assert read(cache=cache).attempts == 1
+
+
+def test_the_price_of_an_unknown_llm_is_unknown(llm: FaultyLlm):
+    assert read(llm="loopback-vision").cost is None
