@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import re
 import threading
 from collections.abc import Generator
 from dataclasses import dataclass, field
@@ -57,14 +58,16 @@ class LoopbackLlm:
     Attributes:
         server: The HTTP server.
         answer: What every request gets; None for `PAIRS` as a completion.
+        first: What the first requests get instead, one each.
         unsupported: Parameters that the LLM refuses, as OpenAI's reasoning models do.
         requests: The JSON bodies of all requests.
         images: The images that were sent, decoded.
-        keys: The Authorization headers.
+        keys: The Authorization headers, of Azure's requests the api-key headers.
     """
 
     server: HTTPServer
     answer: Response | dict[str, Any] | None = None
+    first: list[Response] = field(default_factory=list)
     unsupported: tuple[str, ...] = ()
     requests: list[dict[str, Any]] = field(default_factory=list)
     images: list[Image.Image] = field(default_factory=list)
@@ -85,7 +88,10 @@ class LoopbackLlm:
         with self._lock:
             self.requests.append(body)
             self.images.append(image)
-            self.keys.append(request.headers["Authorization"])
+            self.keys.append(request.headers.get("Authorization") or request.headers["api-key"])
+            early = self.first.pop(0) if self.first else None
+        if early is not None:
+            return early
         for parameter in self.unsupported:
             if parameter in body:
                 return refusal_of(parameter)
@@ -98,8 +104,13 @@ class LoopbackLlm:
 def serve() -> Generator[LoopbackLlm, None, None]:
     """Run the server for as long as a fixture needs it."""
     with HTTPServer(host="127.0.0.1", threaded=True) as server:
-        llm = LoopbackLlm(server)
-        server.expect_request("/v1/chat/completions", method="POST").respond_with_handler(
-            llm.respond
-        )
-        yield llm
+        yield attach(server)
+
+
+def attach(server: HTTPServer) -> LoopbackLlm:
+    """Put a fresh LLM behind a running server, at the paths of OpenAI's and of Azure's API."""
+    server.clear()
+    llm = LoopbackLlm(server)
+    path = re.compile(r"^/(v1|openai/deployments/[^/]+)/chat/completions$")
+    server.expect_request(path, method="POST").respond_with_handler(llm.respond)
+    return llm

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ocr_extractor.errors import ConfigError, shorten
 from ocr_extractor.page import PageLimits
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 # Small, multimodal and without a shutdown date in openai 3.54's own list of models.
 DEFAULT_LLM = "gpt-5.4-mini"
@@ -46,7 +49,7 @@ class ExtractorConfig(BaseModel):
         max_page_pixels: Most pixels on one page.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     engine: Literal["openai", "local"]
     prompt_uri: str = Field(pattern=r"^prompts:/[^/@]+/\d+$")
@@ -72,7 +75,8 @@ class ExtractorConfig(BaseModel):
     pdf_dpi: int = Field(default=_LIMITS.pdf_dpi, ge=36, le=600)
     max_document_bytes: int = Field(default=_LIMITS.max_document_bytes, ge=1)
     max_pages: int = Field(default=_LIMITS.max_pages, ge=1)
-    max_page_pixels: int = Field(default=_LIMITS.max_page_pixels, ge=1)
+    # Above it Pillow itself warns of a decompression bomb (Image.MAX_IMAGE_PIXELS).
+    max_page_pixels: int = Field(default=_LIMITS.max_page_pixels, ge=1, le=89_478_485)
 
     @property
     def limits(self) -> PageLimits:
@@ -94,10 +98,15 @@ class ExtractorConfig(BaseModel):
         try:
             return cls.model_validate(settings)
         except ValidationError as error:
-            mistakes = "; ".join(
-                f"{'.'.join(map(str, item['loc']))}={shorten(item['input'])!r}: {item['msg']}"
-                for item in error.errors(include_url=False)
-            )
+            mistakes = "; ".join(_describe(mistake) for mistake in error.errors())
             raise ConfigError(
                 f"model_config is wrong: {mistakes}. Known settings: {', '.join(cls.model_fields)}."
             ) from None
+
+
+def _describe(mistake: ErrorDetails) -> str:
+    name = ".".join(map(str, mistake["loc"]))
+    # The value of an unknown setting is not shown: people put API keys there.
+    if mistake["type"] in {"extra_forbidden", "missing"}:
+        return f"{name}: {mistake['msg']}"
+    return f"{name}={shorten(mistake['input'])!r}: {mistake['msg']}"

@@ -28,13 +28,11 @@ class InputDocument:
 
     Attributes:
         doc_id: The caller's id, None when there is none.
-        data: The document's bytes, None when the row has no usable ones.
-        error: Why there are no bytes; None when there are.
+        content: The document's bytes, or why the row has none.
     """
 
     doc_id: str | None
-    data: bytes | None
-    error: InputError | None = None
+    content: bytes | InputError
 
 
 def to_documents(frame: pd.DataFrame) -> Iterator[InputDocument]:
@@ -54,7 +52,7 @@ def to_documents(frame: pd.DataFrame) -> Iterator[InputDocument]:
         try:
             yield InputDocument(name, _to_bytes(value))
         except InputError as error:
-            yield InputDocument(name, None, error)
+            yield InputDocument(name, error)
 
 
 def _to_id(value: Any) -> str | None:

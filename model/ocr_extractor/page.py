@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import struct
 import threading
 import zlib
 from dataclasses import dataclass
+from math import ceil
 from typing import TYPE_CHECKING, Any, Protocol
 
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -79,6 +81,10 @@ class Document(Protocol):
         """
         ...
 
+    def close(self) -> None:
+        """Give back what the document holds; no page can be read any more."""
+        ...
+
 
 def open_document(data: bytes, limits: PageLimits | None = None) -> Document:
     """Recognise a document by its content and open it.
@@ -89,6 +95,7 @@ def open_document(data: bytes, limits: PageLimits | None = None) -> Document:
 
     Returns:
         The document; TIFF and PDF may have several pages, of an animation the first frame counts.
+        The caller closes it.
 
     Raises:
         InputError: The bytes are empty, damaged, encrypted or of no known format.
@@ -104,16 +111,7 @@ def open_document(data: bytes, limits: PageLimits | None = None) -> Document:
             f"{limits.max_document_bytes:,}: send a smaller file or raise the limit.",
         )
     # Readers accept a PDF header within the first 1024 bytes (ISO 32000-2, annex I).
-    document: Document = (
-        _PdfDocument(data, limits) if b"%PDF-" in data[:1024] else _ImageDocument(data, limits)
-    )
-    if document.page_count > limits.max_pages:
-        raise LimitError(
-            "too_many_pages",
-            f"The document has {document.page_count} pages, more than max_pages="
-            f"{limits.max_pages}: split it or raise the limit.",
-        )
-    return document
+    return _PdfDocument(data, limits) if b"%PDF-" in data[:1024] else _ImageDocument(data, limits)
 
 
 def encode_for_llm(
@@ -164,11 +162,11 @@ class _ImageDocument:
         except _DECODER_ERRORS as error:
             raise _damaged(1, error) from None
         self.media_type = Image.MIME.get(self._image.format or "", "application/octet-stream")
-        try:
-            is_tiff = self._image.format == "TIFF"
-            self.page_count = int(getattr(self._image, "n_frames", 1)) if is_tiff else 1
-        except _DECODER_ERRORS as error:
-            raise _damaged(1, error) from None
+        self.page_count = _count_pages(self._image, limits)
+
+    def close(self) -> None:
+        with self._lock:
+            self._image.close()
 
     def page(self, number: int) -> Page:
         with self._lock:
@@ -178,12 +176,14 @@ class _ImageDocument:
                 if width * height > self._limits.max_page_pixels:
                     raise _too_many_pixels(f"{width} x {height} px", self._limits)
                 # exif_transpose decodes; Pillow's TIFF reader has turned the page by itself.
-                upright = ImageOps.exif_transpose(self._image)
-                return Page(number, _to_rgb_or_grey(upright))
+                image = _to_rgb_or_grey(ImageOps.exif_transpose(self._image))
             except _BOMBS as error:
                 raise _too_many_pixels(str(error), self._limits) from None
             except _DECODER_ERRORS as error:
                 raise _damaged(number, error) from None
+        # The file's comments and colour profile would go into what is encoded for the LLM.
+        image.info.clear()
+        return Page(number, image)
 
 
 class _PdfDocument:
@@ -196,37 +196,68 @@ class _PdfDocument:
         import pypdfium2.raw
 
         self._limits = limits
-        with _PDFIUM_LOCK:
+        with _PDFIUM_LOCK, contextlib.ExitStack() as opened:
             try:
                 self._pdf: pypdfium2.PdfDocument = pypdfium2.PdfDocument(data)
+                opened.callback(self._pdf.close)
+                self._pdf.init_forms()  # before any page is loaded, else its fields stay empty
                 self.page_count = len(self._pdf)
-                self._pdf.init_forms()
             except pypdfium2.PdfiumError as error:
                 if error.err_code == pypdfium2.raw.FPDF_ERR_PASSWORD:
                     raise InputError(
                         "encrypted_pdf", "The PDF asks for a password: send it without one."
                     ) from None
                 raise _damaged(1, error) from None
-        if self.page_count == 0:
-            raise InputError("empty_document", "The PDF has no pages: send one with pages.")
+            if self.page_count > limits.max_pages:
+                raise _too_many_pages(limits)
+            opened.pop_all()  # all is well: the document stays open
+
+    def close(self) -> None:
+        with _PDFIUM_LOCK:
+            self._pdf.close()
 
     def page(self, number: int) -> Page:
         import pypdfium2
 
-        scale = self._limits.pdf_dpi / PDF_POINTS_PER_INCH
         with _PDFIUM_LOCK:
             try:
-                pdf_page = self._pdf[number - 1]
-                width, height = (round(side * scale) for side in pdf_page.get_size())
-                if width * height > self._limits.max_page_pixels:
-                    raise _too_many_pixels(
-                        f"{width} x {height} px at {self._limits.pdf_dpi} dpi", self._limits
-                    )
-                image = pdf_page.render(scale=scale).to_pil()
-                # Copied: the buffer belongs to PDFium and goes with the page.
-                return Page(number, image.convert("RGB").copy())
+                with contextlib.closing(self._pdf[number - 1]) as pdf_page:
+                    return Page(number, self._draw(pdf_page))
             except (pypdfium2.PdfiumError, ValueError, MemoryError) as error:
                 raise _damaged(number, error) from None
+
+    def _draw(self, pdf_page: pypdfium2.PdfPage) -> Image.Image:
+        scale = self._limits.pdf_dpi / PDF_POINTS_PER_INCH
+        width, height = (ceil(side * scale) for side in pdf_page.get_size())
+        if width * height > self._limits.max_page_pixels:
+            raise _too_many_pixels(
+                f"{width} x {height} px at {self._limits.pdf_dpi} dpi", self._limits
+            )
+        with contextlib.closing(pdf_page.render(scale=scale)) as bitmap:
+            # convert() copies: the pixels belong to PDFium and go with the bitmap.
+            image: Image.Image = bitmap.to_pil().convert("RGB")
+            return image
+
+
+def _count_pages(image: Image.Image, limits: PageLimits) -> int:
+    """Count a TIFF's pages; of any other format one is read.
+
+    Raises:
+        InputError: The file is damaged.
+        LimitError: There are more than `limits.max_pages`.
+    """
+    if image.format != "TIFF":
+        return 1
+    try:
+        # Page by page up to the limit: Pillow's n_frames is quadratic in the number of pages, a
+        # hostile file of 40 MB holds 400,000.
+        for number in range(1, limits.max_pages + 1):
+            image.seek(number)
+    except EOFError:
+        return number
+    except _DECODER_ERRORS as error:
+        raise _damaged(1, error) from None
+    raise _too_many_pages(limits)
 
 
 def _to_rgb_or_grey(image: Image.Image) -> Image.Image:
@@ -259,6 +290,14 @@ def _damaged(number: int, error: BaseException) -> InputError:
         "damaged_document",
         f"Page {number} cannot be decoded ({shorten(error)}): the file is cut off or damaged, "
         "send it again.",
+    )
+
+
+def _too_many_pages(limits: PageLimits) -> LimitError:
+    return LimitError(
+        "too_many_pages",
+        f"The document has more than max_pages={limits.max_pages} pages: split it or raise the "
+        "limit.",
     )
 
 

@@ -13,6 +13,7 @@ from jinja2 import TemplateError, meta
 from jinja2.sandbox import SandboxedEnvironment
 from mlflow.entities.model_registry import PromptVersion
 from mlflow.exceptions import MlflowException
+from mlflow.tracing.trace_manager import InMemoryTraceManager
 
 from ocr_extractor.errors import PromptError, shorten
 
@@ -63,9 +64,15 @@ class Prompt:
         return str(text).strip()
 
     def link_to_trace(self) -> None:
-        """Link the version to the active trace; the registry's cache makes it a local call."""
-        if self.source == "registry":
-            mlflow.genai.load_prompt(self.uri)
+        """Link the version to the active trace.
+
+        `mlflow.genai.load_prompt` would link it too, but asks the store about the active run each
+        time, and fails a document when the store does.
+        """
+        trace_id = mlflow.get_active_trace_id()  # None where the caller turned tracing off
+        if self.source == "registry" and trace_id is not None:
+            manager: InMemoryTraceManager = InMemoryTraceManager.get_instance()  # type: ignore[no-untyped-call]
+            manager.register_prompt(trace_id, self.version)
 
 
 def check_template(template: str) -> None:
@@ -76,7 +83,8 @@ def check_template(template: str) -> None:
     """
     if not template.strip():
         raise PromptError("The template is empty: write the instructions for the LLM into it.")
-    used = _version("check", 1, template).variables
+    version = _version("check", 1, template)
+    used = version.variables
     if "{%" in template:
         try:
             used = meta.find_undeclared_variables(SandboxedEnvironment().parse(template))
@@ -86,6 +94,13 @@ def check_template(template: str) -> None:
         raise PromptError(
             f"The template uses {', '.join(unknown)}, which the extractor does not supply: "
             f"use only {', '.join(VARIABLES)}."
+        )
+    text = Prompt("The template", version, "snapshot").render()
+    # Without {% ... %} MLflow fills in plain names only: a filter would reach the LLM as it stands.
+    if "{%" not in template and (left := text.find("{{")) >= 0:
+        raise PromptError(
+            f"The template has a placeholder that is not filled in ({shorten(text[left:], 40)}): "
+            f"write {' or '.join(f'{{{{ {name} }}}}' for name in VARIABLES)}."
         )
 
 
@@ -103,12 +118,12 @@ def load_prompt(uri: str, snapshot: Path, timeout_s: float = REGISTRY_TIMEOUT_S)
     Raises:
         PromptError: The version is not a text prompt.
     """
-    answer: queue.Queue[PromptVersion | MlflowException] = queue.Queue(maxsize=1)
+    answer: queue.Queue[PromptVersion | Exception] = queue.Queue(maxsize=1)
 
     def ask() -> None:
         try:
             answer.put(mlflow.genai.load_prompt(uri))
-        except MlflowException as error:
+        except Exception as error:  # a store that is gone raises its driver's own errors
             answer.put(error)
 
     # A daemon thread: a registry that never answers must not keep the process alive.
@@ -116,8 +131,8 @@ def load_prompt(uri: str, snapshot: Path, timeout_s: float = REGISTRY_TIMEOUT_S)
     try:
         found = answer.get(timeout=timeout_s)
     except queue.Empty:
-        found = MlflowException(f"no answer within {timeout_s:g} s")
-    if isinstance(found, MlflowException):
+        found = TimeoutError(f"no answer within {timeout_s:g} s")
+    if isinstance(found, Exception):
         _logger.warning(
             "The prompt registry did not give %s (%s): using the copy that travels with the model.",
             uri,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
+import traceback
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
@@ -13,11 +15,11 @@ from mlflow.entities import SpanType
 from mlflow.tracing.attachments import Attachment
 
 from ocr_extractor.contract import Extraction
-from ocr_extractor.errors import DocumentError, shorten
+from ocr_extractor.errors import DocumentError, InputError, shorten
 from ocr_extractor.page import encode_for_llm, open_document
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from mlflow.entities import LiveSpan
 
@@ -83,29 +85,26 @@ class DocumentReader:
             span.set_attributes({"engine": self._engine.name, "prompt_uri": self.prompt.uri})
             readings: list[PageReading] = []
             page_count: int | None = None
-            failure: DocumentError | None = source.error
+            failure: DocumentError | None
             try:
-                if failure is None:
-                    document = self._open(source, span)
+                with contextlib.closing(self._open(source, span)) as document:
                     page_count = document.page_count
                     readings, failure = self._read_pages(document, instructions)
             except DocumentError as error:
                 failure = error
-            except Exception as error:
-                # The last line of defence: a fault of ours costs this document, not the batch.
-                _logger.exception("A document could not be read.")
-                failure = DocumentError(
-                    "internal_error", f"The extractor failed ({type(error).__name__}): report it."
-                )
             extraction = self._extraction(source.doc_id, page_count, readings, failure)
             self._finish(span, extraction)
             return extraction
 
     def _open(self, source: InputDocument, span: LiveSpan) -> Document:
-        data = source.data or b""
+        data = source.content
+        if isinstance(data, InputError):
+            span.set_inputs({"doc_id": source.doc_id})
+            raise data
         inputs: dict[str, Any] = {"doc_id": source.doc_id, "size_bytes": len(data)}
         span.set_inputs(inputs)
-        document = open_document(data, self.config.limits)
+        with _faults_reported():
+            document = open_document(data, self.config.limits)
         inputs |= {"media_type": document.media_type, "page_count": document.page_count}
         if self.config.trace_content == "full" and document.media_type in _SHOWN_BY_BROWSERS:
             inputs["document"] = Attachment(content_type=document.media_type, content_bytes=data)
@@ -145,7 +144,10 @@ class DocumentReader:
 
     def _read_page(self, document: Document, number: int, instructions: str) -> PageReading:
         try:
-            with mlflow.start_span("prepare", attributes={"page": number}) as span:
+            with (
+                mlflow.start_span("prepare", attributes={"page": number}) as span,
+                _faults_reported(),
+            ):
                 page = document.page(number)
                 span.set_attributes({"width_px": page.image.width, "height_px": page.image.height})
                 if (
@@ -156,7 +158,10 @@ class DocumentReader:
                     span.set_outputs(
                         {"page": Attachment(content_type="image/png", content_bytes=png)}
                     )
-            with mlflow.start_span("engine", attributes={"page": number}) as span:
+            with (
+                mlflow.start_span("engine", attributes={"page": number}) as span,
+                _faults_reported(),
+            ):
                 reading = self._engine.read(page, instructions)
                 _note_reading(span, reading)
             return reading
@@ -229,3 +234,19 @@ def _note_reading(span: LiveSpan, reading: PageReading) -> None:
     if reading.failure is not None:
         span.set_status("ERROR")
         span.set_attribute("error_code", reading.failure.code)
+
+
+@contextlib.contextmanager
+def _faults_reported() -> Iterator[None]:
+    """Let a fault of ours cost one page: report where it is, without the content in its message."""
+    try:
+        yield
+    except DocumentError:
+        raise
+    except Exception as fault:
+        name = type(fault).__name__
+        frames = "".join(traceback.format_tb(fault.__traceback__))
+        _logger.error("%s in the extractor:\n%s", name, frames)  # noqa: TRY400 - the message may quote the page
+        raise DocumentError(
+            "internal_error", f"The extractor failed ({name}): report it with the log."
+        ) from None

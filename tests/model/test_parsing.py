@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from openai.lib._pydantic import to_strict_json_schema
 
 from ocr_extractor.contract import Pair
 from ocr_extractor.errors import CompletionError
@@ -149,6 +150,10 @@ def test_a_finished_form_may_repeat_itself_but_not_without_end():
     assert parse_completion(repeated(60), 1).fault is None
     endless = parse_completion(repeated(100_000), 1)
     assert endless.degenerate
+
+
+def test_the_schema_is_one_that_openai_takes_as_strict():
+    assert CompletedForm.model_json_schema() == to_strict_json_schema(CompletedForm)
 
 
 def test_the_schema_that_is_sent_is_the_schema_that_is_read():

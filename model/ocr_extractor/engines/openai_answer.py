@@ -8,7 +8,7 @@ from typing import Any
 import openai.types.chat
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from ocr_extractor.errors import CompletionError, EngineError, shorten
+from ocr_extractor.errors import CompletionError, EngineError
 
 
 class _Part(BaseModel):
@@ -79,11 +79,10 @@ class Answer:
             EngineError: It is no chat completion.
         """
         if isinstance(result, openai.types.chat.ChatCompletion):
-            if reported := (result.model_extra or {}).get("error"):
+            if (result.model_extra or {}).get("error"):
+                # Not quoted: unlike a refusal's, this text did not go past the key's scrubber.
                 raise EngineError(
-                    "server_error",
-                    f"The server reports an error: try again later ({shorten(reported)}).",
-                    retryable=True,
+                    "server_error", "The server reports an error: try again later.", retryable=True
                 )
             try:
                 body = _Body.model_validate(result)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import os
 import warnings
 import weakref
 from pathlib import Path
@@ -17,7 +16,7 @@ from ocr_extractor.cache import CompletionCache, cache_key
 from ocr_extractor.engines.base import Page, PageReading
 from ocr_extractor.engines.http_client import build_http_client
 from ocr_extractor.engines.image_tokens import estimate_image_tokens
-from ocr_extractor.engines.openai_client import build_client
+from ocr_extractor.engines.openai_client import build_client, find_base_url
 from ocr_extractor.engines.openai_dialect import Dialect
 from ocr_extractor.engines.openai_exchange import PageExchange, Server
 from ocr_extractor.engines.pacing import Pacer
@@ -51,14 +50,17 @@ class OpenAIChatEngine:
             ConfigError: The key or Azure's variables are wrong.
         """
         self._config = config
+        # First: it replaces the method that `send` is taken from.
+        if config.trace_content == "full":
+            mlflow.openai.autolog()
+            # Autolog dumps what the SDK read, which it does not check.
+            warnings.filterwarnings("ignore", "Pydantic serializer warnings", UserWarning)
         pacer = Pacer(config.max_concurrency, config.requests_per_minute, config.tokens_per_minute)
         http_client = build_http_client(config.timeout_s, pacer.heed)
         # A model that is let go of must not leave connections open.
         weakref.finalize(self, http_client.close)
         client = build_client(http_client)
-        compatible = bool(os.environ.get("OPENAI_BASE_URL")) and not isinstance(
-            client, openai.AzureOpenAI
-        )
+        compatible = bool(find_base_url()) and not isinstance(client, openai.AzureOpenAI)
         send = client.chat.completions.create
         self._server = Server(
             send if config.trace_content == "full" else _untraced(send),
@@ -69,10 +71,6 @@ class OpenAIChatEngine:
         self._cache = (
             CompletionCache(Path(config.cache), config.cache_bytes) if config.cache else None
         )
-        if config.trace_content == "full":
-            mlflow.openai.autolog()
-            # Autolog dumps what the SDK read, which it does not check.
-            warnings.filterwarnings("ignore", "Pydantic serializer warnings", UserWarning)
 
     def read(self, page: Page, instructions: str) -> PageReading:
         """Send the page and the instructions; return the pairs of the completion.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import openai
 
-from ocr_extractor.errors import ConfigError, MissingKeyError
+from ocr_extractor.errors import ConfigError, MissingKeyError, shorten
 
 if TYPE_CHECKING:
     import httpx2
@@ -17,6 +17,7 @@ THREE_WAYS = (
     "set OPENAI_API_KEY; or set OPENAI_API_KEY_FILE to a file that holds it; or start the "
     "command in a terminal, which asks for it"
 )
+_OPENAI_URL = "https://api.openai.com/v1"
 # Servers without keys (Ollama, vLLM, llama.cpp) still get a header; the SDK insists on one.
 _NO_KEY = "not-needed"
 
@@ -34,19 +35,39 @@ def build_client(http_client: httpx2.Client) -> openai.OpenAI:
 
     Raises:
         MissingKeyError: No key can be found and no compatible server is named.
-        ConfigError: A key cannot be sent, or Azure's variables are incomplete.
+        ConfigError: A key cannot be sent, OPENAI_BASE_URL is no URL, or Azure's variables are
+            incomplete.
     """
     if os.environ.get("AZURE_OPENAI_ENDPOINT"):
-        try:
-            return _AzureClient(http_client=http_client, timeout=http_client.timeout, max_retries=0)
-        except (openai.OpenAIError, ValueError) as error:
-            raise ConfigError(f"Azure's variables are incomplete: {error}") from None
+        return _azure_client(http_client)
+    base_url = find_base_url()
     key = find_api_key()
     if key is None:
-        if not os.environ.get("OPENAI_BASE_URL"):
+        if base_url is None:
             raise MissingKeyError(f"The openai engine needs an API key: {THREE_WAYS}.")
         key = _NO_KEY
-    return _Client(api_key=key, http_client=http_client, timeout=http_client.timeout, max_retries=0)
+    return _Client(
+        api_key=key,
+        # Given even where it is OpenAI's: of an empty OPENAI_BASE_URL the SDK makes no URL.
+        base_url=base_url or _OPENAI_URL,
+        http_client=http_client,
+        timeout=http_client.timeout,
+        max_retries=0,
+    )
+
+
+def find_base_url() -> str | None:
+    """Return the compatible server's URL from OPENAI_BASE_URL, None when there is none.
+
+    Raises:
+        ConfigError: It is no http or https URL.
+    """
+    url = os.environ.get("OPENAI_BASE_URL", "").strip()
+    if url and not url.startswith(("http://", "https://")):
+        raise ConfigError(
+            f"OPENAI_BASE_URL is {shorten(url)}, which is no URL: write http://host:port/v1."
+        )
+    return url or None
 
 
 def find_api_key() -> str | None:
@@ -56,51 +77,86 @@ def find_api_key() -> str | None:
         MissingKeyError: The file cannot be read or is empty.
         ConfigError: The key has characters that no HTTP header can carry.
     """
-    key = os.environ.get("OPENAI_API_KEY", "").strip()
     file = os.environ.get("OPENAI_API_KEY_FILE", "")
-    if not key and file:
-        try:
-            key = Path(file).read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError):
-            raise MissingKeyError(
-                f"OPENAI_API_KEY_FILE names {file}, which cannot be read: {THREE_WAYS}."
-            ) from None
-        if not key:
-            raise MissingKeyError(f"OPENAI_API_KEY_FILE names {file}, which is empty.")
-    if not (key.isascii() and (key.isprintable() or not key)) or " " in key:
-        raise ConfigError("The API key holds spaces or non-ASCII characters: copy it anew.")
-    return key or None
+    if (key := _key_from("OPENAI_API_KEY")) or not file:
+        return key
+    try:
+        text = Path(file).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        raise MissingKeyError(
+            f"OPENAI_API_KEY_FILE names {file}, which cannot be read: {THREE_WAYS}."
+        ) from None
+    if not text.strip():
+        raise MissingKeyError(f"OPENAI_API_KEY_FILE names {file}, which is empty: {THREE_WAYS}.")
+    return _checked(text, f"the file {file}")
 
 
-def _without_key(client: openai.OpenAI, text: str) -> str:
-    """Return `text` without the client's key: servers were seen to quote it when they refuse it."""
-    return text.replace(client.api_key, "***") if client.api_key else text
+def _azure_client(http_client: httpx2.Client) -> openai.AzureOpenAI:
+    token = _key_from("AZURE_OPENAI_AD_TOKEN")
+    key = None if token else _key_from("AZURE_OPENAI_API_KEY")
+    if not (token or key):
+        raise MissingKeyError(
+            "AZURE_OPENAI_ENDPOINT is set: set AZURE_OPENAI_API_KEY or AZURE_OPENAI_AD_TOKEN too."
+        )
+    try:
+        return _AzureClient(
+            api_key=key,
+            azure_ad_token=token,
+            http_client=http_client,
+            timeout=http_client.timeout,
+            max_retries=0,
+        )
+    except ValueError as error:
+        raise ConfigError(f"Azure's variables are incomplete: {error}.") from None
 
 
-# Overridden at the SDK's own seam, so that tracing, which sees exceptions first, never sees a key.
+def _key_from(variable: str) -> str | None:
+    return _checked(os.environ.get(variable, ""), variable) or None
+
+
+def _checked(text: str, source: str) -> str:
+    """Return a key without the white space around it.
+
+    Raises:
+        ConfigError: It has characters that no HTTP header can carry; sent all the same, it would
+            be quoted by the error and so reach the log and the trace.
+    """
+    key = text.strip()
+    if not key.isascii() or any(character <= " " or character == "\x7f" for character in key):
+        raise ConfigError(
+            f"The key in {source} holds spaces, control or non-ASCII characters: copy it anew."
+        )
+    return key
+
+
 class _Client(openai.OpenAI):
+    """The SDK's client with two changes, made at its own seams."""
+
     def _make_status_error(
         self, err_msg: str, *, body: object, response: httpx2.Response
     ) -> openai.APIStatusError:
+        # Servers were seen to quote the key that they refuse. Scrubbed here, it is gone before
+        # tracing, which sees exceptions first.
+        key = getattr(self, "_azure_ad_token", None) or self.api_key
         return super()._make_status_error(
-            _without_key(self, err_msg), body=_scrub(self, body), response=response
+            str(_scrub(err_msg, key)), body=_scrub(body, key), response=response
         )
 
-
-class _AzureClient(openai.AzureOpenAI):
-    def _make_status_error(
-        self, err_msg: str, *, body: object, response: httpx2.Response
-    ) -> openai.APIStatusError:
-        return super()._make_status_error(
-            _without_key(self, err_msg), body=_scrub(self, body), response=response
-        )
+    def _should_retry(self, response: httpx2.Response) -> bool:
+        # The SDK waits and repeats every 429; an account without credit stays so.
+        return b"insufficient_quota" not in response.content and super()._should_retry(response)
 
 
-def _scrub(client: openai.OpenAI, body: object) -> object:
-    if isinstance(body, str):
-        return _without_key(client, body)
-    if isinstance(body, dict):
-        return {name: _scrub(client, value) for name, value in body.items()}
-    if isinstance(body, list):
-        return [_scrub(client, value) for value in body]
-    return body
+class _AzureClient(_Client, openai.AzureOpenAI):
+    """The same for Azure."""
+
+
+def _scrub(value: object, secret: str) -> object:
+    """Return JSON with the secret taken out of every text of it."""
+    if isinstance(value, str):
+        return value.replace(secret, "***")
+    if isinstance(value, dict):
+        return {name: _scrub(each, secret) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_scrub(each, secret) for each in value]
+    return value

@@ -13,7 +13,7 @@ import openai
 from ocr_extractor.errors import EngineError, shorten
 
 # What `chat.completions.create` was seen to raise (openai 3.54).
-SDK_ERRORS = (openai.OpenAIError, json.JSONDecodeError)
+SDK_ERRORS = (openai.OpenAIError, json.JSONDecodeError, UnicodeDecodeError)
 
 _IMAGE_UNSUPPORTED = (
     "image_unsupported",
@@ -78,7 +78,7 @@ def to_engine_error(error: Exception) -> EngineError:
         )
     if isinstance(error, openai.APIConnectionError):
         return _connection_error(error)
-    if isinstance(error, json.JSONDecodeError):
+    if isinstance(error, (json.JSONDecodeError, UnicodeDecodeError)):
         return EngineError(
             "invalid_response",
             "The server's answer was cut off or is not JSON: try again.",
@@ -127,21 +127,20 @@ def _connection_error(error: openai.APIConnectionError) -> EngineError:
 def _status_error(error: openai.APIStatusError) -> EngineError:
     status = error.status_code
     words = error.message.lower()
-    known = (
+    code, advice = (
         _ADVICE_BY_CODE.get(str(error.code))
         or _ADVICE_BY_CODE.get(str(error.type))
         or next((advice for pattern, advice in _ADVICE_BY_WORDS if pattern.search(words)), None)
         or _ADVICE_BY_STATUS.get(status)
-    )
-    if known is None:
-        known = (
+        or (
             ("server_error", "the server failed: try again later")
-            if status >= 500
+            if status >= 500 or status in _PASSING_STATUS
             else ("request_refused", "the server refuses the request: check `llm` and settings")
         )
-    code, advice = known
+    )
+    said = error.message.removeprefix(f"Error code: {status}").removeprefix(" - ")
     return EngineError(
         code,
-        f"HTTP {status}: {advice} ({shorten(error.message)}).",
-        retryable=code in _PASSING_CODES or status in _PASSING_STATUS,
+        f"HTTP {status}: {advice} ({shorten(said or 'it does not say why')}).",
+        retryable=code in _PASSING_CODES,
     )

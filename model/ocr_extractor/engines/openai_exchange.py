@@ -88,7 +88,7 @@ class PageExchange:
     def _ask(self, page: int) -> ParsedCompletion:
         """Ask once, and once more with twice the limit where a growing answer was cut off."""
         parsed = self._parse(self._send(), page)
-        if parsed.fault is None or parsed.degenerate:
+        if parsed.fault is None or parsed.degenerate or self._config.max_retries == 0:
             return parsed
         try:
             return self._parse(self._send(times_longer=2), page)

@@ -1,0 +1,61 @@
+"""What the tests of the model room share: a store and a loopback LLM, both fresh for each test."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import mlflow
+import pytest
+from pytest_httpserver import HTTPServer
+
+from tests import loopback_llm
+from tests.loopback_llm import KEY, LoopbackLlm
+
+
+@pytest.fixture(autouse=True)
+def no_llm_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the keys and servers of whoever runs the tests out of them."""
+    for name in os.environ:
+        if name.startswith(("OPENAI_", "AZURE_OPENAI_")):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def http_server() -> Iterator[HTTPServer]:
+    with HTTPServer(host="127.0.0.1", threaded=True) as server:
+        yield server
+
+
+@pytest.fixture
+def llm(http_server: HTTPServer, monkeypatch: pytest.MonkeyPatch) -> LoopbackLlm:
+    """The LLM that the environment's key and base URL lead to."""
+    server = loopback_llm.attach(http_server)
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    monkeypatch.setenv("OPENAI_BASE_URL", server.base_url)
+    return server
+
+
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An MLflow database: making its tables takes seconds, copying it does not."""
+    database = tmp_path_factory.mktemp("store") / "mlflow.db"
+    mlflow.MlflowClient(f"sqlite:///{database}").search_experiments()
+    return database
+
+
+@pytest.fixture
+def store(empty_store: Path, tmp_path: Path) -> Iterator[Path]:
+    """A folder that holds all that MLflow stores: `mlflow.db`, and artifacts beside it."""
+    folder = tmp_path / "store"
+    folder.mkdir()
+    shutil.copy(empty_store, folder)
+    before = mlflow.get_tracking_uri()
+    mlflow.set_tracking_uri(f"sqlite:///{folder / 'mlflow.db'}")
+    experiment = mlflow.create_experiment("test", artifact_location=str(folder / "artifacts"))
+    mlflow.set_experiment(experiment_id=experiment)
+    yield folder
+    mlflow.flush_trace_async_logging()
+    mlflow.set_tracking_uri(before)

@@ -1,0 +1,94 @@
+"""Settings are validated once, completely, and never show a secret."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ocr_extractor.config import ExtractorConfig
+from ocr_extractor.errors import ConfigError
+from ocr_extractor.page import PageLimits
+
+NEEDED = {"engine": "openai", "prompt_uri": "prompts:/ocr-question-answer/1"}
+
+
+def test_the_defaults_are_what_was_promised() -> None:
+    config = ExtractorConfig.from_model_config(NEEDED)
+    assert (config.temperature, config.image_format, config.trace_content) == (0.0, "png", "full")
+    assert config.limits == PageLimits()
+
+
+def test_what_is_logged_with_the_model_comes_back_the_same() -> None:
+    config = ExtractorConfig.from_model_config({**NEEDED, "max_size": 1500, "seed": None})
+    assert ExtractorConfig.from_model_config(config.model_dump()) == config
+
+
+def test_limits_follow_the_settings() -> None:
+    limits = {"max_document_bytes": 1, "max_pages": 2, "max_page_pixels": 3, "pdf_dpi": 300}
+    config = ExtractorConfig.from_model_config({**NEEDED, **limits})
+    assert config.limits == PageLimits(**limits)
+
+
+@pytest.mark.parametrize(
+    "uri", ["prompts:/ocr-question-answer/12", "prompts:/catalog.schema.prompt/1"]
+)
+def test_prompt_versions_of_plain_and_three_level_names_are_taken(uri: str) -> None:
+    assert ExtractorConfig.from_model_config({**NEEDED, "prompt_uri": uri}).prompt_uri == uri
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({"engine": "auto"}, "engine='auto'"),
+        ({"engine": None}, "engine='None'"),
+        ({"prompt_uri": "prompts:/p@production"}, "prompt_uri="),
+        ({"prompt_uri": "prompts:/p/latest"}, "prompt_uri="),
+        ({"llm": ""}, "llm="),
+        ({"temperature": 2.1}, "temperature="),
+        ({"temperature": float("nan")}, "temperature="),
+        ({"timeout_s": 0}, "timeout_s="),
+        ({"timeout_s": float("inf")}, "timeout_s="),
+        ({"max_tokens": "many"}, "max_tokens='many'"),
+        ({"max_tokens": 1.5}, "max_tokens="),
+        ({"max_concurrency": 0}, "max_concurrency="),
+        ({"max_retries": -1}, "max_retries="),
+        ({"max_size": 63}, "max_size="),
+        ({"image_format": "tiff"}, "image_format='tiff'"),
+        ({"quality": 101}, "quality="),
+        ({"trace_content": "none"}, "trace_content="),
+        ({"pdf_dpi": 601}, "pdf_dpi="),
+        ({"max_page_pixels": 89_478_486}, "max_page_pixels="),
+        ({"max_page_size": 1}, "max_page_size"),
+    ],
+    ids=str,
+)
+def test_a_wrong_setting_is_named_with_its_value(settings: dict[str, Any], named: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        ExtractorConfig.from_model_config({**NEEDED, **settings})
+    assert named in str(refused.value)
+    assert "Known settings: engine, prompt_uri, llm" in str(refused.value)
+
+
+def test_all_mistakes_are_listed_at_once() -> None:
+    with pytest.raises(ConfigError, match=r"prompt_uri: Field required; quality=.*; colour: "):
+        ExtractorConfig.from_model_config({"engine": "local", "quality": 0, "colour": "red"})
+
+
+def test_long_values_are_cut() -> None:
+    with pytest.raises(ConfigError) as refused:
+        ExtractorConfig.from_model_config({**NEEDED, "image_format": "x" * 500})
+    assert "x" * 81 not in str(refused.value)
+
+
+@pytest.mark.parametrize("settings", [{**NEEDED, "api_key": "sk-secret"}, {"api_key": "sk-secret"}])
+def test_a_key_put_among_the_settings_is_refused_and_not_shown(settings: dict[str, str]) -> None:
+    with pytest.raises(ConfigError, match="api_key") as refused:
+        ExtractorConfig.from_model_config(settings)
+    assert "sk-secret" not in str(refused.value)
+
+
+def test_a_setting_cannot_be_changed_afterwards() -> None:
+    config = ExtractorConfig.from_model_config(NEEDED)
+    with pytest.raises(ValueError, match="frozen"):
+        config.max_size = 100

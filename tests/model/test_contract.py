@@ -1,0 +1,106 @@
+"""The output keeps its shape: plain JSON values in the columns of MLflow's signature."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pandas as pd
+import pytest
+from mlflow.models.utils import _enforce_schema
+from mlflow.types import DataType
+
+from ocr_extractor.contract import (
+    OUTPUT_COLUMNS,
+    Extraction,
+    Pair,
+    input_example,
+    signature,
+    to_frame,
+)
+from ocr_extractor.page import open_document
+
+
+def extraction(**changes: Any) -> Extraction:
+    row: dict[str, Any] = {
+        "doc_id": "a",
+        "pairs": (Pair("Date:", "May 5", 2, 0.5, (1, 2, 3, 4)), Pair("Date:", None)),
+        "error_code": None,
+        "error": None,
+        "page_count": 2,
+        "engine": "openai",
+        "prompt_uri": "prompts:/p/1",
+        "prompt_source": "registry",
+        "input_tokens": 10,
+        "output_tokens": 0,
+    }
+    return Extraction(**(row | changes))
+
+
+def test_a_row_is_plain_json_in_the_promised_columns() -> None:
+    row = extraction().to_row()
+    assert tuple(row) == OUTPUT_COLUMNS
+    assert json.loads(json.dumps(row)) == row
+    assert row["pairs"] == [
+        {
+            "question": "Date:",
+            "answer": "May 5",
+            "page": 2,
+            "confidence": 0.5,
+            "question_box": [1, 2, 3, 4],
+            "answer_box": None,
+        },
+        {
+            "question": "Date:",
+            "answer": None,
+            "page": 1,
+            "confidence": None,
+            "question_box": None,
+            "answer_box": None,
+        },
+    ]
+
+
+def test_a_frame_keeps_none_and_whole_numbers() -> None:
+    failed = extraction(page_count=None, input_tokens=None, output_tokens=None, pairs=())
+    frame = to_frame([extraction(), failed])
+    assert frame["input_tokens"].tolist() == [10, None]
+    assert [type(value) for value in frame["page_count"]] == [int, type(None)]
+    assert frame["pairs"].tolist()[1] == []
+
+
+def test_a_frame_of_no_documents_has_all_columns() -> None:
+    assert tuple(to_frame([]).columns) == OUTPUT_COLUMNS
+
+
+def test_the_signature_is_the_contract() -> None:
+    of = signature()
+    assert [(column.name, column.type, column.required) for column in of.inputs] == [
+        ("image", DataType.binary, True),
+        ("doc_id", DataType.string, False),
+    ]
+    assert tuple(of.outputs.input_names()) == OUTPUT_COLUMNS
+    assert [(param.name, param.dtype, param.default) for param in of.params] == [
+        ("additional_rules", DataType.string, "")
+    ]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"pairs": ()},
+        {"doc_id": None, "error_code": "timeout", "error": "x", "input_tokens": None},
+    ],
+    ids=["pairs", "no pairs", "failed"],
+)
+def test_every_extraction_fits_the_signature(changes: dict[str, Any]) -> None:
+    frame = to_frame([extraction(**changes)])
+    _enforce_schema(frame.dropna(axis="columns"), signature().outputs)
+
+
+def test_the_input_example_is_a_document_that_can_be_opened() -> None:
+    example = input_example()
+    enforced = _enforce_schema(example, signature().inputs)
+    assert isinstance(enforced, pd.DataFrame)
+    assert open_document(example["image"][0]).page(1).image.size == (420, 80)
