@@ -88,7 +88,7 @@ def log(
             code_paths=[str(ROOT / "model" / "ocr_extractor")],
             artifacts={SNAPSHOT_ARTIFACT: str(snapshot)},
             model_config=config.model_dump(),
-            params={"engine": config.engine, "llm": config.llm, "prompt_uri": config.prompt_uri},
+            params=config.model_dump(include={"engine", "llm", "page_input", "prompt_uri"}),
             signature=signature(),
             input_example=input_example() if config.engine == "local" else None,
             pip_requirements=travelling_requirements(),

@@ -16,6 +16,7 @@ from ocr_extractor.reader import DocumentReader
 
 if TYPE_CHECKING:
     from ocr_extractor.engines.base import Engine
+    from ocr_extractor.engines.local.text import TextReader
 
 
 class OcrExtractor(PythonModel):
@@ -26,11 +27,14 @@ class OcrExtractor(PythonModel):
 
         Raises:
             ConfigError: A setting is wrong, or the LLM engine has no API key.
-            PromptError: The prompt version is not a text prompt.
+            PromptError: The prompt version is not a text prompt, or has no place for the text that
+                `page_input` asks for.
         """
         config = ExtractorConfig.from_model_config(dict(context.model_config))
         prompt = load_prompt(config.prompt_uri, Path(context.artifacts[SNAPSHOT_ARTIFACT]))
-        self._reader = DocumentReader(config, prompt, _build_engine(config))
+        self._reader = DocumentReader(
+            config, prompt, _build_engine(config), _build_text_reader(config)
+        )
 
     def predict(
         self,
@@ -64,3 +68,11 @@ def _build_engine(config: ExtractorConfig) -> Engine:
     from ocr_extractor.engines.openai_chat import OpenAIChatEngine
 
     return OpenAIChatEngine(config)
+
+
+def _build_text_reader(config: ExtractorConfig) -> TextReader | None:
+    if config.engine == "local" or config.page_input == "image":
+        return None
+    from ocr_extractor.engines.local.text import TextReader
+
+    return TextReader()

@@ -15,7 +15,7 @@ from mlflow.entities import SpanType
 from mlflow.tracing.attachments import Attachment
 
 from ocr_extractor.contract import Extraction
-from ocr_extractor.errors import DocumentError, InputError, shorten
+from ocr_extractor.errors import DocumentError, InputError, PromptError, shorten
 from ocr_extractor.page import encode_for_llm, open_document
 
 if TYPE_CHECKING:
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from mlflow.entities import LiveSpan
 
     from ocr_extractor.config import ExtractorConfig
-    from ocr_extractor.engines.base import Engine, PageReading
+    from ocr_extractor.engines.base import Engine, Page, PageReading
+    from ocr_extractor.engines.local.text import TextReader
     from ocr_extractor.inputs import InputDocument
     from ocr_extractor.page import Document
     from ocr_extractor.prompt import Prompt
@@ -43,10 +44,33 @@ class DocumentReader:
         prompt: The prompt version in use.
     """
 
-    def __init__(self, config: ExtractorConfig, prompt: Prompt, engine: Engine) -> None:
+    def __init__(
+        self,
+        config: ExtractorConfig,
+        prompt: Prompt,
+        engine: Engine,
+        text_reader: TextReader | None = None,
+    ) -> None:
+        """Start the threads.
+
+        Args:
+            config: The extractor's settings.
+            prompt: The prompt version to use.
+            engine: What reads the pages.
+            text_reader: Fills the prompt's `ocr_text`; None leaves it empty.
+
+        Raises:
+            PromptError: There is a text reader, and no `ocr_text` in the prompt.
+        """
+        if text_reader is not None and "ocr_text" not in prompt.version.variables:
+            raise PromptError(
+                f"page_input={config.page_input} puts text into {{{{ ocr_text }}}}, which {prompt.uri} "
+                "does not use: register a template that does, or set page_input=image."
+            )
         self.config = config
         self.prompt = prompt
         self._engine = engine
+        self._text_reader = text_reader
         # Documents wait for their pages, so they need threads of their own; a page is decoded
         # only when it holds a slot, so no more than max_concurrency pages are in memory.
         self._documents = ThreadPoolExecutor(config.max_concurrency, "document")
@@ -68,9 +92,9 @@ class DocumentReader:
         Raises:
             PromptError: The prompt cannot be rendered.
         """
-        instructions = self.prompt.render(additional_rules=additional_rules)
+        self.prompt.render(additional_rules=additional_rules)  # what is wrong with it fails here
         futures = [
-            self._documents.submit(copy_context().run, self._read, document, instructions)
+            self._documents.submit(copy_context().run, self._read, document, additional_rules)
             for document in documents
         ]
         try:
@@ -79,7 +103,7 @@ class DocumentReader:
             for future in futures:  # after Ctrl-C: what has not begun does not begin
                 future.cancel()
 
-    def _read(self, source: InputDocument, instructions: str) -> Extraction:
+    def _read(self, source: InputDocument, additional_rules: str) -> Extraction:
         with mlflow.start_span("extract", span_type=SpanType.PARSER) as span:
             self.prompt.link_to_trace()
             span.set_attributes({"engine": self._engine.name, "prompt_uri": self.prompt.uri})
@@ -89,7 +113,7 @@ class DocumentReader:
             try:
                 with contextlib.closing(self._open(source, span)) as document:
                     page_count = document.page_count
-                    readings, failure = self._read_pages(document, instructions)
+                    readings, failure = self._read_pages(document, additional_rules)
             except DocumentError as error:
                 failure = error
             extraction = self._extraction(source.doc_id, page_count, readings, failure)
@@ -112,7 +136,7 @@ class DocumentReader:
         return document
 
     def _read_pages(
-        self, document: Document, instructions: str
+        self, document: Document, additional_rules: str
     ) -> tuple[list[PageReading], DocumentError | None]:
         """Read every page; the pages that fail are named in the returned error."""
         futures: list[Future[PageReading]] = []
@@ -120,7 +144,7 @@ class DocumentReader:
             self._slots.acquire()
             futures.append(
                 self._pages.submit(
-                    copy_context().run, self._read_page, document, number, instructions
+                    copy_context().run, self._read_page, document, number, additional_rules
                 )
             )
         readings, failures = [], []
@@ -142,7 +166,7 @@ class DocumentReader:
         message = f"{len(failures)} of {document.page_count} pages failed ({shorten(numbers)}): "
         return readings, DocumentError(first.code, f"{message}{first}", retryable=first.retryable)
 
-    def _read_page(self, document: Document, number: int, instructions: str) -> PageReading:
+    def _read_page(self, document: Document, number: int, additional_rules: str) -> PageReading:
         try:
             with (
                 mlflow.start_span("prepare", attributes={"page": number}) as span,
@@ -162,11 +186,19 @@ class DocumentReader:
                 mlflow.start_span("engine", attributes={"page": number}) as span,
                 _faults_reported(),
             ):
-                reading = self._engine.read(page, instructions)
+                reading = self._engine.read(page, self._instruct(page, additional_rules))
                 _note_reading(span, reading)
             return reading
         finally:
             self._slots.release()
+
+    def _instruct(self, page: Page, additional_rules: str) -> str:
+        if self._text_reader is None:
+            return self.prompt.render(additional_rules=additional_rules)
+        with mlflow.start_span("ocr") as span:
+            text = self._text_reader.read(page.image)
+            span.set_attribute("characters", len(text))
+        return self.prompt.render(additional_rules=additional_rules, ocr_text=text)
 
     def _extraction(
         self,

@@ -33,8 +33,19 @@ if TYPE_CHECKING:
 
 # OpenAI's limit for one image (guide "Images and vision"); compatible servers have none lower.
 MAX_IMAGE_BYTES = 20_000_000
+# The user's message where the page stands in the prompt.
+_TASK = "List the fields of this page."
 # The settings that decide what the LLM is sent.
-_DECIDING = {"llm", "temperature", "seed", "max_tokens", "max_size", "image_format", "quality"}
+_DECIDING = {
+    "page_input",
+    "llm",
+    "temperature",
+    "seed",
+    "max_tokens",
+    "max_size",
+    "image_format",
+    "quality",
+}
 
 
 class OpenAIChatEngine:
@@ -86,7 +97,7 @@ class OpenAIChatEngine:
         if self._cache and (kept := self._cache.get(key)) is not None:
             pairs = parse_completion(kept, page.number).pairs
             return PageReading(pairs, 0, 0, cached_tokens=0, cost=0.0, from_cache=True)
-        exchange = PageExchange(self._server, self._config, instructions, [self._picture(page)])
+        exchange = PageExchange(self._server, self._config, instructions, self._content(page))
         parsed = exchange.run(page.number)
         usage = exchange.usage
         if self._cache and parsed.fault is None and exchange.text is not None:
@@ -101,6 +112,10 @@ class OpenAIChatEngine:
             cost=cost_of(usage, self._config) if usage else None,
             failure=parsed.fault,
         )
+
+    def _content(self, page: Page) -> str | list[Any]:
+        """Return the user's message; a server for text alone may know no parts."""
+        return _TASK if self._config.page_input == "text" else [self._picture(page)]
 
     def _cache_key(self, page: Page, instructions: str) -> str:
         """Name the request: everything that decides the completion, and nothing else."""

@@ -53,7 +53,7 @@ class PageExchange:
     """
 
     def __init__(
-        self, server: Server, config: ExtractorConfig, instructions: str, content: list[Any]
+        self, server: Server, config: ExtractorConfig, instructions: str, content: str | list[Any]
     ) -> None:
         """Prepare the requests.
 
@@ -61,7 +61,7 @@ class PageExchange:
             server: Where they go.
             config: The extractor's settings.
             instructions: The rendered prompt.
-            content: The user message's parts.
+            content: The user's message: its text or its parts.
         """
         self.attempts = 0
         self.usage: Usage | None = None
