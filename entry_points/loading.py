@@ -30,12 +30,16 @@ def has_llm_access() -> bool:
     return any(os.environ.get(name) for name in KEY_VARIABLES)
 
 
-def ask_for_key(engine: str) -> None:
+def ask_for_key(engine: str, base_url: str = "") -> None:
     """Ask for the API key, without echo, where one is needed and a terminal is attached.
 
     The key lives in this process's environment, and so in its children's; it is stored nowhere.
+
+    Args:
+        engine: The extractor's engine.
+        base_url: Its setting of that name: a server that may need none.
     """
-    if engine == "openai" and not has_llm_access() and sys.stdin.isatty():
+    if engine == "openai" and not base_url and not has_llm_access() and sys.stdin.isatty():
         os.environ["OPENAI_API_KEY"] = getpass.getpass("OpenAI API key (not shown): ")
 
 
@@ -68,7 +72,8 @@ def load_extractor(model_uri: str, **overrides: Any) -> PyFuncModel:
     Raises:
         UsageError: It cannot be found, or refuses to load for a reason that it names.
     """
-    ask_for_key(extractor_config(model_uri)["engine"])
+    config = extractor_config(model_uri)
+    ask_for_key(config["engine"], config.get("base_url", ""))
     try:
         model: PyFuncModel = mlflow.pyfunc.load_model(model_uri, model_config=overrides)
     except Exception as error:

@@ -170,7 +170,7 @@ def main(argv: Sequence[str] | None = None, *, last: bool = True) -> int:
     settings = read_settings(args.settings) | {"max_concurrency": args.max_concurrency}
     if args.llm:
         settings["llm"] = args.llm
-    ask_for_key(args.engine)
+    ask_for_key(args.engine, settings.get("base_url", ""))
     with mlflow.start_run():
         prompt = find_prompt(args.prompt, args.prompt_name)
         info = log(engine=args.engine, prompt=prompt, model_name=args.model_name, settings=settings)

@@ -25,6 +25,7 @@ class ExtractorConfig(BaseModel):
         engine: What reads the pages: "openai" or "local".
         prompt_uri: The pinned prompt version, `prompts:/<name>/<version>`.
         llm: The LLM's name as its server knows it.
+        base_url: A compatible server's URL; "" leaves the server to the environment.
         page_input: What the LLM is given of a page: its "image", the "text" that OCR reads on it
             (the prompt's `ocr_text`), or "both".
         temperature: Sampling temperature, [0, 2].
@@ -56,6 +57,7 @@ class ExtractorConfig(BaseModel):
     engine: Literal["openai", "local"]
     prompt_uri: str = Field(pattern=r"^prompts:/[^/@]+/\d+$")
     llm: str = Field(default=DEFAULT_LLM, min_length=1)
+    base_url: str = ""
     page_input: Literal["image", "text", "both"] = "image"
     temperature: float = Field(default=0.0, ge=0.0, le=2.0)
     seed: int | None = 42

@@ -64,8 +64,9 @@ class DocumentReader:
         """
         if text_reader is not None and "ocr_text" not in prompt.version.variables:
             raise PromptError(
-                f"page_input={config.page_input} puts text into {{{{ ocr_text }}}}, which {prompt.uri} "
-                "does not use: register a template that does, or set page_input=image."
+                f"page_input={config.page_input} puts text into {{{{ ocr_text }}}}, which "
+                f"{prompt.uri} does not use: register a template that does or set "
+                "page_input=image."
             )
         self.config = config
         self.prompt = prompt

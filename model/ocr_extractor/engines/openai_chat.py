@@ -70,8 +70,10 @@ class OpenAIChatEngine:
         http_client = build_http_client(config.timeout_s, pacer.heed)
         # A model that is let go of must not leave connections open.
         weakref.finalize(self, http_client.close)
-        client = build_client(http_client)
-        compatible = bool(find_base_url()) and not isinstance(client, openai.AzureOpenAI)
+        client = build_client(http_client, config.base_url)
+        compatible = bool(find_base_url(config.base_url)) and not isinstance(
+            client, openai.AzureOpenAI
+        )
         send = client.chat.completions.create
         self._server = Server(
             send if config.trace_content == "full" else _untraced(send),

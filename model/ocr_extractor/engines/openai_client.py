@@ -22,51 +22,52 @@ _OPENAI_URL = "https://api.openai.com/v1"
 _NO_KEY = "not-needed"
 
 
-def build_client(http_client: httpx2.Client) -> openai.OpenAI:
-    """Build the client for OpenAI, Azure or a compatible server, as the environment says.
+def build_client(http_client: httpx2.Client, base_url: str = "") -> openai.OpenAI:
+    """Build the client for OpenAI, Azure or a compatible server.
 
     It repeats no request: the engine does.
 
     Args:
         http_client: What sends the requests.
+        base_url: The compatible server's URL; "" leaves the choice to the environment.
 
     Returns:
-        An Azure client where AZURE_OPENAI_ENDPOINT is set, else one for OPENAI_BASE_URL or OpenAI.
+        Without a `base_url`, an Azure client where AZURE_OPENAI_ENDPOINT is set, else one for
+        OPENAI_BASE_URL or OpenAI.
 
     Raises:
         MissingKeyError: No key can be found and no compatible server is named.
-        ConfigError: A key cannot be sent, OPENAI_BASE_URL is no URL, or Azure's variables are
+        ConfigError: A key cannot be sent, the base URL is no URL, or Azure's variables are
             incomplete.
     """
-    if os.environ.get("AZURE_OPENAI_ENDPOINT"):
+    if os.environ.get("AZURE_OPENAI_ENDPOINT") and not base_url:
         return _azure_client(http_client)
-    base_url = find_base_url()
+    url = find_base_url(base_url)
     key = find_api_key()
     if key is None:
-        if base_url is None:
+        if url is None:
             raise MissingKeyError(f"The openai engine needs an API key: {THREE_WAYS}.")
         key = _NO_KEY
     return _Client(
         api_key=key,
         # Given even where it is OpenAI's: of an empty OPENAI_BASE_URL the SDK makes no URL.
-        base_url=base_url or _OPENAI_URL,
+        base_url=url or _OPENAI_URL,
         http_client=http_client,
         timeout=http_client.timeout,
         max_retries=0,
     )
 
 
-def find_base_url() -> str | None:
-    """Return the compatible server's URL from OPENAI_BASE_URL, None when there is none.
+def find_base_url(setting: str = "") -> str | None:
+    """Return the compatible server's URL: the setting's, else OPENAI_BASE_URL's, else None.
 
     Raises:
         ConfigError: It is no http or https URL.
     """
-    url = os.environ.get("OPENAI_BASE_URL", "").strip()
+    url = (setting or os.environ.get("OPENAI_BASE_URL", "")).strip()
     if url and not url.startswith(("http://", "https://")):
-        raise ConfigError(
-            f"OPENAI_BASE_URL is {shorten(url)}, which is no URL: write http://host:port/v1."
-        )
+        name = "base_url" if setting else "OPENAI_BASE_URL"
+        raise ConfigError(f"{name} is {shorten(url)}, which is no URL: write http://host:port/v1.")
     return url or None
 
 

@@ -135,3 +135,12 @@ def test_incomplete_azure_variables_are_named(
     set_all(monkeypatch, {name: value for name, value in AZURE.items() if name != missing})
     with pytest.raises(error, match=named):
         build_client(HTTP)
+
+
+def test_the_setting_goes_before_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_all(monkeypatch, AZURE | {"OPENAI_BASE_URL": "http://127.0.0.1:1/v1"})
+    client = build_client(HTTP, "http://127.0.0.1:2/v1")
+    assert not isinstance(client, openai.AzureOpenAI)
+    assert str(client.base_url) == "http://127.0.0.1:2/v1/"
+    with pytest.raises(ConfigError, match="base_url is localhost"):
+        build_client(HTTP, "localhost:2")
