@@ -5,7 +5,9 @@ from __future__ import annotations
 import getpass
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from math import ceil
+from pathlib import Path
 from typing import Any, cast
 
 import mlflow
@@ -23,6 +25,9 @@ KEY_VARIABLES = (
     "OPENAI_BASE_URL",
     "AZURE_OPENAI_ENDPOINT",
 )
+
+# So many documents are opened to estimate what all of them will take.
+_SAMPLE = 20
 
 
 def has_llm_access() -> bool:
@@ -82,6 +87,31 @@ def load_extractor(model_uri: str, **overrides: Any) -> PyFuncModel:
             raise UsageError(str(error)) from None
         raise
     return model
+
+
+def estimate_line(
+    model: PyFuncModel, paths: Sequence[Path], measured: Iterable[Mapping[str, Any]] = ()
+) -> str:
+    """Say what documents will take, judged by some of them.
+
+    Args:
+        model: The loaded extractor.
+        paths: The documents; those that cannot be read count as nothing.
+        measured: Rows of documents that were read before: what the LLM wrote for them.
+    """
+    counted = [row for row in measured if row["output_tokens"] and row["page_count"]]
+    pages = sum(row["page_count"] for row in counted)
+    a_page = sum(row["output_tokens"] for row in counted) / pages if pages else 0.0
+    sample = [path.read_bytes() for path in paths[:: ceil(len(paths) / _SAMPLE)] if path.is_file()]
+    extractor: Any = model.unwrap_python_model()  # type: ignore[no-untyped-call]
+    found = extractor.estimate(sample, a_page)
+    times = len(paths) / max(len(sample), 1)
+    tokens = "unknown" if found.input_tokens is None else f"{found.input_tokens * times:,.0f}"
+    cost = "unknown" if found.cost is None else f"{found.cost * times:.4f} USD"
+    without = "" if a_page else ", without what the LLM writes"
+    return (
+        f"Estimate: {found.pages * times:,.0f} pages, input tokens {tokens}, cost {cost}{without}."
+    )
 
 
 def predict_rows(

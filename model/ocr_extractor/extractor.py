@@ -10,6 +10,7 @@ from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
 from ocr_extractor.config import ExtractorConfig
 from ocr_extractor.contract import to_frame
+from ocr_extractor.estimate import Estimate, estimate
 from ocr_extractor.inputs import to_documents
 from ocr_extractor.prompt import SNAPSHOT_ARTIFACT, load_prompt
 from ocr_extractor.reader import DocumentReader
@@ -58,6 +59,16 @@ class OcrExtractor(PythonModel):
         """
         additional_rules = str((params or {}).get("additional_rules") or "")
         return to_frame(self._reader.read_all(to_documents(model_input), additional_rules))
+
+    def estimate(self, documents: list[bytes], output_tokens_per_page: float) -> Estimate:
+        """Estimate what reading documents will take, without asking the LLM.
+
+        Args:
+            documents: The documents' bytes.
+            output_tokens_per_page: What the LLM is expected to write for a page.
+        """
+        reader = self._reader
+        return estimate(reader.config, reader.prompt.render(), documents, output_tokens_per_page)
 
 
 def _build_engine(config: ExtractorConfig) -> Engine:

@@ -35,11 +35,18 @@ class Model:
         self.read: list[str] = []
         self._answer = answer or (lambda doc_id, content: {})
 
+    def unwrap_python_model(self) -> Model:
+        return self
+
+    def estimate(self, documents: list[bytes], output_tokens_per_page: float) -> SimpleNamespace:
+        cost = len(documents) * (0.01 + output_tokens_per_page / 1000)
+        return SimpleNamespace(pages=len(documents), input_tokens=None, cost=cost)
+
     def predict(self, frame: pd.DataFrame, params: dict[str, Any]) -> pd.DataFrame:
         [(doc_id, content)] = frame[["doc_id", "image"]].itertuples(index=False)
         self.read.append(doc_id)
         row = {"doc_id": doc_id, "pairs": [], "error_code": None, "error": None}
-        row |= {"attempts": 1, "cache_hits": 0, "cost": 0.01}
+        row |= {"attempts": 1, "cache_hits": 0, "cost": 0.01, "output_tokens": 40, "page_count": 1}
         return pd.DataFrame([row | self._answer(doc_id, content)], dtype=object)
 
 
@@ -112,6 +119,19 @@ def test_failed_documents_are_read_again_when_asked(inbox: Path):
     assert run(again, inbox, retry_errors=True).failed == []
     assert sorted(again.read) == ["2.png", "4.png"]
     assert len(lines(inbox)) == 6
+
+
+def test_an_estimate_is_printed_before_and_uses_what_was_measured(
+    inbox: Path, capsys: pytest.CaptureFixture[str]
+):
+    run(Model(fail("0.png", "1.png")), inbox)
+    run(Model(), inbox, retry_errors=True)
+    run(Model(), inbox)
+    first, again = capsys.readouterr().out.splitlines()
+    assert first == (
+        "Estimate: 6 pages, input tokens unknown, cost 0.0600 USD, without what the LLM writes."
+    )
+    assert again == "Estimate: 2 pages, input tokens unknown, cost 0.1000 USD."
 
 
 def test_a_half_line_is_removed(inbox: Path):
