@@ -16,7 +16,7 @@ from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
 KEY = "sk-loopback-0123456789abcdef"
-PAIRS = [
+PAIRS: list[dict[str, Any]] = [
     {"question": "Date:", "answer": "November 5, 1998"},
     {"question": "Phone", "answer": None},
 ]

@@ -15,6 +15,15 @@ from tests import loopback_llm
 from tests.loopback_llm import KEY, LoopbackLlm
 
 
+@pytest.fixture(scope="session", autouse=True)
+def quick_and_offline_mlflow() -> Iterator[None]:
+    """Store traces at once, where flushing takes seconds, and ask GitHub for no LLM's prices."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_ENABLE_ASYNC_TRACE_LOGGING", "false")
+        patch.setenv("MLFLOW_MODEL_CATALOG_URI", "")
+        yield
+
+
 @pytest.fixture(autouse=True)
 def no_llm_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep the keys and servers of whoever runs the tests out of them."""
@@ -57,5 +66,4 @@ def store(empty_store: Path, tmp_path: Path) -> Iterator[Path]:
     experiment = mlflow.create_experiment("test", artifact_location=str(folder / "artifacts"))
     mlflow.set_experiment(experiment_id=experiment)
     yield folder
-    mlflow.flush_trace_async_logging()
     mlflow.set_tracking_uri(before)

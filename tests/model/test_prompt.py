@@ -159,7 +159,6 @@ def test_a_registered_prompt_is_linked_to_the_trace(store: Path, snapshot: Path)
     for uri in ("prompts:/p/1", "prompts:/gone/1"):
         with mlflow.start_span("extract"):
             load_prompt(uri, snapshot).link_to_trace()
-    mlflow.flush_trace_async_logging()
     linked = {
         tuple((each["name"], each["version"]) for each in json.loads(tag))
         for trace in mlflow.search_traces(return_type="list")
@@ -172,5 +171,4 @@ def test_linking_without_a_trace_does_nothing(store: Path, snapshot: Path) -> No
     mlflow.genai.register_prompt("p", PLAIN)
     with mlflow.tracing.context(enabled=False), mlflow.start_span("extract"):
         load_prompt("prompts:/p/1", snapshot).link_to_trace()
-    mlflow.flush_trace_async_logging()
     assert mlflow.search_traces(return_type="list") == []

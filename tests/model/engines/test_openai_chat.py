@@ -119,14 +119,14 @@ def test_parameters_the_llm_refuses_are_renamed_or_dropped_once(
 
 def test_threads_that_meet_a_refusal_together_agree(llm: LoopbackLlm) -> None:
     llm.unsupported = ("max_tokens", "temperature", "seed")
-    reader, start = engine(), threading.Barrier(8)
+    reader, start = engine(), threading.Barrier(4)
 
     def read_one(_: int) -> int:
         start.wait()
         return len(reader.read(PAGE, "").pairs)
 
-    with ThreadPoolExecutor(8) as pool:
-        assert list(pool.map(read_one, range(8))) == [2] * 8
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(read_one, range(4))) == [2] * 4
 
 
 def test_an_llm_that_refuses_both_limits_is_an_error_for_every_page(llm: LoopbackLlm) -> None:

@@ -1,0 +1,216 @@
+"""The logged model keeps its contract: one row a document, whatever the bytes are."""
+
+from __future__ import annotations
+
+import base64
+import math
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import pandas as pd
+import pytest
+from mlflow.exceptions import MlflowException
+from mlflow.pyfunc import PyFuncModel
+from PIL import Image
+
+from entry_points.log import log
+from ocr_extractor.contract import OUTPUT_COLUMNS
+from ocr_extractor.errors import ConfigError, MissingKeyError
+from tests.loopback_llm import KEY, PAIRS, LoopbackLlm
+from tests.model.documents import encoded, encrypted_pdf, page, pdf, png_of_claimed_size, tiff
+
+PNG = encoded(page(), "PNG")
+TEMPLATE = "Read the form. {{ additional_rules }}"
+
+
+@dataclass(frozen=True)
+class Logged:
+    """A model as `entry_points.log` logs it, and the store it is in."""
+
+    uri: str
+    path: Path
+    store: str
+
+
+@pytest.fixture(scope="module")
+def logged(empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Logged]:
+    folder = tmp_path_factory.mktemp("logged")
+    shutil.copy(empty_store, folder)
+    before, uri = mlflow.get_tracking_uri(), f"sqlite:///{folder / 'mlflow.db'}"
+    mlflow.set_tracking_uri(uri)
+    experiment = mlflow.create_experiment("logged", artifact_location=str(folder / "artifacts"))
+    with mlflow.start_run(experiment_id=experiment):
+        prompt = mlflow.genai.register_prompt("p", TEMPLATE)
+        info = log(
+            engine="openai", prompt=prompt, model_name="forms", settings={"max_concurrency": 2}
+        )
+    path = Path(mlflow.artifacts.download_artifacts(info.model_uri))
+    yield Logged(info.model_uri, path, uri)
+    mlflow.set_tracking_uri(before)
+
+
+@pytest.fixture
+def extractor(logged: Logged, llm: LoopbackLlm) -> Iterator[PyFuncModel]:
+    mlflow.set_tracking_uri(logged.store)
+    with mlflow.tracing.context(enabled=False):
+        yield mlflow.pyfunc.load_model(logged.uri)
+
+
+def rows(model: PyFuncModel, *images: Any, **params: str) -> list[dict[str, Any]]:
+    ids = [str(number) for number in range(len(images))]
+    sent = pd.DataFrame({"image": images, "doc_id": ids}, dtype=object)
+    frame = model.predict(sent, params=params or None)
+    assert isinstance(frame, pd.DataFrame)
+    assert tuple(frame.columns) == OUTPUT_COLUMNS
+    assert frame["doc_id"].tolist() == ids
+    return [dict(zip(OUTPUT_COLUMNS, values, strict=True)) for values in frame.to_numpy().tolist()]
+
+
+def test_a_document_is_one_row_of_the_contract(extractor: PyFuncModel) -> None:
+    [row] = rows(extractor, PNG)
+    empty: dict[str, Any] = {
+        "page": 1,
+        "confidence": None,
+        "question_box": None,
+        "answer_box": None,
+    }
+    assert row == {
+        "doc_id": "0",
+        "pairs": [pair | empty for pair in PAIRS],
+        "error_code": None,
+        "error": None,
+        "page_count": 1,
+        "engine": "openai",
+        "prompt_uri": "prompts:/p/1",
+        "prompt_source": "registry",
+        "input_tokens": 1300,
+        "output_tokens": 42,
+    }
+
+
+GOOD = {
+    "PNG": PNG,
+    "JPEG": encoded(page(), "JPEG"),
+    "WEBP": encoded(page(), "WEBP"),
+    "BMP": encoded(page(), "BMP"),
+    "GIF": encoded(page(), "GIF"),
+    "PDF": pdf(),
+    "base64": base64.b64encode(PNG),
+}
+BAD = {
+    "empty_document": b"",
+    "unknown_format": b"\x00\x01\x02\x03",
+    "damaged_document": encoded(Image.effect_noise((90, 90), 50), "PNG")[:500],
+    "encrypted_pdf": encrypted_pdf(),
+    "too_many_pixels": png_of_claimed_size(50_000, 50_000),
+    "not_base64": b"Dear Sir or Madam, enclosed please find",
+    "missing_image": b"None",  # a null of an `inputs` or `instances` request
+}
+
+
+def test_bad_documents_are_errors_in_their_rows_among_good_ones(extractor: PyFuncModel) -> None:
+    mixed = [data for pair in zip(GOOD.values(), BAD.values(), strict=True) for data in pair]
+    read = rows(extractor, *mixed)
+    assert [row["error_code"] for row in read[::2]] == [None] * len(GOOD)
+    assert [len(row["pairs"]) for row in read[::2]] == [2] * len(GOOD)
+    assert [row["error_code"] for row in read[1::2]] == list(BAD)
+    for row in read[1::2]:
+        assert row["pairs"] == []
+        assert isinstance(row["error"], str)
+        assert row["input_tokens"] is row["output_tokens"] is None
+
+
+@pytest.mark.parametrize("null", [None, math.nan, pd.NA], ids=str)
+def test_a_null_image_is_an_error_in_its_row(null: Any, extractor: PyFuncModel) -> None:
+    read = rows(extractor, PNG, null, PNG)
+    assert [row["error_code"] for row in read] == [None, "missing_image", None]
+
+
+def test_a_batch_of_nulls_is_a_batch_of_errors(extractor: PyFuncModel) -> None:
+    assert [row["error_code"] for row in rows(extractor, None, None)] == ["missing_image"] * 2
+
+
+def test_pages_are_numbered(extractor: PyFuncModel) -> None:
+    [row] = rows(extractor, tiff(page(), page(), page()))
+    assert [pair["page"] for pair in row["pairs"]] == [1, 1, 2, 2, 3, 3]
+    assert (row["page_count"], row["input_tokens"]) == (3, 3900)
+
+
+def test_the_ids_may_be_left_out(extractor: PyFuncModel) -> None:
+    read = extractor.predict(pd.DataFrame({"image": [PNG]}))
+    assert isinstance(read, pd.DataFrame)
+    assert read["doc_id"].tolist() == [None]
+
+
+def test_no_documents_are_no_rows(extractor: PyFuncModel) -> None:
+    assert rows(extractor) == []
+
+
+def test_additional_rules_reach_the_llm(extractor: PyFuncModel, llm: LoopbackLlm) -> None:
+    rows(extractor, PNG, additional_rules="Dates are ISO.")
+    rows(extractor, PNG)
+    told = [request["messages"][0]["content"] for request in llm.requests]
+    assert told == ["Read the form. Dates are ISO.", "Read the form."]
+
+
+def test_a_frame_without_images_is_refused(extractor: PyFuncModel) -> None:
+    with pytest.raises(MlflowException, match="missing inputs"):
+        extractor.predict(pd.DataFrame({"doc_id": ["a"]}))
+
+
+def test_settings_can_be_changed_when_it_is_loaded(
+    logged: Logged, extractor: PyFuncModel, llm: LoopbackLlm
+) -> None:
+    changed = mlflow.pyfunc.load_model(
+        logged.uri, model_config={"max_size": 64, "llm": "other", "image_format": "jpeg"}
+    )
+    rows(changed, encoded(Image.new("L", (100, 128)), "PNG"))
+    assert llm.requests[-1]["model"] == "other"
+    assert (llm.images[-1].format, llm.images[-1].size) == ("JPEG", (50, 64))
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({"max_size": "large"}, "max_size='large'"),
+        ({"engine": "auto"}, "engine='auto'"),
+        ({"prompt_uri": "prompts:/p@production"}, "prompt_uri="),
+    ],
+)
+def test_a_wrong_setting_fails_the_load(
+    settings: dict[str, str], named: str, logged: Logged, extractor: PyFuncModel
+) -> None:
+    with pytest.raises(ConfigError, match=named):
+        mlflow.pyfunc.load_model(logged.uri, model_config=settings)
+
+
+def test_without_a_key_it_fails_to_load_and_never_becomes_local(
+    logged: Logged, extractor: PyFuncModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL"):
+        monkeypatch.delenv(name)
+    with pytest.raises(MissingKeyError, match="set OPENAI_API_KEY; or set OPENAI_API_KEY_FILE"):
+        mlflow.pyfunc.load_model(logged.uri)
+
+
+def test_without_its_registry_it_reads_with_the_snapshot(
+    logged: Logged, store: Path, llm: LoopbackLlm
+) -> None:
+    with mlflow.tracing.context(enabled=False):
+        [row] = rows(mlflow.pyfunc.load_model(str(logged.path)), PNG)
+    assert (row["prompt_uri"], row["prompt_source"]) == ("prompts:/p/1", "snapshot")
+    assert llm.requests[0]["messages"][0]["content"] == "Read the form."
+    assert len(row["pairs"]) == 2
+
+
+def test_the_logged_files_hold_the_code_the_prompt_and_no_key(logged: Logged) -> None:
+    files = {path.relative_to(logged.path): path for path in logged.path.rglob("*")}
+    assert files[Path("artifacts/prompt.md")].read_text(encoding="utf-8") == TEMPLATE
+    assert Path("code/ocr_extractor/reader.py") in files
+    assert not [
+        path for path in files.values() if path.is_file() and KEY.encode() in path.read_bytes()
+    ]

@@ -1,0 +1,221 @@
+"""Documents are read side by side within one bound, and a failure costs no more than its page."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import mlflow
+import pytest
+from mlflow.entities.model_registry import PromptVersion
+from PIL import Image
+
+from ocr_extractor.config import ExtractorConfig
+from ocr_extractor.contract import Extraction, Pair
+from ocr_extractor.engines.base import Page, PageReading
+from ocr_extractor.errors import EngineError, InputError, PromptError
+from ocr_extractor.inputs import InputDocument
+from ocr_extractor.prompt import Prompt
+from ocr_extractor.reader import DocumentReader
+from tests.model.documents import encoded, tiff
+
+Read = Callable[[Page, str], PageReading]
+
+
+@pytest.fixture(autouse=True)
+def no_traces() -> Iterator[None]:
+    with mlflow.tracing.context(enabled=False):
+        yield
+
+
+def width_of(page: Page, _: str = "") -> PageReading:
+    """Read a page as one pair, its width."""
+    return PageReading((Pair("width", str(page.image.width), page.number),), 10, 1)
+
+
+class FakeEngine:
+    """An engine that reads pages with a function, and counts how many are read at once."""
+
+    name = "local"
+
+    def __init__(self, read: Read = width_of) -> None:
+        self._read = read
+        self._lock = threading.Lock()
+        self._inside = 0
+        self.most_inside = 0
+
+    def read(self, page: Page, instructions: str) -> PageReading:
+        with self._lock:
+            self._inside += 1
+            self.most_inside = max(self.most_inside, self._inside)
+        try:
+            return self._read(page, instructions)
+        finally:
+            with self._lock:
+                self._inside -= 1
+
+
+def reader(engine: FakeEngine, template: str = "Read.", **settings: int) -> DocumentReader:
+    version = PromptVersion("p", 1, template)  # type: ignore[abstract]  # it is not, at run time
+    config = ExtractorConfig(engine="local", prompt_uri="prompts:/p/1", **settings)  # type: ignore[arg-type]
+    return DocumentReader(config, Prompt("prompts:/p/1", version, "snapshot"), engine)
+
+
+def document(*widths: int) -> InputDocument:
+    """Build a document of pages of these widths."""
+    data = tiff(*(Image.new("L", (width, 10)) for width in widths))
+    return InputDocument("-".join(map(str, widths)), data)
+
+
+def answers(extraction: Extraction) -> list[tuple[int, str | None]]:
+    return [(pair.page, pair.answer) for pair in extraction.pairs]
+
+
+def test_order_is_the_callers_whoever_finishes_first() -> None:
+    def slow_first(page: Page, _: str) -> PageReading:
+        time.sleep(0.1 if page.image.width == 21 else 0.0)
+        return width_of(page)
+
+    read = reader(FakeEngine(slow_first)).read_all([document(w) for w in range(21, 33)], "")
+    assert [extraction.doc_id for extraction in read] == [str(w) for w in range(21, 33)]
+    assert [answers(extraction) for extraction in read] == [[(1, str(w))] for w in range(21, 33)]
+
+
+def test_pages_stand_in_page_order_and_tokens_add_up() -> None:
+    def slow_first(page: Page, _: str) -> PageReading:
+        time.sleep(0.1 if page.number == 1 else 0.0)
+        return width_of(page)
+
+    [read] = reader(FakeEngine(slow_first)).read_all([document(21, 22, 23)], "")
+    assert answers(read) == [(1, "21"), (2, "22"), (3, "23")]
+    assert (read.page_count, read.input_tokens, read.output_tokens) == (3, 30, 3)
+    assert (read.error, read.error_code) == (None, None)
+
+
+def pause(page: Page, _: str) -> PageReading:
+    time.sleep(0.03)
+    return width_of(page)
+
+
+def test_pages_of_all_documents_share_the_bound() -> None:
+    engine = FakeEngine(pause)
+    documents = [document(21, 22, 23), *(document(w) for w in range(30, 36)), document(40, 41)]
+    reader(engine, max_concurrency=3).read_all(documents, "")
+    assert engine.most_inside == 3
+
+
+def test_calls_at_the_same_time_share_the_bound() -> None:
+    engine = FakeEngine(pause)
+    shared = reader(engine, max_concurrency=3)
+    with ThreadPoolExecutor(4) as calls:
+        read = calls.map(lambda _: shared.read_all([document(21), document(22, 23)], ""), range(4))
+        assert [len(extractions) for extractions in read] == [2] * 4
+    assert engine.most_inside == 3
+
+
+def test_one_at_a_time_reads_many_pages_of_many_documents() -> None:
+    engine = FakeEngine()
+    read = reader(engine, max_concurrency=1).read_all([document(21, 22, 23)] * 3, "")
+    assert [len(extraction.pairs) for extraction in read] == [3, 3, 3]
+    assert engine.most_inside == 1
+
+
+def test_a_failing_page_is_named_and_the_others_keep_their_pairs() -> None:
+    def fail_on_two(page: Page, _: str) -> PageReading:
+        if page.number == 2:
+            raise EngineError("rate_limited", "Too many requests: wait.", retryable=True)
+        return width_of(page)
+
+    [read] = reader(FakeEngine(fail_on_two)).read_all([document(21, 22, 23)], "")
+    assert answers(read) == [(1, "21"), (3, "23")]
+    assert read.error_code == "rate_limited"
+    assert read.error == "1 of 3 pages failed (2): Too many requests: wait."
+    assert (read.page_count, read.input_tokens) == (3, 20)
+
+
+def test_a_page_over_the_limit_is_named_too() -> None:
+    [read] = reader(FakeEngine(), max_page_pixels=250).read_all([document(25, 26, 27, 20)], "")
+    assert answers(read) == [(1, "25"), (4, "20")]
+    assert read.error_code == "too_many_pixels"
+    assert str(read.error).startswith("2 of 4 pages failed (2, 3): The page is too large (26 x 10")
+
+
+def test_a_document_of_one_page_has_its_error_as_it_is() -> None:
+    def fail(page: Page, _: str) -> PageReading:
+        raise EngineError("ocr_failed", "The page cannot be read.")
+
+    [read] = reader(FakeEngine(fail)).read_all([document(21)], "")
+    assert (read.pairs, read.error) == ((), "The page cannot be read.")
+    assert (read.page_count, read.input_tokens, read.output_tokens) == (1, None, None)
+
+
+def test_bad_rows_do_not_touch_their_neighbours() -> None:
+    missing = InputError("missing_image", "The row has no image.")
+    sources = [
+        document(21),
+        InputDocument("null", missing),
+        InputDocument(None, b"no document"),
+        InputDocument("cut", encoded(Image.effect_noise((90, 90), 50), "PNG")[:500]),
+        document(22),
+    ]
+    read = reader(FakeEngine()).read_all(sources, "")
+    assert [extraction.doc_id for extraction in read] == ["21", "null", None, "cut", "22"]
+    codes = [extraction.error_code for extraction in read]
+    assert codes == [None, "missing_image", "unknown_format", "damaged_document", None]
+    assert [extraction.page_count for extraction in read] == [1, None, None, 1, 1]
+
+
+def test_a_fault_of_ours_costs_one_page_and_is_logged_without_content(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    content = "November 5, 1998"
+
+    def stumble(page: Page, _: str) -> PageReading:
+        if page.image.width == 22:
+            raise KeyError(content)
+        return width_of(page)
+
+    # One slot: a page that fell over must give it back.
+    with caplog.at_level(logging.DEBUG, "ocr_extractor"):
+        read = reader(FakeEngine(stumble), max_concurrency=1).read_all(
+            [document(21, 22, 23), document(24)], ""
+        )
+    assert [answers(extraction) for extraction in read] == [[(1, "21"), (3, "23")], [(1, "24")]]
+    assert [extraction.error_code for extraction in read] == ["internal_error", None]
+    assert "KeyError" in str(read[0].error)
+    [record] = caplog.records
+    assert record.levelname == "ERROR"
+    assert "in stumble" in record.getMessage()  # where it happened
+    assert content not in caplog.text + str(read[0].error)
+
+
+def test_the_callers_rules_reach_the_engine_in_the_prompt() -> None:
+    told: list[str] = []
+
+    def listen(page: Page, instructions: str) -> PageReading:
+        told.append(instructions)
+        return width_of(page)
+
+    reader(FakeEngine(listen), "Read. {{ additional_rules }}").read_all([document(21)], "Be quick.")
+    assert told == ["Read. Be quick."]
+
+
+def test_a_prompt_that_cannot_be_rendered_fails_the_call() -> None:
+    with pytest.raises(PromptError, match="prompts:/p/1 cannot be rendered"):
+        reader(FakeEngine(), "{{ other }}").read_all([document(21)], "")
+
+
+def test_no_documents_are_no_extractions() -> None:
+    assert reader(FakeEngine()).read_all([], "") == []
+
+
+def test_the_row_says_who_read_it_with_which_prompt() -> None:
+    [read] = reader(FakeEngine()).read_all([document(21)], "")
+    assert (read.engine, read.prompt_uri, read.prompt_source) == (
+        "local",
+        "prompts:/p/1",
+        "snapshot",
+    )
