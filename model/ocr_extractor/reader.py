@@ -19,7 +19,7 @@ from ocr_extractor.errors import DocumentError, InputError, PromptError, shorten
 from ocr_extractor.page import encode_for_llm, open_document
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from mlflow.entities import LiveSpan
 
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from ocr_extractor.inputs import InputDocument
     from ocr_extractor.page import Document
     from ocr_extractor.prompt import Prompt
+
+    # A page to the instructions for it.
+    Instruct = Callable[[Page], str]
 
 _logger = logging.getLogger(__name__)
 
@@ -93,9 +96,9 @@ class DocumentReader:
         Raises:
             PromptError: The prompt cannot be rendered.
         """
-        self.prompt.render(additional_rules=additional_rules)  # what is wrong with it fails here
+        instruct = self._instructions(additional_rules)
         futures = [
-            self._documents.submit(copy_context().run, self._read, document, additional_rules)
+            self._documents.submit(copy_context().run, self._read, document, instruct)
             for document in documents
         ]
         try:
@@ -104,7 +107,7 @@ class DocumentReader:
             for future in futures:  # after Ctrl-C: what has not begun does not begin
                 future.cancel()
 
-    def _read(self, source: InputDocument, additional_rules: str) -> Extraction:
+    def _read(self, source: InputDocument, instruct: Instruct) -> Extraction:
         with mlflow.start_span("extract", span_type=SpanType.PARSER) as span:
             self.prompt.link_to_trace()
             span.set_attributes({"engine": self._engine.name, "prompt_uri": self.prompt.uri})
@@ -114,7 +117,7 @@ class DocumentReader:
             try:
                 with contextlib.closing(self._open(source, span)) as document:
                     page_count = document.page_count
-                    readings, failure = self._read_pages(document, additional_rules)
+                    readings, failure = self._read_pages(document, instruct)
             except DocumentError as error:
                 failure = error
             extraction = self._extraction(source.doc_id, page_count, readings, failure)
@@ -137,16 +140,14 @@ class DocumentReader:
         return document
 
     def _read_pages(
-        self, document: Document, additional_rules: str
+        self, document: Document, instruct: Instruct
     ) -> tuple[list[PageReading], DocumentError | None]:
         """Read every page; the pages that fail are named in the returned error."""
         futures: list[Future[PageReading]] = []
         for number in range(1, document.page_count + 1):
             self._slots.acquire()
             futures.append(
-                self._pages.submit(
-                    copy_context().run, self._read_page, document, number, additional_rules
-                )
+                self._pages.submit(copy_context().run, self._read_page, document, number, instruct)
             )
         readings, failures = [], []
         for number, future in enumerate(futures, start=1):
@@ -167,7 +168,7 @@ class DocumentReader:
         message = f"{len(failures)} of {document.page_count} pages failed ({shorten(numbers)}): "
         return readings, DocumentError(first.code, f"{message}{first}", retryable=first.retryable)
 
-    def _read_page(self, document: Document, number: int, additional_rules: str) -> PageReading:
+    def _read_page(self, document: Document, number: int, instruct: Instruct) -> PageReading:
         try:
             with (
                 mlflow.start_span("prepare", attributes={"page": number}) as span,
@@ -187,19 +188,25 @@ class DocumentReader:
                 mlflow.start_span("engine", attributes={"page": number}) as span,
                 _faults_reported(),
             ):
-                reading = self._engine.read(page, self._instruct(page, additional_rules))
+                reading = self._engine.read(page, instruct(page))
                 _note_reading(span, reading)
             return reading
         finally:
             self._slots.release()
 
-    def _instruct(self, page: Page, additional_rules: str) -> str:
-        if self._text_reader is None:
-            return self.prompt.render(additional_rules=additional_rules)
-        with mlflow.start_span("ocr") as span:
-            text = self._text_reader.read(page.image)
-            span.set_attribute("characters", len(text))
-        return self.prompt.render(additional_rules=additional_rules, ocr_text=text)
+    def _instructions(self, additional_rules: str) -> Instruct:
+        """Return what renders the prompt for a page; what is wrong with the template fails here."""
+        without_text = self.prompt.render(additional_rules=additional_rules)
+        if (text_reader := self._text_reader) is None:
+            return lambda _: without_text
+
+        def instruct(page: Page) -> str:
+            with mlflow.start_span("ocr") as span:
+                text = text_reader.read(page.image)
+                span.set_attribute("characters", len(text))
+            return self.prompt.render(additional_rules=additional_rules, ocr_text=text)
+
+        return instruct
 
     def _extraction(
         self,

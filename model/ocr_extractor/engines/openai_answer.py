@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
-import openai.types.chat
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from ocr_extractor.errors import CompletionError, EngineError
+from ocr_extractor.engines.openai_errors import not_a_completion
+from ocr_extractor.errors import CompletionError
+
+if TYPE_CHECKING:
+    from openai.types.chat import ChatCompletion
 
 
 class _Part(BaseModel):
@@ -72,28 +75,17 @@ class Answer:
     _choices: list[_Choice]
 
     @classmethod
-    def of(cls, result: Any) -> Answer:
-        """Read what the SDK returns, which it does not check: HTML, an error object, a list.
+    def of(cls, result: ChatCompletion) -> Answer:
+        """Read what the SDK returns, whose parts it does not check.
 
         Raises:
             EngineError: It is no chat completion.
         """
-        if isinstance(result, openai.types.chat.ChatCompletion):
-            if (result.model_extra or {}).get("error"):
-                # Not quoted: unlike a refusal's, this text did not go past the key's scrubber.
-                raise EngineError(
-                    "server_error", "The server reports an error: try again later.", retryable=True
-                )
-            try:
-                body = _Body.model_validate(result)
-            except ValidationError:
-                pass
-            else:
-                return cls(_to_usage(body.usage), body.choices)
-        raise EngineError(
-            "not_a_completion",
-            "The server's answer is no chat completion: check the base URL (it often ends in /v1).",
-        )
+        try:
+            body = _Body.model_validate(result)
+        except ValidationError:
+            raise not_a_completion() from None
+        return cls(_to_usage(body.usage), body.choices)
 
     @property
     def cut_off(self) -> bool:

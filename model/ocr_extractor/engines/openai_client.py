@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import openai
+from openai.types.chat import ChatCompletion
 
+from ocr_extractor.engines.openai_errors import NotACompletionError
 from ocr_extractor.errors import ConfigError, MissingKeyError, shorten
 
 if TYPE_CHECKING:
@@ -131,7 +133,11 @@ def _checked(text: str, source: str) -> str:
 
 
 class _Client(openai.OpenAI):
-    """The SDK's client with two changes, made at its own seams."""
+    """The SDK's client with two changes, made at its own seams, below tracing."""
+
+    def post(self, *args: Any, **options: Any) -> Any:
+        # What is no completion must not be traced as if it were one.
+        return _only_completions(super().post(*args, **options))
 
     def _make_status_error(
         self, err_msg: str, *, body: object, response: httpx2.Response
@@ -143,13 +149,22 @@ class _Client(openai.OpenAI):
             str(_scrub(err_msg, key)), body=_scrub(body, key), response=response
         )
 
-    def _should_retry(self, response: httpx2.Response) -> bool:
-        # The SDK waits and repeats every 429; an account without credit stays so.
-        return b"insufficient_quota" not in response.content and super()._should_retry(response)
-
 
 class _AzureClient(_Client, openai.AzureOpenAI):
     """The same for Azure."""
+
+
+def _only_completions(result: object) -> ChatCompletion:
+    """Return a completion; the SDK itself returns whatever a server answers with status 200.
+
+    Raises:
+        NotACompletionError: It is none: HTML, an error object, a list.
+    """
+    if not isinstance(result, ChatCompletion):
+        raise NotACompletionError(reports_error=False)
+    if (result.model_extra or {}).get("error"):
+        raise NotACompletionError(reports_error=True)
+    return result
 
 
 def _scrub(value: object, secret: str) -> object:

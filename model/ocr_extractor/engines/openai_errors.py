@@ -12,6 +12,20 @@ import openai
 
 from ocr_extractor.errors import EngineError, shorten
 
+
+class NotACompletionError(openai.OpenAIError):
+    """The server answered with status 200, but with no chat completion.
+
+    Attributes:
+        reports_error: Whether the answer is an error object.
+    """
+
+    def __init__(self, *, reports_error: bool) -> None:
+        # Not quoted: what the server says may hold the key, and traces keep this message.
+        super().__init__("The answer is no chat completion.")
+        self.reports_error = reports_error
+
+
 # What `chat.completions.create` was seen to raise (openai 3.54).
 SDK_ERRORS = (openai.OpenAIError, json.JSONDecodeError, UnicodeDecodeError)
 
@@ -78,6 +92,8 @@ def to_engine_error(error: Exception) -> EngineError:
         )
     if isinstance(error, openai.APIConnectionError):
         return _connection_error(error)
+    if isinstance(error, NotACompletionError):
+        return not_a_completion(reports_error=error.reports_error)
     if isinstance(error, (json.JSONDecodeError, UnicodeDecodeError)):
         return EngineError(
             "invalid_response",
@@ -85,6 +101,18 @@ def to_engine_error(error: Exception) -> EngineError:
             retryable=True,
         )
     return EngineError("engine_failed", f"The request failed: {shorten(error)}.")
+
+
+def not_a_completion(*, reports_error: bool = False) -> EngineError:
+    """Return the error of an answer with status 200 that is no chat completion."""
+    if reports_error:
+        return EngineError(
+            "server_error", "The server reports an error: try again later.", retryable=True
+        )
+    return EngineError(
+        "not_a_completion",
+        "The server's answer is no chat completion: check the base URL (it often ends in /v1).",
+    )
 
 
 def asks_to_slow_down(error: Exception) -> bool:
