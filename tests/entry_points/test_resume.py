@@ -23,6 +23,7 @@ from entry_points.cli import UsageError
 from entry_points.output import KEY
 from entry_points.predict import Outcome, Task, predict
 from tests.entry_points.conftest import Done, Project
+from tests.faulty_llm import FORM, answer, serve, slow
 
 Answer = Callable[[str, bytes], dict[str, Any]]
 
@@ -226,29 +227,47 @@ def test_fifty_kills_lose_nothing_and_write_nothing_twice(tmp_path: Path):
     assert sorted(names) == sorted(f"{number}.png" for number in range(300))
 
 
-@pytest.mark.slow
-def test_the_command_goes_on_after_a_kill(project: Project, main_run: Done):
-    folder = project.folder / "many"
+@pytest.fixture(scope="module")
+def eight(project: Project) -> Path:
+    """A folder of eight documents."""
+    folder = project.folder / "eight"
     folder.mkdir()
     good = (project.dataset / "images" / "fax-01.png").read_bytes()
     for number in range(8):
         # What follows the last chunk of a PNG is not looked at, but makes another document.
         (folder / f"{number}.png").write_bytes(good + b"%d" % number)
-    output = project.folder / "many.jsonl"
-    flags = ["-m", "entry_points.predict", "--input", str(folder), "--output", str(output)]
-    flags += ["--cache=", "--max-concurrency=1"]
-    store = {"MLFLOW_TRACKING_URI": project.tracking_uri}
+    return folder
+
+
+def stop(project: Project, flags: list[str], output: Path, how: signal.Signals, llm: str) -> int:
+    """Stop the command by a signal when two documents are finished; return its exit code."""
+    environment = project.environment | {"MLFLOW_TRACKING_URI": project.tracking_uri}
     command = subprocess.Popen(
-        [sys.executable, *flags], cwd=project.folder, env=project.environment | store
+        [sys.executable, *flags], cwd=project.folder, env=environment | {"OPENAI_BASE_URL": llm}
     )
     while not (output.exists() and output.read_bytes().count(b"\n") >= 2):
         assert command.poll() is None
         time.sleep(0.01)
-    command.send_signal(signal.SIGKILL)
-    command.wait()
+    command.send_signal(how)
+    return command.wait(10)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_the_command_goes_on_after_it_was_stopped(
+    project: Project, main_run: Done, eight: Path, how: signal.Signals
+):
+    output = project.folder / f"{how.name}.jsonl"
+    flags = ["-m", "entry_points.predict", "--input", str(eight), "--output", str(output)]
+    flags += ["--cache=", "--max-concurrency=2"]
+    with serve() as llm:
+        llm.script = [answer(FORM)] * 2
+        llm.always = slow(60, pieces=0)  # Ctrl-C does not wait for requests in flight
+        code = stop(project, flags, output, how, llm.base_url)
+    assert code == (130 if how is signal.SIGINT else -how)
     finished = output.read_bytes().count(b"\n")
 
-    done = project.run(*flags, **store)
+    done = project.run(*flags, MLFLOW_TRACKING_URI=project.tracking_uri)
 
     assert done.returncode == 0, done.stdout
     assert f"{finished} of them were there already." in done.stdout
