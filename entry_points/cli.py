@@ -56,6 +56,18 @@ _COMMON: dict[str, dict[str, Any]] = {
 }
 
 
+# What the entry point log takes, and main hands on to it.
+LOG_FLAGS = (
+    "engine",
+    "llm",
+    "prompt",
+    "prompt-name",
+    "model-name",
+    "max-concurrency",
+    "settings",
+)
+
+
 class UsageError(Exception):
     """A flag's value cannot be used; the message says what to give instead."""
 

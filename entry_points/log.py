@@ -40,16 +40,7 @@ TRAVELLING = (
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the entry point's flags."""
-    return cli.parser(
-        __doc__,
-        "engine",
-        "llm",
-        "prompt",
-        "prompt-name",
-        "model-name",
-        "max-concurrency",
-        "settings",
-    )
+    return cli.parser(__doc__, *cli.LOG_FLAGS)
 
 
 def log(

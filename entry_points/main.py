@@ -19,21 +19,10 @@ from entry_points.serve import curl
 
 HEADLINE = "pair_f1"
 
-# Handed on to the entry point `log`.
-_LOG_FLAGS = (
-    "engine",
-    "llm",
-    "prompt",
-    "prompt-name",
-    "model-name",
-    "max-concurrency",
-    "settings",
-)
-
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the entry point's flags."""
-    return cli.parser(__doc__, "dataset", "limit", "seed", "cache", *_LOG_FLAGS)
+    return cli.parser(__doc__, "dataset", "limit", "seed", "cache", *cli.LOG_FLAGS)
 
 
 def log_in_own_process(args: argparse.Namespace, run_id: str) -> str:
@@ -52,7 +41,7 @@ def log_in_own_process(args: argparse.Namespace, run_id: str) -> str:
     Raises:
         UsageError: Logging failed; it has said why.
     """
-    flags = [f"--{name}={getattr(args, name.replace('-', '_'))}" for name in _LOG_FLAGS]
+    flags = [f"--{name}={getattr(args, name.replace('-', '_'))}" for name in cli.LOG_FLAGS]
     environment = os.environ | {
         "MLFLOW_TRACKING_URI": mlflow.get_tracking_uri(),
         "MLFLOW_RUN_ID": run_id,
