@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import tempfile
 import warnings
 from collections.abc import Sequence
@@ -67,6 +68,11 @@ def log(
             **settings,
         }
     )
+    # MLflow also tries to log the settings as the run's params, where `mlflow run` has put the
+    # entry point's of the same names, and warns; the LoggedModel has them all.
+    logging.getLogger("mlflow.models.model").addFilter(
+        lambda record: "Failed to log model config as params" not in record.getMessage()
+    )
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         # MLflow runs an example while it logs: with an LLM that would be a paid request, so only
         # the local engine has one, and the advice to give one is not for us.
@@ -79,7 +85,7 @@ def log(
             code_paths=[str(ROOT / "model" / "ocr_extractor")],
             artifacts={SNAPSHOT_ARTIFACT: str(snapshot)},
             model_config=config.model_dump(),
-            params=config.model_dump(include={"engine", "llm", "page_input", "prompt_uri"}),
+            params=config.model_dump(),
             signature=signature(),
             input_example=input_example() if config.engine == "local" else None,
             pip_requirements=travelling_requirements(),
@@ -161,7 +167,7 @@ def main(argv: Sequence[str] | None = None, *, last: bool = True) -> int:
     settings = read_settings(args.settings) | {"max_concurrency": args.max_concurrency}
     if args.llm:
         settings["llm"] = args.llm
-    ask_for_key(args.engine, settings.get("base_url", ""))
+    ask_for_key(args.engine)
     with mlflow.start_run():
         prompt = find_prompt(args.prompt, args.prompt_name)
         info = log(engine=args.engine, prompt=prompt, model_name=args.model_name, settings=settings)

@@ -16,11 +16,16 @@ from tests.loopback_llm import KEY, LoopbackLlm
 
 
 @pytest.fixture(scope="session", autouse=True)
-def quick_and_offline_mlflow() -> Iterator[None]:
-    """Store traces at once, where flushing takes seconds, and ask GitHub for no LLM's prices."""
+def quick_and_offline_mlflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Store traces at once, where flushing takes seconds, and ask GitHub for no LLM's prices.
+
+    What a test stores without asking for `store` does not land in the checkout.
+    """
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_ENABLE_ASYNC_TRACE_LOGGING", "false")
         patch.setenv("MLFLOW_MODEL_CATALOG_URI", "")
+        stray = tmp_path_factory.mktemp("stray") / "mlflow.db"
+        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{stray}")
         yield
 
 

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 
 import mlflow
 import pytest
@@ -110,9 +111,14 @@ def test_pages_of_all_documents_share_the_bound() -> None:
 def test_calls_at_the_same_time_share_the_bound() -> None:
     engine = FakeEngine(pause)
     shared = reader(engine, max_concurrency=3)
-    with ThreadPoolExecutor(4) as calls:
-        read = calls.map(lambda _: shared.read_all([document(21), document(22, 23)], ""), range(4))
-        assert [len(extractions) for extractions in read] == [2] * 4
+    with ThreadPoolExecutor(4) as callers:
+        calls = [
+            callers.submit(
+                copy_context().run, shared.read_all, [document(21), document(22, 23)], ""
+            )
+            for _ in range(4)
+        ]
+        assert [len(call.result()) for call in calls] == [2] * 4
     assert engine.most_inside == 3
 
 

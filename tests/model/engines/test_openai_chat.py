@@ -6,6 +6,7 @@ import json
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from typing import Any
 
 import mlflow
@@ -121,12 +122,13 @@ def test_threads_that_meet_a_refusal_together_agree(llm: LoopbackLlm) -> None:
     llm.unsupported = ("max_tokens", "temperature", "seed")
     reader, start = engine(), threading.Barrier(4)
 
-    def read_one(_: int) -> int:
+    def read_one() -> int:
         start.wait()
         return len(reader.read(PAGE, "").pairs)
 
     with ThreadPoolExecutor(4) as pool:
-        assert list(pool.map(read_one, range(4))) == [2] * 4
+        pages = [pool.submit(copy_context().run, read_one) for _ in range(4)]
+        assert [page.result() for page in pages] == [2] * 4
 
 
 def test_an_llm_that_refuses_both_limits_is_an_error_for_every_page(llm: LoopbackLlm) -> None:
