@@ -19,7 +19,7 @@ from mlflow.pyfunc import PyFuncModel
 from data.forms import Form
 from data.funsd import dataset_digest, load_folder
 from entry_points import cli
-from entry_points.loading import estimate_line, extractor_config, load_extractor, predict_rows
+from entry_points.loading import extractor_config, load_extractor, predict_rows, print_estimate
 from entry_points.scoring.forms import FormScore, Truth, aggregate, score_forms
 from entry_points.scoring.mlflow_scorer import form_scorer
 
@@ -138,7 +138,7 @@ def evaluate(
     truths = {form.form_id: Truth.of(form) for form in forms}
     config = extractor_config(model_uri)
     model = load_extractor(model_uri, **settings)
-    print(estimate_line(model, [form.image_path for form in forms]))
+    print_estimate(model, [form.image_path for form in forms])
     # OCR reads one page at a time on all cores: more than two forms would only wait in line, and
     # the waiting would count as theirs.
     most = settings["max_concurrency"]

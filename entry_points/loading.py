@@ -89,10 +89,10 @@ def load_extractor(model_uri: str, **overrides: Any) -> PyFuncModel:
     return model
 
 
-def estimate_line(
+def print_estimate(
     model: PyFuncModel, paths: Sequence[Path], measured: Iterable[Mapping[str, Any]] = ()
-) -> str:
-    """Say what documents will take, judged by some of them.
+) -> None:
+    """Say what documents will take of an LLM, judged by some of them.
 
     Args:
         model: The loaded extractor.
@@ -100,18 +100,19 @@ def estimate_line(
         measured: Rows of documents that were read before: what the LLM wrote for them.
     """
     counted = [row for row in measured if row["output_tokens"] and row["page_count"]]
-    pages = sum(row["page_count"] for row in counted)
-    a_page = sum(row["output_tokens"] for row in counted) / pages if pages else 0.0
+    written = sum(row["output_tokens"] for row in counted)
+    a_page = written / sum(row["page_count"] for row in counted) if counted else 0.0
     sample = [path.read_bytes() for path in paths[:: ceil(len(paths) / _SAMPLE)] if path.is_file()]
     extractor: Any = model.unwrap_python_model()  # type: ignore[no-untyped-call]
     found = extractor.estimate(sample, a_page)
+    if found is None:
+        return
     times = len(paths) / max(len(sample), 1)
     tokens = "unknown" if found.input_tokens is None else f"{found.input_tokens * times:,.0f}"
     cost = "unknown" if found.cost is None else f"{found.cost * times:.4f} USD"
     without = "" if a_page else ", without what the LLM writes"
-    return (
-        f"Estimate: {found.pages * times:,.0f} pages, input tokens {tokens}, cost {cost}{without}."
-    )
+    pages = f"{found.pages * times:,.0f}"
+    print(f"Estimate: {pages} pages, input tokens {tokens}, cost {cost}{without}.")
 
 
 def predict_rows(

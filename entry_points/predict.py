@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from data.funsd import IMAGE_SUFFIXES
 from entry_points import cli
-from entry_points.loading import estimate_line, load_extractor, predict_rows
+from entry_points.loading import load_extractor, predict_rows, print_estimate
 from entry_points.output import OutputFile, document_key
 
 SOME_FAILED = 3
@@ -109,7 +109,7 @@ def predict(task: Task, documents: Sequence[tuple[str, Path]], output: Path) -> 
     todo = [(doc_id, path) for doc_id, path in documents if doc_id not in finished]
     outcome = Outcome(skipped=list(finished.values()))
     if todo:
-        print(estimate_line(task.model, [path for _, path in todo], outcome.skipped))
+        print_estimate(task.model, [path for _, path in todo], outcome.skipped)
     with file, tqdm(total=len(todo), unit="doc") as bar:
         for row in _read_all(task, todo):
             file.write(row, keys[row["doc_id"]])

@@ -61,7 +61,7 @@ def estimate(
                 size = size_for_llm(document.page(number).image.size, config.max_size)
                 images.append(estimate_image_tokens(config.llm, *size))
     known = [tokens for tokens in images if tokens is not None]
-    if config.engine == "local" or config.page_input != "image" or len(known) < len(images):
+    if config.page_input != "image" or len(known) < len(images):
         return Estimate(len(images), None, None)
     prompt = len(instructions) // _CHARACTERS_PER_TOKEN
     tokens = sum(known) + prompt * len(images)

@@ -60,14 +60,19 @@ class OcrExtractor(PythonModel):
         additional_rules = str((params or {}).get("additional_rules") or "")
         return to_frame(self._reader.read_all(to_documents(model_input), additional_rules))
 
-    def estimate(self, documents: list[bytes], output_tokens_per_page: float) -> Estimate:
+    def estimate(self, documents: list[bytes], output_tokens_per_page: float) -> Estimate | None:
         """Estimate what reading documents will take, without asking the LLM.
 
         Args:
             documents: The documents' bytes.
             output_tokens_per_page: What the LLM is expected to write for a page.
+
+        Returns:
+            The estimate, None for an engine that has no LLM.
         """
         reader = self._reader
+        if reader.config.engine == "local":
+            return None
         return estimate(reader.config, reader.prompt.render(), documents, output_tokens_per_page)
 
 

@@ -37,8 +37,6 @@ def test_pages_are_estimated_as_they_are_sent():
     assert told([tiff((1024, 1024))], max_size=512) == told([tiff((512, 512))])
 
 
-@pytest.mark.parametrize(
-    "settings", [{"llm": "my-own"}, {"page_input": "text"}, {"engine": "local"}], ids=str
-)
+@pytest.mark.parametrize("settings", [{"llm": "my-own"}, {"page_input": "text"}], ids=str)
 def test_what_is_not_known_is_not_guessed(settings: dict[str, str]):
     assert told([tiff((512, 512))], **settings) == Estimate(1, None, None)
