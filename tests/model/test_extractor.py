@@ -192,6 +192,13 @@ def test_a_wrong_setting_fails_the_load(
         mlflow.pyfunc.load_model(logged.uri, model_config=settings)
 
 
+def test_an_unknown_setting_is_ignored_by_mlflow_with_a_warning(
+    logged: Logged, extractor: PyFuncModel, caplog: pytest.LogCaptureFixture
+) -> None:
+    mlflow.pyfunc.load_model(logged.uri, model_config={"colour": "red"})
+    assert "colour were ignored" in caplog.text
+
+
 def test_without_a_key_it_fails_to_load_and_never_becomes_local(
     logged: Logged, extractor: PyFuncModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
