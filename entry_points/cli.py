@@ -45,6 +45,10 @@ _COMMON: dict[str, dict[str, Any]] = {
     "limit": {"default": "", "type": "optional_int", "help": "at most this many forms; all"},
     "seed": {"default": "42", "type": int, "help": "which forms are drawn when there is a limit"},
     "max-concurrency": {"default": "8", "type": int, "help": "most pages read at once"},
+    "cache": {
+        "default": ".cache/completions.sqlite",
+        "help": "where LLM completions are kept, so that no page is paid for twice; empty: nowhere",
+    },
     "settings": {
         "default": "",
         "help": 'a JSON object of other settings, {"max_size": 1500}; the README lists them',
@@ -92,6 +96,12 @@ def optional_int(text: str) -> int | None:
 def in_project(path: str) -> Path:
     """Return a path that was given relative to the project, as an absolute one."""
     return ROOT / Path(path).expanduser()
+
+
+def reading_settings(args: argparse.Namespace) -> dict[str, Any]:
+    """Return the extractor's settings that the flags --max-concurrency and --cache replace."""
+    cache = str(in_project(args.cache)) if args.cache else ""
+    return {"max_concurrency": args.max_concurrency, "cache": cache}
 
 
 Main = Callable[..., int]

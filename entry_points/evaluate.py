@@ -19,7 +19,7 @@ from mlflow.pyfunc import PyFuncModel
 from data.forms import Form
 from data.funsd import dataset_digest, load_folder
 from entry_points import cli
-from entry_points.loading import extractor_config, load_extractor, predict_rows
+from entry_points.loading import extractor_config, load_extractor, predict_rows, print_estimate
 from entry_points.scoring.forms import FormScore, Truth, aggregate, score_forms
 from entry_points.scoring.mlflow_scorer import form_scorer
 
@@ -33,8 +33,12 @@ _RAISED: dict[str, Any] = {
     "error": "predict raised: the form's trace says why.",
     "input_tokens": None,
     "output_tokens": None,
+    "cached_tokens": None,
+    "attempts": 0,
+    "cache_hits": 0,
+    "cost": None,
 }
-_WHOLE = {"pages", "input_tokens", "output_tokens"}
+_WHOLE = {"pages", "input_tokens", "output_tokens", "cached_tokens", "attempts", "cache_hits"}
 
 # One layer retries and paces requests, the engine: MLflow's own is turned off. The extractor
 # traces by itself, so MLflow need not try the first form to find out.
@@ -108,11 +112,11 @@ class _Reading:
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the entry point's flags."""
-    return cli.parser(__doc__, "model-uri", "dataset", "limit", "seed", "max-concurrency")
+    return cli.parser(__doc__, "model-uri", "dataset", "limit", "seed", "max-concurrency", "cache")
 
 
 def evaluate(
-    model_uri: str, dataset: Path, *, limit: int | None, seed: int, max_concurrency: int
+    model_uri: str, dataset: Path, *, limit: int | None, seed: int, settings: Mapping[str, Any]
 ) -> Evaluation:
     """Evaluate within the active run: log traces, assessments, metrics and a table.
 
@@ -121,7 +125,7 @@ def evaluate(
         dataset: A FUNSD-layout folder.
         limit: At most this many forms, drawn with `seed`; None for all.
         seed: Draws the forms.
-        max_concurrency: Most forms read at once.
+        settings: `max_concurrency`, and others that replace those the extractor was logged with.
 
     Returns:
         The scores; a failed form scored 0 and is counted in `coverage`.
@@ -133,10 +137,12 @@ def evaluate(
     forms = load_folder(dataset, limit=limit, seed=seed)
     truths = {form.form_id: Truth.of(form) for form in forms}
     config = extractor_config(model_uri)
-    model = load_extractor(model_uri, max_concurrency=max_concurrency)
+    model = load_extractor(model_uri, **settings)
+    print_estimate(model, [form.image_path for form in forms])
     # OCR reads one page at a time on all cores: more than two forms would only wait in line, and
     # the waiting would count as theirs.
-    workers = max_concurrency if config["engine"] == "openai" else min(max_concurrency, 2)
+    most = settings["max_concurrency"]
+    workers = most if config["engine"] == "openai" else min(most, 2)
     os.environ.update(_HARNESS, MLFLOW_GENAI_EVAL_MAX_WORKERS=str(workers))
     started = time.perf_counter()
     readings = _read_and_trace(model, forms, truths, content=config["trace_content"] == "full")
@@ -197,11 +203,16 @@ def _record(form: Form, *, content: bool) -> dict[str, Any]:
 
 
 def _costs(readings: Mapping[str, _Reading], seconds: float) -> dict[str, float]:
-    """Return time and tokens; `seconds_per_page` is the whole evaluation's, whatever overlapped."""
+    """Return time, tokens and money; `seconds_per_page` is the whole evaluation's.
+
+    There is no `cost` where that of one form is not known.
+    """
     pages = sum(each.outputs["page_count"] or 0 for each in readings.values())
     costs = {"seconds_per_page": seconds / max(pages, 1), "pages": float(pages)}
-    for name in ("input_tokens", "output_tokens"):
+    for name in ("input_tokens", "output_tokens", "cached_tokens", "attempts", "cache_hits"):
         costs[name] = float(sum(each.outputs[name] or 0 for each in readings.values()))
+    if all(each.outputs["cost"] is not None for each in readings.values()):
+        costs["cost"] = sum(each.outputs["cost"] for each in readings.values())
     return costs
 
 
@@ -282,7 +293,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             cli.in_project(args.dataset),
             limit=args.limit,
             seed=args.seed,
-            max_concurrency=args.max_concurrency,
+            settings=cli.reading_settings(args),
         )
     report(evaluation)
     where_to_look(run.info.run_id)

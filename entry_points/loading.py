@@ -5,7 +5,9 @@ from __future__ import annotations
 import getpass
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from math import ceil
+from pathlib import Path
 from typing import Any, cast
 
 import mlflow
@@ -24,18 +26,25 @@ KEY_VARIABLES = (
     "AZURE_OPENAI_ENDPOINT",
 )
 
+# So many documents are opened to estimate what all of them will take.
+_SAMPLE = 20
+
 
 def has_llm_access() -> bool:
     """Tell whether the environment names a key, a key file or a server."""
     return any(os.environ.get(name) for name in KEY_VARIABLES)
 
 
-def ask_for_key(engine: str) -> None:
+def ask_for_key(engine: str, base_url: str = "") -> None:
     """Ask for the API key, without echo, where one is needed and a terminal is attached.
 
     The key lives in this process's environment, and so in its children's; it is stored nowhere.
+
+    Args:
+        engine: The extractor's engine.
+        base_url: Its setting of that name: a server that may need none.
     """
-    if engine == "openai" and not has_llm_access() and sys.stdin.isatty():
+    if engine == "openai" and not base_url and not has_llm_access() and sys.stdin.isatty():
         os.environ["OPENAI_API_KEY"] = getpass.getpass("OpenAI API key (not shown): ")
 
 
@@ -68,7 +77,8 @@ def load_extractor(model_uri: str, **overrides: Any) -> PyFuncModel:
     Raises:
         UsageError: It cannot be found, or refuses to load for a reason that it names.
     """
-    ask_for_key(extractor_config(model_uri)["engine"])
+    config = extractor_config(model_uri)
+    ask_for_key(config["engine"], config.get("base_url", ""))
     try:
         model: PyFuncModel = mlflow.pyfunc.load_model(model_uri, model_config=overrides)
     except Exception as error:
@@ -77,6 +87,32 @@ def load_extractor(model_uri: str, **overrides: Any) -> PyFuncModel:
             raise UsageError(str(error)) from None
         raise
     return model
+
+
+def print_estimate(
+    model: PyFuncModel, paths: Sequence[Path], measured: Iterable[Mapping[str, Any]] = ()
+) -> None:
+    """Say what documents will take of an LLM, judged by some of them.
+
+    Args:
+        model: The loaded extractor.
+        paths: The documents; those that cannot be read count as nothing.
+        measured: Rows of documents that were read before: what the LLM wrote for them.
+    """
+    counted = [row for row in measured if row["output_tokens"] and row["page_count"]]
+    written = sum(row["output_tokens"] for row in counted)
+    a_page = written / sum(row["page_count"] for row in counted) if counted else 0.0
+    sample = [path.read_bytes() for path in paths[:: ceil(len(paths) / _SAMPLE)] if path.is_file()]
+    extractor: Any = model.unwrap_python_model()  # type: ignore[no-untyped-call]
+    found = extractor.estimate(sample, a_page)
+    if found is None:
+        return
+    times = len(paths) / max(len(sample), 1)
+    tokens = "unknown" if found.input_tokens is None else f"{found.input_tokens * times:,.0f}"
+    cost = "unknown" if found.cost is None else f"{found.cost * times:.4f} USD"
+    without = "" if a_page else ", without what the LLM writes"
+    pages = f"{found.pages * times:,.0f}"
+    print(f"Estimate: {pages} pages, input tokens {tokens}, cost {cost}{without}.")
 
 
 def predict_rows(

@@ -22,7 +22,7 @@ HEADLINE = "pair_f1"
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the entry point's flags."""
-    return cli.parser(__doc__, "dataset", "limit", "seed", *cli.LOG_FLAGS)
+    return cli.parser(__doc__, "dataset", "limit", "seed", "cache", *cli.LOG_FLAGS)
 
 
 def log_in_own_process(args: argparse.Namespace, run_id: str) -> str:
@@ -109,7 +109,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             cli.in_project(args.dataset),
             limit=args.limit,
             seed=args.seed,
-            max_concurrency=args.max_concurrency,
+            settings=cli.reading_settings(args),
         )
     report(evaluation)
     if evaluation.all_failed:

@@ -1,4 +1,4 @@
-"""Reads documents with a logged extractor and writes one JSON line a document."""
+"""Reads documents with a logged extractor and writes one JSON line a document, as it goes."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import argparse
 import glob
 import json
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import mlflow
 from mlflow.pyfunc import PyFuncModel
@@ -16,74 +18,159 @@ from tqdm import tqdm
 
 from data.funsd import IMAGE_SUFFIXES
 from entry_points import cli
-from entry_points.loading import load_extractor, predict_rows
+from entry_points.loading import load_extractor, predict_rows, print_estimate
+from entry_points.output import OutputFile, document_key
 
 SOME_FAILED = 3
+STOPPED = 130
 
-# Batches keep the pool of requests full while their documents stay a small part of memory.
-_BATCH_PER_WORKER = 4
+_FLAGS = {"true": True, "false": False}
 
 
 @dataclass(frozen=True)
+class Task:
+    """What to do with every document.
+
+    Attributes:
+        model: The loaded extractor.
+        additional_rules: Rules for these forms, put into the prompt.
+        max_concurrency: Most documents read at once.
+        max_cost: No document is begun that could make them cost more, USD; None for no ceiling.
+        retry_errors: Whether documents that failed at an earlier start are read again.
+    """
+
+    model: PyFuncModel
+    additional_rules: str
+    max_concurrency: int
+    max_cost: float | None
+    retry_errors: bool
+
+    @property
+    def configuration(self) -> str:
+        """What, beside a document, decides what is read from it."""
+        return json.dumps([self.model.metadata.model_uuid, self.additional_rules])
+
+
+@dataclass
 class Outcome:
     """What became of the documents.
 
     Attributes:
-        documents: How many were read, failed ones included.
-        failed: (doc_id, error) of those that failed.
+        rows: The rows of those that were read by this start, failed ones included.
+        skipped: The rows that an earlier start had written.
+        left: How many were not begun, because of `max_cost`.
     """
 
-    documents: int
-    failed: Sequence[tuple[str, str]]
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    skipped: list[dict[str, Any]] = field(default_factory=list)
+    left: int = 0
+
+    @property
+    def failed(self) -> list[dict[str, Any]]:
+        """The rows with an error, of this start and earlier ones."""
+        return [row for row in (*self.skipped, *self.rows) if row["error_code"]]
 
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the entry point's flags."""
-    parser = cli.parser(__doc__, "model-uri", "max-concurrency")
+    parser = cli.parser(__doc__, "model-uri", "max-concurrency", "cache")
     parser.add_argument(
         "--input", default="data/samples/images", help="a file, a folder or a quoted glob"
     )
     parser.add_argument("--output", default="predictions.jsonl", help="a .jsonl file")
     parser.add_argument("--additional-rules", default="", help="rules for these forms")
+    parser.add_argument(
+        "--retry-errors",
+        default="false",
+        choices=sorted(_FLAGS),
+        help="read documents again that failed at an earlier start",
+    )
+    parser.add_argument(
+        "--max-cost", default="", type=_optional_usd, help="stop before crossing this, USD"
+    )
     return parser
 
 
-def predict(
-    model: PyFuncModel,
-    documents: Sequence[tuple[str, Path]],
-    output: Path,
-    *,
-    additional_rules: str,
-    batch: int,
-) -> Outcome:
-    """Read documents and write their rows, each as soon as its batch is done.
+def predict(task: Task, documents: Sequence[tuple[str, Path]], output: Path) -> Outcome:
+    """Read documents and write each one's row as soon as it is known.
 
     Args:
-        model: The loaded extractor.
+        task: How to read them.
         documents: (doc_id, path) of each.
-        output: The file to write; it takes its name only when it is complete.
-        additional_rules: Rules for these forms, put into the prompt.
-        batch: How many documents are handed over at once.
+        output: The file to write; documents that it holds already are skipped.
+
+    Raises:
+        UsageError: The file is not one of predict's, or `max_cost` is given for an LLM whose
+            price is not known.
     """
-    failed: list[tuple[str, str]] = []
-    part = output.with_name(output.name + ".part")
-    with part.open("w", encoding="utf-8") as lines, tqdm(total=len(documents), unit="doc") as bar:
-        for start in range(0, len(documents), batch):
-            chunk = documents[start : start + batch]
-            read = [(doc_id, _read(path)) for doc_id, path in chunk]
-            for row, (_, path) in zip(
-                predict_rows(model, read, additional_rules), chunk, strict=True
+    file = OutputFile(output)
+    keys = {doc_id: document_key(_read(path), task.configuration) for doc_id, path in documents}
+    finished = file.finished(keys, retry_errors=task.retry_errors)
+    todo = [(doc_id, path) for doc_id, path in documents if doc_id not in finished]
+    outcome = Outcome(skipped=list(finished.values()))
+    if todo:
+        print_estimate(task.model, [path for _, path in todo], outcome.skipped)
+    with file, tqdm(total=len(todo), unit="doc") as bar:
+        for row in _read_all(task, todo):
+            file.write(row, keys[row["doc_id"]])
+            outcome.rows.append(row)
+            bar.update()
+            bar.set_postfix(failed=len(outcome.failed))
+    outcome.left = len(todo) - len(outcome.rows)
+    return outcome
+
+
+def _read_all(task: Task, documents: Sequence[tuple[str, Path]]) -> Iterator[dict[str, Any]]:
+    """Yield rows as they are finished; stop beginning documents where money could run out."""
+    waiting = list(reversed(documents))
+    running: set[Future[dict[str, Any]]] = set()
+    costs: list[float] = []
+    pool = ThreadPoolExecutor(task.max_concurrency)
+    try:
+        while True:
+            while (
+                waiting
+                and len(running) < task.max_concurrency
+                and _affordable(task.max_cost, costs, len(running))
             ):
-                if row["error_code"] == "missing_image":
-                    row |= {"error_code": "unreadable_file", "error": _why_unreadable(path)}
-                lines.write(json.dumps(row, ensure_ascii=False) + "\n")
-                if row["error_code"]:
-                    failed.append((row["doc_id"], f"{row['error_code']}: {row['error']}"))
-            lines.flush()
-            bar.update(len(chunk))
-            bar.set_postfix(failed=len(failed))
-    part.replace(output)
-    return Outcome(len(documents), failed)
+                running.add(pool.submit(_read_one, task, *waiting.pop()))
+            if not running:
+                return
+            done, running = wait(running, return_when=FIRST_COMPLETED)
+            for future in done:
+                row = future.result()
+                yield row
+                if task.max_cost is not None:
+                    costs.append(_known_cost(row))
+    finally:
+        # After Ctrl-C, what is in flight is not waited for.
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _affordable(max_cost: float | None, costs: Sequence[float], running: int) -> bool:
+    """Tell whether one more document fits, each of those that run as dear as the dearest yet."""
+    if max_cost is None:
+        return True
+    if not costs:
+        return running == 0
+    return sum(costs) + (running + 1) * max(costs) <= max_cost
+
+
+def _known_cost(row: Mapping[str, Any]) -> float:
+    cost = row["cost"]
+    if cost is None and row["attempts"]:
+        raise cli.UsageError(
+            "the LLM's price is not known, so --max-cost cannot be kept: log the extractor with "
+            "the settings input_price and output_price."
+        )
+    return float(cost or 0.0)
+
+
+def _read_one(task: Task, doc_id: str, path: Path) -> dict[str, Any]:
+    [row] = predict_rows(task.model, [(doc_id, _read(path))], task.additional_rules)
+    if row["error_code"] == "missing_image":
+        row |= {"error_code": "unreadable_file", "error": _why_unreadable(path)}
+    return row
 
 
 def find_documents(source: str) -> list[tuple[str, Path]]:
@@ -128,6 +215,34 @@ def _why_unreadable(path: Path) -> str:
     return f"{path.name} cannot be read: check that it exists and may be read."
 
 
+def _optional_usd(text: str) -> float | None:
+    """Read an amount; an empty text means that none was given."""
+    return float(text) if text else None
+
+
+def report(outcome: Outcome, output: Path) -> None:
+    """Print what was read, what it cost, and what failed."""
+    failed = outcome.failed
+    documents = len(outcome.rows) + len(outcome.skipped)
+    print(f"{documents - len(failed)} of {documents + outcome.left} documents read.")
+    if outcome.skipped:
+        print(f"{len(outcome.skipped)} of them were there already.")
+    if outcome.left:
+        print(f"{outcome.left} left: --max-cost would be crossed. The same command goes on.")
+    hits = sum(row["cache_hits"] for row in outcome.rows)
+    attempts = sum(row["attempts"] for row in outcome.rows)
+    if attempts or hits:
+        costs = [row["cost"] for row in outcome.rows if row["attempts"]]
+        known = None not in costs
+        print(
+            f"{attempts} requests, {hits} pages from the cache, cost "
+            + (f"{sum(costs):.4f} USD." if known else "unknown.")
+        )
+    print(f"Written: {output}")
+    for row in failed:
+        print(f"  failed: {row['doc_id']}: {row['error_code']}: {row['error']}")
+
+
 @cli.reports()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the entry point; exit code 3 when some documents failed."""
@@ -136,19 +251,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     if output.suffix != ".jsonl":
         raise cli.UsageError(f"--output is {output.name}: give it the suffix .jsonl.")
     documents = find_documents(args.input)
-    model = load_extractor(args.model_uri, max_concurrency=args.max_concurrency)
-    outcome = predict(
-        model,
-        documents,
-        output,
+    task = Task(
+        model=load_extractor(args.model_uri, **cli.reading_settings(args)),
         additional_rules=args.additional_rules,
-        batch=args.max_concurrency * _BATCH_PER_WORKER,
+        max_concurrency=args.max_concurrency,
+        max_cost=args.max_cost,
+        retry_errors=_FLAGS[args.retry_errors],
     )
+    try:
+        outcome = predict(task, documents, output)
+    except KeyboardInterrupt:
+        print(f"\nStopped. What is finished is in {output}; the same command goes on.", flush=True)
+        os._exit(STOPPED)  # requests in flight would keep the interpreter for minutes
     mlflow.flush_trace_async_logging()
-    print(f"{outcome.documents - len(outcome.failed)} of {outcome.documents} documents read.")
-    print(f"Written: {output}")
-    for doc_id, error in outcome.failed:
-        print(f"  failed: {doc_id}: {error}")
+    report(outcome, output)
     return SOME_FAILED if outcome.failed else 0
 
 

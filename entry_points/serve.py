@@ -52,7 +52,8 @@ def serve(model_uri: str, *, host: str, port: int, workers: int, timeout: int) -
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the entry point."""
     args = build_parser().parse_args(argv)
-    ask_for_key(extractor_config(args.model_uri)["engine"])
+    config = extractor_config(args.model_uri)
+    ask_for_key(config["engine"], config.get("base_url", ""))
     print(f"Once it says that it runs, in another terminal:\n  {curl(args.port)}", flush=True)
     serve(
         args.model_uri,

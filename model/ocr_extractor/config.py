@@ -25,12 +25,23 @@ class ExtractorConfig(BaseModel):
         engine: What reads the pages: "openai" or "local".
         prompt_uri: The pinned prompt version, `prompts:/<name>/<version>`.
         llm: The LLM's name as its server knows it.
+        base_url: A compatible server's URL; "" leaves the server to the environment.
+        page_input: What the LLM is given of a page: its "image", the "text" that OCR reads on it
+            (the prompt's `ocr_text`), or "both".
         temperature: Sampling temperature, [0, 2].
         seed: Sampling seed, sent to servers that know one; None sends none.
         max_tokens: Most tokens the LLM may write for a page.
         timeout_s: Longest wait for one request, s.
-        max_retries: How often the SDK repeats a request that failed for a passing reason.
+        max_retries: How often a page's request that failed for a passing reason is repeated.
+        retry_delay_s: Wait before the first retry, s; it doubles up to 8 s, with jitter.
+        max_retry_s: No retry of a page begins later than this after its first request, s.
         max_concurrency: Most pages read at once by one loaded model.
+        requests_per_minute: Ceiling for one loaded model; 0 for none.
+        tokens_per_minute: Ceiling for one loaded model, input and output; 0 for none.
+        cache: SQLite file that keeps completions; "" for none.
+        cache_bytes: Most bytes of completions in it.
+        input_price: USD for a million input tokens; None for MLflow's own price list.
+        output_price: USD for a million output tokens; None for MLflow's own price list.
         max_size: Longest side of the image that is sent, px; larger pages are shrunk.
         image_format: Encoding of the image that is sent; "png" loses nothing.
         quality: Quality of "jpeg" and "webp", 1 to 100.
@@ -46,12 +57,22 @@ class ExtractorConfig(BaseModel):
     engine: Literal["openai", "local"]
     prompt_uri: str = Field(pattern=r"^prompts:/[^/@]+/\d+$")
     llm: str = Field(default=DEFAULT_LLM, min_length=1)
+    base_url: str = ""
+    page_input: Literal["image", "text", "both"] = "image"
     temperature: float = Field(default=0.0, ge=0.0, le=2.0)
     seed: int | None = 42
     max_tokens: int = Field(default=8192, ge=16)
     timeout_s: float = Field(default=120.0, gt=0.0)
     max_retries: int = Field(default=4, ge=0)
+    retry_delay_s: float = Field(default=0.5, ge=0.0)
+    max_retry_s: float = Field(default=300.0, ge=0.0)
     max_concurrency: int = Field(default=8, ge=1, le=512)
+    requests_per_minute: int = Field(default=0, ge=0)
+    tokens_per_minute: int = Field(default=0, ge=0)
+    cache: str = ""
+    cache_bytes: int = Field(default=200_000_000, ge=0)
+    input_price: float | None = Field(default=None, ge=0.0)
+    output_price: float | None = Field(default=None, ge=0.0)
     max_size: int = Field(default=2048, ge=64, le=8192)
     image_format: Literal["png", "jpeg", "webp"] = "png"
     quality: int = Field(default=92, ge=1, le=100)

@@ -58,6 +58,10 @@ class Extraction:
         prompt_source: "registry", or "snapshot" for the copy that travels with the model.
         input_tokens: Tokens the LLM read, None when no page was counted.
         output_tokens: Tokens the LLM wrote, None when no page was counted.
+        cached_tokens: Input tokens the LLM's server had in its cache, None when not counted.
+        attempts: Requests that were sent for all pages, failed ones included.
+        cache_hits: Pages whose completion was kept from an earlier request.
+        cost: What all requests cost, USD; None when the price of one is not known.
     """
 
     doc_id: str | None
@@ -70,6 +74,10 @@ class Extraction:
     prompt_source: str
     input_tokens: int | None
     output_tokens: int | None
+    cached_tokens: int | None = None
+    attempts: int = 0
+    cache_hits: int = 0
+    cost: float | None = None
 
     def to_row(self) -> dict[str, Any]:
         """Return the row as plain JSON values, keyed by output column."""
@@ -108,8 +116,9 @@ def signature() -> ModelSignature:
     )
     text, whole = DataType.string, DataType.long
     types: dict[str, Any] = {"pairs": Array(pair), "page_count": whole}
-    types |= {"input_tokens": whole, "output_tokens": whole}
-    always = {"pairs", "engine", "prompt_uri", "prompt_source"}
+    counts = ("input_tokens", "output_tokens", "cached_tokens", "attempts", "cache_hits")
+    types |= dict.fromkeys(counts, whole) | {"cost": DataType.double}
+    always = {"pairs", "engine", "prompt_uri", "prompt_source", "attempts", "cache_hits"}
     return ModelSignature(
         inputs=Schema(
             [

@@ -10,12 +10,14 @@ from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
 from ocr_extractor.config import ExtractorConfig
 from ocr_extractor.contract import to_frame
+from ocr_extractor.estimate import Estimate, estimate
 from ocr_extractor.inputs import to_documents
 from ocr_extractor.prompt import SNAPSHOT_ARTIFACT, load_prompt
 from ocr_extractor.reader import DocumentReader
 
 if TYPE_CHECKING:
     from ocr_extractor.engines.base import Engine
+    from ocr_extractor.engines.local.text import TextReader
 
 
 class OcrExtractor(PythonModel):
@@ -26,11 +28,14 @@ class OcrExtractor(PythonModel):
 
         Raises:
             ConfigError: A setting is wrong, or the LLM engine has no API key.
-            PromptError: The prompt version is not a text prompt.
+            PromptError: The prompt version is not a text prompt, or has no place for the text that
+                `page_input` asks for.
         """
         config = ExtractorConfig.from_model_config(dict(context.model_config))
         prompt = load_prompt(config.prompt_uri, Path(context.artifacts[SNAPSHOT_ARTIFACT]))
-        self._reader = DocumentReader(config, prompt, _build_engine(config))
+        self._reader = DocumentReader(
+            config, prompt, _build_engine(config), _build_text_reader(config)
+        )
 
     def predict(
         self,
@@ -55,6 +60,21 @@ class OcrExtractor(PythonModel):
         additional_rules = str((params or {}).get("additional_rules") or "")
         return to_frame(self._reader.read_all(to_documents(model_input), additional_rules))
 
+    def estimate(self, documents: list[bytes], output_tokens_per_page: float) -> Estimate | None:
+        """Estimate what reading documents will take, without asking the LLM.
+
+        Args:
+            documents: The documents' bytes.
+            output_tokens_per_page: What the LLM is expected to write for a page.
+
+        Returns:
+            The estimate, None for an engine that has no LLM.
+        """
+        reader = self._reader
+        if reader.config.engine == "local":
+            return None
+        return estimate(reader.config, reader.prompt.render(), documents, output_tokens_per_page)
+
 
 def _build_engine(config: ExtractorConfig) -> Engine:
     if config.engine == "local":
@@ -64,3 +84,11 @@ def _build_engine(config: ExtractorConfig) -> Engine:
     from ocr_extractor.engines.openai_chat import OpenAIChatEngine
 
     return OpenAIChatEngine(config)
+
+
+def _build_text_reader(config: ExtractorConfig) -> TextReader | None:
+    if config.engine == "local" or config.page_input == "image":
+        return None
+    from ocr_extractor.engines.local.text import TextReader
+
+    return TextReader()

@@ -128,9 +128,7 @@ def encode_for_llm(
     Returns:
         The encoded file and its (width, height) in px.
     """
-    scale = max_size / max(page.size)
-    if scale < 1.0:
-        size = (max(1, round(page.width * scale)), max(1, round(page.height * scale)))
+    if (size := size_for_llm(page.size, max_size)) != page.size:
         page = page.resize(size, Image.Resampling.LANCZOS)
     buffer = io.BytesIO()
     # Chroma subsampling blurs coloured ink: 4:4:4 keeps it.
@@ -141,6 +139,13 @@ def encode_for_llm(
     }[image_format]
     page.save(buffer, image_format.upper(), **options)
     return buffer.getvalue(), page.size
+
+
+def size_for_llm(size: tuple[int, int], max_size: int) -> tuple[int, int]:
+    """Return the (width, height) in px at which a page of `size` is sent."""
+    scale = min(1.0, max_size / max(size))
+    width, height = (max(1, round(side * scale)) for side in size)
+    return width, height
 
 
 class _ImageDocument:

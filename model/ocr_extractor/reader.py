@@ -15,19 +15,23 @@ from mlflow.entities import SpanType
 from mlflow.tracing.attachments import Attachment
 
 from ocr_extractor.contract import Extraction
-from ocr_extractor.errors import DocumentError, InputError, shorten
+from ocr_extractor.errors import DocumentError, InputError, PromptError, shorten
 from ocr_extractor.page import encode_for_llm, open_document
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from mlflow.entities import LiveSpan
 
     from ocr_extractor.config import ExtractorConfig
-    from ocr_extractor.engines.base import Engine, PageReading
+    from ocr_extractor.engines.base import Engine, Page, PageReading
+    from ocr_extractor.engines.local.text import TextReader
     from ocr_extractor.inputs import InputDocument
     from ocr_extractor.page import Document
     from ocr_extractor.prompt import Prompt
+
+    # A page to the instructions for it.
+    Instruct = Callable[[Page], str]
 
 _logger = logging.getLogger(__name__)
 
@@ -43,10 +47,34 @@ class DocumentReader:
         prompt: The prompt version in use.
     """
 
-    def __init__(self, config: ExtractorConfig, prompt: Prompt, engine: Engine) -> None:
+    def __init__(
+        self,
+        config: ExtractorConfig,
+        prompt: Prompt,
+        engine: Engine,
+        text_reader: TextReader | None = None,
+    ) -> None:
+        """Start the threads.
+
+        Args:
+            config: The extractor's settings.
+            prompt: The prompt version to use.
+            engine: What reads the pages.
+            text_reader: Fills the prompt's `ocr_text`; None leaves it empty.
+
+        Raises:
+            PromptError: There is a text reader, and no `ocr_text` in the prompt.
+        """
+        if text_reader is not None and "ocr_text" not in prompt.version.variables:
+            raise PromptError(
+                f"page_input={config.page_input} puts text into {{{{ ocr_text }}}}, which "
+                f"{prompt.uri} does not use: register a template that does or set "
+                "page_input=image."
+            )
         self.config = config
         self.prompt = prompt
         self._engine = engine
+        self._text_reader = text_reader
         # Documents wait for their pages, so they need threads of their own; a page is decoded
         # only when it holds a slot, so no more than max_concurrency pages are in memory.
         self._documents = ThreadPoolExecutor(config.max_concurrency, "document")
@@ -68,9 +96,9 @@ class DocumentReader:
         Raises:
             PromptError: The prompt cannot be rendered.
         """
-        instructions = self.prompt.render(additional_rules=additional_rules)
+        instruct = self._instructions(additional_rules)
         futures = [
-            self._documents.submit(copy_context().run, self._read, document, instructions)
+            self._documents.submit(copy_context().run, self._read, document, instruct)
             for document in documents
         ]
         try:
@@ -79,7 +107,7 @@ class DocumentReader:
             for future in futures:  # after Ctrl-C: what has not begun does not begin
                 future.cancel()
 
-    def _read(self, source: InputDocument, instructions: str) -> Extraction:
+    def _read(self, source: InputDocument, instruct: Instruct) -> Extraction:
         with mlflow.start_span("extract", span_type=SpanType.PARSER) as span:
             self.prompt.link_to_trace()
             span.set_attributes({"engine": self._engine.name, "prompt_uri": self.prompt.uri})
@@ -89,7 +117,7 @@ class DocumentReader:
             try:
                 with contextlib.closing(self._open(source, span)) as document:
                     page_count = document.page_count
-                    readings, failure = self._read_pages(document, instructions)
+                    readings, failure = self._read_pages(document, instruct)
             except DocumentError as error:
                 failure = error
             extraction = self._extraction(source.doc_id, page_count, readings, failure)
@@ -112,23 +140,25 @@ class DocumentReader:
         return document
 
     def _read_pages(
-        self, document: Document, instructions: str
+        self, document: Document, instruct: Instruct
     ) -> tuple[list[PageReading], DocumentError | None]:
         """Read every page; the pages that fail are named in the returned error."""
         futures: list[Future[PageReading]] = []
         for number in range(1, document.page_count + 1):
             self._slots.acquire()
             futures.append(
-                self._pages.submit(
-                    copy_context().run, self._read_page, document, number, instructions
-                )
+                self._pages.submit(copy_context().run, self._read_page, document, number, instruct)
             )
         readings, failures = [], []
         for number, future in enumerate(futures, start=1):
             try:
-                readings.append(future.result())
+                reading = future.result()
             except DocumentError as error:
                 failures.append((number, error))
+                continue
+            readings.append(reading)
+            if reading.failure is not None:
+                failures.append((number, reading.failure))
         if not failures:
             return readings, None
         first = failures[0][1]
@@ -138,7 +168,7 @@ class DocumentReader:
         message = f"{len(failures)} of {document.page_count} pages failed ({shorten(numbers)}): "
         return readings, DocumentError(first.code, f"{message}{first}", retryable=first.retryable)
 
-    def _read_page(self, document: Document, number: int, instructions: str) -> PageReading:
+    def _read_page(self, document: Document, number: int, instruct: Instruct) -> PageReading:
         try:
             with (
                 mlflow.start_span("prepare", attributes={"page": number}) as span,
@@ -158,11 +188,25 @@ class DocumentReader:
                 mlflow.start_span("engine", attributes={"page": number}) as span,
                 _faults_reported(),
             ):
-                reading = self._engine.read(page, instructions)
-                span.set_attribute("pairs", len(reading.pairs))
+                reading = self._engine.read(page, instruct(page))
+                _note_reading(span, reading)
             return reading
         finally:
             self._slots.release()
+
+    def _instructions(self, additional_rules: str) -> Instruct:
+        """Return what renders the prompt for a page; what is wrong with the template fails here."""
+        without_text = self.prompt.render(additional_rules=additional_rules)
+        if (text_reader := self._text_reader) is None:
+            return lambda _: without_text
+
+        def instruct(page: Page) -> str:
+            with mlflow.start_span("ocr") as span:
+                text = text_reader.read(page.image)
+                span.set_attribute("characters", len(text))
+            return self.prompt.render(additional_rules=additional_rules, ocr_text=text)
+
+        return instruct
 
     def _extraction(
         self,
@@ -171,8 +215,6 @@ class DocumentReader:
         readings: list[PageReading],
         failure: DocumentError | None,
     ) -> Extraction:
-        read = [r.input_tokens for r in readings if r.input_tokens is not None]
-        written = [r.output_tokens for r in readings if r.output_tokens is not None]
         return Extraction(
             doc_id=doc_id,
             pairs=tuple(pair for reading in readings for pair in reading.pairs),
@@ -182,8 +224,12 @@ class DocumentReader:
             engine=self._engine.name,
             prompt_uri=self.prompt.uri,
             prompt_source=self.prompt.source,
-            input_tokens=sum(read) if read else None,
-            output_tokens=sum(written) if written else None,
+            input_tokens=_total(r.input_tokens for r in readings),
+            output_tokens=_total(r.output_tokens for r in readings),
+            cached_tokens=_total(r.cached_tokens for r in readings),
+            attempts=sum(r.attempts for r in readings),
+            cache_hits=sum(r.from_cache for r in readings),
+            cost=_cost(readings),
         )
 
     def _finish(self, span: LiveSpan, extraction: Extraction) -> None:
@@ -200,6 +246,34 @@ class DocumentReader:
                 request_preview=str(extraction.doc_id),
                 response_preview=extraction.error or f"{count} pairs",
             )
+
+
+def _total(counts: Iterable[int | None]) -> int | None:
+    known = [count for count in counts if count is not None]
+    return sum(known) if known else None
+
+
+def _cost(readings: Iterable[PageReading]) -> float | None:
+    """Add up what the requests cost; one unknown cost makes the sum unknown."""
+    costs = [reading.cost for reading in readings if reading.attempts or reading.from_cache]
+    known = [cost for cost in costs if cost is not None]
+    return sum(known) if known and len(known) == len(costs) else None
+
+
+def _note_reading(span: LiveSpan, reading: PageReading) -> None:
+    span.set_attributes(
+        {
+            "pairs": len(reading.pairs),
+            "attempts": reading.attempts,
+            "from_cache": reading.from_cache,
+            "partial": reading.failure is not None and bool(reading.pairs),
+        }
+    )
+    if reading.cost is not None:
+        span.set_attribute("cost_usd", reading.cost)
+    if reading.failure is not None:
+        span.set_status("ERROR")
+        span.set_attribute("error_code", reading.failure.code)
 
 
 @contextlib.contextmanager

@@ -23,6 +23,11 @@ COLUMNS = [
     "prompt_source",
     "input_tokens",
     "output_tokens",
+    "cached_tokens",
+    "attempts",
+    "cache_hits",
+    "cost",
+    "document_key",
 ]
 
 
@@ -57,14 +62,13 @@ def test_reads_a_folder_and_fails_only_the_bad_documents(project: Project, main_
     assert done.returncode != 0
     assert "1 of 4 documents read." in done.stdout
     assert "failed: gone.png: unreadable_file" in done.stdout
-    assert not output.with_name("out.jsonl.part").exists()
 
 
 def test_exit_code_tells_some_failed_from_all_read(project: Project, main_run: Done):
     bad = project.folder / "bad.png"
     bad.write_bytes(b"no picture")
     output = str(project.folder / "codes.jsonl")
-    flags = ("-m", "entry_points.predict", "--output", output, "--input")
+    flags = ("-m", "entry_points.predict", "--cache=", "--output", output, "--input")
     store = {"MLFLOW_TRACKING_URI": project.tracking_uri}
     assert project.run(*flags, str(bad), **store).returncode == 3
     good = project.dataset / "images" / "fax-01.png"

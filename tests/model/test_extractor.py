@@ -89,6 +89,10 @@ def test_a_document_is_one_row_of_the_contract(extractor: PyFuncModel) -> None:
         "prompt_source": "registry",
         "input_tokens": 1300,
         "output_tokens": 42,
+        "cached_tokens": 0,
+        "attempts": 1,
+        "cache_hits": 0,
+        "cost": pytest.approx(0.001164),
     }
 
 

@@ -237,7 +237,7 @@ def test_the_key_is_nowhere_even_where_the_server_quotes_it(
         "authentication_failed",
         "server_error",
         "not_a_completion",
-        "not_a_completion",
+        "server_error",
         None,
     ]
     assert llm.keys == [f"Bearer {KEY}"] * 5

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from ocr_extractor.contract import Pair
+    from ocr_extractor.errors import EngineError
 
 
 @dataclass(frozen=True)
@@ -32,11 +33,21 @@ class PageReading:
         pairs: The page's pairs in reading order, duplicates kept.
         input_tokens: Tokens the LLM read, None for an engine that counts none.
         output_tokens: Tokens the LLM wrote, None for an engine that counts none.
+        cached_tokens: Input tokens that the server had in its cache, None where none are counted.
+        attempts: Requests that were sent, failed ones included; their tokens are counted too.
+        cost: What they cost, USD; None when the price is not known.
+        from_cache: Whether the completion was kept from an earlier request.
+        failure: Why pairs may be missing; None when the page was read to its end.
     """
 
     pairs: tuple[Pair, ...]
     input_tokens: int | None = None
     output_tokens: int | None = None
+    cached_tokens: int | None = None
+    attempts: int = 0
+    cost: float | None = None
+    from_cache: bool = False
+    failure: EngineError | None = None
 
 
 class Engine(Protocol):

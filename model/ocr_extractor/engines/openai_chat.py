@@ -1,44 +1,51 @@
-"""The openai engine: one chat completion a page, from any OpenAI-compatible server."""
+"""The openai engine: chat completions of an LLM behind any OpenAI-compatible server."""
 
 from __future__ import annotations
 
 import base64
-import contextlib
-import threading
 import warnings
+import weakref
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import mlflow
 import openai
 from mlflow.tracing.constant import SpanAttributeKey, TokenUsageKey
 
+from ocr_extractor.cache import CompletionCache, cache_key
 from ocr_extractor.engines.base import Page, PageReading
+from ocr_extractor.engines.http_client import build_http_client
 from ocr_extractor.engines.image_tokens import estimate_image_tokens
 from ocr_extractor.engines.openai_client import build_client, find_base_url
-from ocr_extractor.engines.openai_errors import SDK_ERRORS, to_engine_error
-from ocr_extractor.errors import CompletionError, EngineError
+from ocr_extractor.engines.openai_dialect import Dialect
+from ocr_extractor.engines.openai_exchange import PageExchange, Server
+from ocr_extractor.engines.pacing import Pacer
+from ocr_extractor.engines.pricing import cost_of
+from ocr_extractor.errors import EngineError
 from ocr_extractor.page import encode_for_llm
-from ocr_extractor.parsing import CompletedForm, to_pairs
+from ocr_extractor.parsing import CompletedForm, parse_completion
 
 if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
-
-    from openai.types.chat import ParsedChatCompletion
+    from collections.abc import Callable
 
     from ocr_extractor.config import ExtractorConfig
+    from ocr_extractor.engines.openai_answer import Usage
 
 # OpenAI's limit for one image (guide "Images and vision"); compatible servers have none lower.
 MAX_IMAGE_BYTES = 20_000_000
-
-# What takes the place of a parameter that the server refuses; None: the request goes without it.
-_SUBSTITUTES = {
-    "max_completion_tokens": "max_tokens",
-    "max_tokens": "max_completion_tokens",
-    "temperature": None,
-    "seed": None,
+# The user's message where the page stands in the prompt.
+_TASK = "List the fields of this page."
+# The settings that decide what the LLM is sent.
+_DECIDING = {
+    "page_input",
+    "llm",
+    "temperature",
+    "seed",
+    "max_tokens",
+    "max_size",
+    "image_format",
+    "quality",
 }
-_UNSUPPORTED_CODES = {"unsupported_parameter", "unsupported_value", "unknown_parameter"}
-_UNSUPPORTED_WORDS = ("unsupported", "not support", "unrecognized", "unknown parameter")
 
 
 class OpenAIChatEngine:
@@ -54,29 +61,76 @@ class OpenAIChatEngine:
             ConfigError: The key or Azure's variables are wrong.
         """
         self._config = config
-        self._client = build_client(config.timeout_s, config.max_retries)
-        self._lock = threading.Lock()
-        self._refused: set[str] = set()
-        # Compatible servers know the old name of the limit; OpenAI and Azure ask for the new one.
-        compatible = find_base_url() and not isinstance(self._client, openai.AzureOpenAI)
-        self._parameters: dict[str, Any] = {
-            "temperature": config.temperature,
-            "max_tokens" if compatible else "max_completion_tokens": config.max_tokens,
-        }
-        if config.seed is not None:
-            self._parameters["seed"] = config.seed
+        # First: it replaces the method that `send` is taken from.
         if config.trace_content == "full":
             mlflow.openai.autolog()
-            # Autolog dumps the SDK's parsed completion, whose type pydantic cannot know.
+            # Autolog dumps what the SDK read, which it does not check.
             warnings.filterwarnings("ignore", "Pydantic serializer warnings", UserWarning)
+        pacer = Pacer(config.max_concurrency, config.requests_per_minute, config.tokens_per_minute)
+        http_client = build_http_client(config.timeout_s, pacer.heed)
+        # A model that is let go of must not leave connections open.
+        weakref.finalize(self, http_client.close)
+        client = build_client(http_client, config.base_url)
+        compatible = bool(find_base_url(config.base_url)) and not isinstance(
+            client, openai.AzureOpenAI
+        )
+        send = client.chat.completions.create
+        self._server = Server(
+            send if config.trace_content == "full" else _untraced(send),
+            pacer,
+            Dialect(config, compatible=compatible),
+        )
+        self._server_url = str(client.base_url)
+        self._cache = (
+            CompletionCache(Path(config.cache), config.cache_bytes) if config.cache else None
+        )
 
     def read(self, page: Page, instructions: str) -> PageReading:
         """Send the page and the instructions; return the pairs of the completion.
 
+        Returns:
+            The pairs. A request that failed is the reading's `failure`, so that the tokens of all
+            attempts, and the pairs before a cut, are not lost.
+
         Raises:
-            EngineError: The request failed; its code says why.
-            CompletionError: The LLM answered, but not with pairs.
+            EngineError: The page's image is too large to be sent.
         """
+        key = self._cache_key(page, instructions) if self._cache else ""
+        if self._cache and (kept := self._cache.get(key)) is not None:
+            pairs = parse_completion(kept, page.number).pairs
+            return PageReading(pairs, 0, 0, cached_tokens=0, cost=0.0, from_cache=True)
+        exchange = PageExchange(self._server, self._config, instructions, self._content(page))
+        parsed = exchange.run(page.number)
+        usage = exchange.usage
+        if self._cache and parsed.fault is None and exchange.text is not None:
+            self._cache.put(key, exchange.text)
+        self._note_usage(usage)
+        return PageReading(
+            parsed.pairs,
+            usage.input if usage else None,
+            usage.output if usage else None,
+            cached_tokens=usage.cached if usage else None,
+            attempts=exchange.attempts,
+            cost=cost_of(usage, self._config) if usage else None,
+            failure=parsed.fault,
+        )
+
+    def _content(self, page: Page) -> str | list[Any]:
+        """Return the user's message; a server for text alone may know no parts."""
+        return _TASK if self._config.page_input == "text" else [self._picture(page)]
+
+    def _cache_key(self, page: Page, instructions: str) -> str:
+        """Name the request: everything that decides the completion, and nothing else."""
+        request = self._config.model_dump(include=_DECIDING)
+        request |= {
+            "instructions": instructions,
+            "server": self._server_url,
+            "schema": CompletedForm.model_json_schema(),
+        }
+        return cache_key(page.image, request)
+
+    def _picture(self, page: Page) -> dict[str, Any]:
+        """Return the page as a part of the user's message."""
         config = self._config
         image, size = encode_for_llm(
             page.image, config.max_size, config.image_format, config.quality
@@ -95,73 +149,12 @@ class OpenAIChatEngine:
                 "image.estimated_tokens": estimate_image_tokens(config.llm, *size),
             }
         )
-        completion = self._complete(self._messages(image, instructions))
-        with mlflow.start_span("parse") as span:
-            pairs = to_pairs(_parsed_form(completion).pairs, page.number)
-            span.set_attribute("pairs", len(pairs))
-        usage = completion.usage
-        return PageReading(
-            pairs,
-            usage.prompt_tokens if usage else None,
-            usage.completion_tokens if usage else None,
-        )
-
-    def _messages(self, image: bytes, instructions: str) -> list[Any]:
         encoded = base64.b64encode(image).decode("ascii")
-        url = f"data:image/{self._config.image_format};base64,{encoded}"
-        picture = {"type": "image_url", "image_url": {"url": url, "detail": "high"}}
-        return [
-            {"role": "system", "content": instructions},
-            {"role": "user", "content": [picture]},
-        ]
+        url = f"data:image/{config.image_format};base64,{encoded}"
+        return {"type": "image_url", "image_url": {"url": url, "detail": "high"}}
 
-    def _complete(self, messages: list[Any]) -> ParsedChatCompletion[CompletedForm]:
-        """Ask for a completion, going without the parameters that the LLM refuses."""
-        while True:
-            parameters = self._parameters
-            try:
-                with self._traced():
-                    completion = self._client.chat.completions.parse(
-                        model=self._config.llm,
-                        messages=messages,
-                        response_format=CompletedForm,
-                        **parameters,
-                    )
-            except openai.BadRequestError as error:
-                if not self._adapted(_refused_parameter(error, parameters)):
-                    raise to_engine_error(error) from None
-                continue
-            except SDK_ERRORS as error:
-                raise to_engine_error(error) from None
-            self._note_usage(completion)
-            return completion
-
-    def _adapted(self, refused: str | None) -> bool:
-        """Rename or drop the refused parameter for good; False where that is not possible."""
-        if refused is None:
-            return False
-        with self._lock:
-            self._refused.add(refused)
-            if refused not in self._parameters:  # another thread was faster
-                return True
-            substitute = _SUBSTITUTES[refused]
-            if substitute in self._refused:
-                return False
-            kept = {name: value for name, value in self._parameters.items() if name != refused}
-            if substitute is not None:
-                kept[substitute] = self._parameters[refused]
-            self._parameters = kept
-        return True
-
-    def _traced(self) -> AbstractContextManager[None]:
-        """Let autolog record the request, or keep it out of the trace (`trace_content`)."""
-        if self._config.trace_content == "full":
-            return contextlib.nullcontext()
-        return mlflow.tracing.context(enabled=False)
-
-    def _note_usage(self, completion: ParsedChatCompletion[CompletedForm]) -> None:
+    def _note_usage(self, usage: Usage | None) -> None:
         """Record what autolog records, where autolog is off."""
-        usage = completion.usage
         if self._config.trace_content == "full" or usage is None:
             return
         self._note(
@@ -169,9 +162,9 @@ class OpenAIChatEngine:
                 SpanAttributeKey.MODEL: self._config.llm,
                 SpanAttributeKey.MODEL_PROVIDER: "openai",
                 SpanAttributeKey.CHAT_USAGE: {
-                    TokenUsageKey.INPUT_TOKENS: usage.prompt_tokens,
-                    TokenUsageKey.OUTPUT_TOKENS: usage.completion_tokens,
-                    TokenUsageKey.TOTAL_TOKENS: usage.total_tokens,
+                    TokenUsageKey.INPUT_TOKENS: usage.input,
+                    TokenUsageKey.OUTPUT_TOKENS: usage.output,
+                    TokenUsageKey.TOTAL_TOKENS: usage.input + usage.output,
                 },
             }
         )
@@ -182,29 +175,11 @@ class OpenAIChatEngine:
             span.set_attributes(attributes)
 
 
-def _parsed_form(completion: ParsedChatCompletion[CompletedForm]) -> CompletedForm:
-    """Return the form of a completion.
+def _untraced(send: Callable[..., Any]) -> Callable[..., Any]:
+    """Keep requests out of the trace: another model in this process may have turned autolog on."""
 
-    Raises:
-        CompletionError: There is none, or the LLM refused.
-    """
-    if not completion.choices:
-        raise CompletionError("empty_completion", "The LLM gave no answer: try again.")
-    message = completion.choices[0].message
-    if message.refusal:
-        raise CompletionError("refused", "The LLM refuses to read this page.")
-    if message.parsed is None:
-        raise CompletionError("empty_completion", "The LLM's answer is empty: try again.")
-    return message.parsed
+    def send_untraced(**request: Any) -> Any:
+        with mlflow.tracing.context(enabled=False):
+            return send(**request)
 
-
-def _refused_parameter(error: openai.BadRequestError, sent: dict[str, Any]) -> str | None:
-    """Return the parameter that the LLM does not take at all, None if the error is another."""
-    text = error.message.lower()
-    if error.code not in _UNSUPPORTED_CODES and not any(
-        word in text for word in _UNSUPPORTED_WORDS
-    ):
-        return None
-    if error.param in sent:
-        return error.param
-    return next((name for name in sent if f"'{name}'" in text), None)
+    return send_untraced

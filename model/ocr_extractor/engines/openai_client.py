@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import openai
+from openai.types.chat import ChatCompletion
 
+from ocr_extractor.engines.openai_errors import NotACompletionError
 from ocr_extractor.errors import ConfigError, MissingKeyError, shorten
 
 if TYPE_CHECKING:
@@ -22,49 +24,52 @@ _OPENAI_URL = "https://api.openai.com/v1"
 _NO_KEY = "not-needed"
 
 
-def build_client(timeout_s: float, max_retries: int) -> openai.OpenAI:
-    """Build the client for OpenAI, Azure or a compatible server, as the environment says.
+def build_client(http_client: httpx2.Client, base_url: str = "") -> openai.OpenAI:
+    """Build the client for OpenAI, Azure or a compatible server.
+
+    It repeats no request: the engine does.
 
     Args:
-        timeout_s: Longest wait for one request, s.
-        max_retries: How often the SDK repeats a request that failed for a passing reason.
+        http_client: What sends the requests.
+        base_url: The compatible server's URL; "" leaves the choice to the environment.
 
     Returns:
-        An Azure client where AZURE_OPENAI_ENDPOINT is set, else one for OPENAI_BASE_URL or OpenAI.
+        Without a `base_url`, an Azure client where AZURE_OPENAI_ENDPOINT is set, else one for
+        OPENAI_BASE_URL or OpenAI.
 
     Raises:
         MissingKeyError: No key can be found and no compatible server is named.
-        ConfigError: A key cannot be sent, OPENAI_BASE_URL is no URL, or Azure's variables are
+        ConfigError: A key cannot be sent, the base URL is no URL, or Azure's variables are
             incomplete.
     """
-    if os.environ.get("AZURE_OPENAI_ENDPOINT"):
-        return _azure_client(timeout_s, max_retries)
-    base_url = find_base_url()
+    if os.environ.get("AZURE_OPENAI_ENDPOINT") and not base_url:
+        return _azure_client(http_client)
+    url = find_base_url(base_url)
     key = find_api_key()
     if key is None:
-        if base_url is None:
+        if url is None:
             raise MissingKeyError(f"The openai engine needs an API key: {THREE_WAYS}.")
         key = _NO_KEY
     return _Client(
         api_key=key,
         # Given even where it is OpenAI's: of an empty OPENAI_BASE_URL the SDK makes no URL.
-        base_url=base_url or _OPENAI_URL,
-        timeout=timeout_s,
-        max_retries=max_retries,
+        base_url=url or _OPENAI_URL,
+        http_client=http_client,
+        timeout=http_client.timeout,
+        max_retries=0,
     )
 
 
-def find_base_url() -> str | None:
-    """Return the compatible server's URL from OPENAI_BASE_URL, None when there is none.
+def find_base_url(setting: str = "") -> str | None:
+    """Return the compatible server's URL: the setting's, else OPENAI_BASE_URL's, else None.
 
     Raises:
         ConfigError: It is no http or https URL.
     """
-    url = os.environ.get("OPENAI_BASE_URL", "").strip()
+    url = (setting or os.environ.get("OPENAI_BASE_URL", "")).strip()
     if url and not url.startswith(("http://", "https://")):
-        raise ConfigError(
-            f"OPENAI_BASE_URL is {shorten(url)}, which is no URL: write http://host:port/v1."
-        )
+        name = "base_url" if setting else "OPENAI_BASE_URL"
+        raise ConfigError(f"{name} is {shorten(url)}, which is no URL: write http://host:port/v1.")
     return url or None
 
 
@@ -89,7 +94,7 @@ def find_api_key() -> str | None:
     return _checked(text, f"the file {file}")
 
 
-def _azure_client(timeout_s: float, max_retries: int) -> openai.AzureOpenAI:
+def _azure_client(http_client: httpx2.Client) -> openai.AzureOpenAI:
     token = _key_from("AZURE_OPENAI_AD_TOKEN")
     key = None if token else _key_from("AZURE_OPENAI_API_KEY")
     if not (token or key):
@@ -98,7 +103,11 @@ def _azure_client(timeout_s: float, max_retries: int) -> openai.AzureOpenAI:
         )
     try:
         return _AzureClient(
-            api_key=key, azure_ad_token=token, timeout=timeout_s, max_retries=max_retries
+            api_key=key,
+            azure_ad_token=token,
+            http_client=http_client,
+            timeout=http_client.timeout,
+            max_retries=0,
         )
     except ValueError as error:
         raise ConfigError(f"Azure's variables are incomplete: {error}.") from None
@@ -124,7 +133,11 @@ def _checked(text: str, source: str) -> str:
 
 
 class _Client(openai.OpenAI):
-    """The SDK's client with two changes, made at its own seams."""
+    """The SDK's client with two changes, made at its own seams, below tracing."""
+
+    def post(self, *args: Any, **options: Any) -> Any:
+        # What is no completion must not be traced as if it were one.
+        return _only_completions(super().post(*args, **options))
 
     def _make_status_error(
         self, err_msg: str, *, body: object, response: httpx2.Response
@@ -136,13 +149,22 @@ class _Client(openai.OpenAI):
             str(_scrub(err_msg, key)), body=_scrub(body, key), response=response
         )
 
-    def _should_retry(self, response: httpx2.Response) -> bool:
-        # The SDK waits and repeats every 429; an account without credit stays so.
-        return b"insufficient_quota" not in response.content and super()._should_retry(response)
-
 
 class _AzureClient(_Client, openai.AzureOpenAI):
     """The same for Azure."""
+
+
+def _only_completions(result: object) -> ChatCompletion:
+    """Return a completion; the SDK itself returns whatever a server answers with status 200.
+
+    Raises:
+        NotACompletionError: It is none: HTML, an error object, a list.
+    """
+    if not isinstance(result, ChatCompletion):
+        raise NotACompletionError(reports_error=False)
+    if (result.model_extra or {}).get("error"):
+        raise NotACompletionError(reports_error=True)
+    return result
 
 
 def _scrub(value: object, secret: str) -> object:

@@ -1,41 +1,76 @@
-"""The openai SDK's errors as our error codes: what each means, and what to do about it."""
+"""The openai SDK's errors as our error codes: what each means, what to do, when to try again."""
 
 from __future__ import annotations
 
+import email.utils
 import json
+import math
+import re
+import time
 
 import openai
-import pydantic
 
-from ocr_extractor.errors import CompletionError, EngineError, shorten
+from ocr_extractor.errors import EngineError, shorten
 
-# What `chat.completions.parse` was seen to raise (openai 3.54). AttributeError and TypeError are
-# what it makes of a body that is no chat completion: HTML, an error object, a list.
-SDK_ERRORS = (
-    openai.OpenAIError,
-    pydantic.ValidationError,
-    json.JSONDecodeError,
-    UnicodeDecodeError,
-    AttributeError,
-    TypeError,
+
+class NotACompletionError(openai.OpenAIError):
+    """The server answered with status 200, but with no chat completion.
+
+    Attributes:
+        reports_error: Whether the answer is an error object.
+    """
+
+    def __init__(self, *, reports_error: bool) -> None:
+        # Not quoted: what the server says may hold the key, and traces keep this message.
+        super().__init__("The answer is no chat completion.")
+        self.reports_error = reports_error
+
+
+# What `chat.completions.create` was seen to raise (openai 3.54).
+SDK_ERRORS = (openai.OpenAIError, json.JSONDecodeError, UnicodeDecodeError)
+
+_IMAGE_UNSUPPORTED = (
+    "image_unsupported",
+    "the LLM or its server reads no images: take one that does (llama.cpp needs --mmproj), or "
+    "set page_input=text",
+)
+_CONTEXT_TOO_LONG = (
+    "context_too_long",
+    "the prompt and page are too long for the LLM: lower max_size or shorten the prompt",
+)
+_CONTENT_FILTERED = ("content_filtered", "the server's content filter refused it")
+_IMAGE_TOO_LARGE = (
+    "request_too_large",
+    "the page is too large to send: lower max_size or use jpeg",
 )
 
 _ADVICE_BY_STATUS: dict[int, tuple[str, str]] = {
     401: ("authentication_failed", "the server does not accept the API key: check it"),
     403: ("permission_denied", "the API key may not use this LLM: check its rights"),
     404: ("not_found", "the server knows no such LLM or path: check `llm` and OPENAI_BASE_URL"),
-    413: ("request_too_large", "the page is too large to send: lower max_size or use jpeg"),
+    413: _IMAGE_TOO_LARGE,
     429: ("rate_limited", "the server limits requests: send fewer at once (max_concurrency)"),
 }
 _ADVICE_BY_CODE: dict[str, tuple[str, str]] = {
     "insufficient_quota": ("quota_exhausted", "the account has no credit left: top it up"),
-    "context_length_exceeded": (
-        "context_too_long",
-        "the prompt and page are too long for the LLM: lower max_size or shorten the prompt",
-    ),
-    "content_policy_violation": ("content_filtered", "the server's content filter refused it"),
-    "content_filter": ("content_filtered", "the server's content filter refused it"),
+    "context_length_exceeded": _CONTEXT_TOO_LONG,
+    "exceed_context_size_error": _CONTEXT_TOO_LONG,  # llama.cpp
+    "content_policy_violation": _CONTENT_FILTERED,
+    "content_filter": _CONTENT_FILTERED,
+    "image_too_large": _IMAGE_TOO_LARGE,
+    "image_file_too_large": _IMAGE_TOO_LARGE,
 }
+# Servers without codes: OpenAI for text models, vLLM, and llama.cpp, which says it with a 500.
+_ADVICE_BY_WORDS: tuple[tuple[re.Pattern[str], tuple[str, str]], ...] = (
+    (
+        re.compile("image input is not supported|mmproj|image_url is only|not a multimodal"),
+        _IMAGE_UNSUPPORTED,
+    ),
+    (re.compile("maximum context length|context size|context window"), _CONTEXT_TOO_LONG),
+)
+_PASSING_CODES = {"rate_limited", "server_error"}
+_PASSING_STATUS = {408, 409}
+_SLOW_DOWN_STATUS = {429, 503}
 
 
 def to_engine_error(error: Exception) -> EngineError:
@@ -45,86 +80,89 @@ def to_engine_error(error: Exception) -> EngineError:
         error: What the SDK raised.
 
     Returns:
-        The error; what the server said is cut to 80 characters, the completion is not quoted.
+        The error; what the server said is cut to 80 characters.
     """
     if isinstance(error, openai.APIStatusError):
         return _status_error(error)
-    for kind, code, message, retryable in _BY_TYPE:
-        if isinstance(error, kind):
-            make = EngineError if issubclass(kind, openai.APIConnectionError) else CompletionError
-            return make(code, message, retryable=retryable)
+    if isinstance(error, openai.APITimeoutError):
+        return EngineError(
+            "timeout",
+            "The server gave no whole answer in time: try again or raise timeout_s.",
+            retryable=True,
+        )
+    if isinstance(error, openai.APIConnectionError):
+        return _connection_error(error)
+    if isinstance(error, NotACompletionError):
+        return not_a_completion(reports_error=error.reports_error)
+    if isinstance(error, (json.JSONDecodeError, UnicodeDecodeError)):
+        return EngineError(
+            "invalid_response",
+            "The server's answer was cut off or is not JSON: try again.",
+            retryable=True,
+        )
     return EngineError("engine_failed", f"The request failed: {shorten(error)}.")
 
 
-_BY_TYPE: tuple[tuple[type[Exception], str, str, bool], ...] = (
-    (
-        openai.APITimeoutError,
-        "timeout",
-        "The server gave no answer in time: try again or raise timeout_s.",
-        True,
-    ),
-    (
-        openai.APIConnectionError,
+def not_a_completion(*, reports_error: bool = False) -> EngineError:
+    """Return the error of an answer with status 200 that is no chat completion."""
+    if reports_error:
+        return EngineError(
+            "server_error", "The server reports an error: try again later.", retryable=True
+        )
+    return EngineError(
+        "not_a_completion",
+        "The server's answer is no chat completion: check the base URL (it often ends in /v1).",
+    )
+
+
+def asks_to_slow_down(error: Exception) -> bool:
+    """Tell whether the server has too much to do, for all requests and not just this one."""
+    return isinstance(error, openai.APIStatusError) and error.status_code in _SLOW_DOWN_STATUS
+
+
+def retry_after_s(error: Exception) -> float | None:
+    """Return how long the server asks to wait, s, None when it does not say.
+
+    Azure and OpenAI's SDK know Retry-After-Ms; Retry-After holds seconds or a date.
+    """
+    if not isinstance(error, openai.APIStatusError):
+        return None
+    headers = error.response.headers
+    for name, unit_s in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
+        try:
+            seconds = float(headers.get(name, ""))
+        except ValueError:
+            continue
+        return None if math.isnan(seconds) else seconds * unit_s
+    date = email.utils.parsedate_tz(headers.get("retry-after", ""))
+    return None if date is None else email.utils.mktime_tz(date) - time.time()
+
+
+def _connection_error(error: openai.APIConnectionError) -> EngineError:
+    cause = shorten(error.__cause__ or error)
+    if "SSL" in cause:
+        return EngineError(
+            "tls_failed",
+            f"No secure connection ({cause}): check https in the base URL and SSL_CERT_FILE.",
+        )
+    return EngineError(
         "connection_failed",
-        "The server cannot be reached: check the network and OPENAI_BASE_URL.",
-        True,
-    ),
-    (
-        openai.LengthFinishReasonError,
-        "completion_cut_off",
-        "The LLM's answer is longer than max_tokens: raise it.",
-        False,
-    ),
-    (
-        openai.ContentFilterFinishReasonError,
-        "content_filtered",
-        "The server's content filter stopped the answer.",
-        False,
-    ),
-    (
-        pydantic.ValidationError,
-        "invalid_completion",
-        "The LLM's answer does not follow the JSON schema: use a server and LLM that support "
-        "structured outputs.",
-        True,
-    ),
-    (
-        json.JSONDecodeError,
-        "invalid_response",
-        "The server's answer was cut off or is not JSON: try again.",
-        True,
-    ),
-    (
-        UnicodeDecodeError,
-        "invalid_response",
-        "The server's answer is not UTF-8: try again.",
-        True,
-    ),
-    (
-        AttributeError,
-        "not_a_completion",
-        "The server's answer is no chat completion: check OPENAI_BASE_URL (it often ends in /v1).",
-        False,
-    ),
-    (
-        TypeError,
-        "not_a_completion",
-        "The server's answer has no choices: check OPENAI_BASE_URL and the server's log.",
-        False,
-    ),
-)
+        f"The server cannot be reached ({cause}): check the network and the base URL.",
+        retryable=True,
+    )
 
 
 def _status_error(error: openai.APIStatusError) -> EngineError:
     status = error.status_code
-    passing = status >= 500 or status in {408, 409}
+    words = error.message.lower()
     code, advice = (
         _ADVICE_BY_CODE.get(str(error.code))
         or _ADVICE_BY_CODE.get(str(error.type))
+        or next((advice for pattern, advice in _ADVICE_BY_WORDS if pattern.search(words)), None)
         or _ADVICE_BY_STATUS.get(status)
         or (
             ("server_error", "the server failed: try again later")
-            if passing
+            if status >= 500 or status in _PASSING_STATUS
             else ("request_refused", "the server refuses the request: check `llm` and settings")
         )
     )
@@ -132,5 +170,5 @@ def _status_error(error: openai.APIStatusError) -> EngineError:
     return EngineError(
         code,
         f"HTTP {status}: {advice} ({shorten(said or 'it does not say why')}).",
-        retryable=passing or code == "rate_limited",
+        retryable=code in _PASSING_CODES,
     )

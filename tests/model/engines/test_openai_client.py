@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import httpx2
 import openai
 import pytest
 
 from ocr_extractor.engines.openai_client import build_client, find_api_key
 from ocr_extractor.errors import ConfigError, MissingKeyError
 
+HTTP = httpx2.Client()
 AZURE = {
     "AZURE_OPENAI_ENDPOINT": "https://loopback.openai.azure.com",
     "AZURE_OPENAI_API_KEY": "azure-key",
@@ -32,7 +34,7 @@ def set_all(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]) -> None:
 
 def test_without_a_key_the_three_ways_are_named() -> None:
     with pytest.raises(MissingKeyError) as refused:
-        build_client(1, 0)
+        build_client(HTTP)
     for way in ("OPENAI_API_KEY;", "OPENAI_API_KEY_FILE", "terminal"):
         assert way in str(refused.value)
 
@@ -42,9 +44,9 @@ def test_the_key_comes_from_the_environment_or_a_file(
     text: str, key_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     key_file.write_text(text, encoding="utf-8")
-    assert build_client(1, 0).api_key == "sk-1"
+    assert build_client(HTTP).api_key == "sk-1"
     monkeypatch.setenv("OPENAI_API_KEY", text.replace("1", "2"))
-    assert build_client(1, 0).api_key == "sk-2"
+    assert build_client(HTTP).api_key == "sk-2"
 
 
 @pytest.mark.parametrize("value", ["", " \n"])
@@ -54,9 +56,9 @@ def test_an_empty_variable_counts_as_none(value: str, monkeypatch: pytest.Monkey
     monkeypatch.setenv("OPENAI_BASE_URL", value)
     assert find_api_key() is None
     with pytest.raises(MissingKeyError):
-        build_client(1, 0)
+        build_client(HTTP)
     monkeypatch.setenv("OPENAI_API_KEY", "sk-1")
-    assert str(build_client(1, 0).base_url) == "https://api.openai.com/v1/"
+    assert str(build_client(HTTP).base_url) == "https://api.openai.com/v1/"
 
 
 @pytest.mark.parametrize("content", [None, b"", b"\n", b"\xff\xfe\x00"])
@@ -64,13 +66,13 @@ def test_a_key_file_that_holds_no_key_is_named(content: bytes | None, key_file: 
     if content is not None:
         key_file.write_bytes(content)
     with pytest.raises(MissingKeyError, match=r"key\.txt, which .*: set OPENAI_API_KEY;"):
-        build_client(1, 0)
+        build_client(HTTP)
 
 
 def test_a_folder_is_no_key_file(key_file: Path) -> None:
     key_file.mkdir()
     with pytest.raises(MissingKeyError, match="cannot be read"):
-        build_client(1, 0)
+        build_client(HTTP)
 
 
 @pytest.mark.parametrize("key", ["sk-über", "sk-1 sk-2", "sk-1\nsk-2", "sk-\x7f1", "sk-1\u2026"])
@@ -85,13 +87,13 @@ def test_a_key_that_no_header_can_carry_is_refused_unseen(
     else:
         set_all(monkeypatch, AZURE | {source: key})
     with pytest.raises(ConfigError, match="copy it anew") as refused:
-        build_client(1, 0)
+        build_client(HTTP)
     assert "sk-" not in str(refused.value)
 
 
 def test_a_compatible_server_needs_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_BASE_URL", " http://127.0.0.1:11434/v1 ")
-    client = build_client(1, 0)
+    client = build_client(HTTP)
     assert str(client.base_url) == "http://127.0.0.1:11434/v1/"
     assert client.api_key  # the SDK insists on one
 
@@ -100,19 +102,21 @@ def test_a_compatible_server_needs_no_key(monkeypatch: pytest.MonkeyPatch) -> No
 def test_a_base_url_without_a_scheme_is_refused(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_BASE_URL", url)
     with pytest.raises(ConfigError, match=f"OPENAI_BASE_URL is {url}"):
-        build_client(1, 0)
+        build_client(HTTP)
 
 
-def test_timeout_and_retries_are_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_timeout_is_the_http_clients_and_the_sdk_repeats_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     for variables in ({"OPENAI_API_KEY": "sk-1"}, AZURE):
         set_all(monkeypatch, variables)
-        client = build_client(12.5, 3)
-        assert (client.timeout, client.max_retries) == (12.5, 3)
+        client = build_client(httpx2.Client(timeout=12.5))
+        assert (client.timeout, client.max_retries) == (httpx2.Timeout(12.5), 0)
 
 
 def test_azures_variables_make_an_azure_client(monkeypatch: pytest.MonkeyPatch) -> None:
     set_all(monkeypatch, AZURE | {"AZURE_OPENAI_API_KEY": "azure-key\n"})
-    client = build_client(1, 0)
+    client = build_client(HTTP)
     assert isinstance(client, openai.AzureOpenAI)
     assert client.api_key == "azure-key"
     assert str(client.base_url) == "https://loopback.openai.azure.com/openai/"
@@ -130,4 +134,13 @@ def test_incomplete_azure_variables_are_named(
 ) -> None:
     set_all(monkeypatch, {name: value for name, value in AZURE.items() if name != missing})
     with pytest.raises(error, match=named):
-        build_client(1, 0)
+        build_client(HTTP)
+
+
+def test_the_setting_goes_before_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_all(monkeypatch, AZURE | {"OPENAI_BASE_URL": "http://127.0.0.1:1/v1"})
+    client = build_client(HTTP, "http://127.0.0.1:2/v1")
+    assert not isinstance(client, openai.AzureOpenAI)
+    assert str(client.base_url) == "http://127.0.0.1:2/v1/"
+    with pytest.raises(ConfigError, match="base_url is localhost"):
+        build_client(HTTP, "localhost:2")
