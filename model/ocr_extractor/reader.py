@@ -108,7 +108,7 @@ class DocumentReader:
                 future.cancel()
 
     def _read(self, source: InputDocument, instruct: Instruct) -> Extraction:
-        with mlflow.start_span("extract", span_type=SpanType.PARSER) as span:
+        with mlflow.start_span("extract", SpanType.WORKFLOW) as span:
             self.prompt.link_to_trace()
             span.set_attributes({"engine": self._engine.name, "prompt_uri": self.prompt.uri})
             readings: list[PageReading] = []
@@ -171,7 +171,7 @@ class DocumentReader:
     def _read_page(self, document: Document, number: int, instruct: Instruct) -> PageReading:
         try:
             with (
-                mlflow.start_span("prepare", attributes={"page": number}) as span,
+                mlflow.start_span("prepare", SpanType.TASK, attributes={"page": number}) as span,
                 _faults_reported(),
             ):
                 page = document.page(number)
@@ -185,7 +185,7 @@ class DocumentReader:
                         {"page": Attachment(content_type="image/png", content_bytes=png)}
                     )
             with (
-                mlflow.start_span("engine", attributes={"page": number}) as span,
+                mlflow.start_span("engine", SpanType.TASK, attributes={"page": number}) as span,
                 _faults_reported(),
             ):
                 reading = self._engine.read(page, instruct(page))
@@ -201,7 +201,7 @@ class DocumentReader:
             return lambda _: without_text
 
         def instruct(page: Page) -> str:
-            with mlflow.start_span("ocr") as span:
+            with mlflow.start_span("ocr", SpanType.TASK) as span:
                 text = text_reader.read(page.image)
                 span.set_attribute("characters", len(text))
             return self.prompt.render(additional_rules=additional_rules, ocr_text=text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 
 import mlflow
@@ -38,8 +39,13 @@ def first_model_id() -> str:
     return model_id
 
 
+def run_id_of(main_run: Done) -> str:
+    [run_id] = re.findall(r"^Run (\w{32}) ", main_run.stdout, re.MULTILINE)
+    return str(run_id)
+
+
 def test_logs_every_metric_of_the_contract(project: Project, main_run: Done):
-    [run] = project.client.search_runs(["0"])
+    run = project.client.get_run(run_id_of(main_run))
     assert set(run.data.metrics) >= METRICS
     assert run.data.metrics["coverage"] == 1.0
     assert run.data.metrics["input_tokens"] == 3 * 1300
@@ -48,7 +54,7 @@ def test_logs_every_metric_of_the_contract(project: Project, main_run: Done):
 
 
 def test_scores_what_the_llm_answered(project: Project, main_run: Done):
-    [run] = project.client.search_runs(["0"])
+    run = project.client.get_run(run_id_of(main_run))
     table = mlflow.artifacts.load_dict(f"{run.info.artifact_uri}/predictions.json")
     rows = {row[0]: dict(zip(table["columns"], row, strict=True)) for row in table["data"]}
     assert sorted(rows) == sorted(FORMS)
@@ -80,7 +86,7 @@ def test_sends_the_page_and_the_registered_prompt(project: Project, main_run: Do
 
 
 def test_traces_every_form_with_page_prompt_model_and_scores(project: Project, main_run: Done):
-    [run] = project.client.search_runs(["0"])
+    run = project.client.get_run(run_id_of(main_run))
     traces = mlflow.search_traces(run_id=run.info.run_id, return_type="list")
     assert {trace.info.request_preview for trace in traces} == set(FORMS)
     for trace in traces:

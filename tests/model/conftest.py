@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,14 +26,6 @@ def quick_and_offline_mlflow(tmp_path_factory: pytest.TempPathFactory) -> Iterat
         stray = tmp_path_factory.mktemp("stray") / "mlflow.db"
         patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{stray}")
         yield
-
-
-@pytest.fixture(autouse=True)
-def no_llm_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep the keys and servers of whoever runs the tests out of them."""
-    for name in os.environ:
-        if name.startswith(("OPENAI_", "AZURE_OPENAI_")):
-            monkeypatch.delenv(name)
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import mlflow
 import openai
+from mlflow.entities import SpanType
 
 from ocr_extractor.engines.openai_answer import Answer, Usage
 from ocr_extractor.engines.openai_errors import (
@@ -97,7 +98,7 @@ class PageExchange:
 
     def _parse(self, answer: Answer, page: int) -> ParsedCompletion:
         self.text = answer.text()
-        with mlflow.start_span("parse") as span:
+        with mlflow.start_span("parse", SpanType.PARSER) as span:
             try:
                 parsed = parse_completion(self.text, page)
             except CompletionError:
