@@ -89,6 +89,14 @@ def load_extractor(model_uri: str, **overrides: Any) -> PyFuncModel:
     return model
 
 
+def read_document(path: Path) -> bytes | None:
+    """Return a file's bytes, None where it cannot be read: the extractor's row then says so."""
+    try:
+        return path.read_bytes()
+    except OSError:
+        return None
+
+
 def print_estimate(
     model: PyFuncModel, paths: Sequence[Path], measured: Iterable[Mapping[str, Any]] = ()
 ) -> None:
@@ -102,7 +110,8 @@ def print_estimate(
     counted = [row for row in measured if row["output_tokens"] and row["page_count"]]
     written = sum(row["output_tokens"] for row in counted)
     a_page = written / sum(row["page_count"] for row in counted) if counted else 0.0
-    sample = [path.read_bytes() for path in paths[:: ceil(len(paths) / _SAMPLE)] if path.is_file()]
+    read = map(read_document, paths[:: ceil(len(paths) / _SAMPLE)])
+    sample = [data for data in read if data is not None]
     extractor: Any = model.unwrap_python_model()  # type: ignore[no-untyped-call]
     found = extractor.estimate(sample, a_page)
     if found is None:

@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from data.funsd import IMAGE_SUFFIXES
 from entry_points import cli
-from entry_points.loading import load_extractor, predict_rows, print_estimate
+from entry_points.loading import load_extractor, predict_rows, print_estimate, read_document
 from entry_points.output import OutputFile, document_key
 
 SOME_FAILED = 3
@@ -104,7 +104,9 @@ def predict(task: Task, documents: Sequence[tuple[str, Path]], output: Path) -> 
             price is not known.
     """
     file = OutputFile(output)
-    keys = {doc_id: document_key(_read(path), task.configuration) for doc_id, path in documents}
+    keys = {
+        doc_id: document_key(read_document(path), task.configuration) for doc_id, path in documents
+    }
     finished = file.finished(keys, retry_errors=task.retry_errors)
     todo = [(doc_id, path) for doc_id, path in documents if doc_id not in finished]
     outcome = Outcome(skipped=list(finished.values()))
@@ -167,7 +169,7 @@ def _known_cost(row: Mapping[str, Any]) -> float:
 
 
 def _read_one(task: Task, doc_id: str, path: Path) -> dict[str, Any]:
-    [row] = predict_rows(task.model, [(doc_id, _read(path))], task.additional_rules)
+    [row] = predict_rows(task.model, [(doc_id, read_document(path))], task.additional_rules)
     if row["error_code"] == "missing_image":
         row |= {"error_code": "unreadable_file", "error": _why_unreadable(path)}
     return row
@@ -202,13 +204,6 @@ def find_documents(source: str) -> list[tuple[str, Path]]:
             f"suffixes {' '.join(IMAGE_SUFFIXES)}."
         )
     return found
-
-
-def _read(path: Path) -> bytes | None:
-    try:
-        return path.read_bytes()
-    except OSError:
-        return None  # the extractor answers with an error row, which then says why
 
 
 def _why_unreadable(path: Path) -> str:
