@@ -85,6 +85,15 @@ def test_ruled_line_parts_the_entry_from_its_label(engine):
     ]
 
 
+def test_cell_of_a_boxed_form_is_read_from_label_to_entry(engine):
+    image = draw((34, 34, "Place of loss"), (40, 84, "Harrogate mill"))
+    ImageDraw.Draw(image).rectangle((28, 28, 300, 114), outline="black", width=2)
+    reading = engine.read(Page(number=1, image=image), "")
+    assert [(pair.question, pair.answer) for pair in reading.pairs] == [
+        ("Place of loss", "Harrogate mill")
+    ]
+
+
 def test_blank_page_has_no_pairs(engine):
     assert engine.read(Page(number=1, image=draw()), "").pairs == ()
 

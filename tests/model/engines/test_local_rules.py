@@ -181,11 +181,19 @@ def test_caption_takes_the_values_below_it():
     assert pairs(*lines) == [("PRICE", "1 2 3"), ("SHARE", "1 2 3")]
 
 
-def test_small_print_names_the_larger_text_below_it():
-    caption = Word("DISTRICT", (0, 0, 50, 10), 0)
-    entry = Word("Harrogate", (0, 12, 90, 30), 1)
-    (pair,) = link_by_rules([caption, entry], 1)
-    assert (pair.question, pair.answer) == ("DISTRICT", "Harrogate")
+@pytest.mark.parametrize(
+    ("walled", "entry_y", "expected"),
+    [
+        pytest.param(True, 24, [("DISTRICT", "North Harrogate")], id="cell"),
+        pytest.param(True, 90, [], id="next-cell"),
+        pytest.param(False, 24, [], id="no-wall"),
+    ],
+)
+def test_cell_is_read_from_its_label_down_to_its_foot(walled, entry_y, expected):
+    label = Word("DISTRICT", (4, 0, 54, 12), 0, walled=walled)
+    entry = line(6, entry_y, "|North |Harrogate", number=1)
+    found = link_by_rules([label, *entry], 1)
+    assert [(pair.question, pair.answer) for pair in found] == expected
 
 
 @pytest.mark.parametrize(

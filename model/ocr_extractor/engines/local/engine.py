@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ocr_extractor.engines.base import PageReading
 from ocr_extractor.engines.local.ocr import WordReader
 from ocr_extractor.engines.local.rules import link_by_rules
-from ocr_extractor.engines.local.ruling import mark_underlined
+from ocr_extractor.engines.local.ruling import mark_ruled
 
 if TYPE_CHECKING:
     from ocr_extractor.engines.base import Page
@@ -34,5 +34,5 @@ class LocalEngine:
         Raises:
             EngineError: With code `ocr_failed`: the page cannot be read.
         """
-        words = mark_underlined(self._reader.read(page.image), page.image)
+        words = mark_ruled(self._reader.read(page.image), page.image)
         return PageReading(pairs=link_by_rules(words, page.number))

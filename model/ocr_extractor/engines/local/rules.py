@@ -9,6 +9,7 @@ from ocr_extractor.contract import Pair
 from ocr_extractor.engines.local.layout import Segment, find_segments
 from ocr_extractor.engines.local.neighbours import (
     Neighbours,
+    gap_below,
     gap_beside,
     in_reading_order,
     overlap_sideways,
@@ -36,6 +37,7 @@ _REACH_TO_TEXT = 5.0
 _REACH_TO_CELL = 14.0
 _REACH_OF_TICK = 2.5
 _REACH_BELOW = 0.4
+_REACH_IN_CELL = 2.0
 _ROW_OF_COLUMN = 2.0
 
 _ROOM_AFTER_TEXT = 7.0
@@ -47,9 +49,8 @@ _LINE_SPACING = 0.6
 _LINE_INDENT = 1.5
 _LINE_HEIGHT_RATIO = 0.65
 _WRAPPED_LINE_WORDS = 4
-_ROOM_ABOVE_CAPTION = 0.5
-_CAPTION_TYPE_RATIO = 1.25
-"""Text below a label is its answer when it is set so much larger, as in boxed forms."""
+_ENTRY_TYPE_RATIO = 1.15
+"""Text that crowds the label above it is an entry, not more label, if set so much larger."""
 
 
 def link_by_rules(words: Sequence[Word], page: int) -> tuple[Pair, ...]:
@@ -92,6 +93,7 @@ class _Rules:
         self._read_ticks()
         self._read_ruled()
         self._read_beside()
+        self._read_cells()
         for question, answer in self._answers.items():
             if len(answer) == 1 and not question.mark:
                 answer.extend(self._following_lines(answer[0], question))
@@ -197,6 +199,18 @@ class _Rules:
             cells.append(cell)
         return cells
 
+    def _read_cells(self) -> None:
+        """Boxed forms: a label at the left wall of its cell, the entry at the cell's foot."""
+        for label in self._segments:
+            if label not in self._used and is_label(label.text) and label.words[0].walled:
+                entry = self._below_in_column(label, _REACH_IN_CELL)
+                if entry is not None and self._is_entry_of(label, entry):
+                    self._link(label, [entry])
+
+    def _is_entry_of(self, label: Segment, entry: Segment) -> bool:
+        apart = gap_below(label, entry) >= 0 or entry.height > _ENTRY_TYPE_RATIO * label.height
+        return apart and self._is_free(entry) and entry.underlined and not label.underlined
+
     def _following_lines(self, answer: Segment, question: Segment) -> list[Segment]:
         """Return the lines below that carry the answer on, and take them."""
         lines = [answer]
@@ -237,17 +251,13 @@ class _Rules:
     def _read_below_colons(self) -> None:
         for question in self._segments:
             if question in self._questions and question not in self._used:
-                answer = self._free_below(question)
-                if answer is not None:
+                answer = self._below_in_column(question, _REACH_BELOW)
+                if answer is not None and self._is_free(answer):
                     self._link(question, [answer])
                     self._answers[question] += self._following_lines(answer, question)
 
-    def _free_below(self, segment: Segment) -> Segment | None:
-        return self._near.below(
-            segment,
-            _REACH_BELOW,
-            lambda other: self._is_free(other) and share_column(segment.box, other.box),
-        )
+    def _below_in_column(self, segment: Segment, reach: float) -> Segment | None:
+        return self._near.below(segment, reach, lambda other: share_column(segment.box, other.box))
 
     def _read_columns(self) -> None:
         """A caption over two or more values."""
@@ -273,21 +283,13 @@ class _Rules:
         return column
 
     def _read_below(self) -> None:
-        """A label without a colon over its answer."""
+        """A label without a colon over a single value."""
         for label in self._segments:
             if not self._is_free_label(label):
                 continue
-            answer = self._free_below(label)
-            if answer is not None and (is_value(answer.text) or self._is_boxed(label, answer)):
+            answer = self._below_in_column(label, _REACH_BELOW)
+            if answer is not None and self._is_free(answer) and is_value(answer.text):
                 self._link(label, [answer])
-
-    def _is_boxed(self, label: Segment, answer: Segment) -> bool:
-        """Tell whether small print stands over larger text, as in boxed forms."""
-        return (
-            answer.height > _CAPTION_TYPE_RATIO * label.height
-            and abs(label.box[0] - answer.box[0]) <= _LINE_INDENT * label.height
-            and not self._near.has_text_above(label, _ROOM_ABOVE_CAPTION)
-        )
 
     def _left_to_right(self) -> list[Segment]:
         return sorted(self._segments, key=lambda segment: segment.box[0])

@@ -21,12 +21,14 @@ class Word:
         box: Where it stands, px of the page.
         line: Number of the OCR text line it belongs to; words of a line are in writing order.
         underlined: Whether a ruled line, as of a field to fill in, runs below it.
+        walled: Whether an upright ruled line, as of a table cell, stands close on its left.
     """
 
     text: str
     box: Box
     line: int
     underlined: bool = False
+    walled: bool = False
 
     def part(self, start: int, end: int) -> Word:
         """Return characters `start` (inclusive) to `end` (exclusive) as a word of their own.
