@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from ocr_extractor.config import DEFAULT_LLM
 from ocr_extractor.engines.image_tokens import estimate_image_tokens
 
-SIDE = st.integers(1, 10_000)
+SIDE = st.integers(1, 100_000)
 
 
 @pytest.mark.parametrize(
