@@ -15,7 +15,7 @@ from PIL import Image
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
-KEY = "sk-loopback-0123456789abcdef"
+KEY = "loopback-key-0123456789abcdef"
 PAIRS: list[dict[str, Any]] = [
     {"question": "Date:", "answer": "November 5, 1998"},
     {"question": "Phone", "answer": None},
