@@ -1,0 +1,33 @@
+"""Splits a dataset by form id: what a prompt is improved on, and what its gain is measured on."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from typing import Literal, get_args
+
+from data.forms import Form
+
+Split = Literal["development", "validation"]
+SPLITS: tuple[Split, ...] = get_args(Split)
+
+_DEVELOPMENT_SHARE = 0.5
+
+
+def split_of(form_id: str) -> Split:
+    """Return the split that a form belongs to.
+
+    It depends on the id alone: other forms that come and go, another seed or another machine do
+    not move a form to the other side.
+
+    Args:
+        form_id: The form's id.
+    """
+    digest = hashlib.sha256(form_id.encode()).digest()
+    position = int.from_bytes(digest[:8]) / 2**64
+    return "development" if position < _DEVELOPMENT_SHARE else "validation"
+
+
+def in_split(forms: Iterable[Form], split: Split) -> list[Form]:
+    """Return the forms of one split, in the given order."""
+    return [form for form in forms if split_of(form.form_id) == split]
