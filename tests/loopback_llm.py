@@ -1,4 +1,4 @@
-"""An OpenAI-compatible server on loopback that checks each request and answers with fixed pairs."""
+"""An OpenAI-compatible server on loopback that checks each request before it answers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import io
 import json
 import re
 import threading
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -51,22 +51,35 @@ def refusal_of(parameter: str) -> Response:
     return Response(json.dumps({"error": error}), 400, content_type="application/json")
 
 
+def picture(body: dict[str, Any]) -> Image.Image | None:
+    """Decode the page of a request, None for a question in words."""
+    content = body["messages"][-1]["content"]
+    if isinstance(content, str):
+        return None
+    head, _, encoded = content[0]["image_url"]["url"].partition(",")
+    assert head in {"data:image/png;base64", "data:image/jpeg;base64", "data:image/webp;base64"}
+    image = Image.open(io.BytesIO(base64.b64decode(encoded, validate=True)))
+    image.load()
+    return image
+
+
 @dataclass
 class LoopbackLlm:
     """The server, what it was asked, and what it answers.
 
     Attributes:
         server: The HTTP server.
-        answer: What every request gets; None for `PAIRS` as a completion.
+        answer: What every request gets, or what makes it from the request's body; None for
+            `PAIRS` as a completion.
         first: What the first requests get instead, one each.
         unsupported: Parameters that the LLM refuses, as OpenAI's reasoning models do.
         requests: The JSON bodies of all requests.
-        images: The images that were sent, decoded.
+        images: The images that were sent, decoded; questions in words have none.
         keys: The Authorization headers, of Azure's requests the api-key headers.
     """
 
     server: HTTPServer
-    answer: Response | dict[str, Any] | None = None
+    answer: Response | dict[str, Any] | Callable[[dict[str, Any]], dict[str, Any]] | None = None
     first: list[Response] = field(default_factory=list)
     unsupported: tuple[str, ...] = ()
     requests: list[dict[str, Any]] = field(default_factory=list)
@@ -80,14 +93,11 @@ class LoopbackLlm:
 
     def respond(self, request: Request) -> Response:
         body = request.get_json()
-        url = body["messages"][1]["content"][0]["image_url"]["url"]
-        head, _, encoded = url.partition(",")
-        assert head in {"data:image/png;base64", "data:image/jpeg;base64", "data:image/webp;base64"}
-        image = Image.open(io.BytesIO(base64.b64decode(encoded, validate=True)))
-        image.load()
+        image = picture(body)
         with self._lock:
             self.requests.append(body)
-            self.images.append(image)
+            if image is not None:
+                self.images.append(image)
             self.keys.append(request.headers.get("Authorization") or request.headers["api-key"])
             early = self.first.pop(0) if self.first else None
         if early is not None:
@@ -97,7 +107,8 @@ class LoopbackLlm:
                 return refusal_of(parameter)
         if isinstance(self.answer, Response):
             return self.answer
-        answer = self.answer or completion(json.dumps({"pairs": PAIRS}))
+        answer = self.answer(body) if callable(self.answer) else self.answer
+        answer = answer or completion(json.dumps({"pairs": PAIRS}))
         return Response(json.dumps(answer), content_type="application/json")
 
 

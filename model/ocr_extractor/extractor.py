@@ -10,9 +10,10 @@ from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
 from ocr_extractor.config import ExtractorConfig
 from ocr_extractor.contract import to_frame
+from ocr_extractor.errors import ConfigError, PromptError
 from ocr_extractor.estimate import Estimate, estimate
 from ocr_extractor.inputs import to_documents
-from ocr_extractor.prompt import SNAPSHOT_ARTIFACT, load_prompt
+from ocr_extractor.prompt import SNAPSHOT_ARTIFACT, check_replacement, load_prompt
 from ocr_extractor.reader import DocumentReader
 
 if TYPE_CHECKING:
@@ -33,9 +34,8 @@ class OcrExtractor(PythonModel):
         """
         config = ExtractorConfig.from_model_config(dict(context.model_config))
         prompt = load_prompt(config.prompt_uri, Path(context.artifacts[SNAPSHOT_ARTIFACT]))
-        self._reader = DocumentReader(
-            config, prompt, _build_engine(config), _build_text_reader(config)
-        )
+        self._engine = _build_engine(config)
+        self._reader = DocumentReader(config, prompt, self._engine, _build_text_reader(config))
 
     def predict(
         self,
@@ -74,6 +74,34 @@ class OcrExtractor(PythonModel):
         if reader.config.engine == "local":
             return None
         return estimate(reader.config, reader.prompt.render(), documents, output_tokens_per_page)
+
+    def template_fault(self, template: str) -> str | None:
+        """Say why a template cannot take the place of the prompt's own; None when it can."""
+        try:
+            check_replacement(template, self._reader.prompt)
+        except PromptError as error:
+            return str(error)
+        return None
+
+    def ask(self, question: str, llm: str = "") -> tuple[str, float | None]:
+        """Ask an LLM of the engine's server in words, as an optimizer of the prompt does.
+
+        Args:
+            question: The whole message.
+            llm: The LLM's name, "" for the one that reads the pages.
+
+        Returns:
+            The answer, and what it cost, USD; None when the price is not known.
+
+        Raises:
+            ConfigError: The engine has no LLM.
+            EngineError: There is no answer.
+        """
+        from ocr_extractor.engines.openai_chat import OpenAIChatEngine
+
+        if not isinstance(self._engine, OpenAIChatEngine):
+            raise ConfigError("The local engine has no LLM to ask: log one with engine=openai.")
+        return self._engine.ask(question, llm)
 
 
 def _build_engine(config: ExtractorConfig) -> Engine:

@@ -104,6 +104,21 @@ def check_template(template: str) -> None:
         )
 
 
+def check_replacement(template: str, prompt: Prompt) -> None:
+    """Refuse a template that could not take a prompt's place.
+
+    Raises:
+        PromptError: See `check_template`; or it has lost one of the prompt's variables, and with
+            it what callers or the settings put there.
+    """
+    check_template(template)
+    if lost := sorted(prompt.version.variables - _version("check", 1, template).variables):
+        raise PromptError(
+            f"The template has no place for {', '.join(lost)}: keep "
+            f"{' and '.join(f'{{{{ {name} }}}}' for name in lost)}."
+        )
+
+
 def load_prompt(uri: str, snapshot: Path, timeout_s: float = REGISTRY_TIMEOUT_S) -> Prompt:
     """Load a pinned prompt version, from the registry or else from the model's own copy.
 

@@ -225,3 +225,10 @@ def test_the_logged_files_hold_the_code_the_prompt_and_no_key(logged: Logged) ->
     assert not [
         path for path in files.values() if path.is_file() and KEY.encode() in path.read_bytes()
     ]
+
+
+def test_says_why_a_template_cannot_replace_the_prompt(extractor: PyFuncModel) -> None:
+    model = extractor.unwrap_python_model()
+    assert model.template_fault("Read all of it. {{ additional_rules }}") is None
+    assert "keep {{ additional_rules }}" in model.template_fault("Read all of it.")
+    assert "uses page" in model.template_fault("Read {{ page }}. {{ additional_rules }}")

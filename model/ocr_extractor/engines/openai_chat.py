@@ -16,8 +16,10 @@ from ocr_extractor.cache import CompletionCache, cache_key
 from ocr_extractor.engines.base import Page, PageReading
 from ocr_extractor.engines.http_client import build_http_client
 from ocr_extractor.engines.image_tokens import estimate_image_tokens
+from ocr_extractor.engines.openai_answer import Answer
 from ocr_extractor.engines.openai_client import build_client, find_base_url
 from ocr_extractor.engines.openai_dialect import Dialect
+from ocr_extractor.engines.openai_errors import SDK_ERRORS, to_engine_error
 from ocr_extractor.engines.openai_exchange import PageExchange, Server
 from ocr_extractor.engines.pacing import Pacer
 from ocr_extractor.engines.pricing import cost_of
@@ -80,6 +82,7 @@ class OpenAIChatEngine:
             pacer,
             Dialect(config, compatible=compatible),
         )
+        self._client = client
         self._server_url = str(client.base_url)
         self._cache = (
             CompletionCache(Path(config.cache), config.cache_bytes) if config.cache else None
@@ -114,6 +117,36 @@ class OpenAIChatEngine:
             cost=cost_of(usage, self._config) if usage else None,
             failure=parsed.fault,
         )
+
+    def ask(self, question: str, llm: str) -> tuple[str, float | None]:
+        """Ask an LLM of the same server something else than a page.
+
+        Args:
+            question: The whole message.
+            llm: The LLM's name, "" for the one that reads the pages.
+
+        Returns:
+            The answer, and what it cost, USD; None when the price is not known.
+
+        Raises:
+            EngineError: There is no answer.
+        """
+        config = self._config
+        if llm not in {"", config.llm}:  # the prices in the settings are not its own
+            config = config.model_copy(
+                update={"llm": llm, "input_price": None, "output_price": None}
+            )
+        # The pages' retries need a dialect for answers in JSON; here the SDK's own do.
+        client = self._client.with_options(max_retries=config.max_retries)
+        try:
+            with mlflow.tracing.context(enabled=config.trace_content == "full"):
+                result = client.chat.completions.create(
+                    model=config.llm, messages=[{"role": "user", "content": question}]
+                )
+        except SDK_ERRORS as error:
+            raise to_engine_error(error) from None
+        answer = Answer.of(result)
+        return answer.text(), cost_of(answer.usage, config) if answer.usage else None
 
     def _content(self, page: Page) -> str | list[Any]:
         """Return the user's message; a server for text alone may know no parts."""

@@ -224,3 +224,16 @@ def test_an_account_without_credit_is_not_asked_again(llm: LoopbackLlm) -> None:
     assert failure is not None
     assert (failure.code, failure.retryable) == ("quota_exhausted", False)
     assert len(llm.requests) == 1
+
+
+def test_answers_a_question_in_words_and_tells_its_cost(llm: LoopbackLlm) -> None:
+    llm.answer = completion("Say more.")
+    asked = engine(llm="reader", input_price=1.0, output_price=10.0)
+    text, cost = asked.ask("What is missing?", "")
+    assert (text, round(cost or 0.0, 5)) == ("Say more.", 0.00172)
+    assert asked.ask("What is missing?", "thinker") == ("Say more.", None)
+    assert [request["model"] for request in llm.requests] == ["reader", "thinker"]
+    assert llm.requests[0]["messages"] == [{"role": "user", "content": "What is missing?"}]
+    llm.answer = Response("{}", 401)
+    with pytest.raises(EngineError, match="does not accept the API key"):
+        asked.ask("What is missing?", "")
