@@ -13,7 +13,9 @@ from mlflow.exceptions import MlflowException
 from mlflow.models import get_model_info
 
 from entry_points import ROOT, cli
-from entry_points.evaluate import Evaluation, evaluate, report, where_to_look
+from entry_points.evaluate import evaluate
+from entry_points.evaluation.printing import report, where_to_look
+from entry_points.evaluation.results import Evaluation
 from entry_points.loading import ask_for_key
 from entry_points.serve import curl
 

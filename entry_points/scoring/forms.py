@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from entry_points.scoring.anls import anls
+from entry_points.scoring.counts import COUNTS, Counts, shares
 from entry_points.scoring.key_value_accuracy import key_value_accuracy
 from entry_points.scoring.matching import (
     FUZZY_SIMILARITY,
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from data.forms import Entity, Form
+    from entry_points.scoring.counts import Numbers
 
 TextPair = tuple[str, str]
 """(question, answer), both as they stand on the form or in the output."""
@@ -56,53 +60,6 @@ class Truth:
 
 
 @dataclass(frozen=True, slots=True)
-class Counts:
-    """What a form, or the sum of several, comes to.
-
-    Attributes:
-        true: True pairs.
-        predicted: Predicted pairs with an answer.
-        fuzzy: Pairs matched one to one whose question and answer both have a similarity of at
-            least `FUZZY_SIMILARITY` after `normalise`; the most there can be.
-        exact: Pairs matched one to one that are equal after `normalise`.
-        nospace: The same with all spaces removed.
-        questions: Questions matched as in `fuzzy`, whatever their answers.
-        failed: Forms that were not read.
-    """
-
-    true: int = 0
-    predicted: int = 0
-    fuzzy: int = 0
-    exact: int = 0
-    nospace: int = 0
-    questions: int = 0
-    failed: int = 0
-
-    def __add__(self, other: Counts) -> Counts:
-        return Counts(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(Counts)))
-
-    def metrics(self) -> dict[str, float]:
-        """Return precision, recall and the F1 scores in [0, 1].
-
-        Nothing to find and nothing predicted is 1, unless a form failed: then 0.
-        """
-        both = self.true + self.predicted
-        return {
-            "pair_f1": self._share(2 * self.fuzzy, both),
-            "pair_precision": self._share(self.fuzzy, self.predicted),
-            "pair_recall": self._share(self.fuzzy, self.true),
-            "pair_f1_exact": self._share(2 * self.exact, both),
-            "pair_f1_nospace": self._share(2 * self.nospace, both),
-            "question_f1": self._share(2 * self.questions, both),
-        }
-
-    def _share(self, part: int, whole: int) -> float:
-        if whole:
-            return part / whole
-        return 0.0 if self.true or self.predicted or self.failed else 1.0
-
-
-@dataclass(frozen=True, slots=True)
 class FormScore:
     """How well one form was read.
 
@@ -110,13 +67,13 @@ class FormScore:
         counts: Pairs matched, missed and invented.
         anls: ANLS* in [0, 1].
         key_value_accuracy: The blog post's metric in [0, 1].
-        mistakes: What was misread, missed and invented.
+        mistakes: What was misread, missed and invented; none in a score that was stored.
     """
 
     counts: Counts
     anls: float
     key_value_accuracy: float
-    mistakes: Mistakes
+    mistakes: Mistakes = field(default_factory=Mistakes)
 
     def metrics(self) -> dict[str, float]:
         """Return the form's metrics by name, in [0, 1]; `coverage` is 0 for a failed form."""
@@ -191,24 +148,41 @@ def aggregate(scores: Collection[FormScore]) -> dict[str, float]:
     Raises:
         ValueError: There is no form: a split without forms has no score.
     """
+    once = np.ones((1, len(scores)))
+    return {name: float(value[0]) for name, value in weighted(scores, once).items()}
+
+
+def weighted(scores: Collection[FormScore], weights: Numbers) -> dict[str, Numbers]:
+    """Return the headline metrics of many splits, each holding every form some number of times.
+
+    Args:
+        scores: The forms' scores.
+        weights: (splits, forms), how often each form is in each split; rows sum to the same.
+
+    Returns:
+        (splits,) values by metric, as `aggregate` defines them.
+
+    Raises:
+        ValueError: There is no form: a split without forms has no score.
+    """
     if not scores:
         raise ValueError("No form was scored: a split without forms has no score.")
+
+    def total(values: Iterable[float]) -> Numbers:
+        return weights @ np.fromiter(values, np.float64, len(scores))
+
     forms = [score.metrics() for score in scores]
-    total = sum((score.counts for score in scores), Counts())
+    sums = {name: total(getattr(each.counts, name) for each in scores) for name in COUNTS}
+    size = weights.sum(axis=1)
     return {
-        **total.metrics(),
-        "pair_f1_macro": _mean(form["pair_f1"] for form in forms),
-        **{name: _mean(form[name] for form in forms) for name in _MEANS},
+        **shares(sums),
+        "pair_f1_macro": total(form["pair_f1"] for form in forms) / size,
+        **{name: total(form[name] for form in forms) / size for name in _MEANS},
     }
 
 
 def _words(entity: Entity) -> str:
     return " ".join(word.text for word in entity.words)
-
-
-def _mean(values: Iterable[float]) -> float:
-    listed = list(values)
-    return sum(listed) / len(listed)
 
 
 def _compare(truth: Sequence[TextPair], predicted: Sequence[TextPair]) -> tuple[Counts, Mistakes]:

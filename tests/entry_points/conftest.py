@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -109,6 +110,12 @@ def answer_invoice(llm: LoopbackLlm) -> None:
     pairs = [{"question": pair.question, "answer": pair.answer} for pair in form.pairs()]
     blank = {"question": "Left blank", "answer": None}
     llm.answer = loopback_llm.completion(json.dumps({"pairs": [*pairs, blank]}))
+
+
+def run_id_of(done: Done) -> str:
+    """Return the run that the main job or evaluate has printed."""
+    [run_id] = re.findall(r"^Run (\w{32}) ", done.stdout, re.MULTILINE)
+    return str(run_id)
 
 
 @pytest.fixture(scope="session")

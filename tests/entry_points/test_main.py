@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import re
 import sqlite3
 
 import mlflow
 from mlflow.models import get_model_info
 
-from tests.entry_points.conftest import FORMS, Done, Project, answer_invoice
+from tests.entry_points.conftest import FORMS, Done, Project, answer_invoice, run_id_of
 from tests.loopback_llm import KEY
 
 METRICS = {
@@ -37,11 +36,6 @@ def first_model_id() -> str:
     model_id = get_model_info("models:/ocr-extractor/1").model_id
     assert model_id
     return model_id
-
-
-def run_id_of(main_run: Done) -> str:
-    [run_id] = re.findall(r"^Run (\w{32}) ", main_run.stdout, re.MULTILINE)
-    return str(run_id)
 
 
 def test_logs_every_metric_of_the_contract(project: Project, main_run: Done):

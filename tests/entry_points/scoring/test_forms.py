@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data.forms import Entity, Form, Word
-from entry_points.scoring.forms import Counts, Truth, aggregate, score_form, score_forms
+from entry_points.scoring.counts import Counts
+from entry_points.scoring.forms import Truth, aggregate, score_form, score_forms
 
 NAMES = (
     "pair_precision",

@@ -1,0 +1,1 @@
+"""What evaluate is made of: reading the forms, their results, and showing them."""

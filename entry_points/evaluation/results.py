@@ -1,0 +1,176 @@
+"""What an evaluation found, and its way into an MLflow run and back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import mlflow
+import pandas as pd
+from mlflow.data.pandas_dataset import from_pandas
+
+from entry_points.evaluation.reading import Reading
+from entry_points.scoring.counts import COUNTS, Counts
+from entry_points.scoring.forms import FormScore, aggregate
+
+PREDICTIONS = "predictions.json"
+SCORES = "scores.json"
+
+_SUMMED = ("input_tokens", "output_tokens", "cached_tokens", "attempts", "cache_hits")
+
+
+@dataclass(frozen=True)
+class FormCost:
+    """What reading one form took.
+
+    Attributes:
+        seconds: How long predict took, s.
+        page_count: Its pages, None when it could not be opened.
+        error_code: Why it failed, None when it was read.
+        input_tokens: As in the output contract, and so are the others.
+        output_tokens: None when no page was counted.
+        cached_tokens: None when not counted.
+        attempts: Requests that were sent.
+        cache_hits: Pages from the completions cache.
+        cost: USD, None when a price is not known.
+    """
+
+    seconds: float
+    page_count: int | None
+    error_code: str | None
+    input_tokens: int | None
+    output_tokens: int | None
+    cached_tokens: int | None
+    attempts: int
+    cache_hits: int
+    cost: float | None
+
+
+@dataclass(frozen=True)
+class FormResult:
+    """How well one form was read and what that took: numbers only, a row of `scores.json`."""
+
+    doc_id: str
+    score: FormScore
+    cost: FormCost
+
+    @classmethod
+    def of(cls, doc_id: str, score: FormScore, reading: Reading) -> FormResult:
+        """Take the numbers out of a reading."""
+        names = FormCost.__dataclass_fields__.keys() - {"seconds"}
+        taken = {name: reading.outputs[name] for name in names}
+        return cls(doc_id, score, FormCost(seconds=reading.seconds, **taken))
+
+    def to_row(self) -> dict[str, Any]:
+        """Return it as flat JSON values, by column."""
+        means = {name: getattr(self.score, name) for name in ("anls", "key_value_accuracy")}
+        return {"doc_id": self.doc_id, **asdict(self.score.counts), **means, **asdict(self.cost)}
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> FormResult:
+        """Build it from what `to_row` returned."""
+        return cls(
+            doc_id=row["doc_id"],
+            score=FormScore(
+                Counts(**{name: row[name] for name in COUNTS}),
+                anls=row["anls"],
+                key_value_accuracy=row["key_value_accuracy"],
+            ),
+            cost=FormCost(**{name: row[name] for name in FormCost.__dataclass_fields__}),
+        )
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What an evaluation found.
+
+    Attributes:
+        model_uri: The extractor that was evaluated.
+        model_id: MLflow's id of its LoggedModel, None for one that is not logged.
+        digest: The content hash of the forms.
+        metrics: The headline metrics, as logged.
+        forms: One result a form, by form id.
+        readings: What was read, by form id.
+    """
+
+    model_uri: str
+    model_id: str | None
+    digest: str
+    metrics: Mapping[str, float]
+    forms: Sequence[FormResult]
+    readings: Mapping[str, Reading]
+
+    @property
+    def all_failed(self) -> bool:
+        """Whether not a single form could be read."""
+        return self.metrics["coverage"] == 0.0
+
+
+def headline(forms: Sequence[FormResult], seconds: float) -> dict[str, float]:
+    """Return the split's scores, time, tokens and money by name.
+
+    There is no `cost` where that of one form is not known.
+
+    Args:
+        forms: The forms' results.
+        seconds: What the whole evaluation took, s: `seconds_per_page` is its share of a page.
+    """
+    taken = [form.cost for form in forms]
+    pages = sum(each.page_count or 0 for each in taken)
+    metrics = aggregate([form.score for form in forms])
+    metrics |= {"seconds_per_page": seconds / max(pages, 1), "pages": float(pages)}
+    for name in _SUMMED:
+        metrics[name] = float(sum(getattr(each, name) or 0 for each in taken))
+    costs = [each.cost for each in taken if each.cost is not None]
+    return metrics | ({"cost": sum(costs)} if len(costs) == len(forms) else {})
+
+
+def log(evaluation: Evaluation, dataset_name: str) -> None:
+    """Log metrics with the model and the dataset's content hash, and the tables."""
+    scores = pd.DataFrame([form.to_row() for form in evaluation.forms], dtype=object)
+    dataset = from_pandas(scores[["doc_id"]], name=dataset_name, digest=evaluation.digest)
+    mlflow.log_metrics(dict(evaluation.metrics), model_id=evaluation.model_id, dataset=dataset)
+    mlflow.log_input(dataset, context="evaluation")
+    mlflow.set_tags({"model_uri": evaluation.model_uri, "dataset_digest": evaluation.digest})
+    mlflow.log_table(scores, SCORES)
+    mlflow.log_table(
+        pd.DataFrame([_prediction(form, evaluation) for form in evaluation.forms]), PREDICTIONS
+    )
+
+
+def _prediction(form: FormResult, evaluation: Evaluation) -> dict[str, Any]:
+    """Return a form's row of `predictions.json`: its texts beside the numbers to sort by."""
+    outputs, score = evaluation.readings[form.doc_id].outputs, form.score
+    return {
+        "doc_id": form.doc_id,
+        "pair_f1": score.metrics()["pair_f1"],
+        "true_pairs": score.counts.true,
+        "right_pairs": score.counts.fuzzy,
+        "seconds": form.cost.seconds,
+        "pages": form.cost.page_count,
+        "error_code": form.cost.error_code,
+        "error": outputs["error"],
+        "mistakes": score.mistakes.examples(),
+        "pairs": json.dumps(outputs["pairs"], ensure_ascii=False),
+    }
+
+
+def load_results(run_id: str) -> dict[str, FormResult]:
+    """Return the results that an evaluation has logged to its run.
+
+    Args:
+        run_id: The run of `evaluate` or of the main job.
+
+    Returns:
+        The forms' results by doc_id, in the order of the evaluation; the scores have no
+        `mistakes`, which quote the forms.
+
+    Raises:
+        MlflowException: There is no such run, or it evaluated nothing.
+    """
+    uri = mlflow.get_run(run_id).info.artifact_uri
+    table = mlflow.artifacts.load_dict(f"{uri}/{SCORES}")
+    rows = [dict(zip(table["columns"], cells, strict=True)) for cells in table["data"]]
+    return {row["doc_id"]: FormResult.from_row(row) for row in rows}

@@ -1,0 +1,23 @@
+"""What an evaluation leaves in its run."""
+
+from __future__ import annotations
+
+import pytest
+
+from entry_points.evaluation.results import load_results
+from entry_points.scoring.forms import aggregate
+from tests.entry_points.conftest import FORMS, Done, Project, run_id_of
+
+
+def test_every_score_is_computed_again_from_the_run_alone(project: Project, main_run: Done):
+    run_id = run_id_of(main_run)
+    results = load_results(run_id)
+    logged = project.client.get_run(run_id).data.metrics
+    assert sorted(results) == sorted(FORMS)
+    again = aggregate([each.score for each in results.values()])
+    assert again == pytest.approx({name: logged[name] for name in again})
+    assert again["pair_f1"] > 0
+    costs = [each.cost for each in results.values()]
+    assert sum(each.input_tokens or 0 for each in costs) == logged["input_tokens"] > 0
+    assert sum(each.page_count or 0 for each in costs) == logged["pages"] == 3
+    assert {each.error_code for each in costs} == {None}
