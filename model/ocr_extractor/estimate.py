@@ -6,11 +6,12 @@ import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ocr_extractor.encoding import size_for_llm
 from ocr_extractor.engines.image_tokens import estimate_image_tokens
 from ocr_extractor.engines.openai_answer import Usage
 from ocr_extractor.engines.pricing import cost_of
 from ocr_extractor.errors import DocumentError
-from ocr_extractor.page import open_document, size_for_llm
+from ocr_extractor.page import open_document
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""From a document's bytes to its upright pages, and from a page to the image an LLM is sent."""
+"""From a document's bytes to its upright pages."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from ocr_extractor.encoding import is_plain_png
 from ocr_extractor.engines.base import Page
 from ocr_extractor.errors import InputError, LimitError, shorten
 
@@ -114,45 +115,12 @@ def open_document(data: bytes, limits: PageLimits | None = None) -> Document:
     return _PdfDocument(data, limits) if b"%PDF-" in data[:1024] else _ImageDocument(data, limits)
 
 
-def encode_for_llm(
-    page: Image.Image, max_size: int, image_format: str, quality: int
-) -> tuple[bytes, tuple[int, int]]:
-    """Encode a page as the image an LLM is sent; never enlarged, aspect kept.
-
-    Args:
-        page: The upright page, mode "RGB" or "L".
-        max_size: Longest side of the result, px.
-        image_format: "png" (lossless), "jpeg" or "webp".
-        quality: 1 to 100, for JPEG and WEBP.
-
-    Returns:
-        The encoded file and its (width, height) in px.
-    """
-    if (size := size_for_llm(page.size, max_size)) != page.size:
-        page = page.resize(size, Image.Resampling.LANCZOS)
-    buffer = io.BytesIO()
-    # Chroma subsampling blurs coloured ink: 4:4:4 keeps it.
-    options: dict[str, Any] = {
-        "png": {},
-        "jpeg": {"quality": quality, "subsampling": 0},
-        "webp": {"quality": quality},
-    }[image_format]
-    page.save(buffer, image_format.upper(), **options)
-    return buffer.getvalue(), page.size
-
-
-def size_for_llm(size: tuple[int, int], max_size: int) -> tuple[int, int]:
-    """Return the (width, height) in px at which a page of `size` is sent."""
-    scale = min(1.0, max_size / max(size))
-    width, height = (max(1, round(side * scale)) for side in size)
-    return width, height
-
-
 class _ImageDocument:
     """An image file; Pillow's file objects are not thread-safe, so a lock guards seek and load."""
 
     def __init__(self, data: bytes, limits: PageLimits) -> None:
         self._limits = limits
+        self._png = data if is_plain_png(data) else None
         self._lock = threading.Lock()
         try:
             self._image = Image.open(io.BytesIO(data), formats=IMAGE_FORMATS)
@@ -188,7 +156,7 @@ class _ImageDocument:
                 raise _damaged(number, error) from None
         # The file's comments and colour profile would go into what is encoded for the LLM.
         image.info.clear()
-        return Page(number, image)
+        return Page(number, image, self._png)
 
 
 class _PdfDocument:

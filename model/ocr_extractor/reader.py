@@ -8,6 +8,7 @@ import threading
 import traceback
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import mlflow
@@ -15,8 +16,9 @@ from mlflow.entities import SpanType
 from mlflow.tracing.attachments import Attachment
 
 from ocr_extractor.contract import Extraction
+from ocr_extractor.encoding import encode_for_llm
 from ocr_extractor.errors import DocumentError, InputError, PromptError, shorten
-from ocr_extractor.page import encode_for_llm, open_document
+from ocr_extractor.page import open_document
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -180,7 +182,8 @@ class DocumentReader:
                     self.config.trace_content == "full"
                     and document.media_type not in _SHOWN_BY_BROWSERS
                 ):
-                    png, _ = encode_for_llm(page.image, max(page.image.size), "png", 100)
+                    png, _ = encode_for_llm(page, max(page.image.size), "png", 100)
+                    page = replace(page, png=png)
                     span.set_outputs(
                         {"page": Attachment(content_type="image/png", content_bytes=png)}
                     )

@@ -1,8 +1,7 @@
-"""Documents of every format become upright pages; pages become images for an LLM."""
+"""Documents of every format become upright pages."""
 
 from __future__ import annotations
 
-import io
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -11,8 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ocr_extractor.config import ExtractorConfig
-from ocr_extractor.page import PageLimits, encode_for_llm, open_document
+from ocr_extractor.page import PageLimits, open_document
 from tests.model.documents import BLOCKS, encoded, page, pdf, pixels, tiff
 
 Pixels = np.ndarray
@@ -205,57 +203,6 @@ def test_every_page_of_a_pdf_is_drawn() -> None:
     document = open_document(data, PageLimits(pdf_dpi=72))
     sizes = [document.page(number).image.size for number in (1, 2)]
     assert (document.media_type, sizes) == ("application/pdf", [(48, 32), (30, 20)])
-
-
-@pytest.mark.parametrize("mode", ["L", "RGB"])
-def test_by_default_a_scan_of_1000_px_reaches_the_llm_pixel_by_pixel(mode: str) -> None:
-    config = ExtractorConfig(engine="openai", prompt_uri="prompts:/p/1")
-    noise = Image.effect_noise((800, 1000), 80)
-    scan = Image.merge("RGB", [noise, noise.rotate(180), noise]) if mode == "RGB" else noise
-    data, size = encode_for_llm(scan, config.max_size, config.image_format, config.quality)
-    sent = Image.open(io.BytesIO(data))
-    assert (sent.format, sent.mode, size) == ("PNG", mode, (800, 1000))
-    assert np.array_equal(np.asarray(sent), np.asarray(scan))
-
-
-@pytest.mark.parametrize(
-    ("size", "max_size", "sent"),
-    [
-        ((100, 200), 400, (100, 200)),
-        ((100, 200), 200, (100, 200)),
-        ((100, 200), 100, (50, 100)),
-        ((3000, 1000), 2048, (2048, 683)),
-        ((5000, 3), 100, (100, 1)),
-    ],
-)
-def test_pages_are_shrunk_with_their_aspect_and_never_enlarged(
-    size: tuple[int, int], max_size: int, sent: tuple[int, int]
-) -> None:
-    data, reported = encode_for_llm(Image.new("L", size, 255), max_size, "png", 90)
-    assert Image.open(io.BytesIO(data)).size == reported == sent
-
-
-@pytest.mark.parametrize("image_format", ["jpeg", "webp"])
-def test_quality_trades_bytes_for_detail(image_format: str) -> None:
-    red, blue = Image.new("RGB", (1, 16), "red"), Image.new("RGB", (1, 16), "blue")
-    stripes = Image.new("RGB", (16, 16))
-    for x in range(16):
-        stripes.paste((red, blue)[x % 2], (x, 0))
-    fine, _ = encode_for_llm(stripes, 16, image_format, 100)
-    coarse, _ = encode_for_llm(stripes, 16, image_format, 10)
-    sent = Image.open(io.BytesIO(fine))
-    assert sent.format == image_format.upper()
-    assert len(coarse) < len(fine)
-    if image_format == "jpeg":  # chroma at full resolution: the stripes stay apart
-        assert np.abs(np.asarray(sent, dtype=int) - np.asarray(stripes, dtype=int)).max() < 10
-
-
-def test_comments_and_colour_profiles_stay_in_the_file() -> None:
-    data = encoded(page().convert("CMYK"), "JPEG", comment=b"by Ann", icc_profile=b"CMYK profile")
-    image = open_document(data).page(1).image
-    for image_format in ("png", "jpeg", "webp"):
-        sent, _ = encode_for_llm(image, 100, image_format, 90)
-        assert not {"comment", "icc_profile", "exif"} & Image.open(io.BytesIO(sent)).info.keys()
 
 
 STROKES = " ".join(

@@ -19,10 +19,12 @@ class Page:
     Attributes:
         number: Position in the document, from 1.
         image: The upright page, mode "RGB" or "L", at the document's own resolution.
+        png: A PNG file of exactly this image and nothing else, None where there is none yet.
     """
 
     number: int
     image: Image.Image
+    png: bytes | None = None
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ import openai
 from mlflow.tracing.constant import SpanAttributeKey, TokenUsageKey
 
 from ocr_extractor.cache import CompletionCache, cache_key
+from ocr_extractor.encoding import encode_for_llm
 from ocr_extractor.engines.base import Page, PageReading
 from ocr_extractor.engines.http_client import build_http_client
 from ocr_extractor.engines.image_tokens import estimate_image_tokens
@@ -24,7 +25,6 @@ from ocr_extractor.engines.openai_exchange import PageExchange, Server
 from ocr_extractor.engines.pacing import Pacer
 from ocr_extractor.engines.pricing import cost_of
 from ocr_extractor.errors import EngineError
-from ocr_extractor.page import encode_for_llm
 from ocr_extractor.parsing import CompletedForm, parse_completion
 
 if TYPE_CHECKING:
@@ -165,9 +165,7 @@ class OpenAIChatEngine:
     def _picture(self, page: Page) -> dict[str, Any]:
         """Return the page as a part of the user's message."""
         config = self._config
-        image, size = encode_for_llm(
-            page.image, config.max_size, config.image_format, config.quality
-        )
+        image, size = encode_for_llm(page, config.max_size, config.image_format, config.quality)
         if len(image) > MAX_IMAGE_BYTES:
             raise EngineError(
                 "image_too_large",
