@@ -20,6 +20,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Tag, 
 
 from data.errors import DatasetError
 from data.forms import Box, Entity, Form, Label, Link, Word
+from data.splits import Split, split_of
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif", ".webp", ".pdf")
 
@@ -65,16 +66,24 @@ class _RawAnnotation(BaseModel):
     ]
 
 
-def load_folder(folder: Path, *, limit: int | None = None, seed: int | None = None) -> list[Form]:
+def load_folder(
+    folder: Path,
+    *,
+    split: Split | None = None,
+    limit: int | None = None,
+    seed: int | None = None,
+) -> list[Form]:
     """Read the forms of a FUNSD-layout folder, sorted by form id.
 
     Args:
         folder: Holds `annotations/` and `images/`.
+        split: Read the forms of this split; None reads all.
         limit: Read at most this many forms, from 1; None reads all.
         seed: Draws the `limit` forms at random; None takes the first ones.
 
     Raises:
-        DatasetError: The folder, an annotation or an image is missing or malformed.
+        DatasetError: The folder, an annotation or an image is missing or malformed, or no form is
+            in the split.
     """
     if limit is not None and limit < 1:
         raise DatasetError(f"limit is {limit}: give a number of forms from 1, or none for all.")
@@ -90,6 +99,10 @@ def load_folder(folder: Path, *, limit: int | None = None, seed: int | None = No
     unread = images.keys() - {path.stem for path in annotations}
     if unread:
         _log.warning("%s: %d images have no annotation and are left out", folder, len(unread))
+    if split is not None:
+        annotations = [path for path in annotations if split_of(path.stem) == split]
+        if not annotations:
+            raise DatasetError(f"{folder} has no form in its {split} split: give more forms.")
     if limit is not None and seed is not None:
         drawn = random.Random(seed).sample(annotations, min(limit, len(annotations)))  # noqa: S311
         annotations = sorted(drawn, key=lambda path: path.stem)

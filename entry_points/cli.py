@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import argparse
 import functools
+import json
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from data.errors import DatasetError
+from data.splits import SPLITS, Split
 from entry_points import ROOT
 
 MODEL_NAME = "ocr-extractor"
 PROMPT_NAME = "ocr-question-answer"
 CHAMPION = "champion"
 PRODUCTION = "production"
+
+# What a flag that says yes or no takes; YAML's false would arrive as "False".
+BOOLEANS = {"true": True, "false": False}
 
 # How every command that is shown to a user begins; its parameters follow.
 RUN = "mlflow run . --env-manager uv"
@@ -41,6 +46,11 @@ _COMMON: dict[str, dict[str, Any]] = {
     "model-uri": {
         "default": f"models:/{MODEL_NAME}@{CHAMPION}",
         "help": "the logged extractor: models:/<name>/<version>, models:/<name>@<alias>, ...",
+    },
+    "split": {
+        "default": "all",
+        "choices": ("all", *SPLITS),
+        "help": "the forms to take: development to improve on, validation to judge by, or all",
     },
     "limit": {"default": "", "type": "optional_int", "help": "at most this many forms; all"},
     "seed": {"default": "42", "type": int, "help": "which forms are drawn when there is a limit"},
@@ -93,9 +103,29 @@ def optional_int(text: str) -> int | None:
     return int(text) if text else None
 
 
+def optional_split(text: str) -> Split | None:
+    """Read --split; None stands for all forms."""
+    return next((split for split in SPLITS if split == text), None)
+
+
 def in_project(path: str) -> Path:
     """Return a path that was given relative to the project, as an absolute one."""
     return ROOT / Path(path).expanduser()
+
+
+def read_settings(text: str) -> dict[str, Any]:
+    """Read --settings.
+
+    Raises:
+        UsageError: It is no JSON object.
+    """
+    try:
+        settings = json.loads(text or "{}")
+    except json.JSONDecodeError as error:
+        settings = error
+    if not isinstance(settings, dict):
+        raise UsageError(f'--settings is no JSON object ({settings}): write {{"key": value}}.')
+    return settings
 
 
 def reading_settings(args: argparse.Namespace) -> dict[str, Any]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import mlflow
 
+from data.forms import Form
 from data.funsd import dataset_digest, load_folder
 from entry_points import cli
 from entry_points.evaluation.printing import report, where_to_look
@@ -21,29 +21,28 @@ from entry_points.scoring.forms import Truth, score_forms
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the entry point's flags."""
-    return cli.parser(__doc__, "model-uri", "dataset", "limit", "seed", "max-concurrency", "cache")
+    return cli.parser(
+        __doc__, "model-uri", "dataset", "split", "limit", "seed", "max-concurrency", "cache"
+    )
 
 
 def evaluate(
-    model_uri: str, dataset: Path, *, limit: int | None, seed: int, settings: Mapping[str, Any]
+    model_uri: str, forms: Sequence[Form], *, dataset_name: str, settings: Mapping[str, Any]
 ) -> Evaluation:
     """Evaluate within the active run: log traces, assessments, metrics and tables.
 
     Args:
         model_uri: The logged extractor.
-        dataset: A FUNSD-layout folder.
-        limit: At most this many forms, drawn with `seed`; None for all.
-        seed: Draws the forms.
+        forms: What it shall read.
+        dataset_name: The name under which MLflow shows them.
         settings: `max_concurrency`, and others that replace those the extractor was logged with.
 
     Returns:
         The scores; a failed form scored 0 and is counted in `coverage`.
 
     Raises:
-        DatasetError: The folder cannot be read.
         UsageError: The extractor cannot be loaded.
     """
-    forms = load_folder(dataset, limit=limit, seed=seed)
     truths = {form.form_id: Truth.of(form) for form in forms}
     config = {**extractor_config(model_uri), **settings}
     model = load_extractor(model_uri, **settings)
@@ -67,7 +66,7 @@ def evaluate(
         forms=results,
         readings=readings,
     )
-    log(evaluation, dataset.name)
+    log(evaluation, dataset_name)
     return evaluation
 
 
@@ -75,12 +74,15 @@ def evaluate(
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the entry point."""
     args = build_parser().parse_args(argv)
+    dataset = cli.in_project(args.dataset)
+    split = cli.optional_split(args.split)
+    forms = load_folder(dataset, split=split, limit=args.limit, seed=args.seed)
     with mlflow.start_run() as run:
+        mlflow.set_tag("split", args.split)
         evaluation = evaluate(
             args.model_uri,
-            cli.in_project(args.dataset),
-            limit=args.limit,
-            seed=args.seed,
+            forms,
+            dataset_name=dataset.name,
             settings=cli.reading_settings(args),
         )
     report(evaluation)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import tempfile
 import warnings
@@ -145,26 +144,11 @@ def travelling_requirements() -> list[str]:
     return [each for each in requirements if each.startswith(TRAVELLING)]
 
 
-def read_settings(text: str) -> dict[str, Any]:
-    """Read --settings.
-
-    Raises:
-        UsageError: It is no JSON object.
-    """
-    try:
-        settings = json.loads(text or "{}")
-    except json.JSONDecodeError as error:
-        settings = error
-    if not isinstance(settings, dict):
-        raise cli.UsageError(f'--settings is no JSON object ({settings}): write {{"key": value}}.')
-    return settings
-
-
 @cli.reports(ConfigError, PromptError)
 def main(argv: Sequence[str] | None = None, *, last: bool = True) -> int:
     """Run the entry point; `last` prints the next command, which is main's to print otherwise."""
     args = build_parser().parse_args(argv)
-    settings = read_settings(args.settings) | {"max_concurrency": args.max_concurrency}
+    settings = cli.read_settings(args.settings) | {"max_concurrency": args.max_concurrency}
     if args.llm:
         settings["llm"] = args.llm
     ask_for_key(args.engine)

@@ -12,6 +12,7 @@ import mlflow
 from mlflow.exceptions import MlflowException
 from mlflow.models import get_model_info
 
+from data.funsd import load_folder
 from entry_points import ROOT, cli
 from entry_points.evaluate import evaluate
 from entry_points.evaluation.printing import report, where_to_look
@@ -103,14 +104,15 @@ def champion_score(model_uri: str, digest: str) -> float | None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the entry point."""
     args = build_parser().parse_args(argv)
+    dataset = cli.in_project(args.dataset)
+    forms = load_folder(dataset, limit=args.limit, seed=args.seed)
     ask_for_key(args.engine)
     with mlflow.start_run() as run:
         model_uri = log_in_own_process(args, run.info.run_id)
         evaluation = evaluate(
             model_uri,
-            cli.in_project(args.dataset),
-            limit=args.limit,
-            seed=args.seed,
+            forms,
+            dataset_name=dataset.name,
             settings=cli.reading_settings(args),
         )
     report(evaluation)

@@ -24,8 +24,6 @@ from entry_points.output import OutputFile, document_key
 SOME_FAILED = 3
 STOPPED = 130
 
-_FLAGS = {"true": True, "false": False}
-
 
 @dataclass(frozen=True)
 class Task:
@@ -82,7 +80,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--retry-errors",
         default="false",
-        choices=sorted(_FLAGS),
+        choices=sorted(cli.BOOLEANS),
         help="read documents again that failed at an earlier start",
     )
     parser.add_argument(
@@ -251,7 +249,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         additional_rules=args.additional_rules,
         max_concurrency=args.max_concurrency,
         max_cost=args.max_cost,
-        retry_errors=_FLAGS[args.retry_errors],
+        retry_errors=cli.BOOLEANS[args.retry_errors],
     )
     try:
         outcome = predict(task, documents, output)

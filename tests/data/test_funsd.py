@@ -8,6 +8,8 @@ import pytest
 
 from data.errors import DatasetError
 from data.funsd import dataset_digest, load_folder, pick_form, read_form, summarise
+from data.splits import in_split
+from entry_points import ROOT
 from tests.data.annotations import entity, write
 
 
@@ -151,6 +153,19 @@ def test_an_annotation_with_two_images_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(DatasetError, match=r"several images \(a\.pdf, a\.png\)"):
         load_folder(tmp_path)
+
+
+def test_a_split_is_taken_before_the_limit() -> None:
+    samples = ROOT / "data" / "samples"
+    validation = load_folder(samples, split="validation")
+    assert validation == in_split(load_folder(samples), "validation")
+    assert load_folder(samples, split="validation", limit=2) == validation[:2]
+
+
+def test_a_split_without_forms_is_refused(tmp_path: Path) -> None:
+    write(tmp_path, "invoice-01", [])  # its hash puts it into the development split
+    with pytest.raises(DatasetError, match="no form in its validation split"):
+        load_folder(tmp_path, split="validation")
 
 
 @pytest.mark.parametrize("limit", [0, -1])

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from entry_points.cli import UsageError
-from entry_points.log import find_prompt, read_settings, resolve_engine, travelling_requirements
+from entry_points.cli import UsageError, read_settings
+from entry_points.log import find_prompt, resolve_engine, travelling_requirements
 from entry_points.register_prompt import list_versions, main, register_prompt
 from ocr_extractor.errors import PromptError
 from tests.entry_points.conftest import Done, Project
