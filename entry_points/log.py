@@ -34,6 +34,7 @@ TRAVELLING = (
     "rapidocr",
     "onnxruntime",
     "pydantic",
+    "rapidfuzz",
     "pip",
 )
 

@@ -28,6 +28,8 @@ class ExtractorConfig(BaseModel):
         base_url: A compatible server's URL; "" leaves the server to the environment.
         page_input: What the LLM is given of a page: its "image", the "text" that OCR reads on it
             (the prompt's `ocr_text`), or "both".
+        grounding: Whether the LLM's pairs are looked up among the words that OCR reads on the page,
+            for boxes, confidence and `grounded`.
         temperature: Sampling temperature, [0, 2].
         seed: Sampling seed, sent to servers that know one; None sends none.
         max_tokens: Most tokens the LLM may write for a page.
@@ -59,6 +61,7 @@ class ExtractorConfig(BaseModel):
     llm: str = Field(default=DEFAULT_LLM, min_length=1)
     base_url: str = ""
     page_input: Literal["image", "text", "both"] = "image"
+    grounding: bool = False
     temperature: float = Field(default=0.0, ge=0.0, le=2.0)
     seed: int | None = 42
     max_tokens: int = Field(default=8192, ge=16)

@@ -25,6 +25,8 @@ class Pair:
         confidence: Probability in [0, 1] that the pair is right; None when not estimated.
         question_box: Where the question stands, px of the upright page; None when unknown.
         answer_box: Where the answer stands, px of the upright page; None when unknown.
+        grounded: Whether the OCR, too, read the answer (of a blank: the question) on the page;
+            None where that was not checked.
     """
 
     question: str
@@ -33,6 +35,7 @@ class Pair:
     confidence: float | None = None
     question_box: Box | None = None
     answer_box: Box | None = None
+    grounded: bool | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the pair as plain JSON values, boxes as lists."""
@@ -112,6 +115,7 @@ def signature() -> ModelSignature:
             Property("confidence", DataType.double, required=False),
             Property("question_box", box, required=False),
             Property("answer_box", box, required=False),
+            Property("grounded", DataType.boolean, required=False),
         ]
     )
     text, whole = DataType.string, DataType.long

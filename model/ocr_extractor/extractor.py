@@ -18,7 +18,7 @@ from ocr_extractor.reader import DocumentReader
 
 if TYPE_CHECKING:
     from ocr_extractor.engines.base import Engine
-    from ocr_extractor.engines.local.text import TextReader
+    from ocr_extractor.engines.local.ocr import WordReader
 
 
 class OcrExtractor(PythonModel):
@@ -35,7 +35,7 @@ class OcrExtractor(PythonModel):
         config = ExtractorConfig.from_model_config(dict(context.model_config))
         prompt = load_prompt(config.prompt_uri, Path(context.artifacts[SNAPSHOT_ARTIFACT]))
         self._engine = _build_engine(config)
-        self._reader = DocumentReader(config, prompt, self._engine, _build_text_reader(config))
+        self._reader = DocumentReader(config, prompt, self._engine, _build_word_reader(config))
 
     def predict(
         self,
@@ -114,9 +114,9 @@ def _build_engine(config: ExtractorConfig) -> Engine:
     return OpenAIChatEngine(config)
 
 
-def _build_text_reader(config: ExtractorConfig) -> TextReader | None:
-    if config.engine == "local" or config.page_input == "image":
+def _build_word_reader(config: ExtractorConfig) -> WordReader | None:
+    if config.engine == "local" or (config.page_input == "image" and not config.grounding):
         return None
-    from ocr_extractor.engines.local.text import TextReader
+    from ocr_extractor.engines.local.ocr import WordReader
 
-    return TextReader()
+    return WordReader()

@@ -17,7 +17,9 @@ from mlflow.tracing.attachments import Attachment
 
 from ocr_extractor.contract import Extraction
 from ocr_extractor.encoding import encode_for_llm
+from ocr_extractor.engines.local.text import lay_out
 from ocr_extractor.errors import DocumentError, InputError, PromptError, shorten
+from ocr_extractor.grounding import ground
 from ocr_extractor.page import open_document
 
 if TYPE_CHECKING:
@@ -27,13 +29,14 @@ if TYPE_CHECKING:
 
     from ocr_extractor.config import ExtractorConfig
     from ocr_extractor.engines.base import Engine, Page, PageReading
-    from ocr_extractor.engines.local.text import TextReader
+    from ocr_extractor.engines.local.ocr import WordReader
+    from ocr_extractor.engines.local.words import Word
     from ocr_extractor.inputs import InputDocument
     from ocr_extractor.page import Document
     from ocr_extractor.prompt import Prompt
 
-    # A page to the instructions for it.
-    Instruct = Callable[[Page], str]
+    # A page's words to the instructions for it.
+    Instruct = Callable[[list[Word]], str]
 
 _logger = logging.getLogger(__name__)
 
@@ -54,7 +57,7 @@ class DocumentReader:
         config: ExtractorConfig,
         prompt: Prompt,
         engine: Engine,
-        text_reader: TextReader | None = None,
+        word_reader: WordReader | None = None,
     ) -> None:
         """Start the threads.
 
@@ -62,12 +65,15 @@ class DocumentReader:
             config: The extractor's settings.
             prompt: The prompt version to use.
             engine: What reads the pages.
-            text_reader: Fills the prompt's `ocr_text`; None leaves it empty.
+            word_reader: Reads the words that `page_input` and `grounding` need; None where they
+                need none.
 
         Raises:
-            PromptError: There is a text reader, and no `ocr_text` in the prompt.
+            PromptError: `page_input` asks for text, and the prompt has no `ocr_text`.
         """
-        if text_reader is not None and "ocr_text" not in prompt.version.variables:
+        self._fills_in_text = word_reader is not None and config.page_input != "image"
+        self._grounds = word_reader is not None and config.grounding
+        if self._fills_in_text and "ocr_text" not in prompt.version.variables:
             raise PromptError(
                 f"page_input={config.page_input} puts text into {{{{ ocr_text }}}}, which "
                 f"{prompt.uri} does not use: register a template that does or set "
@@ -76,7 +82,7 @@ class DocumentReader:
         self.config = config
         self.prompt = prompt
         self._engine = engine
-        self._text_reader = text_reader
+        self._word_reader = word_reader
         # Documents wait for their pages, so they need threads of their own; a page is decoded
         # only when it holds a slot, so no more than max_concurrency pages are in memory.
         self._documents = ThreadPoolExecutor(config.max_concurrency, "document")
@@ -191,7 +197,10 @@ class DocumentReader:
                 mlflow.start_span("engine", SpanType.TASK, attributes={"page": number}) as span,
                 _faults_reported(),
             ):
-                reading = self._engine.read(page, instruct(page))
+                words = self._read_words(page)
+                reading = self._engine.read(page, instruct(words))
+                if self._grounds:
+                    reading = replace(reading, pairs=ground(reading.pairs, words))
                 _note_reading(span, reading)
             return reading
         finally:
@@ -200,16 +209,20 @@ class DocumentReader:
     def _instructions(self, additional_rules: str) -> Instruct:
         """Return what renders the prompt for a page; what is wrong with the template fails here."""
         without_text = self.prompt.render(additional_rules=additional_rules)
-        if (text_reader := self._text_reader) is None:
+        if not self._fills_in_text:
             return lambda _: without_text
+        return lambda words: self.prompt.render(
+            additional_rules=additional_rules, ocr_text=lay_out(words)
+        )
 
-        def instruct(page: Page) -> str:
-            with mlflow.start_span("ocr", SpanType.TASK) as span:
-                text = text_reader.read(page.image)
-                span.set_attribute("characters", len(text))
-            return self.prompt.render(additional_rules=additional_rules, ocr_text=text)
-
-        return instruct
+    def _read_words(self, page: Page) -> list[Word]:
+        """Run the OCR once for all that needs it."""
+        if self._word_reader is None:
+            return []
+        with mlflow.start_span("ocr", SpanType.TASK, attributes={"page": page.number}) as span:
+            words = self._word_reader.read(page.image)
+            span.set_attribute("words", len(words))
+        return words
 
     def _extraction(
         self,

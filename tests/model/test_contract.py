@@ -24,7 +24,7 @@ from ocr_extractor.page import open_document
 def extraction(**changes: Any) -> Extraction:
     row: dict[str, Any] = {
         "doc_id": "a",
-        "pairs": (Pair("Date:", "May 5", 2, 0.5, (1, 2, 3, 4)), Pair("Date:", None)),
+        "pairs": (Pair("Date:", "May 5", 2, 0.5, (1, 2, 3, 4), grounded=True), Pair("Date:", None)),
         "error_code": None,
         "error": None,
         "page_count": 2,
@@ -49,6 +49,7 @@ def test_a_row_is_plain_json_in_the_promised_columns() -> None:
             "confidence": 0.5,
             "question_box": [1, 2, 3, 4],
             "answer_box": None,
+            "grounded": True,
         },
         {
             "question": "Date:",
@@ -57,6 +58,7 @@ def test_a_row_is_plain_json_in_the_promised_columns() -> None:
             "confidence": None,
             "question_box": None,
             "answer_box": None,
+            "grounded": None,
         },
     ]
 

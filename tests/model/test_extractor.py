@@ -77,6 +77,7 @@ def test_a_document_is_one_row_of_the_contract(extractor: PyFuncModel) -> None:
         "confidence": None,
         "question_box": None,
         "answer_box": None,
+        "grounded": None,
     }
     assert row == {
         "doc_id": "0",

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import io
+import json
 from pathlib import Path
 from typing import Any
 
+import mlflow
 import pytest
 from mlflow.entities.model_registry import PromptVersion
 from PIL import Image, ImageDraw, ImageFont
 
 from ocr_extractor.config import ExtractorConfig
-from ocr_extractor.engines.local.text import TextReader, lay_out
+from ocr_extractor.engines.local.ocr import WordReader
+from ocr_extractor.engines.local.text import lay_out
 from ocr_extractor.engines.local.words import Word
 from ocr_extractor.engines.openai_chat import OpenAIChatEngine
 from ocr_extractor.errors import PromptError
 from ocr_extractor.inputs import InputDocument
 from ocr_extractor.prompt import Prompt
 from ocr_extractor.reader import DocumentReader
-from tests.faulty_llm import serve
+from tests.faulty_llm import answer, serve
 
 TEMPLATE = "Read.{% if ocr_text %} Text: {{ ocr_text }}{% endif %}"
 
@@ -54,14 +57,14 @@ def page() -> bytes:
     return buffer.getvalue()
 
 
-def build(page_input: str, template: str = TEMPLATE) -> DocumentReader:
+def build(page_input: str, template: str = TEMPLATE, **settings: Any) -> DocumentReader:
     config = ExtractorConfig.from_model_config(
-        {"engine": "openai", "prompt_uri": "prompts:/p/1", "page_input": page_input}
+        {"engine": "openai", "prompt_uri": "prompts:/p/1", "page_input": page_input, **settings}
     )
     version: Any = PromptVersion
     prompt = Prompt("prompts:/p/1", version("p", 1, template), "snapshot")
-    text_reader = None if page_input == "image" else TextReader()
-    return DocumentReader(config, prompt, OpenAIChatEngine(config), text_reader)
+    word_reader = WordReader() if page_input != "image" or config.grounding else None
+    return DocumentReader(config, prompt, OpenAIChatEngine(config), word_reader)
 
 
 @pytest.mark.parametrize("page_input", ["image", "text", "both"])
@@ -84,3 +87,18 @@ def test_a_prompt_without_a_place_for_the_text_is_refused(
     monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
     with pytest.raises(PromptError, match="does not use: register a template"):
         build("text", "Read the form.")
+
+
+@pytest.mark.parametrize("page_input", ["image", "both"])
+def test_grounded_pairs_have_boxes_from_one_reading_of_the_page(
+    page_input: str, page: bytes, store: Path, monkeypatch: pytest.MonkeyPatch
+):
+    pairs = [{"question": "Name:", "answer": "Ann"}, {"question": "Fax:", "answer": "Jersey City"}]
+    with serve() as llm:
+        llm.always = answer(json.dumps({"pairs": pairs}))
+        monkeypatch.setenv("OPENAI_BASE_URL", llm.base_url)
+        [row] = build(page_input, grounding=True).read_all([InputDocument("a", page)], "")
+    [trace] = mlflow.search_traces(return_type="list")
+    assert [span.name for span in trace.data.spans].count("ocr") == 1
+    assert [pair.grounded for pair in row.pairs] == [True, False]
+    assert [pair.question_box is not None for pair in row.pairs] == [True, True]

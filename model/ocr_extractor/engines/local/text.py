@@ -6,13 +6,10 @@ from itertools import pairwise
 from statistics import median
 from typing import TYPE_CHECKING
 
-from ocr_extractor.engines.local.ocr import WordReader
 from ocr_extractor.engines.local.words import union
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from PIL import Image
 
     from ocr_extractor.contract import Box
     from ocr_extractor.engines.local.words import Word
@@ -21,27 +18,6 @@ if TYPE_CHECKING:
 _SAME_ROW = 0.5
 # Wider gaps are cut to this: what is far apart must be told apart, not measured, characters.
 _WIDEST_GAP = 12
-
-
-class TextReader:
-    """Reads pages as laid-out text; safe to share between threads."""
-
-    def __init__(self) -> None:
-        self._words = WordReader()
-
-    def read(self, image: Image.Image) -> str:
-        """Read one page.
-
-        Args:
-            image: The upright page, mode "RGB" or "L".
-
-        Returns:
-            Its text, a line a row; "" for a blank page.
-
-        Raises:
-            EngineError: With code `ocr_failed`: the page cannot be read.
-        """
-        return lay_out(self._words.read(image))
 
 
 def lay_out(words: Sequence[Word]) -> str:
