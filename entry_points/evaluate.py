@@ -16,6 +16,7 @@ from entry_points.evaluation.printing import report, where_to_look
 from entry_points.evaluation.reading import read_and_trace
 from entry_points.evaluation.results import Evaluation, FormResult, headline, log
 from entry_points.loading import extractor_config, load_extractor, print_estimate
+from entry_points.scoring.bootstrap import intervals
 from entry_points.scoring.forms import Truth, score_forms
 
 
@@ -63,6 +64,7 @@ def evaluate(
         model_id=model.model_id,
         digest=dataset_digest(forms),
         metrics=headline(results, seconds),
+        intervals=intervals(scores),
         forms=results,
         readings=readings,
     )

@@ -19,10 +19,14 @@ def report(evaluation: Evaluation) -> None:
     print(f"\n{evaluation.model_uri}: {len(forms)} forms, {failed} failed")
     cli.print_table(
         (
-            (name, f"{value:,.0f}" if name in _WHOLE else f"{value:.3f}")
+            (
+                name,
+                f"{value:,.0f}" if name in _WHOLE else f"{value:.3f}",
+                " to ".join(f"{end:.3f}" for end in evaluation.intervals.get(name, ())),
+            )
             for name, value in evaluation.metrics.items()
         ),
-        ("metric", "value"),
+        ("metric", "value", "95 % interval"),
     )
     print("\nWorst forms")
     worst = sorted(forms, key=lambda form: (_pair_f1(form), -form.score.counts.true))

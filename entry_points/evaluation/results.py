@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import mlflow
+import numpy as np
 import pandas as pd
 from mlflow.data.pandas_dataset import from_pandas
 
@@ -91,6 +92,7 @@ class Evaluation:
         model_id: MLflow's id of its LoggedModel, None for one that is not logged.
         digest: The content hash of the forms.
         metrics: The headline metrics, as logged.
+        intervals: The 95 % intervals of those of them that are scores.
         forms: One result a form, by form id.
         readings: What was read, by form id.
     """
@@ -99,6 +101,7 @@ class Evaluation:
     model_id: str | None
     digest: str
     metrics: Mapping[str, float]
+    intervals: Mapping[str, tuple[float, float]]
     forms: Sequence[FormResult]
     readings: Mapping[str, Reading]
 
@@ -120,18 +123,33 @@ def headline(forms: Sequence[FormResult], seconds: float) -> dict[str, float]:
     taken = [form.cost for form in forms]
     pages = sum(each.page_count or 0 for each in taken)
     metrics = aggregate([form.score for form in forms])
-    metrics |= {"seconds_per_page": seconds / max(pages, 1), "pages": float(pages)}
+    metrics |= {"seconds_per_page": seconds / max(pages, 1)} | _latency(taken)
+    metrics["pages"] = float(pages)
     for name in _SUMMED:
         metrics[name] = float(sum(getattr(each, name) or 0 for each in taken))
     costs = [each.cost for each in taken if each.cost is not None]
     return metrics | ({"cost": sum(costs)} if len(costs) == len(forms) else {})
 
 
+def _latency(taken: Sequence[FormCost]) -> dict[str, float]:
+    """Return the middle and the 95th percentile of the forms' own seconds a page."""
+    a_page = [each.seconds / each.page_count for each in taken if each.page_count]
+    if not a_page:
+        return {}
+    return {f"seconds_per_page_p{q}": float(np.percentile(a_page, q)) for q in (50, 95)}
+
+
 def log(evaluation: Evaluation, dataset_name: str) -> None:
     """Log metrics with the model and the dataset's content hash, and the tables."""
     scores = pd.DataFrame([form.to_row() for form in evaluation.forms], dtype=object)
     dataset = from_pandas(scores[["doc_id"]], name=dataset_name, digest=evaluation.digest)
-    mlflow.log_metrics(dict(evaluation.metrics), model_id=evaluation.model_id, dataset=dataset)
+    ends = {
+        f"{name}_{end}": value
+        for name, interval in evaluation.intervals.items()
+        for end, value in zip(("low", "high"), interval, strict=True)
+    }
+    metrics = {**evaluation.metrics, **ends}
+    mlflow.log_metrics(metrics, model_id=evaluation.model_id, dataset=dataset)
     mlflow.log_input(dataset, context="evaluation")
     mlflow.set_tags({"model_uri": evaluation.model_uri, "dataset_digest": evaluation.digest})
     mlflow.log_table(scores, SCORES)

@@ -27,7 +27,15 @@ class Counts:
         exact: Pairs matched one to one that are equal after `normalise`.
         nospace: The same with all spaces removed.
         questions: Questions matched as in `fuzzy`, whatever their answers.
+        blanks: Blank fields: questions that have text and no linked answer.
+        blank_correct: Blank fields that were called blank.
+        blank_invented: Blank fields that were given an answer.
+        hallucinated: Predicted answers that stand nowhere on the page.
+        repeated: Predicted pairs that say once more what another says, and the form does not.
+        answer_characters: Characters of the true answers to the questions that were found.
+        answer_errors: Edits that lead from what was read to them.
         failed: Forms that were not read.
+        unparsed: Those of them whose LLM answered in a way that could not be used.
     """
 
     true: int = 0
@@ -36,7 +44,15 @@ class Counts:
     exact: int = 0
     nospace: int = 0
     questions: int = 0
+    blanks: int = 0
+    blank_correct: int = 0
+    blank_invented: int = 0
+    hallucinated: int = 0
+    repeated: int = 0
+    answer_characters: int = 0
+    answer_errors: int = 0
     failed: int = 0
+    unparsed: int = 0
 
     def __add__(self, other: Counts) -> Counts:
         return Counts(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(Counts)))
@@ -50,28 +66,51 @@ class Counts:
 COUNTS: tuple[str, ...] = tuple(field.name for field in fields(Counts))
 
 
+LOWER_IS_BETTER = frozenset(
+    {
+        "blank_missed",
+        "blank_invented",
+        "hallucination_rate",
+        "duplicate_rate",
+        "answer_cer",
+        "parse_failure_rate",
+    }
+)
+"""The metrics that count errors; all others are best at 1."""
+
+
 def shares(sums: Mapping[str, Numbers]) -> dict[str, Numbers]:
-    """Return precision, recall and the F1 scores, element by element.
+    """Return the metrics that are one sum over another, element by element.
 
     Args:
         sums: Numbers of any one shape by the name of a `Counts` field.
 
     Returns:
-        Values in [0, 1] of that shape by metric. Nothing to find and nothing predicted is 1,
-        unless a form failed: then 0.
+        Values of that shape by metric, in [0, 1]; `answer_cer` can be more. A share of nothing is
+        0 for an error rate. For the others it is 1 where there was nothing to find and nothing
+        was predicted, unless a form failed, else 0.
     """
-    true, predicted = sums["true"], sums["predicted"]
+    true, predicted, blanks = sums["true"], sums["predicted"], sums["blanks"]
     both = true + predicted
-    nothing = np.where(both + sums["failed"] > 0, 0.0, 1.0)
+    right = np.where(both + sums["failed"] > 0, 0.0, 1.0)
+    right_blank = np.where(sums["failed"] > 0, 0.0, 1.0)
+    wrong = np.zeros_like(both)
 
-    def share(part: Numbers, whole: Numbers) -> Numbers:
-        return np.where(whole > 0, part / np.maximum(whole, 1.0), nothing)
+    def share(part: Numbers, whole: Numbers, of_nothing: Numbers) -> Numbers:
+        return np.where(whole > 0, part / np.maximum(whole, 1.0), of_nothing)
 
+    missed = blanks - sums["blank_correct"] - sums["blank_invented"]
     return {
-        "pair_f1": share(2 * sums["fuzzy"], both),
-        "pair_precision": share(sums["fuzzy"], predicted),
-        "pair_recall": share(sums["fuzzy"], true),
-        "pair_f1_exact": share(2 * sums["exact"], both),
-        "pair_f1_nospace": share(2 * sums["nospace"], both),
-        "question_f1": share(2 * sums["questions"], both),
+        "pair_f1": share(2 * sums["fuzzy"], both, right),
+        "pair_precision": share(sums["fuzzy"], predicted, right),
+        "pair_recall": share(sums["fuzzy"], true, right),
+        "pair_f1_exact": share(2 * sums["exact"], both, right),
+        "pair_f1_nospace": share(2 * sums["nospace"], both, right),
+        "question_f1": share(2 * sums["questions"], both, right),
+        "answer_cer": share(sums["answer_errors"], sums["answer_characters"], wrong),
+        "blank_correct": share(sums["blank_correct"], blanks, right_blank),
+        "blank_missed": share(missed, blanks, wrong),
+        "blank_invented": share(sums["blank_invented"], blanks, wrong),
+        "hallucination_rate": share(sums["hallucinated"], predicted, wrong),
+        "duplicate_rate": share(sums["repeated"], predicted, wrong),
     }

@@ -7,29 +7,40 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from rapidfuzz.distance import Levenshtein
 
+from data.forms import reading_order
+from entry_points.scoring.alignment import align
 from entry_points.scoring.anls import anls
 from entry_points.scoring.counts import COUNTS, Counts, shares
+from entry_points.scoring.grounding import page_text
 from entry_points.scoring.key_value_accuracy import key_value_accuracy
-from entry_points.scoring.matching import (
-    FUZZY_SIMILARITY,
-    best_matches,
-    normalise,
-    similarities,
-)
-from entry_points.scoring.mistakes import Mistakes, find_mistakes
+from entry_points.scoring.matching import normalise
+from entry_points.scoring.mistakes import Mistakes
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from data.forms import Entity, Form
+    from entry_points.scoring.alignment import Alignment
     from entry_points.scoring.counts import Numbers
 
 TextPair = tuple[str, str]
 """(question, answer), both as they stand on the form or in the output."""
 
 _ANSWERING = ("question", "answer")
-_MEANS = ("anls", "key_value_accuracy", "coverage")
+_MEANS = ("anls", "key_value_accuracy", "coverage", "parse_failure_rate")
+
+PARSE_FAILURES = frozenset(
+    {
+        "completion_cut_off",
+        "degenerate_completion",
+        "empty_completion",
+        "invalid_completion",
+        "not_a_completion",
+    }
+)
+"""The extractor's error codes for an LLM's answer that could not be used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +51,15 @@ class Truth:
         pairs: The pairs to find, in reading order, duplicates kept.
         links: The two texts of each question -> answer link, words joined by one space, by
             question in the annotation's order: `key_value_accuracy` alone is measured on them.
+        blanks: The questions that have no linked answer, in reading order: fields left blank.
+        page: All words of the document as `page_text` returns them; None when they are not known,
+            and then no answer counts as hallucinated.
     """
 
     pairs: tuple[TextPair, ...]
     links: tuple[TextPair, ...]
+    blanks: tuple[str, ...] = ()
+    page: str | None = None
 
     @classmethod
     def of(cls, form: Form) -> Truth:
@@ -56,6 +72,8 @@ class Truth:
         return cls(
             pairs=tuple((pair.question, pair.answer) for pair in form.pairs()),
             links=tuple((_words(question), _words(answer)) for question, answer in links),
+            blanks=tuple(question.text.strip() for question in form.blank_questions()),
+            page=page_text(" ".join(map(_words, reading_order(form.entities)))),
         )
 
 
@@ -76,12 +94,13 @@ class FormScore:
     mistakes: Mistakes = field(default_factory=Mistakes)
 
     def metrics(self) -> dict[str, float]:
-        """Return the form's metrics by name, in [0, 1]; `coverage` is 0 for a failed form."""
+        """Return the form's metrics by name; `coverage` is 0 for a failed form."""
         return {
             **self.counts.metrics(),
             "anls": self.anls,
             "key_value_accuracy": self.key_value_accuracy,
             "coverage": 1.0 - self.counts.failed,
+            "parse_failure_rate": float(self.counts.unparsed),
         }
 
 
@@ -89,8 +108,8 @@ def score_form(truth: Truth, outputs: Mapping[str, Any] | None) -> FormScore:
     """Score one row of the model's output.
 
     A predicted pair without an answer says that a field was left blank: it is a statement about
-    the form but no pair, so no metric but `key_value_accuracy` (whose post had no such thing as
-    a missing answer) looks at it, `question_f1` included.
+    the form but no pair, so no metric looks at it, `question_f1` included, but `blank_correct` and
+    `key_value_accuracy` (whose post had no such thing as a missing answer).
 
     Args:
         truth: The form's true pairs.
@@ -102,17 +121,24 @@ def score_form(truth: Truth, outputs: Mapping[str, Any] | None) -> FormScore:
         true pairs and scores 0 in everything, also when it has no true pair.
     """
     if outputs is None or outputs.get("error_code") or outputs.get("pairs") is None:
+        unparsed = int((outputs or {}).get("error_code") in PARSE_FAILURES)
+        counts = Counts(len(truth.pairs), blanks=len(truth.blanks), failed=1, unparsed=unparsed)
         missed = Mistakes(missed=tuple(question for question, _ in truth.pairs))
-        return FormScore(Counts(true=len(truth.pairs), failed=1), 0.0, 0.0, missed)
-    stated = [(pair["question"], pair["answer"] or "") for pair in outputs["pairs"]]
+        return FormScore(counts, 0.0, 0.0, missed)
+    stated = stated_pairs(outputs["pairs"])
     predicted = [(question, answer) for question, answer in stated if answer.strip()]
-    counts, mistakes = _compare(truth.pairs, predicted)
+    found = align(truth, stated)
     return FormScore(
-        counts=counts,
+        counts=_count(truth, stated, predicted, found),
         anls=anls(truth.pairs, predicted),
         key_value_accuracy=key_value_accuracy(truth.links, stated),
-        mistakes=mistakes,
+        mistakes=Mistakes.of(truth, stated, found),
     )
+
+
+def stated_pairs(pairs: Iterable[Mapping[str, Any]]) -> list[TextPair]:
+    """Return the (question, answer) texts of an output's pairs, "" for a blank answer."""
+    return [(pair["question"], pair["answer"] or "") for pair in pairs]
 
 
 def score_forms(
@@ -143,7 +169,8 @@ def aggregate(scores: Collection[FormScore]) -> dict[str, float]:
 
     Precision, recall and F1 come from the counts summed over the forms (micro); `pair_f1_macro`,
     `anls` and `key_value_accuracy` are means over the forms, a form without true and predicted
-    pairs having a pair_f1 of 1; `coverage` is the share of forms that did not fail.
+    pairs having a pair_f1 of 1; `coverage` is the share of forms that did not fail and
+    `parse_failure_rate` of those whose LLM's answer could not be used.
 
     Raises:
         ValueError: There is no form: a split without forms has no score.
@@ -185,30 +212,39 @@ def _words(entity: Entity) -> str:
     return " ".join(word.text for word in entity.words)
 
 
-def _compare(truth: Sequence[TextPair], predicted: Sequence[TextPair]) -> tuple[Counts, Mistakes]:
-    true_texts = [(normalise(question), normalise(answer)) for question, answer in truth]
+def _count(
+    truth: Truth, stated: Sequence[TextPair], predicted: Sequence[TextPair], found: Alignment
+) -> Counts:
+    true_texts = [(normalise(question), normalise(answer)) for question, answer in truth.pairs]
     texts = [(normalise(question), normalise(answer)) for question, answer in predicted]
-    questions = similarities([q for q, _ in true_texts], [q for q, _ in texts])
-    answers = similarities([a for _, a in true_texts], [a for _, a in texts])
-    same_question = questions >= FUZZY_SIMILARITY
-    same_pair = same_question & (answers >= FUZZY_SIMILARITY)
-    # The most similar of equally many, so that the mistakes name the line that was missed and
-    # not its neighbour.
-    matches = best_matches(same_pair, (questions + answers) / 2)
-    counts = Counts(
-        true=len(truth),
+    read = [
+        (_one_line(stated[number][1]), _one_line(truth.pairs[row][1]))
+        for row, number in (*found.right, *found.misread)
+    ]
+    return Counts(
+        true=len(truth.pairs),
         predicted=len(predicted),
-        fuzzy=len(matches),
+        fuzzy=len(found.right),
         exact=_common(true_texts, texts),
         nospace=_common(map(_without_spaces, true_texts), map(_without_spaces, texts)),
-        questions=len(best_matches(same_question, questions)),
+        questions=found.questions,
+        blanks=len(truth.blanks),
+        blank_correct=len(found.kept_blank),
+        blank_invented=len(found.filled),
+        hallucinated=len(found.hallucinated),
+        repeated=len(found.repeated),
+        answer_characters=sum(len(true) for _, true in read),
+        answer_errors=sum(Levenshtein.distance(*texts) for texts in read),
     )
-    return counts, find_mistakes(truth, predicted, (questions, answers), matches)
 
 
 def _common(left: Iterable[TextPair], right: Iterable[TextPair]) -> int:
     """Count the pairs that both sides have, a repeated one as often as both repeat it."""
     return (Counter(left) & Counter(right)).total()
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
 
 
 def _without_spaces(pair: TextPair) -> TextPair:

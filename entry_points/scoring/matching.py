@@ -19,14 +19,19 @@ FUZZY_SIMILARITY = 0.8
 """Texts at least this similar (inclusive) are the same text read with a slip."""
 
 
+def fold(text: str) -> str:
+    """Return a text in NFKC, casefolded, runs of whitespace as one space."""
+    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+
+
 def normalise(text: str) -> str:
     """Return what two spellings of the same text have in common.
 
-    NFKC, casefold, runs of whitespace as one space, then no punctuation (Unicode categories P*)
-    or space at either edge. A text of punctuation only, such as the "-" of an empty cell, keeps
-    it: stripped, every such text would equal every other. Symbols (`$`, `+`, `<`) are content.
+    `fold`, then no punctuation (Unicode categories P*) or space at either edge. A text of
+    punctuation only, such as the "-" of an empty cell, keeps it: stripped, every such text would
+    equal every other. Symbols (`$`, `+`, `<`) are content.
     """
-    folded = " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+    folded = fold(text)
     content = [i for i, char in enumerate(folded) if not _is_edge(char)]
     return folded[content[0] : content[-1] + 1] if content else folded
 

@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from entry_points.scoring.matching import FUZZY_SIMILARITY, best_matches
-
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
-    import numpy as np
-    from numpy.typing import NDArray
+    from entry_points.scoring.alignment import Alignment
+    from entry_points.scoring.forms import TextPair, Truth
 
 _NAMED = 2
 _TEXT_LIMIT = 40
@@ -19,59 +17,71 @@ _TEXT_LIMIT = 40
 
 @dataclass(frozen=True, slots=True)
 class Mistakes:
-    """The pairs of a form that did not match.
+    """What of a form was read wrong, as texts.
 
     Attributes:
         misread: (read, true) answers of the questions that were found but answered wrong, the
             least similar first.
         missed: The questions of the other true pairs, in reading order.
         invented: The questions of the other predicted pairs, in the output's order.
+        filled: (question, answer) of the blank fields that were given an answer.
+        hallucinated: The answers that stand nowhere on the page.
+        repeated: The questions of pairs that were given once too often.
     """
 
     misread: tuple[tuple[str, str], ...] = ()
     missed: tuple[str, ...] = ()
     invented: tuple[str, ...] = ()
+    filled: tuple[tuple[str, str], ...] = ()
+    hallucinated: tuple[str, ...] = ()
+    repeated: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, truth: Truth, stated: Sequence[TextPair], found: Alignment) -> Mistakes:
+        """Take the texts of what an alignment found to be wrong."""
+        return cls(
+            misread=tuple((stated[read][1], truth.pairs[row][1]) for row, read in found.misread),
+            missed=tuple(truth.pairs[row][0] for row in found.missed),
+            invented=tuple(stated[read][0] for read in found.invented),
+            filled=tuple(stated[read] for _, read in found.filled),
+            hallucinated=tuple(stated[read][1] for read in found.hallucinated),
+            repeated=tuple(stated[read][0] for read in found.repeated),
+        )
 
     def counts(self) -> str:
-        """Return how many there are of each kind, without any text of the form."""
+        """Return how many pairs went wrong in which way, without any text of the form."""
         return (
             f"{len(self.misread)} misread, {len(self.missed)} missed, {len(self.invented)} invented"
         )
 
     def examples(self) -> str:
         """Return the worst of each kind on one line, texts cut to 40 characters; "" for none."""
-        named = [f"read {_cut(read)} for {_cut(true)}" for read, true in self.misread[:_NAMED]]
+        named = [self._worst_misread()]
         named += [f"missed {_cut(question)}" for question in self.missed[:_NAMED]]
         named += [f"invented {_cut(question)}" for question in self.invented[:_NAMED]]
-        return "; ".join(named)
+        return "; ".join(filter(None, named))
+
+    def by_metric(self) -> dict[str, str]:
+        """Return one line on the worst of what each metric counts, where there is any."""
+        lines = {
+            "answer_cer": self._worst_misread(),
+            "blank_invented": _listed(
+                f"blank {_cut(question)} was read as {_cut(answer)}"
+                for question, answer in self.filled
+            ),
+            "hallucination_rate": _listed(
+                f"{_cut(answer)} is nowhere on the page" for answer in self.hallucinated
+            ),
+            "duplicate_rate": _listed(f"{_cut(question)} again" for question in self.repeated),
+        }
+        return {name: line for name, line in lines.items() if line}
+
+    def _worst_misread(self) -> str:
+        return _listed(f"read {_cut(read)} for {_cut(true)}" for read, true in self.misread)
 
 
-def find_mistakes(
-    truth: Sequence[tuple[str, str]],
-    predicted: Sequence[tuple[str, str]],
-    similarity: tuple[NDArray[np.float64], NDArray[np.float64]],
-    matches: Sequence[tuple[int, int]],
-) -> Mistakes:
-    """Sort the pairs that are not in `matches` by what happened to them.
-
-    Args:
-        truth: The true (question, answer) pairs.
-        predicted: The predicted ones.
-        similarity: (len(truth), len(predicted)) in [0, 1], of the questions and of the answers.
-        matches: (true index, predicted index) of the pairs that are right.
-    """
-    questions, answers = similarity
-    found = questions >= FUZZY_SIMILARITY
-    for row, column in matches:
-        found[row, :] = found[:, column] = False
-    misread = sorted(best_matches(found, answers), key=lambda cell: answers[cell])
-    seen_true = {row for row, _ in (*matches, *misread)}
-    seen_predicted = {column for _, column in (*matches, *misread)}
-    return Mistakes(
-        misread=tuple((predicted[column][1], truth[row][1]) for row, column in misread),
-        missed=tuple(q for row, (q, _) in enumerate(truth) if row not in seen_true),
-        invented=tuple(q for i, (q, _) in enumerate(predicted) if i not in seen_predicted),
-    )
+def _listed(lines: Iterable[str]) -> str:
+    return "; ".join(list(lines)[:_NAMED])
 
 
 def _cut(text: str) -> str:

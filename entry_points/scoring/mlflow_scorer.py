@@ -30,15 +30,16 @@ def form_scorer(truths: Mapping[str, Truth], *, content: bool) -> Scorer:
 
     Args:
         truths: By doc_id; every record's doc_id must be in it.
-        content: Name the worst mistakes with their texts in pair_f1's rationale; False gives
-            counts only (`trace_content=metadata`).
+        content: Name the worst mistakes with their texts in the rationales; False gives counts
+            only (`trace_content=metadata`).
     """
 
     @scorer(name=SCORER_NAME)
     def form_score(inputs: dict[str, Any], outputs: dict[str, Any] | None) -> list[Feedback]:
         score = score_form(truths[inputs["doc_id"]], outputs)
         source = AssessmentSource(AssessmentSourceType.CODE, SCORER_NAME)
-        rationales = {"pair_f1": _rationale(score, outputs, content=content)}
+        rationales = score.mistakes.by_metric() if content else {}
+        rationales["pair_f1"] = _rationale(score, outputs, content=content)
         return [
             Feedback(name=name, value=value, source=source, rationale=rationales.get(name))
             for name, value in score.metrics().items()

@@ -21,3 +21,14 @@ def test_every_score_is_computed_again_from_the_run_alone(project: Project, main
     assert sum(each.input_tokens or 0 for each in costs) == logged["input_tokens"] > 0
     assert sum(each.page_count or 0 for each in costs) == logged["pages"] == 3
     assert {each.error_code for each in costs} == {None}
+
+
+def test_every_score_has_its_interval(project: Project, main_run: Done):
+    logged = project.client.get_run(run_id_of(main_run)).data.metrics
+    results = load_results(run_id_of(main_run))
+    for name in aggregate([each.score for each in results.values()]):
+        assert logged[f"{name}_low"] <= logged[name] <= logged[f"{name}_high"], name
+    low, high = logged["pair_f1_low"], logged["pair_f1_high"]
+    assert low < high
+    assert f"{low:.3f} to {high:.3f}" in main_run.stdout
+    assert 0 < logged["seconds_per_page_p50"] <= logged["seconds_per_page_p95"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data.forms import Entity, Form, Word
-from entry_points.scoring.counts import Counts
-from entry_points.scoring.forms import Truth, aggregate, score_form, score_forms
+from entry_points import ROOT
+from entry_points.scoring.counts import LOWER_IS_BETTER, Counts
+from entry_points.scoring.forms import (
+    PARSE_FAILURES,
+    Truth,
+    aggregate,
+    score_form,
+    score_forms,
+)
+from entry_points.scoring.grounding import page_text
 
 NAMES = (
     "pair_precision",
@@ -21,6 +30,14 @@ NAMES = (
     "question_f1",
     "anls",
     "key_value_accuracy",
+)
+ERRORS = (
+    "answer_cer",
+    "blank_missed",
+    "blank_invented",
+    "hallucination_rate",
+    "duplicate_rate",
+    "parse_failure_rate",
 )
 
 
@@ -43,11 +60,12 @@ def test_a_truth_has_the_pairs_joined_and_the_links_apart():
     first, second = entity(0, "answer", "12 High St", 20), entity(1, "answer", "", 30)
     address, date = entity(2, "question", "Address:", 10), entity(3, "question", "Date", 0)
     third, header = entity(4, "answer", "Springfield", 40), entity(5, "header", "FORM", 50)
+    fax, unread = entity(6, "question", " Fax: ", 60), entity(7, "question", "", 70)
     form = Form(
         form_id="form",
         image_path=Path("form.png"),
         annotation_path=Path("form.json"),
-        entities=(first, second, address, date, third, header),
+        entities=(first, second, address, date, third, header, fax, unread),
         links=(
             (header, date),
             (date, first),
@@ -64,6 +82,8 @@ def test_a_truth_has_the_pairs_joined_and_the_links_apart():
             ("Address:", "Springfield"),
             ("Date", "12 High St"),
         ),
+        blanks=("Fax:",),
+        page="dateaddress:12highstspringfieldformfax:",
     )
 
 
@@ -148,8 +168,72 @@ DATE, NAME = ("Date", "June 5"), ("Name", "Ann")
 )
 def test_a_form_worked_by_hand(truth, predicted, expected):
     metrics = score_form(truth_of(*truth), row(*predicted)).metrics()
-    assert metrics.pop("coverage") == 1
-    assert metrics == pytest.approx(dict(zip(NAMES, expected, strict=True)))
+    assert metrics["coverage"] == 1
+    found = [metrics[name] for name in NAMES]
+    assert found == pytest.approx(list(expected))
+
+
+PAGE = page_text("Date June 5 Name Ann Fax Sex Total 12 /10 /98 Phone")
+
+
+@pytest.mark.parametrize(
+    ("predicted", "expected"),
+    [
+        #                    blank: correct missed invented  hallucinated repeated
+        pytest.param([DATE], (0, 1, 0, 0, 0), id="says nothing of blank fields"),
+        pytest.param([DATE, ("Fax", None), ("Sex", "")], (1, 0, 0, 0, 0), id="calls them blank"),
+        pytest.param([("Fax", None), ("Fax", None)], (1 / 2, 1 / 2, 0, 0, 0), id="once is once"),
+        pytest.param([("Fax:", "Ann")], (0, 1 / 2, 1 / 2, 0, 0), id="takes another field's answer"),
+        pytest.param([("Fax", "555 123")], (0, 1 / 2, 1 / 2, 1, 0), id="makes an answer up"),
+        pytest.param(
+            [("Fax", None), ("Fax", "555 123")],
+            (1 / 2, 1 / 2, 0, 1 / 1, 0),
+            id="says both: the blank counts, the made-up pair is invented",
+        ),
+        pytest.param([("Date", None)], (0, 1, 0, 0, 0), id="calls an answered field blank"),
+        pytest.param([DATE, DATE], (0, 1, 0, 0, 1 / 2), id="says it twice"),
+        pytest.param([NAME, NAME, NAME], (0, 1, 0, 0, 1 / 3), id="twice on the form, three read"),
+        pytest.param([("Total", "12/10/98")], (0, 1, 0, 0, 0), id="other spaces are on the page"),
+        pytest.param([("Total", "12/1O/98")], (0, 1, 0, 0, 0), id="a slip is on the page"),
+        pytest.param([("Total", "Ann June 5")], (0, 1, 0, 0, 0), id="from two places on the page"),
+        pytest.param([("Total", "47.11 USD")], (0, 1, 0, 1, 0), id="nowhere on the page"),
+    ],
+)
+def test_honesty_worked_by_hand(predicted, expected):
+    truth = Truth((DATE, NAME, NAME), (), blanks=("Fax", "Sex"), page=PAGE)
+    metrics = score_form(truth, row(*predicted)).metrics()
+    names = ("blank_correct", *ERRORS[1:5])
+    assert [metrics[name] for name in names] == pytest.approx(list(expected))
+
+
+@pytest.mark.parametrize(
+    ("read", "expected"),
+    [
+        pytest.param("June 5", 0, id="same"),
+        pytest.param(" June\n 5 ", 0, id="white space"),
+        pytest.param("june 5.", 2 / 6, id="case and punctuation are errors here"),
+        pytest.param("Jan 5", 2 / 6, id="misread counts"),
+        pytest.param("June 5 1999 or later", 14 / 6, id="more than 1 when more is read"),
+        pytest.param(None, 0, id="nothing was read"),
+    ],
+)
+def test_character_errors_of_found_answers(read, expected):
+    metrics = score_form(truth_of(DATE, NAME), row(("Date", read))).metrics()
+    assert metrics["answer_cer"] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("code", sorted(PARSE_FAILURES))
+def test_an_answer_that_cannot_be_used_is_a_parse_failure(code):
+    outputs = {"pairs": [], "error_code": code}
+    assert score_form(truth_of(DATE), outputs).metrics()["parse_failure_rate"] == 1
+    model = ROOT / "model" / "ocr_extractor"
+    assert any(f'"{code}"' in path.read_text(encoding="utf-8") for path in model.rglob("*.py"))
+
+
+def test_other_failures_are_no_parse_failures_and_miss_the_blank_fields():
+    truth = Truth((DATE,), (), blanks=("Fax",), page=PAGE)
+    metrics = score_form(truth, {"pairs": [], "error_code": "rate_limited"}).metrics()
+    assert {name for name, value in metrics.items() if value} == {"blank_missed"}
 
 
 @pytest.mark.parametrize("truth", [truth_of(DATE, NAME), truth_of()], ids=["pairs", "no pairs"])
@@ -163,7 +247,7 @@ def test_a_form_worked_by_hand(truth, predicted, expected):
 )
 def test_a_failed_form_scores_0_in_everything(truth, outputs):
     score = score_form(truth, outputs)
-    assert set(score.metrics()) == {*NAMES, "coverage"}
+    assert set(score.metrics()) == {*NAMES, *ERRORS, "blank_correct", "coverage"}
     assert set(score.metrics().values()) == {0.0}
     assert score.counts == Counts(true=len(truth.pairs), failed=1)
     assert score.mistakes.missed == tuple(question for question, _ in truth.pairs)
@@ -178,7 +262,8 @@ def test_a_split_sums_counts_and_averages_the_rest():
     }
     outputs = {"right": row(DATE), "third": row(DATE), "failed": None, "blank": row()}
     assert aggregate(score_forms(truths, outputs).values()) == pytest.approx(
-        {
+        dict.fromkeys(ERRORS, 0.0)
+        | {
             "pair_precision": 1.0,
             "pair_recall": 2 / 6,
             "pair_f1": 2 * 2 / (6 + 2),
@@ -188,6 +273,7 @@ def test_a_split_sums_counts_and_averages_the_rest():
             "pair_f1_macro": (1 + 1 / 2 + 0 + 1) / 4,
             "anls": (1 + 1 / 3 + 0 + 1) / 4,
             "key_value_accuracy": (1 + 1 / 3 + 0 + 0) / 4,
+            "blank_correct": 0.0,
             "coverage": 3 / 4,
         }
     )
@@ -225,7 +311,9 @@ def score(truth, predicted):
 @given(PAIRS, PAIRS)
 def test_scores_are_shares_and_looser_matches_are_no_fewer(truth, predicted):
     result = score(truth, predicted)
-    assert all(0 <= value <= 1 for value in result.metrics().values())
+    metrics = result.metrics()
+    assert metrics.pop("answer_cer") >= 0
+    assert all(0 <= value <= 1 for value in metrics.values())
     counts = result.counts
     assert counts.exact <= counts.fuzzy <= counts.questions <= min(len(truth), len(predicted))
     assert counts.exact <= counts.nospace
@@ -243,6 +331,10 @@ def test_every_pair_is_right_or_a_mistake(truth, predicted):
 def test_a_perfect_reading_is_1(truth):
     metrics = score(truth, truth).metrics()
     assert metrics.pop("key_value_accuracy") == (1.0 if truth else 0.0)
+    wrong = {metrics.pop(name) for name in LOWER_IS_BETTER - {"answer_cer"}}
+    assert wrong == {0.0}
+    # Of pairs that share a question, each is told apart by normalised texts alone.
+    assert metrics.pop("answer_cer") <= 1
     assert set(metrics.values()) == {1.0}
 
 
@@ -250,7 +342,10 @@ def test_a_perfect_reading_is_1(truth):
 def test_order_does_not_matter(truth, predicted, rng):
     result = score(truth, predicted)
     again = score(rng.sample(truth, len(truth)), rng.sample(predicted, len(predicted)))
-    assert again.counts == result.counts
+    # Which of two texts that are the same once normalised is matched shows in the characters.
+    assert replace(again.counts, answer_characters=0, answer_errors=0) == replace(
+        result.counts, answer_characters=0, answer_errors=0
+    )
     assert again.anls == pytest.approx(result.anls)
 
 
@@ -277,3 +372,31 @@ def test_losing_a_right_pair_lowers_every_f1(truth, data):
 def test_a_further_pair_never_unmatches_another(truth, predicted, further):
     less, more = score(truth, predicted).counts, score(truth, [*predicted, further]).counts
     assert less.fuzzy <= more.fuzzy <= less.fuzzy + 1
+
+
+FIELDS = st.lists(TEXT, max_size=4)
+STATED = st.lists(st.tuples(TEXT, st.none() | ANSWER), max_size=6)
+
+
+@given(PAIRS, FIELDS, STATED)
+def test_every_blank_field_has_one_fate(truth, blanks, stated):
+    outputs = row(*stated)
+    counts = score_form(Truth(tuple(truth), (), tuple(blanks)), outputs).counts
+    assert counts.blanks == len(blanks)
+    assert counts.blank_correct + counts.blank_invented <= len(blanks)
+    assert counts.blank_correct <= sum(answer is None for _, answer in stated)
+    assert counts.blank_invented <= counts.predicted - counts.fuzzy
+
+
+@given(PAIRS, st.lists(TEXT, unique=True, max_size=4))
+def test_calling_every_blank_field_blank_is_honest(truth, blanks):
+    outputs = row(*truth, *((question, None) for question in blanks))
+    metrics = score_form(Truth(tuple(truth), (), tuple(blanks)), outputs).metrics()
+    honest = (metrics["blank_correct"], metrics["blank_missed"], metrics["blank_invented"])
+    assert honest == (1, 0, 0)
+
+
+@given(PAIRS)
+def test_what_stands_on_the_page_is_not_hallucinated(pairs):
+    page = page_text(" ".join(text for pair in pairs for text in pair))
+    assert score_form(Truth((), (), page=page), row(*pairs)).counts.hallucinated == 0

@@ -38,7 +38,7 @@ def mistakes(truth, predicted):
         pytest.param(
             [("Phone", "1")],
             [("Phone", "1"), ("Phone", "1")],
-            Mistakes(invented=("Phone",)),
+            Mistakes(invented=("Phone",), repeated=("Phone",)),
             id="a repeat is invented",
         ),
     ],
@@ -57,6 +57,23 @@ def test_examples_name_two_of_each_kind_on_one_short_line():
         f"read 'Jan 5' for 'June 5'; read 'a b' for '{'c' * 39}…'; "
         "missed 'Date'; missed 'Fax'; invented 'Total'"
     )
+
+
+def test_each_metric_has_its_own_worst_on_one_line():
+    found = Mistakes(
+        misread=(("Jan 5", "June 5"),),
+        missed=("Fax",),
+        filled=(("Sex", "Ann"), ("Total", "47.11")),
+        hallucinated=("47.11",),
+        repeated=("Date",),
+    )
+    assert found.by_metric() == {
+        "answer_cer": "read 'Jan 5' for 'June 5'",
+        "blank_invented": "blank 'Sex' was read as 'Ann'; blank 'Total' was read as '47.11'",
+        "hallucination_rate": "'47.11' is nowhere on the page",
+        "duplicate_rate": "'Date' again",
+    }
+    assert Mistakes(missed=("Fax",)).by_metric() == {}
 
 
 def test_counts_hold_no_text():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import mlflow
 import pytest
 
+from entry_points.scoring.counts import LOWER_IS_BETTER
 from entry_points.scoring.forms import Truth, aggregate, score_forms
 from entry_points.scoring.mlflow_scorer import form_scorer
 
@@ -88,7 +89,10 @@ def test_a_form_that_fails_stays_in_every_mean(with_content):
         "anls": (0 + 1 + (1 + 1 / 2) / 3 + 0) / 4,
         "key_value_accuracy": (0 + 1 + 1 / 2 + 0) / 4,
         "coverage": 2 / 4,
+        "answer_cer": (0 + 0 + 3 / 9 + 0) / 4,
+        "blank_correct": 2 / 4,
     }
+    expected |= dict.fromkeys(LOWER_IS_BETTER - {"answer_cer"}, 0.0)
     means = {f"{name}/mean": value for name, value in expected.items()}
     assert result.metrics == pytest.approx(means)
     assert mlflow.get_run(run_id).data.metrics == pytest.approx(means)
@@ -103,7 +107,7 @@ def test_every_form_carries_every_metric_and_says_what_went_wrong(with_content):
     run_id, _ = with_content
     stored = assessments(run_id)
     assert {doc_id: len(feedbacks) for doc_id, feedbacks in stored.items()} == dict.fromkeys(
-        TRUTHS, 9
+        TRUTHS, 16
     )
     assert {doc_id: feedbacks["pair_f1"].rationale for doc_id, feedbacks in stored.items()} == {
         "raises": "Failed (predict gave no row): all 2 pairs missed",

@@ -1,0 +1,139 @@
+"""What became of every true pair, every blank field and every predicted pair of a form."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from entry_points.scoring.grounding import GROUNDED_SIMILARITY, grounding
+from entry_points.scoring.matching import (
+    FUZZY_SIMILARITY,
+    best_matches,
+    normalise,
+    similarities,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from entry_points.scoring.forms import TextPair, Truth
+
+Match = tuple[int, int]
+"""(position in the truth, position among the predicted pairs)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Alignment:
+    """What became of every pair, by its position in the truth or in the output.
+
+    Every true pair is right, misread or missed; every predicted pair with an answer is right,
+    misread or invented.
+
+    Attributes:
+        right: Pairs whose question and answer both match; as many as there can be.
+        misread: Others whose question matches, the least similar answer first.
+        missed: The other true pairs.
+        invented: The other predicted pairs that have an answer.
+        questions: How many questions match, whatever their answers.
+        kept_blank: Blank fields that were called blank; the first position is in `Truth.blanks`.
+        filled: Blank fields that were given one of the invented answers.
+        hallucinated: Predicted pairs whose answer stands nowhere on the page.
+        repeated: Predicted pairs that say once more what one before them says, and the form does
+            not say so often.
+    """
+
+    right: tuple[Match, ...]
+    misread: tuple[Match, ...]
+    missed: tuple[int, ...]
+    invented: tuple[int, ...]
+    questions: int
+    kept_blank: tuple[Match, ...]
+    filled: tuple[Match, ...]
+    hallucinated: tuple[int, ...]
+    repeated: tuple[int, ...]
+
+
+def align(truth: Truth, stated: Sequence[TextPair]) -> Alignment:
+    """Find out what became of everything on a form.
+
+    Args:
+        truth: What the form says.
+        stated: The predicted (question, answer), "" for a field that was called blank.
+    """
+    answered = [number for number, (_, answer) in enumerate(stated) if answer.strip()]
+    pairs = [_normalised(pair) for pair in truth.pairs]
+    read = [_normalised(stated[number]) for number in answered]
+    questions = similarities([q for q, _ in pairs], [q for q, _ in read])
+    answers = similarities([a for _, a in pairs], [a for _, a in read])
+    same_question = questions >= FUZZY_SIMILARITY
+    # The most similar of equally many, so that the mistakes name the line that was missed and
+    # not its neighbour.
+    right = best_matches(same_question & (answers >= FUZZY_SIMILARITY), (questions + answers) / 2)
+    rest = same_question.copy()
+    for row, column in right:
+        rest[row, :] = rest[:, column] = False
+    misread = sorted(best_matches(rest, answers), key=lambda cell: answers[cell])
+    seen = (*right, *misread)
+    seen_true, seen_read = {row for row, _ in seen}, {column for _, column in seen}
+    invented = [number for i, number in enumerate(answered) if i not in seen_read]
+    kept, filled = _blank_fields(truth, stated, invented)
+    return Alignment(
+        right=tuple((row, answered[column]) for row, column in right),
+        misread=tuple((row, answered[column]) for row, column in misread),
+        missed=tuple(row for row in range(len(pairs)) if row not in seen_true),
+        invented=tuple(invented),
+        questions=len(best_matches(same_question, questions)),
+        kept_blank=kept,
+        filled=filled,
+        hallucinated=_hallucinated(truth, stated, answered),
+        repeated=_repeated(Counter(pairs), dict(zip(answered, read, strict=True))),
+    )
+
+
+def _blank_fields(
+    truth: Truth, stated: Sequence[TextPair], invented: Sequence[int]
+) -> tuple[tuple[Match, ...], tuple[Match, ...]]:
+    """Match the blank fields with what was called blank, then the others with what was invented."""
+    called_blank = [number for number, (_, answer) in enumerate(stated) if not answer.strip()]
+    kept = _same_questions(truth, range(len(truth.blanks)), stated, called_blank)
+    settled = {row for row, _ in kept}
+    open_fields = [row for row in range(len(truth.blanks)) if row not in settled]
+    return kept, _same_questions(truth, open_fields, stated, invented)
+
+
+def _same_questions(
+    truth: Truth, fields: Sequence[int], stated: Sequence[TextPair], numbers: Sequence[int]
+) -> tuple[Match, ...]:
+    alike = similarities(
+        [normalise(truth.blanks[row]) for row in fields],
+        [normalise(stated[number][0]) for number in numbers],
+    )
+    matches = best_matches(alike >= FUZZY_SIMILARITY, alike)
+    return tuple((fields[row], numbers[column]) for row, column in matches)
+
+
+def _hallucinated(
+    truth: Truth, stated: Sequence[TextPair], answered: Sequence[int]
+) -> tuple[int, ...]:
+    if truth.page is None:
+        return ()
+    return tuple(
+        number
+        for number in answered
+        if grounding(stated[number][1], truth.page) < GROUNDED_SIMILARITY
+    )
+
+
+def _repeated(true: Counter[TextPair], read: dict[int, TextPair]) -> tuple[int, ...]:
+    seen: Counter[TextPair] = Counter()
+    found = []
+    for number, pair in read.items():
+        seen[pair] += 1
+        if seen[pair] > max(true[pair], 1):
+            found.append(number)
+    return tuple(found)
+
+
+def _normalised(pair: TextPair) -> TextPair:
+    return normalise(pair[0]), normalise(pair[1])
