@@ -108,6 +108,11 @@ def optional_split(text: str) -> Split | None:
     return next((split for split in SPLITS if split == text), None)
 
 
+def optional_usd(text: str) -> float | None:
+    """Read an amount; an empty text means that none was given."""
+    return float(text) if text else None
+
+
 def in_project(path: str) -> Path:
     """Return a path that was given relative to the project, as an absolute one."""
     return ROOT / Path(path).expanduser()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import ceil
 from pathlib import Path
 from typing import Any, cast
@@ -79,14 +80,21 @@ def load_extractor(model_uri: str, **overrides: Any) -> PyFuncModel:
     """
     config = extractor_config(model_uri)
     ask_for_key(config["engine"], config.get("base_url", ""))
-    try:
+    with extractor_errors_reported():
         model: PyFuncModel = mlflow.pyfunc.load_model(model_uri, model_config=overrides)
+    return model
+
+
+@contextlib.contextmanager
+def extractor_errors_reported() -> Iterator[None]:
+    """Turn the travelling package's own errors into a `UsageError`: they say what to do."""
+    try:
+        yield
     except Exception as error:
-        # The travelling package's own errors, told by name because it must not be imported here.
+        # Told by name, because the package must not be imported here.
         if type(error).__module__ == "ocr_extractor.errors":
             raise UsageError(str(error)) from None
         raise
-    return model
 
 
 def read_document(path: Path) -> bytes | None:

@@ -84,7 +84,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="read documents again that failed at an earlier start",
     )
     parser.add_argument(
-        "--max-cost", default="", type=_optional_usd, help="stop before crossing this, USD"
+        "--max-cost", default="", type=cli.optional_usd, help="stop before crossing this, USD"
     )
     return parser
 
@@ -206,11 +206,6 @@ def find_documents(source: str) -> list[tuple[str, Path]]:
 
 def _why_unreadable(path: Path) -> str:
     return f"{path.name} cannot be read: check that it exists and may be read."
-
-
-def _optional_usd(text: str) -> float | None:
-    """Read an amount; an empty text means that none was given."""
-    return float(text) if text else None
 
 
 def report(outcome: Outcome, output: Path) -> None:

@@ -1,0 +1,269 @@
+"""Searches for a better prompt: an LLM reflects on mistakes (GEPA), forms it never saw decide."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import mlflow
+import pandas as pd
+from mlflow.entities import Feedback
+from mlflow.entities.model_registry import PromptVersion
+from mlflow.exceptions import MlflowException
+from mlflow.genai.scorers import Scorer, scorer
+from mlflow.pyfunc import PyFuncModel
+
+from data.forms import Form
+from data.funsd import dataset_digest, load_folder
+from data.splits import in_split
+from entry_points import cli
+from entry_points.loading import (
+    extractor_config,
+    extractor_errors_reported,
+    load_extractor,
+    predict_rows,
+)
+from entry_points.optimizing.budget import MINIBATCH, Budget
+from entry_points.optimizing.gepa_optimizer import HEADLINE, GepaOptimizer, Outcome, Task
+from entry_points.predict import STOPPED
+from entry_points.scoring.forms import Truth
+from entry_points.scoring.mlflow_scorer import form_scorer
+
+# With fewer the interval says nothing.
+LEAST_VALIDATION = 5
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to optimize, and by which means.
+
+    Attributes:
+        model_uri: The logged extractor, whose prompt is improved.
+        reflection_llm: The LLM that proposes prompts, "" for the extractor's own.
+        max_calls: Most forms read, those whose completion is in the cache included.
+        max_cost: Most that all requests may cost, USD; None for no ceiling.
+        seed: Draws the forms of each iteration.
+        settings: `max_concurrency`, and others that replace those the extractor was logged with.
+    """
+
+    model_uri: str
+    reflection_llm: str
+    max_calls: int
+    max_cost: float | None
+    seed: int
+    settings: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Optimization:
+    """What came of it.
+
+    Attributes:
+        prompt_uri: The prompt that was to be improved.
+        winner_uri: The one that reads better, None when there is none.
+        outcome: The scores behind that.
+        proposed: How many prompts the LLM was asked for by this start.
+        cost: What all requests have cost, earlier starts included, USD.
+    """
+
+    prompt_uri: str
+    winner_uri: str | None
+    outcome: Outcome
+    proposed: int
+    cost: float
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the entry point's flags."""
+    parser = cli.parser(
+        __doc__, "model-uri", "dataset", "limit", "seed", "max-concurrency", "cache"
+    )
+    parser.add_argument(
+        "--reflection-llm", default="", help="the LLM that proposes prompts; the extractor's own"
+    )
+    parser.add_argument(
+        "--max-calls", default="200", type=int, help="most forms read, cached ones included"
+    )
+    parser.add_argument(
+        "--max-cost", default="", type=cli.optional_usd, help="stop before crossing this, USD"
+    )
+    return parser
+
+
+def optimize(request: Request, forms: Sequence[Form]) -> Optimization:
+    """Search within the active run; register the prompt that wins, and promote nothing.
+
+    The search sees the development forms, the verdict comes from the validation forms
+    (`data.splits`). The logged extractor reads them all: MLflow puts each candidate in the place
+    of its prompt's text for as long as it is tried.
+
+    Args:
+        request: What to optimize.
+        forms: The annotated forms.
+
+    Raises:
+        UsageError: The extractor or the forms cannot be used, or the LLM does not answer.
+        MlflowException: The registry does not have the extractor's prompt.
+    """
+    config = extractor_config(request.model_uri)
+    if config["engine"] != "openai":
+        raise cli.UsageError(f"engine={config['engine']} reads without a prompt: log an LLM.")
+    development, validation = (in_split(forms, each) for each in ("development", "validation"))
+    if len(development) < MINIBATCH or len(validation) < LEAST_VALIDATION:
+        raise cli.UsageError(
+            f"{len(development)} development and {len(validation)} validation forms are too few: "
+            f"at least {MINIBATCH} and {LEAST_VALIDATION} are needed. A form's id decides its part."
+        )
+    budget = Budget(
+        request.max_calls, request.max_cost, len(development), validation=len(validation)
+    )
+    model = load_extractor(request.model_uri, **request.settings)
+    prompt = mlflow.genai.load_prompt(config["prompt_uri"])
+    extractor: Any = model.unwrap_python_model()  # type: ignore[no-untyped-call]
+    optimizer = GepaOptimizer(
+        Task(
+            truths={form.form_id: Truth.of(form) for form in forms},
+            validation=[form.form_id for form in validation],
+            registered=_templates(prompt.name).keys(),
+            template_fault=extractor.template_fault,
+            ask=lambda question: extractor.ask(question, request.reflection_llm),
+            budget=budget,
+            seed=request.seed,
+            run_dir=_run_dir(request, model, forms),
+        )
+    )
+    # The extractor traces by itself, and is told not to: MLflow need not find out.
+    os.environ["MLFLOW_GENAI_EVAL_SKIP_TRACE_VALIDATION"] = "true"
+    os.environ["MLFLOW_GENAI_EVAL_MAX_WORKERS"] = str(request.settings["max_concurrency"])
+    with extractor_errors_reported():
+        result = mlflow.genai.optimize_prompts(
+            predict_fn=_reader(model, forms, budget),
+            train_data=[{"inputs": {"doc_id": form.form_id}} for form in development],
+            prompt_uris=[prompt.uri],
+            optimizer=optimizer,
+            scorers=[_pair_f1(optimizer.task.truths)],
+        )
+    outcome = optimizer.outcome
+    _log(prompt.uri, outcome, result.optimized_prompts)
+    winner = _templates(prompt.name)[outcome.best.template] if outcome.wins else None
+    return Optimization(prompt.uri, winner, outcome, budget.questions, budget.spent)
+
+
+def _templates(name: str) -> dict[str, str]:
+    """Return the URI of each registered template of a prompt."""
+    versions = mlflow.MlflowClient().search_prompt_versions(name)
+    return {str(each.template): f"prompts:/{name}/{each.version}" for each in versions}
+
+
+def _run_dir(request: Request, model: PyFuncModel, forms: Sequence[Form]) -> Path | None:
+    """Return where a search is kept: beside the cache of completions, without one nowhere.
+
+    Named by what decides the search's course; budgets do not, so a larger one goes on.
+    """
+    if not request.settings["cache"]:
+        return None
+    identity = [model.model_id, dataset_digest(forms), request.seed, request.reflection_llm]
+    key = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:16]
+    return Path(request.settings["cache"]).parent / "optimize" / key
+
+
+def _reader(
+    model: PyFuncModel, forms: Sequence[Form], budget: Budget
+) -> Callable[..., dict[str, Any]]:
+    """Return what reads one form for MLflow."""
+    paths = {form.form_id: form.image_path for form in forms}
+
+    def predict_fn(doc_id: str) -> dict[str, Any]:
+        try:
+            # A trace would name the registered version, which is not what was sent.
+            with mlflow.tracing.context(enabled=False):
+                [row] = predict_rows(model, [(doc_id, paths[doc_id].read_bytes())])
+        except Exception as error:
+            budget.fault = error  # MLflow takes its text for the output and goes on
+            raise
+        budget.count_form(row["cost"], row["attempts"])
+        return row
+
+    return predict_fn
+
+
+def _pair_f1(truths: Mapping[str, Truth]) -> Scorer:
+    """Return the one score of a form that the search goes by, with its mistakes."""
+    form_score = form_scorer(truths, content=True)
+
+    @scorer(name=HEADLINE)
+    def pair_f1(inputs: dict[str, Any], outputs: object) -> Feedback:
+        row = outputs if isinstance(outputs, dict) else None
+        found = cast(list[Feedback], form_score(inputs=inputs, outputs=row))
+        return next(each for each in found if each.name == HEADLINE)
+
+    return pair_f1
+
+
+def _log(prompt_uri: str, outcome: Outcome, versions: Sequence[PromptVersion]) -> None:
+    """Log the search and the verdict; a new version is tagged with what it rests on."""
+    mlflow.log_table(pd.DataFrame(map(asdict, outcome.candidates)), "candidates.json")
+    for step, each in enumerate(outcome.candidates):
+        mlflow.log_metric("development_pair_f1", each.score, step=step)
+    if (verdict := outcome.verdict) is None:
+        return
+    gain = verdict.gain
+    mlflow.log_metrics({"gain": gain.value, "gain_low": gain.low, "gain_high": gain.high})
+    run = mlflow.active_run()
+    evidence = {
+        "optimized_from": prompt_uri,
+        "optimized_in_run": run.info.run_id if run else "",
+        "gain": str(verdict),
+    }
+    for version in versions:
+        for key, value in evidence.items():
+            mlflow.genai.set_prompt_version_tag(version.name, version.version, key, value)
+
+
+def report(found: Optimization) -> None:
+    """Print what the search found, and what to do with it."""
+    first, best = found.outcome.candidates[0], found.outcome.best
+    print(f"\n{found.prompt_uri}: {found.proposed} prompts proposed, cost {found.cost:.4f} USD.")
+    print(f"Development forms: pair_f1 {first.score:.3f} -> {best.score:.3f} (mean).")
+    if found.outcome.verdict is None:
+        print("No prompt reads them better, so none is registered.")
+        return
+    print(f"Validation forms: {found.outcome.verdict}.")
+    if found.winner_uri is None:
+        print("The interval reaches 0, so nothing is registered. The run has it: candidates.json.")
+        return
+    print(f"Candidate for promotion: {found.winner_uri}.")
+    print(f"Next: {cli.RUN} -P prompt={found.winner_uri}")
+
+
+@cli.reports(MlflowException)
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the entry point; it succeeds whether or not a better prompt is found."""
+    args = build_parser().parse_args(argv)
+    request = Request(
+        model_uri=args.model_uri,
+        reflection_llm=args.reflection_llm,
+        max_calls=args.max_calls,
+        max_cost=args.max_cost,
+        seed=args.seed,
+        settings=cli.reading_settings(args),
+    )
+    forms = load_folder(cli.in_project(args.dataset), limit=args.limit, seed=args.seed)
+    try:
+        with mlflow.start_run():
+            found = optimize(request, forms)
+    except KeyboardInterrupt:
+        print("\nStopped. The same command goes on.")
+        return STOPPED
+    report(found)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,1 @@
+"""How `optimize` searches for a better prompt."""

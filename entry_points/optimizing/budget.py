@@ -1,0 +1,100 @@
+"""What an optimization may take, counted in forms read and in money."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+from entry_points.cli import UsageError
+
+if TYPE_CHECKING:
+    from gepa.core.state import GEPAState
+
+MINIBATCH = 3
+"""Forms that a new prompt is tried on first, and that the LLM is shown the mistakes of."""
+
+
+class Budget:
+    """Stops GEPA, which asks it before each iteration.
+
+    An iteration begins only if it fits into what is left, taken for as long and as dear as it can
+    be, and if what the validation takes is then still there.
+
+    Attributes:
+        max_metric_calls: Most forms read during the search; GEPA's progress bar ends there.
+        spent: What all requests have cost, USD, earlier starts included.
+        questions: How many new prompts the LLM was asked for by this start.
+        fault: What must end the optimization: GEPA itself would carry on without a prompt.
+    """
+
+    def __init__(
+        self, max_calls: int, max_cost: float | None, development: int, *, validation: int
+    ) -> None:
+        """Reserve what the validation takes.
+
+        Args:
+            max_calls: Most forms read, those whose completion is in the cache included.
+            max_cost: Most the requests may cost, USD; None for no ceiling.
+            development: Forms of the search.
+            validation: Forms that are read twice at its end.
+
+        Raises:
+            UsageError: `max_calls` does not allow a single new prompt.
+        """
+        self._iteration = 2 * MINIBATCH + development
+        self._validation = 2 * validation
+        least = development + self._iteration + self._validation
+        if max_calls < least:
+            raise UsageError(
+                f"--max-calls is {max_calls}: trying one prompt on these forms takes {least}."
+            )
+        self.max_metric_calls = max_calls - self._validation
+        self.spent = 0.0
+        self.questions = 0
+        self.fault: Exception | None = None
+        self._max_cost = max_cost
+        self._dearest_form = 0.0
+        self._dearest_question = 0.0
+        self._lock = threading.Lock()
+
+    def count_form(self, cost: float | None, attempts: int) -> None:
+        """Count one form that was read.
+
+        Args:
+            cost: What it cost, USD; None when the price is not known.
+            attempts: Requests that were sent for it.
+        """
+        with self._lock:
+            if cost is None and attempts:
+                self._price_unknown()
+            self.spent += cost or 0.0
+            self._dearest_form = max(self._dearest_form, cost or 0.0)
+
+    def count_question(self, cost: float | None) -> None:
+        """Count one new prompt that the LLM was asked for; `cost` as in `count_form`."""
+        self.questions += 1
+        if cost is None:
+            self._price_unknown()
+        self.spent += cost or 0.0
+        self._dearest_question = max(self._dearest_question, cost or 0.0)
+
+    def _price_unknown(self) -> None:
+        if self._max_cost is not None:
+            self.fault = UsageError(
+                "an LLM's price is not known, so --max-cost cannot be kept: log the extractor "
+                "with the settings input_price and output_price, and let it reflect itself."
+            )
+
+    def __call__(self, gepa_state: GEPAState[Any, Any]) -> bool:
+        """Tell whether the search must end.
+
+        Raises:
+            Exception: The `fault`.
+        """
+        if self.fault is not None:
+            raise self.fault
+        if gepa_state.total_num_evals + self._iteration > self.max_metric_calls:
+            return True
+        forms = self._iteration + self._validation
+        ahead = forms * self._dearest_form + self._dearest_question
+        return self._max_cost is not None and self.spent + ahead > self._max_cost

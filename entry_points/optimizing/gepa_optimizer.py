@@ -1,0 +1,281 @@
+"""MLflow's prompt optimizer over the package `gepa`; forms that GEPA never saw decide."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gepa import api as gepa
+from gepa.core.adapter import EvaluationBatch, GEPAAdapter
+from gepa.core.result import GEPAResult
+from mlflow.genai.optimize import BasePromptOptimizer
+from mlflow.genai.optimize.types import EvaluationResultRecord, PromptOptimizerOutput
+
+from entry_points.cli import UsageError
+from entry_points.optimizing.budget import MINIBATCH, Budget
+from entry_points.scoring.bootstrap import Difference, differences
+from entry_points.scoring.forms import FormScore, Truth, aggregate, score_forms
+
+HEADLINE = "pair_f1"
+
+_REFLECTION = Path(__file__).with_name("reflection.md")
+_LISTED_CHARACTERS = 1_500
+
+_log = logging.getLogger(__name__)
+
+Record = dict[str, Any]
+Evaluate = Callable[[dict[str, str], list[Record]], list[EvaluationResultRecord]]
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is searched for, and with what.
+
+    Attributes:
+        truths: What the forms say, by form id.
+        validation: The ids of the forms that decide.
+        registered: The templates that the registry has.
+        template_fault: Says why a template cannot be used, None when it can.
+        ask: Asks the reflecting LLM; returns its answer and the cost, USD or None.
+        budget: What the search may take.
+        seed: Draws the forms of each iteration.
+        run_dir: Where the search is kept, so that it can go on; None for nowhere.
+    """
+
+    truths: Mapping[str, Truth]
+    validation: Sequence[str]
+    registered: Collection[str]
+    template_fault: Callable[[str], str | None]
+    ask: Callable[[str], tuple[str, float | None]]
+    budget: Budget
+    seed: int
+    run_dir: Path | None
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A template, and its mean pair_f1 on the development forms."""
+
+    template: str
+    score: float
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the best template gains on the validation forms.
+
+    Attributes:
+        forms: How many there are.
+        before: pair_f1 with the first template.
+        after: pair_f1 with the best one.
+        gain: Their difference.
+    """
+
+    forms: int
+    before: float
+    after: float
+    gain: Difference
+
+    def __str__(self) -> str:
+        gain = self.gain
+        return (
+            f"pair_f1 {self.before:.3f} -> {self.after:.3f} on {self.forms} forms, "
+            f"{gain.value:+.3f} [{gain.low:+.3f}, {gain.high:+.3f}], p {gain.p_value:.4f}"
+        )
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What was found.
+
+    Attributes:
+        candidates: The templates that the search kept, the first one first.
+        best: The one that reads the development forms best.
+        verdict: None when that is the first one.
+    """
+
+    candidates: Sequence[Candidate]
+    best: Candidate
+    verdict: Verdict | None
+
+    @property
+    def wins(self) -> bool:
+        """Whether the whole 95 % interval of the gain is above 0."""
+        return self.verdict is not None and self.verdict.gain.low > 0
+
+
+class GepaOptimizer(BasePromptOptimizer):
+    """Searches on the development forms, and returns a prompt only if it wins on the others.
+
+    Attributes:
+        task: What is searched for.
+        outcome: What was found; set by `optimize`.
+    """
+
+    outcome: Outcome
+
+    def __init__(self, task: Task) -> None:
+        """Take the task."""
+        self.task = task
+
+    def optimize(
+        self,
+        eval_fn: Evaluate,
+        train_data: list[Record],
+        target_prompts: dict[str, str],
+        enable_tracking: bool = True,  # noqa: ARG002 - MLflow's interface
+    ) -> PromptOptimizerOutput:
+        """Search for a better template of the one target prompt.
+
+        Args:
+            eval_fn: Reads records with a candidate; MLflow makes it.
+            train_data: Records of the development forms.
+            target_prompts: The template by the prompt's name.
+            enable_tracking: Not used: the entry point logs what was found.
+
+        Returns:
+            The prompt that wins, unless it is registered: MLflow makes a version of whatever is
+            returned.
+        """
+        [(name, first)] = target_prompts.items()
+        result: GEPAResult[None, int] = gepa.optimize(
+            seed_candidate=target_prompts,
+            trainset=train_data,
+            adapter=_Adapter(self.task, eval_fn, target_prompts),
+            reflection_lm=self._reflect,
+            reflection_prompt_template=_REFLECTION.read_text(encoding="utf-8"),
+            reflection_minibatch_size=MINIBATCH,
+            stop_callbacks=self.task.budget,
+            logger=_Debug(),
+            run_dir=str(self.task.run_dir) if self.task.run_dir else None,
+            track_best_outputs=False,
+            display_progress_bar=True,
+            seed=self.task.seed,
+        )
+        candidates = [
+            Candidate(each[name], score)
+            for each, score in zip(result.candidates, result.val_aggregate_scores, strict=True)
+        ]
+        best = candidates[result.best_idx]
+        verdict = self._judge(eval_fn, name, first, best.template)
+        self.outcome = Outcome(candidates, best, verdict)
+        new = self.outcome.wins and best.template not in self.task.registered
+        return PromptOptimizerOutput(
+            {name: best.template} if new else {},
+            initial_eval_score=verdict.before if verdict else None,
+            final_eval_score=verdict.after if verdict else None,
+        )
+
+    def _judge(self, eval_fn: Evaluate, name: str, first: str, best: str) -> Verdict | None:
+        """Compare two templates on the validation forms; None when they are one."""
+        if first == best:
+            return None
+        before, after = (self._validate(eval_fn, {name: each}) for each in (first, best))
+        return Verdict(
+            forms=len(before),
+            before=aggregate(before.values())[HEADLINE],
+            after=aggregate(after.values())[HEADLINE],
+            gain=differences(after, before)[HEADLINE],
+        )
+
+    def _reflect(self, prompt: str | list[dict[str, Any]]) -> str:
+        try:
+            answer, cost = self.task.ask(str(prompt))
+        except Exception as error:
+            self.task.budget.fault = error
+            raise
+        self.task.budget.count_question(cost)
+        return answer
+
+    def _validate(self, eval_fn: Evaluate, candidate: dict[str, str]) -> dict[str, FormScore]:
+        results = eval_fn(
+            candidate, [{"inputs": {"doc_id": each}} for each in self.task.validation]
+        )
+        if self.task.budget.fault is not None:
+            raise self.task.budget.fault
+        truths = {form_id: self.task.truths[form_id] for form_id in self.task.validation}
+        return score_forms(truths, {each.inputs["doc_id"]: each.outputs for each in results})
+
+
+class _Adapter(GEPAAdapter[Record, EvaluationResultRecord, None]):
+    """Lets GEPA try templates through MLflow, and shows it the mistakes."""
+
+    def __init__(self, task: Task, eval_fn: Evaluate, first: dict[str, str]) -> None:
+        self._task = task
+        self._eval_fn = eval_fn
+        self._first = first
+
+    def evaluate(
+        self,
+        batch: list[Record],
+        candidate: dict[str, str],
+        capture_traces: bool = False,
+    ) -> EvaluationBatch[EvaluationResultRecord, None]:
+        """Score a candidate on some forms; one that cannot be used scores 0 and reads none."""
+        [template] = candidate.values()
+        if fault := self._task.template_fault(template):
+            _log.info("A proposed template is refused: %s", fault)
+            return EvaluationBatch([None] * len(batch), [0.0] * len(batch), num_metric_calls=0)
+        results = self._eval_fn(candidate, batch)
+        if self._task.budget.fault is not None:
+            raise self._task.budget.fault
+        failed = [each.outputs["error"] for each in results if each.outputs["error_code"]]
+        if candidate == self._first and len(failed) == len(results):
+            raise UsageError(f"no form was read, so there is nothing to learn from: {failed[0]}")
+        return EvaluationBatch(
+            outputs=[None] * len(batch),  # GEPA would write them to its folder
+            scores=[each.score or 0.0 for each in results],
+            trajectories=results if capture_traces else None,
+        )
+
+    def make_reflective_dataset(
+        self,
+        candidate: dict[str, str],  # noqa: ARG002 - GEPA's interface
+        eval_batch: EvaluationBatch[EvaluationResultRecord, None],
+        components_to_update: list[str],
+    ) -> dict[str, list[dict[str, str]]]:
+        """Write down ids, texts and scores of the forms; images are not among them."""
+        [name] = components_to_update
+        return {name: [self._reflect_on(each) for each in eval_batch.trajectories or ()]}
+
+    def _reflect_on(self, result: EvaluationResultRecord) -> dict[str, str]:
+        row, form_id = result.outputs, result.inputs["doc_id"]
+        read = [(pair["question"], pair["answer"]) for pair in row["pairs"] or ()]
+        return {
+            "Form": form_id,
+            "Score": f"{result.score:.2f} of 1",
+            "Mistakes": row["error"] or result.rationales[HEADLINE],
+            "What was read": _listed(read),
+            "What stands there": _listed(self._task.truths[form_id].pairs),
+        }
+
+    def get_adapter_state(self) -> dict[str, Any]:
+        """Keep what was spent, so that the ceiling holds over restarts."""
+        return {"spent": self._task.budget.spent}
+
+    def set_adapter_state(self, state: dict[str, Any]) -> None:
+        """Go on from what an earlier start has spent."""
+        self._task.budget.spent += state.get("spent", 0.0)
+
+
+def _listed(pairs: Sequence[tuple[str, str | None]]) -> str:
+    """Write pairs a line each, as many as there is room for."""
+    lines = [f"{question} -> {answer or '(left blank)'}" for question, answer in pairs]
+    kept: list[str] = []
+    room = _LISTED_CHARACTERS
+    for line in lines:
+        room -= len(line)
+        if room < 0:
+            return "\n".join([*kept, f"... and {len(lines) - len(kept)} more"])
+        kept.append(line)
+    return "\n".join(kept) or "nothing"
+
+
+class _Debug:
+    """GEPA's log, which quotes prompts and scores."""
+
+    def log(self, message: str) -> None:
+        _log.debug("%s", message)

@@ -1,0 +1,158 @@
+"""A prompt is returned only if it wins on forms that the search has not seen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from mlflow.genai.optimize.types import EvaluationResultRecord, PromptOptimizerOutput
+
+from entry_points.cli import UsageError
+from entry_points.optimizing.budget import Budget
+from entry_points.optimizing.gepa_optimizer import HEADLINE, GepaOptimizer, Task
+from entry_points.scoring.forms import Truth, score_form
+
+PAIRS = (("Date", "May 5"), ("To", "J. Poe"))
+DEVELOPMENT = [f"development-{number}" for number in range(4)]
+VALIDATION = [f"validation-{number}" for number in range(6)]
+TRUTHS = {each: Truth(PAIRS, PAIRS) for each in (*DEVELOPMENT, *VALIDATION)}
+FIRST, BETTER = "Read.", "Read all."
+
+Reads = Callable[[str, str], bool]
+
+
+def row(pairs: tuple[tuple[str, str], ...], error_code: str | None = None) -> dict[str, Any]:
+    listed = [{"question": question, "answer": answer} for question, answer in pairs]
+    return {"pairs": listed, "error_code": error_code, "error": error_code}
+
+
+def reading(reads_all: Reads, error_code: str | None = None) -> Any:
+    """Stand for MLflow's eval_fn: one pair of two, or both where `reads_all(template, id)`."""
+
+    def eval_fn(
+        candidate: dict[str, str], records: list[dict[str, Any]]
+    ) -> list[EvaluationResultRecord]:
+        [template] = candidate.values()
+        results = []
+        for record in records:
+            form_id = record["inputs"]["doc_id"]
+            outputs = row(PAIRS if reads_all(template, form_id) else PAIRS[:1], error_code)
+            score = score_form(TRUTHS[form_id], outputs).metrics()[HEADLINE]
+            results.append(
+                EvaluationResultRecord(
+                    inputs=record["inputs"],
+                    outputs=outputs,
+                    expectations={},
+                    score=score,
+                    trace=None,  # type: ignore[arg-type]  # as MLflow makes it without tracing
+                    rationales={HEADLINE: "missed 'To'"},
+                )
+            )
+        return results
+
+    return eval_fn
+
+
+def task(**changes: Any) -> Task:
+    """A search whose LLM always proposes `BETTER`."""
+    built = Task(
+        truths=TRUTHS,
+        validation=VALIDATION,
+        registered=(FIRST,),
+        template_fault=lambda template: None,
+        ask=lambda question: (f"```\n{BETTER}\n```", 0.001),
+        budget=Budget(60, None, len(DEVELOPMENT), validation=len(VALIDATION)),
+        seed=1,
+        run_dir=None,
+    )
+    return replace(built, **changes)
+
+
+def search(optimizer: GepaOptimizer, eval_fn: Any) -> PromptOptimizerOutput:
+    records = [{"inputs": {"doc_id": form_id}} for form_id in DEVELOPMENT]
+    return optimizer.optimize(eval_fn, records, {"p": FIRST})
+
+
+def better(template: str, form_id: str) -> bool:
+    return template == BETTER
+
+
+def test_a_prompt_that_wins_is_returned():
+    optimizer = GepaOptimizer(task())
+    output = search(optimizer, reading(better))
+    assert output.optimized_prompts == {"p": BETTER}
+    assert optimizer.outcome.wins
+    assert optimizer.outcome.verdict
+    assert optimizer.outcome.verdict.gain.value == pytest.approx(1 / 3)
+    assert output.initial_eval_score == pytest.approx(2 / 3)
+    assert output.final_eval_score == 1.0
+
+
+def test_a_prompt_that_helps_the_development_forms_alone_is_not():
+    optimizer = GepaOptimizer(task())
+    output = search(
+        optimizer, reading(lambda prompt, form_id: prompt == BETTER and form_id in DEVELOPMENT)
+    )
+    assert optimizer.outcome.best.template == BETTER
+    assert optimizer.outcome.best.score == 1.0
+    assert optimizer.outcome.verdict
+    assert optimizer.outcome.verdict.gain.value == 0.0
+    assert output.optimized_prompts == {}
+
+
+def test_a_prompt_that_helps_one_validation_form_in_six_is_not():
+    def one(template: str, form_id: str) -> bool:
+        return template == BETTER and form_id in {*DEVELOPMENT, VALIDATION[0]}
+
+    optimizer = GepaOptimizer(task())
+    assert search(optimizer, reading(one)).optimized_prompts == {}
+    assert optimizer.outcome.verdict
+    assert optimizer.outcome.verdict.gain.value > 0
+
+
+def test_a_template_that_the_registry_has_makes_no_second_version():
+    optimizer = GepaOptimizer(task(registered=(FIRST, BETTER)))
+    assert search(optimizer, reading(better)).optimized_prompts == {}
+    assert optimizer.outcome.wins
+
+
+def test_a_template_that_cannot_be_used_is_not_read_with():
+    used = []
+
+    def note(template: str, form_id: str) -> bool:
+        used.append(template)
+        return False
+
+    fault = {BETTER: "it has lost {{ ocr_text }}"}.get
+    optimizer = GepaOptimizer(task(template_fault=fault))
+    assert search(optimizer, reading(note)).optimized_prompts == {}
+    assert optimizer.outcome.verdict is None
+    assert set(used) == {FIRST}
+
+
+def test_the_llm_is_shown_ids_texts_and_scores():
+    questions: list[str] = []
+
+    def ask(question: str) -> tuple[str, None]:
+        questions.append(question)
+        return f"```\n{BETTER}\n```", None
+
+    search(GepaOptimizer(task(ask=ask)), reading(better))
+    for text in (FIRST, "development-", "0.67 of 1", "missed 'To'", "To -> J. Poe"):
+        assert text in questions[0], text
+    assert "validation-" not in questions[0]
+
+
+def test_an_llm_that_does_not_answer_ends_the_search():
+    def ask(question: str) -> tuple[str, None]:
+        raise TimeoutError("no answer")
+
+    with pytest.raises(TimeoutError, match="no answer"):
+        search(GepaOptimizer(task(ask=ask)), reading(better))
+
+
+def test_forms_that_all_fail_end_the_search():
+    with pytest.raises(UsageError, match=r"no form was read.*authentication_failed"):
+        search(GepaOptimizer(task()), reading(better, "authentication_failed"))
