@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -54,7 +56,7 @@ class ExtractorConfig(BaseModel):
         max_page_pixels: Most pixels on one page.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
     engine: Literal["openai", "local"]
     prompt_uri: str = Field(pattern=r"^prompts:/[^/@]+/\d+$")
@@ -110,6 +112,25 @@ class ExtractorConfig(BaseModel):
             raise ConfigError(
                 f"model_config is wrong: {mistakes}. Known settings: {', '.join(cls.model_fields)}."
             ) from None
+
+
+def serving_settings() -> dict[str, Any]:
+    """Return the settings of a served model, as the environment gives them.
+
+    MLflow drops keys that it does not know before a model is loaded; here they are still there.
+
+    Raises:
+        ConfigError: SERVING_MODEL_CONFIG is no JSON object.
+    """
+    try:
+        settings = json.loads(os.environ.get("SERVING_MODEL_CONFIG") or "{}")
+    except json.JSONDecodeError as error:
+        settings = error
+    if not isinstance(settings, dict):
+        raise ConfigError(
+            'SERVING_MODEL_CONFIG is no JSON object: write {"max_size": 1500} into it.'
+        )
+    return settings
 
 
 def _describe(mistake: ErrorDetails) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
-from ocr_extractor.config import ExtractorConfig
+from ocr_extractor.config import ExtractorConfig, serving_settings
 from ocr_extractor.contract import to_frame
 from ocr_extractor.errors import ConfigError, PromptError
 from ocr_extractor.estimate import Estimate, estimate
@@ -32,7 +32,9 @@ class OcrExtractor(PythonModel):
             PromptError: The prompt version is not a text prompt, or has no place for the text that
                 `page_input` asks for.
         """
-        config = ExtractorConfig.from_model_config(dict(context.model_config))
+        # MLflow has put the known ones into model_config already: only unknown ones are added.
+        settings = serving_settings() | dict(context.model_config)
+        config = ExtractorConfig.from_model_config(settings)
         prompt = load_prompt(config.prompt_uri, Path(context.artifacts[SNAPSHOT_ARTIFACT]))
         self._engine = _build_engine(config)
         self._reader = DocumentReader(config, prompt, self._engine, _build_word_reader(config))

@@ -200,6 +200,26 @@ def test_an_unknown_setting_is_ignored_by_mlflow_with_a_warning(
     assert "colour were ignored" in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ('{"colour": "red"}', "colour: .*Known settings: engine, prompt_uri"),
+        ("[1]", "SERVING_MODEL_CONFIG is no JSON object"),
+        ("{", "SERVING_MODEL_CONFIG is no JSON object"),
+    ],
+)
+def test_an_unknown_setting_of_a_server_fails_the_load(
+    settings: str,
+    named: str,
+    logged: Logged,
+    extractor: PyFuncModel,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SERVING_MODEL_CONFIG", settings)
+    with pytest.raises(ConfigError, match=named):
+        mlflow.pyfunc.load_model(logged.uri)
+
+
 def test_without_a_key_it_fails_to_load_and_never_becomes_local(
     logged: Logged, extractor: PyFuncModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
