@@ -60,7 +60,13 @@ def log(
 
     Raises:
         ConfigError: A setting is wrong.
+        UsageError: The model has the prompt's name.
     """
+    if model_name == prompt.name:
+        raise cli.UsageError(
+            f"the prompt is called {prompt.name} too, and MLflow keeps both in one registry: give "
+            "another --model-name."
+        )
     config = ExtractorConfig.from_model_config(
         {
             "engine": resolve_engine(engine),

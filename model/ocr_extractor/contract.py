@@ -55,6 +55,7 @@ class Extraction:
         pairs: The pairs of all pages that could be read, in page and reading order.
         error_code: Why the document, or one of its pages, failed; None when all was read.
         error: What is wrong and what to do about it; None when all was read.
+        partial: Whether there are pairs although something failed: more may be missing.
         page_count: Pages of the document, None when it could not be opened.
         engine: The engine's name.
         prompt_uri: The prompt version in use, `prompts:/<name>/<version>`.
@@ -71,6 +72,7 @@ class Extraction:
     pairs: tuple[Pair, ...]
     error_code: str | None
     error: str | None
+    partial: bool
     page_count: int | None
     engine: str
     prompt_uri: str
@@ -119,10 +121,10 @@ def signature() -> ModelSignature:
         ]
     )
     text, whole = DataType.string, DataType.long
-    types: dict[str, Any] = {"pairs": Array(pair), "page_count": whole}
+    types: dict[str, Any] = {"pairs": Array(pair), "partial": DataType.boolean, "page_count": whole}
     counts = ("input_tokens", "output_tokens", "cached_tokens", "attempts", "cache_hits")
     types |= dict.fromkeys(counts, whole) | {"cost": DataType.double}
-    always = {"pairs", "engine", "prompt_uri", "prompt_source", "attempts", "cache_hits"}
+    always = {"pairs", "partial", "engine", "prompt_uri", "prompt_source", "attempts", "cache_hits"}
     return ModelSignature(
         inputs=Schema(
             [

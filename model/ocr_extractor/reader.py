@@ -231,11 +231,13 @@ class DocumentReader:
         readings: list[PageReading],
         failure: DocumentError | None,
     ) -> Extraction:
+        pairs = tuple(pair for reading in readings for pair in reading.pairs)
         return Extraction(
             doc_id=doc_id,
-            pairs=tuple(pair for reading in readings for pair in reading.pairs),
+            pairs=pairs,
             error_code=failure.code if failure else None,
             error=str(failure) if failure else None,
+            partial=failure is not None and bool(pairs),
             page_count=page_count,
             engine=self._engine.name,
             prompt_uri=self.prompt.uri,

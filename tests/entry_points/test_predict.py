@@ -17,6 +17,7 @@ COLUMNS = [
     "pairs",
     "error_code",
     "error",
+    "partial",
     "page_count",
     "engine",
     "prompt_uri",

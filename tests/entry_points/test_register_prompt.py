@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from entry_points.cli import UsageError, read_settings
-from entry_points.log import find_prompt, resolve_engine, travelling_requirements
+from entry_points.log import find_prompt, log, resolve_engine, travelling_requirements
 from entry_points.register_prompt import list_versions, main, register_prompt
 from ocr_extractor.errors import PromptError
 from tests.entry_points.conftest import Done, Project
@@ -108,3 +108,9 @@ def test_a_wrong_setting_fails_the_command_and_lists_the_known_ones(
     assert done.returncode != 0
     assert "max_sise" in done.stdout
     assert "max_size" in done.stdout
+
+
+def test_a_model_must_not_have_its_prompts_name(name: str):
+    prompt = register_prompt(name, "Read the form.")
+    with pytest.raises(UsageError, match="another --model-name"):
+        log(engine="local", prompt=prompt, model_name=name, settings={})

@@ -27,6 +27,7 @@ def extraction(**changes: Any) -> Extraction:
         "pairs": (Pair("Date:", "May 5", 2, 0.5, (1, 2, 3, 4), grounded=True), Pair("Date:", None)),
         "error_code": None,
         "error": None,
+        "partial": False,
         "page_count": 2,
         "engine": "openai",
         "prompt_uri": "prompts:/p/1",

@@ -84,6 +84,7 @@ def test_a_document_is_one_row_of_the_contract(extractor: PyFuncModel) -> None:
         "pairs": [pair | empty for pair in PAIRS],
         "error_code": None,
         "error": None,
+        "partial": False,
         "page_count": 1,
         "engine": "openai",
         "prompt_uri": "prompts:/p/1",

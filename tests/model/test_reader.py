@@ -93,7 +93,7 @@ def test_pages_stand_in_page_order_and_tokens_add_up() -> None:
     [read] = reader(FakeEngine(slow_first)).read_all([document(21, 22, 23)], "")
     assert answers(read) == [(1, "21"), (2, "22"), (3, "23")]
     assert (read.page_count, read.input_tokens, read.output_tokens) == (3, 30, 3)
-    assert (read.error, read.error_code) == (None, None)
+    assert (read.error, read.error_code, read.partial) == (None, None, False)
 
 
 def pause(page: Page, _: str) -> PageReading:
@@ -139,7 +139,7 @@ def test_a_failing_page_is_named_and_the_others_keep_their_pairs() -> None:
     assert answers(read) == [(1, "21"), (3, "23")]
     assert read.error_code == "rate_limited"
     assert read.error == "1 of 3 pages failed (2): Too many requests: wait."
-    assert (read.page_count, read.input_tokens) == (3, 20)
+    assert (read.partial, read.page_count, read.input_tokens) == (True, 3, 20)
 
 
 def test_a_page_over_the_limit_is_named_too() -> None:
@@ -154,7 +154,7 @@ def test_a_document_of_one_page_has_its_error_as_it_is() -> None:
         raise EngineError("ocr_failed", "The page cannot be read.")
 
     [read] = reader(FakeEngine(fail)).read_all([document(21)], "")
-    assert (read.pairs, read.error) == ((), "The page cannot be read.")
+    assert (read.pairs, read.error, read.partial) == ((), "The page cannot be read.", False)
     assert (read.page_count, read.input_tokens, read.output_tokens) == (1, None, None)
 
 
