@@ -1,0 +1,165 @@
+"""Registers annotated forms as an MLflow evaluation dataset, and reports pages it has twice."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import shlex
+from collections.abc import Hashable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import mlflow
+from mlflow.exceptions import MlflowException
+from mlflow.genai.datasets import (
+    EvaluationDataset,
+    create_dataset,
+    search_datasets,
+    set_dataset_tags,
+)
+from tqdm import tqdm
+
+from data.forms import Form
+from data.funsd import dataset_digest, load_folder
+from data.leakage import Fingerprint, Leak, find_leaks
+from data.splits import SPLITS, split_of
+from entry_points import cli
+from ocr_extractor.errors import DocumentError
+from ocr_extractor.page import open_document
+
+_EVER = "created_time > 0"  # without a filter MLflow looks back seven days
+_PAGES = "pages"
+_SHOWN = 20
+
+
+@dataclass(frozen=True)
+class Registered:
+    """What was registered.
+
+    Attributes:
+        dataset_id: MLflow's id of the dataset.
+        digest: The forms' content hash, as evaluations of the same folder have it.
+        splits: The number of forms by split.
+        removed: Records of forms that are not in the folder any more, or have changed.
+        leaks: Pages that stand in several splits, or in other registered datasets.
+    """
+
+    dataset_id: str
+    digest: str
+    splits: Mapping[str, int]
+    removed: int
+    leaks: Sequence[Leak]
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the entry point's flags."""
+    parser = cli.parser(__doc__, "dataset")
+    parser.add_argument("--name", default="", help="the dataset's name; empty: the folder's")
+    return parser
+
+
+def register_dataset(name: str, forms: Sequence[Form], experiment_id: str) -> Registered:
+    """Bring a registered dataset to what a folder holds.
+
+    A record's inputs are the form's id and its document's SHA-256, its expectations the pairs; its
+    split and what its pages look like are tags. The pages themselves stay where they are.
+
+    Args:
+        name: The dataset's name.
+        forms: The annotated forms.
+        experiment_id: The experiment that has the dataset, and others to compare it with.
+
+    Raises:
+        DocumentError: A document cannot be opened.
+    """
+    pages = {form.form_id: _fingerprints(form.image_path) for form in tqdm(forms, unit="form")}
+    records = [_record(form, pages[form.form_id]) for form in forms]
+    found = search_datasets(experiment_ids=experiment_id, filter_string=_EVER)
+    known = {each.name: each for each in found}
+    dataset = known.pop(name, None) or create_dataset(name, experiment_id)
+    removed = _remove_others(dataset, [record["inputs"] for record in records])
+    dataset.merge_records(records)
+    digest = dataset_digest(forms)
+    set_dataset_tags(dataset_id=dataset.dataset_id, tags={"dataset_digest": digest})
+    splits: dict[str, dict[str, list[Fingerprint]]] = {
+        split: {form_id: pages[form_id] for form_id in pages if split_of(form_id) == split}
+        for split in SPLITS
+    }
+    leaks = find_leaks(splits)
+    for other, theirs in known.items():
+        leaks += find_leaks({f"dataset {name}": pages, f"dataset {other}": _pages_of(theirs)})
+    counts = {split: len(members) for split, members in splits.items()}
+    return Registered(dataset.dataset_id, digest, counts, removed, leaks)
+
+
+def _fingerprints(path: Path) -> list[Fingerprint]:
+    with closing(open_document(path.read_bytes())) as document:
+        numbers = range(1, document.page_count + 1)
+        return [Fingerprint.of(document.page(number).image) for number in numbers]
+
+
+def _record(form: Form, pages: Sequence[Fingerprint]) -> dict[str, Any]:
+    digest = hashlib.sha256(form.image_path.read_bytes()).hexdigest()
+    pairs = [{"question": pair.question, "answer": pair.answer} for pair in form.pairs()]
+    return {
+        "inputs": {"doc_id": form.form_id, "document_sha256": digest},
+        "expectations": {"pairs": pairs},
+        "tags": {"split": split_of(form.form_id), _PAGES: json.dumps([*map(asdict, pages)])},
+    }
+
+
+def _remove_others(dataset: EvaluationDataset, inputs: Sequence[Mapping[str, Any]]) -> int:
+    """Remove the records of other inputs; MLflow's merge only adds and replaces."""
+    gone = [each["dataset_record_id"] for each in _rows(dataset) if each["inputs"] not in inputs]
+    return dataset.delete_records(gone) if gone else 0
+
+
+def _pages_of(dataset: EvaluationDataset) -> dict[str, list[Fingerprint]]:
+    """Return the fingerprints by form id; none of records that were registered otherwise."""
+    return {
+        each["inputs"]["doc_id"]: [Fingerprint(**page) for page in json.loads(each["tags"][_PAGES])]
+        for each in _rows(dataset)
+        if _PAGES in (each["tags"] or {})
+    }
+
+
+def _rows(dataset: EvaluationDataset) -> list[dict[Hashable, Any]]:
+    return dataset.to_df().to_dict("records")
+
+
+def report(name: str, found: Registered) -> None:
+    """Print what was registered, and which pages stand on both sides of a split."""
+    counts = ", ".join(f"{count} {split}" for split, count in found.splits.items())
+    print(f"Dataset {name} ({found.dataset_id}, digest {found.digest}): {counts}.")
+    if found.removed:
+        print(f"{found.removed} records were removed: their forms are gone or have changed.")
+    if not found.leaks:
+        print("No page stands on both sides of a split, or in another dataset.")
+        return
+    print(f"{len(found.leaks)} pages stand on both sides: a gain measured on them says too much.")
+    for leak in found.leaks[:_SHOWN]:
+        print(f"  {leak}")
+    if len(found.leaks) > _SHOWN:
+        print(f"  ... and {len(found.leaks) - _SHOWN} more: leaks.json of the run has them.")
+
+
+@cli.reports(DocumentError, MlflowException)
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the entry point; leaks are reported and fail nothing."""
+    args = build_parser().parse_args(argv)
+    folder = cli.in_project(args.dataset)
+    name = args.name or folder.name
+    with mlflow.start_run() as run:
+        found = register_dataset(name, load_folder(folder), run.info.experiment_id)
+        mlflow.set_tags({"dataset_id": found.dataset_id, "dataset_digest": found.digest})
+        mlflow.log_dict({"leaks": [asdict(each) for each in found.leaks]}, "leaks.json")
+    report(name, found)
+    print(f"Next: {cli.RUN} -e evaluate -P dataset={shlex.quote(args.dataset)} -P split=validation")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
