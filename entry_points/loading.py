@@ -133,18 +133,20 @@ def print_estimate(
 
 
 def predict_rows(
-    model: PyFuncModel, documents: Sequence[tuple[str, bytes | None]], additional_rules: str = ""
+    model: PyFuncModel,
+    documents: Sequence[tuple[str, bytes | None]],
+    params: Mapping[str, str] | None = None,
 ) -> list[dict[str, Any]]:
     """Let an extractor read documents.
 
     Args:
         model: The loaded extractor.
         documents: (doc_id, bytes) of each; None for a document without bytes.
-        additional_rules: Rules for these forms, put into the prompt.
+        params: The signature's params; None for their defaults.
 
     Returns:
         The output's rows, in the given order, as plain JSON values by column.
     """
     frame = pd.DataFrame(documents, columns=["doc_id", "image"])
-    output = model.predict(frame, params={"additional_rules": additional_rules})
+    output = model.predict(frame, params=dict(params or {}))
     return cast(pd.DataFrame, output).to_dict(orient="records")  # type: ignore[return-value]

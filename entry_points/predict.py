@@ -31,14 +31,14 @@ class Task:
 
     Attributes:
         model: The loaded extractor.
-        additional_rules: Rules for these forms, put into the prompt.
+        params: The signature's params: `additional_rules`, `pages`.
         max_concurrency: Most documents read at once.
         max_cost: No document is begun that could make them cost more, USD; None for no ceiling.
         retry_errors: Whether documents that failed at an earlier start are read again.
     """
 
     model: PyFuncModel
-    additional_rules: str
+    params: Mapping[str, str]
     max_concurrency: int
     max_cost: float | None
     retry_errors: bool
@@ -46,7 +46,7 @@ class Task:
     @property
     def configuration(self) -> str:
         """What, beside a document, decides what is read from it."""
-        return json.dumps([self.model.metadata.model_uuid, self.additional_rules])
+        return json.dumps([self.model.metadata.model_uuid, dict(self.params)])
 
 
 @dataclass
@@ -77,6 +77,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--output", default="predictions.jsonl", help="a .jsonl file")
     parser.add_argument("--additional-rules", default="", help="rules for these forms")
+    parser.add_argument("--pages", default="", help="pages of every document to read, 1-3,7; all")
     parser.add_argument(
         "--retry-errors",
         default="false",
@@ -167,7 +168,7 @@ def _known_cost(row: Mapping[str, Any]) -> float:
 
 
 def _read_one(task: Task, doc_id: str, path: Path) -> dict[str, Any]:
-    [row] = predict_rows(task.model, [(doc_id, read_document(path))], task.additional_rules)
+    [row] = predict_rows(task.model, [(doc_id, read_document(path))], task.params)
     if row["error_code"] == "missing_image":
         row |= {"error_code": "unreadable_file", "error": _why_unreadable(path)}
     return row
@@ -241,7 +242,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     documents = find_documents(args.input)
     task = Task(
         model=load_extractor(args.model_uri, **cli.reading_settings(args)),
-        additional_rules=args.additional_rules,
+        params={"additional_rules": args.additional_rules, "pages": args.pages},
         max_concurrency=args.max_concurrency,
         max_cost=args.max_cost,
         retry_errors=cli.BOOLEANS[args.retry_errors],

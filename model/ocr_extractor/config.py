@@ -54,6 +54,8 @@ class ExtractorConfig(BaseModel):
         max_document_bytes: Largest document, bytes.
         max_pages: Most pages in one document.
         max_page_pixels: Most pixels on one page.
+        max_document_s: Longest time from a document's start to its last page, s.
+        max_documents: Most documents in one call.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
@@ -87,6 +89,9 @@ class ExtractorConfig(BaseModel):
     max_pages: int = Field(default=_LIMITS.max_pages, ge=1)
     # Above it Pillow itself warns of a decompression bomb (Image.MAX_IMAGE_PIXELS).
     max_page_pixels: int = Field(default=_LIMITS.max_page_pixels, ge=1, le=89_478_485)
+    max_document_s: float = Field(default=3600.0, gt=0.0)
+    # What Spark hands over at once (spark.sql.execution.arrow.maxRecordsPerBatch).
+    max_documents: int = Field(default=10_000, ge=1)
 
     @property
     def limits(self) -> PageLimits:

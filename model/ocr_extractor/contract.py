@@ -138,7 +138,9 @@ def signature() -> ModelSignature:
                 for name in OUTPUT_COLUMNS
             ]
         ),
-        params=ParamSchema([ParamSpec("additional_rules", DataType.string, "")]),
+        params=ParamSchema(
+            [ParamSpec(name, DataType.string, "") for name in ("additional_rules", "pages")]
+        ),
     )
 
 

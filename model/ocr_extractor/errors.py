@@ -1,8 +1,9 @@
 """The errors the extractor raises, each with the code that its row carries.
 
 ExtractorError
-├── ConfigError              model_config or a param is wrong: the whole call fails
+├── ConfigError              model_config is wrong: the model does not load
 │   └── MissingKeyError      no API key where one is needed
+├── RequestError             the frame or a param is wrong: the whole call fails
 ├── PromptError              the prompt cannot be loaded or rendered
 └── DocumentError            one document fails, its neighbours do not
 ├── InputError           the bytes are missing or not a document
@@ -30,6 +31,10 @@ class ConfigError(ExtractorError):
 
 class MissingKeyError(ConfigError):
     """The LLM engine was asked for and no API key can be found."""
+
+
+class RequestError(ExtractorError):
+    """A call is wrong as a whole; its message says what to change and quotes no document."""
 
 
 class PromptError(ExtractorError):

@@ -15,8 +15,11 @@ from ocr_extractor.estimate import Estimate, estimate
 from ocr_extractor.inputs import to_documents
 from ocr_extractor.prompt import SNAPSHOT_ARTIFACT, check_replacement, load_prompt
 from ocr_extractor.reader import DocumentReader
+from ocr_extractor.selection import PageSelection
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from ocr_extractor.engines.base import Engine
     from ocr_extractor.engines.local.ocr import WordReader
 
@@ -50,17 +53,41 @@ class OcrExtractor(PythonModel):
         Args:
             context: Not used: everything was loaded in `load_context`.
             model_input: A column `image` (a document's bytes) and, if wanted, `doc_id`.
-            params: `additional_rules` (string): rules for these forms, put into the prompt.
+            params: `additional_rules` (string): rules for these forms, put into the prompt;
+                `pages` (string): the pages of every document to read, "1-3,7"; "" for all.
 
         Returns:
             One row a document, in input order; the columns are those of `Extraction`.
 
         Raises:
-            ConfigError: There is no column `image`.
+            RequestError: There is no column `image`, there are more than `max_documents` rows, or
+                `pages` is no list of pages.
             PromptError: The prompt cannot be rendered.
         """
-        additional_rules = str((params or {}).get("additional_rules") or "")
-        return to_frame(self._reader.read_all(to_documents(model_input), additional_rules))
+        documents = to_documents(model_input, self._reader.config.max_documents)
+        return to_frame(self._reader.read_all(documents, *_read_params(params)))
+
+    def predict_stream(
+        self,
+        context: PythonModelContext,  # noqa: ARG002 - MLflow passes it
+        model_input: pd.DataFrame | dict[str, Any],
+        params: dict[str, Any] | None = None,
+    ) -> Iterator[dict[str, Any]]:
+        """Read documents as `predict` does, and yield each one's row as soon as it is finished.
+
+        Args:
+            context: Not used.
+            model_input: As for `predict`; or one row as a dictionary, which is what MLflow makes
+                of a frame of one document.
+            params: As for `predict`.
+
+        Yields:
+            The row of a document, a value a column of the output.
+        """
+        frame = pd.DataFrame([model_input]) if isinstance(model_input, dict) else model_input
+        documents = to_documents(frame, self._reader.config.max_documents)
+        for extraction in self._reader.read_each(documents, *_read_params(params)):
+            yield extraction.to_row()
 
     def estimate(self, documents: list[bytes], output_tokens_per_page: float) -> Estimate | None:
         """Estimate what reading documents will take, without asking the LLM.
@@ -104,6 +131,12 @@ class OcrExtractor(PythonModel):
         if not isinstance(self._engine, OpenAIChatEngine):
             raise ConfigError("The local engine has no LLM to ask: log one with engine=openai.")
         return self._engine.ask(question, llm)
+
+
+def _read_params(params: dict[str, Any] | None) -> tuple[str, PageSelection]:
+    given = params or {}
+    pages = PageSelection.parse(str(given.get("pages") or ""))
+    return str(given.get("additional_rules") or ""), pages
 
 
 def _build_engine(config: ExtractorConfig) -> Engine:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from ocr_extractor.errors import ConfigError, InputError, shorten
+from ocr_extractor.errors import InputError, RequestError, shorten
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,16 +36,21 @@ class InputDocument:
     content: bytes | InputError
 
 
-def to_documents(frame: pd.DataFrame) -> Iterator[InputDocument]:
+def to_documents(frame: pd.DataFrame, max_documents: int = sys.maxsize) -> Iterator[InputDocument]:
     """Read the columns `image` and, where present, `doc_id`; other columns are ignored.
 
     Raises:
-        ConfigError: There is no column `image`.
+        RequestError: There is no column `image`, or there are more than `max_documents` rows.
     """
     if "image" not in frame.columns:
-        raise ConfigError(
+        raise RequestError(
             f"The input has no column 'image' (found: {shorten(list(frame.columns))}): send the "
             "document's bytes in it."
+        )
+    if len(frame) > max_documents:
+        raise RequestError(
+            f"The call has {len(frame):,} documents, more than max_documents={max_documents:,}: "
+            "send them in several calls or raise the limit."
         )
     ids = frame["doc_id"] if "doc_id" in frame.columns else [None] * len(frame)
     for doc_id, value in zip(ids, frame["image"], strict=True):

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import threading
-import traceback
-from concurrent.futures import Future, ThreadPoolExecutor
+import time
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextvars import copy_context
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import mlflow
@@ -17,10 +16,13 @@ from mlflow.tracing.attachments import Attachment
 
 from ocr_extractor.contract import Extraction
 from ocr_extractor.encoding import encode_for_llm
+from ocr_extractor.engines.base import total, total_cost
 from ocr_extractor.engines.local.text import lay_out
-from ocr_extractor.errors import DocumentError, InputError, PromptError, shorten
+from ocr_extractor.errors import DocumentError, InputError, LimitError, PromptError, shorten
 from ocr_extractor.grounding import ground
 from ocr_extractor.page import open_document
+from ocr_extractor.selection import PageSelection
+from ocr_extractor.tracing import faults_reported, note_extraction, note_reading
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -38,10 +40,17 @@ if TYPE_CHECKING:
     # A page's words to the instructions for it.
     Instruct = Callable[[list[Word]], str]
 
-_logger = logging.getLogger(__name__)
-
 # What a browser shows as it is; other documents are attached page by page as PNG.
 _SHOWN_BY_BROWSERS = {"image/png", "image/jpeg", "image/webp", "image/gif", "application/pdf"}
+_ALL_PAGES = PageSelection()
+
+
+@dataclass(frozen=True)
+class _Call:
+    """What holds for all documents of one call: how a page is told to be read, and which are."""
+
+    instruct: Instruct
+    pages: PageSelection
 
 
 class DocumentReader:
@@ -90,13 +99,17 @@ class DocumentReader:
         self._slots = threading.BoundedSemaphore(config.max_concurrency)
 
     def read_all(
-        self, documents: Iterable[InputDocument], additional_rules: str
+        self,
+        documents: Iterable[InputDocument],
+        additional_rules: str,
+        pages: PageSelection = _ALL_PAGES,
     ) -> list[Extraction]:
         """Read documents side by side.
 
         Args:
             documents: What to read.
             additional_rules: The caller's rules, filled into the prompt.
+            pages: Which pages of each document to read.
 
         Returns:
             One extraction a document, in the given order; a failed one has an error code.
@@ -104,18 +117,40 @@ class DocumentReader:
         Raises:
             PromptError: The prompt cannot be rendered.
         """
-        instruct = self._instructions(additional_rules)
+        with self._submitted(documents, additional_rules, pages) as futures:
+            return [future.result() for future in futures]
+
+    def read_each(
+        self,
+        documents: Iterable[InputDocument],
+        additional_rules: str,
+        pages: PageSelection = _ALL_PAGES,
+    ) -> Iterator[Extraction]:
+        """Read documents as `read_all` does, and yield each as soon as it is finished.
+
+        What has not begun when the iterator is closed does not begin.
+        """
+        with self._submitted(documents, additional_rules, pages) as futures:
+            for future in as_completed(futures):
+                yield future.result()
+
+    @contextlib.contextmanager
+    def _submitted(
+        self, documents: Iterable[InputDocument], additional_rules: str, pages: PageSelection
+    ) -> Iterator[list[Future[Extraction]]]:
+        """Hand documents to the threads; what has not begun when the caller leaves never does."""
+        call = _Call(self._instructions(additional_rules), pages)
         futures = [
-            self._documents.submit(copy_context().run, self._read, document, instruct)
+            self._documents.submit(copy_context().run, self._read, document, call)
             for document in documents
         ]
         try:
-            return [future.result() for future in futures]
+            yield futures
         finally:
-            for future in futures:  # after Ctrl-C: what has not begun does not begin
+            for future in futures:
                 future.cancel()
 
-    def _read(self, source: InputDocument, instruct: Instruct) -> Extraction:
+    def _read(self, source: InputDocument, call: _Call) -> Extraction:
         with mlflow.start_span("extract", SpanType.WORKFLOW) as span:
             self.prompt.link_to_trace()
             span.set_attributes({"engine": self._engine.name, "prompt_uri": self.prompt.uri})
@@ -125,11 +160,11 @@ class DocumentReader:
             try:
                 with contextlib.closing(self._open(source, span)) as document:
                     page_count = document.page_count
-                    readings, failure = self._read_pages(document, instruct)
+                    readings, failure = self._read_pages(document, call)
             except DocumentError as error:
                 failure = error
             extraction = self._extraction(source.doc_id, page_count, readings, failure)
-            self._finish(span, extraction)
+            note_extraction(span, extraction, content=self.config.trace_content == "full")
             return extraction
 
     def _open(self, source: InputDocument, span: LiveSpan) -> Document:
@@ -139,7 +174,7 @@ class DocumentReader:
             raise data
         inputs: dict[str, Any] = {"doc_id": source.doc_id, "size_bytes": len(data)}
         span.set_inputs(inputs)
-        with _faults_reported():
+        with faults_reported():
             document = open_document(data, self.config.limits)
         inputs |= {"media_type": document.media_type, "page_count": document.page_count}
         if self.config.trace_content == "full" and document.media_type in _SHOWN_BY_BROWSERS:
@@ -148,19 +183,22 @@ class DocumentReader:
         return document
 
     def _read_pages(
-        self, document: Document, instruct: Instruct
+        self, document: Document, call: _Call
     ) -> tuple[list[PageReading], DocumentError | None]:
-        """Read every page; the pages that fail are named in the returned error."""
-        futures: list[Future[PageReading]] = []
-        for number in range(1, document.page_count + 1):
-            self._slots.acquire()
-            futures.append(
-                self._pages.submit(copy_context().run, self._read_page, document, number, instruct)
+        """Read the pages asked for; those that fail are named in the returned error."""
+        deadline = time.monotonic() + self.config.max_document_s
+        numbers = call.pages.of(document.page_count)
+        futures: dict[int, Future[PageReading]] = {}
+        for number in numbers:
+            if not self._slots.acquire(timeout=max(0.0, deadline - time.monotonic())):
+                break
+            futures[number] = self._pages.submit(
+                copy_context().run, self._read_page, document, number, call.instruct
             )
         readings, failures = [], []
-        for number, future in enumerate(futures, start=1):
+        for number in numbers:
             try:
-                reading = future.result()
+                reading = self._wait(futures.get(number), deadline)
             except DocumentError as error:
                 failures.append((number, error))
                 continue
@@ -172,15 +210,33 @@ class DocumentReader:
         first = failures[0][1]
         if document.page_count == 1:
             return readings, first
-        numbers = ", ".join(str(number) for number, _ in failures)
-        message = f"{len(failures)} of {document.page_count} pages failed ({shorten(numbers)}): "
+        failed = ", ".join(str(number) for number, _ in failures)
+        message = f"{len(failures)} of {len(numbers)} pages failed ({shorten(failed)}): "
         return readings, DocumentError(first.code, f"{message}{first}", retryable=first.retryable)
+
+    def _wait(self, page: Future[PageReading] | None, deadline: float) -> PageReading:
+        """Return a page's reading; what is still under way at the deadline is left to itself.
+
+        Raises:
+            LimitError: The time for its document is over; None is a page that was not begun.
+        """
+        if page is not None:
+            try:
+                return page.result(max(0.0, deadline - time.monotonic()))
+            except TimeoutError:
+                if page.cancel():  # it never ran, and so cannot give its slot back
+                    self._slots.release()
+        raise LimitError(
+            "document_timeout",
+            f"Not read within max_document_s={self.config.max_document_s:g} s of the document's "
+            "start: split the document, send fewer at once or raise the limit.",
+        )
 
     def _read_page(self, document: Document, number: int, instruct: Instruct) -> PageReading:
         try:
             with (
                 mlflow.start_span("prepare", SpanType.TASK, attributes={"page": number}) as span,
-                _faults_reported(),
+                faults_reported(),
             ):
                 page = document.page(number)
                 span.set_attributes({"width_px": page.image.width, "height_px": page.image.height})
@@ -195,13 +251,13 @@ class DocumentReader:
                     )
             with (
                 mlflow.start_span("engine", SpanType.TASK, attributes={"page": number}) as span,
-                _faults_reported(),
+                faults_reported(),
             ):
                 words = self._read_words(page)
                 reading = self._engine.read(page, instruct(words))
                 if self._grounds:
                     reading = replace(reading, pairs=ground(reading.pairs, words))
-                _note_reading(span, reading)
+                note_reading(span, reading)
             return reading
         finally:
             self._slots.release()
@@ -242,69 +298,10 @@ class DocumentReader:
             engine=self._engine.name,
             prompt_uri=self.prompt.uri,
             prompt_source=self.prompt.source,
-            input_tokens=_total(r.input_tokens for r in readings),
-            output_tokens=_total(r.output_tokens for r in readings),
-            cached_tokens=_total(r.cached_tokens for r in readings),
+            input_tokens=total(r.input_tokens for r in readings),
+            output_tokens=total(r.output_tokens for r in readings),
+            cached_tokens=total(r.cached_tokens for r in readings),
             attempts=sum(r.attempts for r in readings),
             cache_hits=sum(r.from_cache for r in readings),
-            cost=_cost(readings),
+            cost=total_cost(readings),
         )
-
-    def _finish(self, span: LiveSpan, extraction: Extraction) -> None:
-        """Put the outcome on the trace: the pairs themselves only where content is traced."""
-        row = extraction.to_row()
-        count = len(row["pairs"])
-        if self.config.trace_content == "metadata":
-            row["pairs"] = count
-        span.set_outputs(row)
-        if extraction.error_code:
-            span.set_status("ERROR")
-        if mlflow.get_active_trace_id() is not None:  # None where the caller turned tracing off
-            mlflow.update_current_trace(
-                request_preview=str(extraction.doc_id),
-                response_preview=extraction.error or f"{count} pairs",
-            )
-
-
-def _total(counts: Iterable[int | None]) -> int | None:
-    known = [count for count in counts if count is not None]
-    return sum(known) if known else None
-
-
-def _cost(readings: Iterable[PageReading]) -> float | None:
-    """Add up what the requests cost; one unknown cost makes the sum unknown."""
-    costs = [reading.cost for reading in readings if reading.attempts or reading.from_cache]
-    known = [cost for cost in costs if cost is not None]
-    return sum(known) if known and len(known) == len(costs) else None
-
-
-def _note_reading(span: LiveSpan, reading: PageReading) -> None:
-    span.set_attributes(
-        {
-            "pairs": len(reading.pairs),
-            "attempts": reading.attempts,
-            "from_cache": reading.from_cache,
-            "partial": reading.failure is not None and bool(reading.pairs),
-        }
-    )
-    if reading.cost is not None:
-        span.set_attribute("cost_usd", reading.cost)
-    if reading.failure is not None:
-        span.set_status("ERROR")
-        span.set_attribute("error_code", reading.failure.code)
-
-
-@contextlib.contextmanager
-def _faults_reported() -> Iterator[None]:
-    """Let a fault of ours cost one page: report where it is, without the content in its message."""
-    try:
-        yield
-    except DocumentError:
-        raise
-    except Exception as fault:
-        name = type(fault).__name__
-        frames = "".join(traceback.format_tb(fault.__traceback__))
-        _logger.error("%s in the extractor:\n%s", name, frames)  # noqa: TRY400 - the message may quote the page
-        raise DocumentError(
-            "internal_error", f"The extractor failed ({name}): report it with the log."
-        ) from None

@@ -53,7 +53,7 @@ class Model:
 
 
 def run(model: Model, folder: Path, **changes: Any) -> Outcome:
-    settings: dict[str, Any] = {"additional_rules": "", "max_concurrency": 4, "max_cost": None}
+    settings: dict[str, Any] = {"params": {}, "max_concurrency": 4, "max_cost": None}
     settings |= {"retry_errors": False, "model": cast("PyFuncModel", model)} | changes
     documents = [(path.name, path) for path in sorted(folder.glob("*.png"))]
     return predict(Task(**settings), documents, folder / "out.jsonl")
@@ -101,12 +101,12 @@ def test_two_documents_of_the_same_content_both_have_a_row(inbox: Path):
     assert again.read == []
 
 
-@pytest.mark.parametrize("change", ["model", "rules"])
+@pytest.mark.parametrize("change", ["model", "additional_rules", "pages"])
 def test_another_configuration_replaces_the_lines(inbox: Path, change: str):
     run(Model(), inbox)
     before = {row[KEY] for row in lines(inbox)}
     again = Model(version="v2" if change == "model" else "v1")
-    run(again, inbox, additional_rules="Dates as YYYY." if change == "rules" else "")
+    run(again, inbox, params={} if change == "model" else {change: "2"})
     assert len(again.read) == len(lines(inbox)) == 6
     assert before.isdisjoint(row[KEY] for row in lines(inbox))
 

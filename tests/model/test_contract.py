@@ -84,7 +84,8 @@ def test_the_signature_is_the_contract() -> None:
     ]
     assert tuple(of.outputs.input_names()) == OUTPUT_COLUMNS
     assert [(param.name, param.dtype, param.default) for param in of.params] == [
-        ("additional_rules", DataType.string, "")
+        ("additional_rules", DataType.string, ""),
+        ("pages", DataType.string, ""),
     ]
 
 

@@ -19,7 +19,7 @@ from PIL import Image
 
 from entry_points.log import log
 from ocr_extractor.contract import OUTPUT_COLUMNS
-from ocr_extractor.errors import ConfigError, MissingKeyError
+from ocr_extractor.errors import ConfigError, MissingKeyError, RequestError
 from tests.loopback_llm import KEY, PAIRS, LoopbackLlm
 from tests.model.documents import encoded, encrypted_pdf, page, pdf, png_of_claimed_size, tiff
 
@@ -161,6 +161,35 @@ def test_additional_rules_reach_the_llm(extractor: PyFuncModel, llm: LoopbackLlm
     rows(extractor, PNG)
     told = [request["messages"][0]["content"] for request in llm.requests]
     assert told == ["Read the form. Dates are ISO.", "Read the form."]
+
+
+def test_pages_can_be_chosen(extractor: PyFuncModel) -> None:
+    [row] = rows(extractor, tiff(page(), page(), page()), pages="2-3")
+    assert [pair["page"] for pair in row["pairs"]] == [2, 2, 3, 3]
+    with pytest.raises(RequestError, match="write page numbers"):
+        rows(extractor, PNG, pages="last")
+
+
+def test_more_documents_than_the_limit_are_refused_as_a_whole(
+    logged: Logged, extractor: PyFuncModel, llm: LoopbackLlm
+) -> None:
+    limited = mlflow.pyfunc.load_model(logged.uri, model_config={"max_documents": 2})
+    assert len(rows(limited, PNG, b"")) == 2
+    asked = len(llm.requests)
+    with pytest.raises(RequestError, match="has 3 documents, more than max_documents=2"):
+        rows(limited, PNG, PNG, PNG)
+    assert len(llm.requests) == asked
+
+
+def test_a_stream_gives_the_rows_of_predict(extractor: PyFuncModel) -> None:
+    sent = pd.DataFrame({"image": [PNG, b"", PNG], "doc_id": ["a", "b", "c"]})
+    read = extractor.predict(sent)
+    assert isinstance(read, pd.DataFrame)
+    streamed = list(extractor.unwrap_python_model().predict_stream(None, sent))
+    assert sorted(streamed, key=lambda row: row["doc_id"]) == read.to_dict(orient="records")
+    # MLflow itself streams one document a call.
+    first = {"image": PNG, "doc_id": "a"}
+    assert list(extractor.predict_stream(first)) == [read.to_dict(orient="records")[0]]
 
 
 def test_a_frame_without_images_is_refused(extractor: PyFuncModel) -> None:

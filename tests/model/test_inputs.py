@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ocr_extractor.errors import ConfigError, InputError
+from ocr_extractor.errors import InputError, RequestError
 from ocr_extractor.inputs import InputDocument, to_documents
 from tests.model.documents import encoded, page, pdf, tiff
 
@@ -123,5 +123,5 @@ def test_the_id_column_may_be_missing() -> None:
 
 
 def test_the_image_column_may_not() -> None:
-    with pytest.raises(ConfigError, match=r"no column 'image'.*'picture'"):
+    with pytest.raises(RequestError, match=r"no column 'image'.*'picture'"):
         list(to_documents(pd.DataFrame({"picture": [PNG]})))

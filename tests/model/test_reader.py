@@ -21,6 +21,7 @@ from ocr_extractor.errors import EngineError, InputError, PromptError
 from ocr_extractor.inputs import InputDocument
 from ocr_extractor.prompt import Prompt
 from ocr_extractor.reader import DocumentReader
+from ocr_extractor.selection import PageSelection
 from tests.model.documents import encoded, tiff
 
 Read = Callable[[Page, str], PageReading]
@@ -59,7 +60,7 @@ class FakeEngine:
                 self._inside -= 1
 
 
-def reader(engine: FakeEngine, template: str = "Read.", **settings: int) -> DocumentReader:
+def reader(engine: FakeEngine, template: str = "Read.", **settings: float) -> DocumentReader:
     version = PromptVersion("p", 1, template)  # type: ignore[abstract]  # it is not, at run time
     config = ExtractorConfig(engine="local", prompt_uri="prompts:/p/1", **settings)  # type: ignore[arg-type]
     return DocumentReader(config, Prompt("prompts:/p/1", version, "snapshot"), engine)
@@ -225,3 +226,82 @@ def test_the_row_says_who_read_it_with_which_prompt() -> None:
         "prompts:/p/1",
         "snapshot",
     )
+
+
+def test_only_the_pages_asked_for_are_read_and_keep_their_numbers() -> None:
+    pages = PageSelection.parse("2,4-9")
+    [read, short] = reader(FakeEngine()).read_all(
+        [document(21, 22, 23, 24, 25), document(21)], "", pages
+    )
+    assert answers(read) == [(2, "22"), (4, "24"), (5, "25")]
+    assert (read.page_count, read.error) == (5, None)
+    assert (short.page_count, short.error_code) == (1, "no_such_page")
+
+
+def test_a_document_that_takes_too_long_keeps_what_was_read_and_costs_no_other() -> None:
+    hung = threading.Event()
+
+    def hang_on_22(page: Page, _: str) -> PageReading:
+        if page.image.width == 22:
+            hung.wait(30)
+        return width_of(page)
+
+    shared = reader(FakeEngine(hang_on_22), max_concurrency=2, max_document_s=0.3)
+    documents = [document(21, 22, 23), document(24)]
+    started = time.monotonic()
+    try:
+        [late, other] = shared.read_all(documents, "")
+    finally:
+        hung.set()
+    assert time.monotonic() - started < 10
+    assert answers(late) == [(1, "21"), (3, "23")]
+    assert late.error_code == "document_timeout"
+    assert str(late.error).startswith("1 of 3 pages failed (2): Not read within max_document_s=0.3")
+    assert (answers(other), other.error) == ([(1, "24")], None)
+
+
+def test_pages_that_got_no_turn_in_time_fail_and_the_slots_come_back() -> None:
+    hung = threading.Event()
+
+    def hang_on_21(page: Page, _: str) -> PageReading:
+        if page.image.width == 21:
+            hung.wait(30)
+        return width_of(page)
+
+    shared = reader(FakeEngine(hang_on_21), max_concurrency=1, max_document_s=0.3)
+    [late] = shared.read_all([document(21, 22, 23)], "")
+    assert str(late.error).startswith("3 of 3 pages failed (1, 2, 3)")
+    hung.set()
+    [read] = shared.read_all([document(22, 23)], "")
+    assert read.error is None
+
+
+def test_each_document_is_yielded_when_it_is_finished() -> None:
+    first_may_end = threading.Event()
+
+    def wait_for_the_second(page: Page, _: str) -> PageReading:
+        if page.image.width == 21:
+            assert first_may_end.wait(30)
+        return width_of(page)
+
+    stream = reader(FakeEngine(wait_for_the_second)).read_each([document(21), document(22)], "")
+    assert next(stream).doc_id == "22"
+    first_may_end.set()
+    assert [extraction.doc_id for extraction in stream] == ["21"]
+
+
+def test_what_has_not_begun_when_the_stream_is_closed_does_not_begin() -> None:
+    read: list[int] = []
+
+    def note(page: Page, _: str) -> PageReading:
+        read.append(page.image.width)
+        time.sleep(0.02)
+        return width_of(page)
+
+    shared = reader(FakeEngine(note), max_concurrency=1)
+    stream = shared.read_each([document(width) for width in range(30, 60)], "")
+    next(stream)
+    stream.close()  # type: ignore[attr-defined]  # it is a generator
+    shared.read_all([document(60)], "")  # waits for its turn
+    assert read[-1] == 60
+    assert len(read) < 10

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from PIL import Image
 
     from ocr_extractor.contract import Pair
@@ -74,3 +76,16 @@ class Engine(Protocol):
             EngineError: The page cannot be read.
         """
         ...
+
+
+def total(counts: Iterable[int | None]) -> int | None:
+    """Add up what was counted; None when nothing was."""
+    known = [count for count in counts if count is not None]
+    return sum(known) if known else None
+
+
+def total_cost(readings: Iterable[PageReading]) -> float | None:
+    """Add up what the requests cost; one unknown cost makes the sum unknown."""
+    costs = [reading.cost for reading in readings if reading.attempts or reading.from_cache]
+    known = [cost for cost in costs if cost is not None]
+    return sum(known) if known and len(known) == len(costs) else None
