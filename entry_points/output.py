@@ -42,7 +42,7 @@ class OutputFile:
             UsageError: The file is not one of predict's.
         """
         self._path = path
-        self._rows = _read_rows(path)
+        self._rows = read_rows(path)
 
     def finished(
         self, documents: Mapping[str, str], *, retry_errors: bool
@@ -102,8 +102,12 @@ class OutputFile:
         new.replace(self._path)
 
 
-def _read_rows(path: Path) -> list[dict[str, Any]]:
-    """Read whole lines; a piece after the last one is what a full disk has left."""
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """Read predict's whole lines; a piece after the last one is what a full disk has left.
+
+    Raises:
+        UsageError: The file is not one of predict's.
+    """
     if not path.exists():
         return []
     whole, _, _ = path.read_bytes().rpartition(b"\n")
@@ -113,7 +117,7 @@ def _read_rows(path: Path) -> list[dict[str, Any]]:
             return rows
     except (ValueError, TypeError):
         pass
-    raise UsageError(f"{path} was not written by predict: give another --output, or remove it.")
+    raise UsageError(f"{path} was not written by predict: name another file, or remove it.")
 
 
 def _line(row: Mapping[str, Any]) -> bytes:

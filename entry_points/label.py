@@ -1,0 +1,210 @@
+"""Turns predictions that a person has reviewed into annotated forms, to evaluate on next time."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+import shutil
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import mlflow
+
+from data.annotations import LabelledPair, to_annotation
+from entry_points import cli
+from entry_points.labelling.feedback import Traces, log_review
+from entry_points.labelling.review import (
+    ACCEPT,
+    DELETE,
+    OPEN,
+    Line,
+    by_document,
+    lines_of,
+    read_lines,
+    write_lines,
+)
+from entry_points.output import read_rows
+from entry_points.predict import find_documents
+
+REVIEW = "review.csv"
+
+
+@dataclass
+class Outcome:
+    """What became of the predicted documents.
+
+    Attributes:
+        labelled: Those with an annotation.
+        changed: Those of them whose annotation is new or another one.
+        unreviewed: Lines without a verdict, by document.
+        traced: How many of `changed` have a trace that was told.
+    """
+
+    labelled: list[str] = field(default_factory=list)
+    changed: list[str] = field(default_factory=list)
+    unreviewed: dict[str, int] = field(default_factory=dict)
+    traced: int = 0
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the entry point's flags."""
+    parser = cli.parser(__doc__)
+    parser.add_argument("--predictions", default="predictions.jsonl", help="what predict wrote")
+    parser.add_argument(
+        "--input", default="data/samples/images", help="the documents, as predict was given them"
+    )
+    parser.add_argument(
+        "--output", default="labelled", help=f"a folder: {REVIEW}, then annotations/ and images/"
+    )
+    return parser
+
+
+def label(
+    rows: Mapping[str, Mapping[str, Any]],
+    documents: Mapping[str, Path],
+    output: Path,
+    experiment_id: str,
+) -> Outcome:
+    """Write the lines to review, and annotations of the documents whose lines all have a verdict.
+
+    Args:
+        rows: The predictions by doc_id.
+        documents: The files by doc_id.
+        output: The folder to write; what a person has written into its review file stays.
+        experiment_id: Where the predictions were traced.
+
+    Raises:
+        UsageError: A document is missing, two would get one name, or a line cannot be used.
+    """
+    if missing := sorted(rows.keys() - documents.keys()):
+        raise cli.UsageError(
+            f"{len(missing)} predicted documents are not among the --input, the first is "
+            f"{missing[0][:80]!r}: give what predict was given."
+        )
+    names = _form_ids(rows)
+    review = output / REVIEW
+    lines = read_lines(review, rows)
+    listed = {line.doc_id for line in lines}
+    new = [line for doc_id, row in rows.items() if doc_id not in listed for line in lines_of(row)]
+    for part in ("images", "annotations"):
+        (output / part).mkdir(parents=True, exist_ok=True)
+    if new:
+        write_lines(review, [*lines, *new])
+    traces = Traces(experiment_id)
+    outcome = Outcome()
+    for doc_id, of_document in by_document([*lines, *new]).items():
+        if left := sum(line.verdict == OPEN for line in of_document):
+            outcome.unreviewed[doc_id] = left
+            continue
+        outcome.labelled.append(doc_id)
+        row = rows[doc_id]
+        pairs = _true_pairs(of_document, row)
+        if not _write(output, names[doc_id], documents[doc_id], to_annotation(pairs, _pages(row))):
+            continue
+        outcome.changed.append(doc_id)
+        if trace_id := traces.find(row):
+            log_review(trace_id, pairs, _kept(of_document, row), len(row["pairs"]))
+            outcome.traced += 1
+    return outcome
+
+
+def _form_ids(doc_ids: Iterable[str]) -> dict[str, str]:
+    """Return a file name without suffix for each document, one folder deep."""
+    names = {
+        doc_id: PurePosixPath(doc_id).with_suffix("").as_posix().replace("/", "_")
+        for doc_id in doc_ids
+    }
+    twice = [name for name, count in Counter(names.values()).items() if count > 1]
+    if twice:
+        raise cli.UsageError(f"several documents would be named {twice[0][:80]!r}: rename them.")
+    return names
+
+
+def _pages(row: Mapping[str, Any]) -> int:
+    return row["page_count"] or 1
+
+
+def _true_pairs(lines: Sequence[Line], row: Mapping[str, Any]) -> list[LabelledPair]:
+    """Return the accepted pairs; a line that was corrected keeps the boxes of what was read."""
+    pairs = []
+    for line in lines:
+        if line.verdict == ACCEPT and line.question:
+            read = row["pairs"][int(line.pair) - 1] if line.pair else {}
+            question_box, answer_box = (
+                tuple(read[side]) if read.get(side) else None
+                for side in ("question_box", "answer_box")
+            )
+            pairs.append(
+                LabelledPair(
+                    line.question, line.answer or None, int(line.page), question_box, answer_box
+                )
+            )
+    return pairs
+
+
+def _kept(lines: Sequence[Line], row: Mapping[str, Any]) -> int:
+    """Count the predicted pairs that were accepted as they were."""
+    as_read = {line.pair: line for line in lines_of(row)}
+    accepted = [line for line in lines if line.pair and line.verdict == ACCEPT]
+    return sum(
+        (line.question, line.answer) == (as_read[line.pair].question, as_read[line.pair].answer)
+        for line in accepted
+    )
+
+
+def _write(output: Path, name: str, document: Path, annotation: Mapping[str, Any]) -> bool:
+    """Write a form in FUNSD layout, unless it stands there already."""
+    text = json.dumps(annotation, ensure_ascii=False)
+    file = output / "annotations" / f"{name}.json"
+    if file.exists() and file.read_text(encoding="utf-8") == text:
+        return False
+    shutil.copy(document, output / "images" / f"{name}{document.suffix.lower()}")
+    file.write_text(text, encoding="utf-8")
+    return True
+
+
+def report(outcome: Outcome, output: Path) -> None:
+    """Print what is labelled, and what a person has still to do."""
+    print(f"{len(outcome.labelled)} documents labelled, {len(outcome.changed)} of them now.")
+    if outcome.changed:
+        print(f"{outcome.traced} of these have a trace, which has the true pairs and a feedback.")
+    if outcome.unreviewed:
+        print(f"Not reviewed: {len(outcome.unreviewed)} documents, so they are left out.")
+        cli.print_table(
+            ((doc_id, str(left)) for doc_id, left in outcome.unreviewed.items()),
+            header=("document", "lines without a verdict"),
+        )
+        print(
+            f"Open {output / REVIEW}: correct the texts, add lines for what is missing, and write "
+            f"{ACCEPT} or {DELETE} into each line's verdict. Then give the same command again."
+        )
+    if outcome.labelled:
+        print(f"Next: {cli.RUN} -e evaluate -P dataset={shlex.quote(str(output))}")
+
+
+@cli.reports()
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the entry point; lines without a verdict are reported and fail nothing."""
+    args = build_parser().parse_args(argv)
+    predictions, output = cli.in_project(args.predictions), cli.in_project(args.output)
+    rows = {row["doc_id"]: row for row in read_rows(predictions)}
+    if not rows:
+        raise cli.UsageError(
+            f"{predictions} holds no prediction: `{cli.RUN} -e predict` writes it."
+        )
+    with mlflow.start_run() as run:
+        documents = dict(find_documents(args.input))
+        outcome = label(rows, documents, output, run.info.experiment_id)
+        mlflow.log_metrics(
+            {"labelled": len(outcome.labelled), "unreviewed": len(outcome.unreviewed)}
+        )
+    report(outcome, output)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

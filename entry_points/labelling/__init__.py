@@ -1,0 +1,1 @@
+"""How `label` asks a person for the truth, and takes it."""

@@ -1,0 +1,59 @@
+"""Tells the traces of predictions what a person made of them."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import mlflow
+from mlflow.entities import AssessmentSource, AssessmentSourceType, Trace
+
+from data.annotations import LabelledPair
+
+
+class Traces:
+    """The traces of an experiment, found by the document and the pairs that they hold.
+
+    Predictions do not name their trace. One is taken for a document's only if its output is the
+    predicted pairs themselves: with `trace_content=metadata` none is.
+    """
+
+    def __init__(self, experiment_id: str) -> None:
+        """List the traces; what they hold is read when it is asked for."""
+        self._ids: dict[str | None, list[str]] = {}
+        for trace in mlflow.search_traces(
+            locations=[experiment_id], include_spans=False, return_type="list"
+        ):
+            self._ids.setdefault(trace.info.request_preview, []).append(trace.info.trace_id)
+
+    def find(self, row: Mapping[str, Any]) -> str | None:
+        """Return the id of the newest trace of a prediction, None when there is none."""
+        traces = map(mlflow.get_trace, self._ids.get(row["doc_id"], ()))
+        return next((each.info.trace_id for each in traces if each and _holds(each, row)), None)
+
+
+def _holds(trace: Trace, row: Mapping[str, Any]) -> bool:
+    outputs = trace.data.spans[0].outputs
+    return isinstance(outputs, dict) and outputs.get("pairs") == row["pairs"]
+
+
+def log_review(trace_id: str, pairs: Sequence[LabelledPair], kept: int, read: int) -> None:
+    """Log the true pairs as an expectation, and how many of the predicted ones are among them.
+
+    Args:
+        trace_id: The prediction's trace.
+        pairs: The true pairs.
+        kept: How many of the predicted pairs were accepted as they were.
+        read: How many were predicted.
+    """
+    source = AssessmentSource(AssessmentSourceType.HUMAN, getpass.getuser())
+    value = [{"question": pair.question, "answer": pair.answer} for pair in pairs]
+    mlflow.log_expectation(trace_id=trace_id, name="pairs", value=value, source=source)
+    mlflow.log_feedback(
+        trace_id=trace_id,
+        name="pairs_accepted",
+        value=kept / read if read else float(not pairs),
+        rationale=f"{kept} of {read} predicted pairs are right as they are, {len(pairs)} are true",
+        source=source,
+    )

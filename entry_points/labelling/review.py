@@ -1,0 +1,126 @@
+"""The file that a person reviews: a line a pair, read and written as CSV."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from entry_points.cli import UsageError
+from entry_points.output import KEY
+
+ACCEPT, DELETE, OPEN = "accept", "delete", ""
+_VERDICTS = (ACCEPT, DELETE, OPEN)
+
+
+@dataclass(frozen=True)
+class Line:
+    """A pair under review.
+
+    Attributes:
+        doc_id: The document, as predict names it.
+        pair: The pair's number among the document's predicted ones, from 1; "" for one that a
+            person has added, and for a document without pairs.
+        page: The page it stands on, from 1.
+        question: Its text, as read or as corrected.
+        answer: The same; "" for a field that was left blank.
+        verdict: "accept" (the texts are right), "delete", or "" (not reviewed).
+        read_by: Ties the line to the prediction that it corrects.
+    """
+
+    doc_id: str
+    pair: str
+    page: str
+    question: str
+    answer: str
+    verdict: str
+    read_by: str
+
+
+def lines_of(row: Mapping[str, Any]) -> list[Line]:
+    """Return the lines of one predicted document, nothing of them reviewed."""
+    doc_id, read_by = row["doc_id"], row[KEY][:16]
+    lines = [
+        Line(
+            doc_id,
+            str(number),
+            str(pair["page"]),
+            pair["question"],
+            pair["answer"] or "",
+            OPEN,
+            read_by,
+        )
+        for number, pair in enumerate(row["pairs"], start=1)
+    ]
+    return lines or [Line(doc_id, "", "1", "", "", OPEN, read_by)]
+
+
+def write_lines(path: Path, lines: Iterable[Line]) -> None:
+    """Write the file anew, with the mark that makes Excel read UTF-8."""
+    with path.open("w", encoding="utf-8-sig", newline="") as file:
+        writer = csv.DictWriter(file, [each.name for each in fields(Line)])
+        writer.writeheader()
+        writer.writerows(map(asdict, lines))
+
+
+def read_lines(path: Path, rows: Mapping[str, Mapping[str, Any]]) -> list[Line]:
+    """Read what a person has left.
+
+    Args:
+        path: The file; none is like an empty one.
+        rows: The predictions by doc_id.
+
+    Raises:
+        UsageError: A line cannot be used; the message says which.
+    """
+    if not path.exists():
+        return []
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        reader = csv.DictReader(file)
+        if set(reader.fieldnames or ()) != {each.name for each in fields(Line)}:
+            raise UsageError(f"{path} has other columns than label wrote: restore its first line.")
+        found = [
+            Line(**{name: (text or "").strip() for name, text in each.items()}) for each in reader
+        ]
+    for number, line in enumerate(found, start=2):
+        if fault := _fault(line, rows.get(line.doc_id)):
+            raise UsageError(f"{path}, line {number}: {fault}")
+    return found
+
+
+def _fault(line: Line, row: Mapping[str, Any] | None) -> str | None:
+    """Say what is wrong with a line, None for nothing."""
+    if row is None:
+        return f"{line.doc_id[:80]!r} is not among the predictions."
+    checks = {
+        f"the verdict is {line.verdict[:80]!r}: write accept or delete, or leave it empty.": (
+            line.verdict in _VERDICTS
+        ),
+        f"{line.doc_id} was read anew since: remove its lines, label writes them again.": (
+            line.read_by in {"", row[KEY][:16]}
+        ),
+        f"{line.doc_id} has no predicted pair {line.pair[:80]!r}: leave that empty.": (
+            not line.pair or _within(line.pair, len(row["pairs"]))
+        ),
+        f"{line.doc_id} has no page {line.page[:80]!r}.": _within(
+            line.page, row["page_count"] or 1
+        ),
+        "an answer without a question cannot be accepted.": (
+            bool(line.question) or not line.answer or line.verdict != ACCEPT
+        ),
+    }
+    return next((fault for fault, passed in checks.items() if not passed), None)
+
+
+def _within(number: str, last: int) -> bool:
+    return number.isdecimal() and 0 < int(number) <= last
+
+
+def by_document(lines: Sequence[Line]) -> dict[str, list[Line]]:
+    """Return each document's lines, both in the order of the file."""
+    found: dict[str, list[Line]] = {}
+    for line in lines:
+        found.setdefault(line.doc_id, []).append(line)
+    return found

@@ -1,0 +1,66 @@
+"""The review file takes what a person writes, and refuses what makes no sense."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from entry_points.cli import UsageError
+from entry_points.labelling.review import Line, lines_of, read_lines, write_lines
+from entry_points.output import KEY
+
+PAIRS = [
+    {"question": "Date", "answer": "May 5", "page": 1},
+    {"question": 'Größe, "m"', "answer": None, "page": 2},
+]
+ROW: dict[str, Any] = {"doc_id": "a.png", "pairs": PAIRS, "page_count": 2, KEY: "f" * 64}
+ROWS = {"a.png": ROW}
+LINE = lines_of(ROW)[0]
+
+
+def test_lines_come_back_as_they_were_written(tmp_path: Path):
+    file = tmp_path / "review.csv"
+    lines = [*lines_of(ROW), replace(LINE, pair="", question="To", answer="one\ntwo")]
+    write_lines(file, lines)
+    assert read_lines(file, ROWS) == lines
+    assert [line.answer for line in lines] == ["May 5", "", "one\ntwo"]
+
+
+def test_a_document_without_pairs_has_a_line_too():
+    assert lines_of(ROW | {"pairs": []}) == [Line("a.png", "", "1", "", "", "", "f" * 16)]
+
+
+def test_no_file_is_like_an_empty_one(tmp_path: Path):
+    assert read_lines(tmp_path / "review.csv", ROWS) == []
+
+
+@pytest.mark.parametrize(
+    ("line", "fault"),
+    [
+        pytest.param(replace(LINE, doc_id="b.png"), "not among the predictions", id="document"),
+        pytest.param(replace(LINE, verdict="yes"), "the verdict is 'yes'", id="verdict"),
+        pytest.param(replace(LINE, read_by="e" * 16), "was read anew", id="other-prediction"),
+        pytest.param(replace(LINE, pair="3"), "no predicted pair '3'", id="pair"),
+        pytest.param(replace(LINE, pair="x"), "no predicted pair 'x'", id="pair-in-letters"),
+        pytest.param(replace(LINE, page="0"), "no page '0'", id="page"),
+        pytest.param(replace(LINE, page=""), "no page ''", id="no-page"),
+        pytest.param(
+            replace(LINE, question="", verdict="accept"), "without a question", id="no-question"
+        ),
+    ],
+)
+def test_names_the_line_that_cannot_be_used(tmp_path: Path, line: Line, fault: str):
+    file = tmp_path / "review.csv"
+    write_lines(file, [LINE, line])
+    with pytest.raises(UsageError, match=f"line 3: .*{fault}"):
+        read_lines(file, ROWS)
+
+
+def test_a_file_with_other_columns_is_refused(tmp_path: Path):
+    file = tmp_path / "review.csv"
+    file.write_text("question,answer\n", encoding="utf-8")
+    with pytest.raises(UsageError, match="other columns"):
+        read_lines(file, ROWS)
