@@ -8,12 +8,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import mlflow
+from mlflow.entities import Run
 
 from data.forms import Form
 from data.funsd import dataset_digest, load_folder
 from entry_points import cli
 from entry_points.evaluation.printing import report, where_to_look
 from entry_points.evaluation.reading import read_and_trace
+from entry_points.evaluation.report import log_report
 from entry_points.evaluation.results import Evaluation, FormResult, headline, log
 from entry_points.loading import extractor_config, load_extractor, print_estimate
 from entry_points.scoring.bootstrap import intervals
@@ -28,11 +30,17 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def evaluate(
-    model_uri: str, forms: Sequence[Form], *, dataset_name: str, settings: Mapping[str, Any]
+    run: Run,
+    model_uri: str,
+    forms: Sequence[Form],
+    *,
+    dataset_name: str,
+    settings: Mapping[str, Any],
 ) -> Evaluation:
-    """Evaluate within the active run: log traces, assessments, metrics and tables.
+    """Evaluate within the active run: log traces, assessments, metrics, tables and the report.
 
     Args:
+        run: The active run.
         model_uri: The logged extractor.
         forms: What it shall read.
         dataset_name: The name under which MLflow shows them.
@@ -52,23 +60,25 @@ def evaluate(
     # the waiting would count as theirs.
     most = config["max_concurrency"]
     workers = most if config["engine"] == "openai" else min(most, 2)
+    content = config["trace_content"] == "full"
     started = time.perf_counter()
-    readings = read_and_trace(
-        model, forms, truths, content=config["trace_content"] == "full", workers=workers
-    )
+    readings = read_and_trace(model, forms, truths, content=content, workers=workers)
     seconds = time.perf_counter() - started
     scores = score_forms(truths, {doc_id: each.outputs for doc_id, each in readings.items()})
     results = [FormResult.of(doc_id, score, readings[doc_id]) for doc_id, score in scores.items()]
     evaluation = Evaluation(
         model_uri=model_uri,
         model_id=model.model_id,
+        dataset_name=dataset_name,
         digest=dataset_digest(forms),
+        content=content,
         metrics=headline(results, seconds),
         intervals=intervals(scores),
         forms=results,
         readings=readings,
     )
-    log(evaluation, dataset_name)
+    log(evaluation)
+    log_report(evaluation, forms, truths, model, run)
     return evaluation
 
 
@@ -82,6 +92,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     with mlflow.start_run() as run:
         mlflow.set_tag("split", args.split)
         evaluation = evaluate(
+            run,
             args.model_uri,
             forms,
             dataset_name=dataset.name,

@@ -110,6 +110,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     with mlflow.start_run() as run:
         model_uri = log_in_own_process(args, run.info.run_id)
         evaluation = evaluate(
+            run,
             model_uri,
             forms,
             dataset_name=dataset.name,

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import mlflow
 
 from entry_points import cli
-from entry_points.evaluation.results import PREDICTIONS, Evaluation, FormResult
+from entry_points.evaluation.report import REPORT
+from entry_points.evaluation.results import Evaluation, FormResult
 
 _WHOLE = {"pages", "input_tokens", "output_tokens", "cached_tokens", "attempts", "cache_hits"}
 
@@ -47,7 +48,9 @@ def _print_forms(forms: Sequence[FormResult], evaluation: Evaluation, most: int 
                 f"{_pair_f1(form):.2f}",
                 f"{form.score.counts.fuzzy} of {form.score.counts.true}",
                 f"{form.cost.seconds:.1f}",
-                (evaluation.readings[form.doc_id].outputs["error"] or _mistakes(form))[:80],
+                (evaluation.readings[form.doc_id].outputs["error"] or evaluation.mistakes(form))[
+                    :80
+                ],
             )
             for form in forms[:most]
         ),
@@ -55,12 +58,8 @@ def _print_forms(forms: Sequence[FormResult], evaluation: Evaluation, most: int 
     )
 
 
-def _mistakes(form: FormResult) -> str:
-    return form.score.mistakes.examples()
-
-
 def where_to_look(run_id: str) -> None:
-    """Print how to open the run, its traces and its table."""
+    """Print how to open the run, its traces and its report."""
     uri = mlflow.get_tracking_uri()
     store = "" if uri.startswith("http") else f" --backend-store-uri {uri}"
-    print(f"\nRun {run_id} ({PREDICTIONS}, traces, metrics). Look at it:\n  mlflow ui{store}")
+    print(f"\nRun {run_id} ({REPORT}, traces, metrics). Look at it:\n  mlflow ui{store}")

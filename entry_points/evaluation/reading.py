@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import mlflow
+import pandas as pd
 from mlflow.pyfunc import PyFuncModel
 
 from data.forms import Form
@@ -47,10 +48,12 @@ class Reading:
     Attributes:
         outputs: Its row of the output, by column.
         seconds: How long predict took, s.
+        trace_id: The trace that MLflow has logged for it, None when there is none.
     """
 
     outputs: Mapping[str, Any]
     seconds: float
+    trace_id: str | None = None
 
 
 def read_and_trace(
@@ -87,7 +90,7 @@ def read_and_trace(
         readings[doc_id] = Reading(outputs, time.perf_counter() - started)
         return outputs
 
-    mlflow.genai.evaluate(
+    result = mlflow.genai.evaluate(
         data=[_record(form, content=content) for form in forms],
         predict_fn=predict_fn,
         scorers=[form_scorer(truths, content=content)],
@@ -95,7 +98,21 @@ def read_and_trace(
     )
     if not readings:
         raise UsageError("the extractor raised for every form: its traces say why.")
-    return {doc_id: readings.get(doc_id, Reading(_RAISED, 0.0)) for doc_id in truths}
+    traces = _trace_ids(result.result_df)
+    return {
+        doc_id: replace(readings.get(doc_id, Reading(_RAISED, 0.0)), trace_id=traces.get(doc_id))
+        for doc_id in truths
+    }
+
+
+def _trace_ids(table: pd.DataFrame | None) -> dict[str, str]:
+    """Return the trace of each form by its id; a form whose trace was lost has none."""
+    if table is None:
+        return {}
+    return {
+        request["doc_id"]: trace_id
+        for request, trace_id in zip(table["request"], table["trace_id"], strict=True)
+    }
 
 
 def _record(form: Form, *, content: bool) -> dict[str, Any]:

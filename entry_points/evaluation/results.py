@@ -90,7 +90,9 @@ class Evaluation:
     Attributes:
         model_uri: The extractor that was evaluated.
         model_id: MLflow's id of its LoggedModel, None for one that is not logged.
+        dataset_name: The name of the forms' dataset.
         digest: The content hash of the forms.
+        content: Whether texts of the forms may be kept (`trace_content=full`).
         metrics: The headline metrics, as logged.
         intervals: The 95 % intervals of those of them that are scores.
         forms: One result a form, by form id.
@@ -99,7 +101,9 @@ class Evaluation:
 
     model_uri: str
     model_id: str | None
+    dataset_name: str
     digest: str
+    content: bool
     metrics: Mapping[str, float]
     intervals: Mapping[str, tuple[float, float]]
     forms: Sequence[FormResult]
@@ -109,6 +113,15 @@ class Evaluation:
     def all_failed(self) -> bool:
         """Whether not a single form could be read."""
         return self.metrics["coverage"] == 0.0
+
+    def what_went_wrong(self, form: FormResult) -> str:
+        """Return why a form failed, or its mistakes."""
+        return self.readings[form.doc_id].outputs["error"] or self.mistakes(form)
+
+    def mistakes(self, form: FormResult) -> str:
+        """Name a form's worst mistakes, or only count them where its texts may not be kept."""
+        mistakes = form.score.mistakes
+        return mistakes.examples() if self.content else mistakes.counts()
 
 
 def headline(forms: Sequence[FormResult], seconds: float) -> dict[str, float]:
@@ -139,10 +152,12 @@ def _latency(taken: Sequence[FormCost]) -> dict[str, float]:
     return {f"seconds_per_page_p{q}": float(np.percentile(a_page, q)) for q in (50, 95)}
 
 
-def log(evaluation: Evaluation, dataset_name: str) -> None:
+def log(evaluation: Evaluation) -> None:
     """Log metrics with the model and the dataset's content hash, and the tables."""
     scores = pd.DataFrame([form.to_row() for form in evaluation.forms], dtype=object)
-    dataset = from_pandas(scores[["doc_id"]], name=dataset_name, digest=evaluation.digest)
+    dataset = from_pandas(
+        scores[["doc_id"]], name=evaluation.dataset_name, digest=evaluation.digest
+    )
     ends = {
         f"{name}_{end}": value
         for name, interval in evaluation.intervals.items()
@@ -161,6 +176,7 @@ def log(evaluation: Evaluation, dataset_name: str) -> None:
 def _prediction(form: FormResult, evaluation: Evaluation) -> dict[str, Any]:
     """Return a form's row of `predictions.json`: its texts beside the numbers to sort by."""
     outputs, score = evaluation.readings[form.doc_id].outputs, form.score
+    pairs = json.dumps(outputs["pairs"], ensure_ascii=False) if evaluation.content else None
     return {
         "doc_id": form.doc_id,
         "pair_f1": score.metrics()["pair_f1"],
@@ -170,8 +186,8 @@ def _prediction(form: FormResult, evaluation: Evaluation) -> dict[str, Any]:
         "pages": form.cost.page_count,
         "error_code": form.cost.error_code,
         "error": outputs["error"],
-        "mistakes": score.mistakes.examples(),
-        "pairs": json.dumps(outputs["pairs"], ensure_ascii=False),
+        "mistakes": evaluation.mistakes(form),
+        "pairs": pairs,
     }
 
 

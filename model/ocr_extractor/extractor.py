@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,15 +11,18 @@ from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
 from ocr_extractor.config import ExtractorConfig, serving_settings
 from ocr_extractor.contract import to_frame
-from ocr_extractor.errors import ConfigError, PromptError
+from ocr_extractor.errors import ConfigError, DocumentError, PromptError
 from ocr_extractor.estimate import Estimate, estimate
 from ocr_extractor.inputs import to_documents
+from ocr_extractor.page import open_document
 from ocr_extractor.prompt import SNAPSHOT_ARTIFACT, check_replacement, load_prompt
 from ocr_extractor.reader import DocumentReader
 from ocr_extractor.selection import PageSelection
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from PIL.Image import Image
 
     from ocr_extractor.engines.base import Engine
     from ocr_extractor.engines.local.ocr import WordReader
@@ -103,6 +107,23 @@ class OcrExtractor(PythonModel):
         if reader.config.engine == "local":
             return None
         return estimate(reader.config, reader.prompt.render(), documents, output_tokens_per_page)
+
+    def pages(self, document: bytes) -> list[Image]:
+        """Draw a document's pages as the engine sees them, for a report that marks what it read.
+
+        Args:
+            document: The document's bytes.
+
+        Returns:
+            The upright pages up to the first that cannot be drawn: its row says why it failed.
+        """
+        drawn: list[Image] = []
+        with (
+            contextlib.suppress(DocumentError),
+            contextlib.closing(open_document(document, self._reader.config.limits)) as opened,
+        ):
+            drawn.extend(opened.page(n).image for n in range(1, opened.page_count + 1))
+        return drawn
 
     def template_fault(self, template: str) -> str | None:
         """Say why a template cannot take the place of the prompt's own; None when it can."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import mlflow
 import pytest
 
+from data.funsd import load_folder
 from entry_points.evaluation.results import load_results
 from entry_points.scoring.forms import aggregate
 from tests.entry_points.conftest import FORMS, Done, Project, run_id_of
@@ -32,3 +34,35 @@ def test_every_score_has_its_interval(project: Project, main_run: Done):
     assert low < high
     assert f"{low:.3f} to {high:.3f}" in main_run.stdout
     assert 0 < logged["seconds_per_page_p50"] <= logged["seconds_per_page_p95"]
+
+
+def report_of(project: Project, run_id: str) -> str:
+    artifacts = project.client.get_run(run_id).info.artifact_uri
+    return mlflow.artifacts.load_text(f"{artifacts}/report.html")
+
+
+def test_the_report_shows_every_form_and_leads_to_its_trace(project: Project, main_run: Done):
+    run_id = run_id_of(main_run)
+    html = report_of(project, run_id)
+    assert html.count("data:image/webp;base64,") == html.count("<svg") == len(FORMS)
+    traces = mlflow.search_traces(run_id=run_id, return_type="list")
+    assert len(traces) == len(FORMS)
+    for trace in traces:
+        assert f"selectedEvaluationId={trace.info.trace_id}&amp;" in html
+    assert f"/runs/{run_id}" in html
+
+
+def test_no_text_of_a_form_is_kept_where_only_metadata_may_be(project: Project, main_run: Done):
+    settings = '{"trace_content": "metadata"}'
+    done = project.mlflow_run(
+        "main", dataset=project.dataset, engine="openai", settings=settings, model_name="private"
+    )
+    assert done.returncode == 0, done.stdout
+    run_id = run_id_of(done)
+    artifacts = project.client.get_run(run_id).info.artifact_uri
+    predictions = mlflow.artifacts.load_text(f"{artifacts}/predictions.json")
+    for kept in (report_of(project, run_id), predictions, done.stdout):
+        assert FORMS[0] in kept
+        for form in load_folder(project.dataset):
+            long = [pair.answer for pair in form.pairs() if len(pair.answer) > 5]
+            assert not [answer for answer in long if answer in kept]

@@ -1,0 +1,45 @@
+"""Marks the characters in which two texts differ."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rapidfuzz.distance import Levenshtein
+
+# Two texts that share less than this are shown as different as a whole: single letters that
+# happen to agree would only be noise.
+_RELATED = 0.4
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A stretch of a text.
+
+    Attributes:
+        text: Never empty.
+        differs: Whether the other text has something else there.
+    """
+
+    text: str
+    differs: bool
+
+
+def marked(one: str, other: str) -> tuple[tuple[Piece, ...], tuple[Piece, ...]]:
+    """Cut two texts into pieces that are the same in both and pieces that are not."""
+    if Levenshtein.normalized_similarity(one, other) < _RELATED:
+        return plain(one, differs=True), plain(other, differs=True)
+    ours, theirs = [], []
+    for step in Levenshtein.opcodes(one, other):
+        differs = step.tag != "equal"
+        ours.append(Piece(one[step.src_start : step.src_end], differs))
+        theirs.append(Piece(other[step.dest_start : step.dest_end], differs))
+    return tuple(filter(_has_text, ours)), tuple(filter(_has_text, theirs))
+
+
+def plain(text: str, *, differs: bool = False) -> tuple[Piece, ...]:
+    """Return a text in one piece; none for an empty text."""
+    return (Piece(text, differs),) if text else ()
+
+
+def _has_text(piece: Piece) -> bool:
+    return bool(piece.text)

@@ -1,0 +1,52 @@
+"""Pages as small pictures that stand in the report itself."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from PIL import Image
+
+# A FUNSD page keeps its size. Grey and this quality leave its print legible at 40 KB a page:
+# 149 forms stay under 10 MB where PNG would take 12, and JPEG of the same sharpness twice as much.
+_LONGEST_SIDE = 1000  # px
+_QUALITY = 40
+
+
+@dataclass(frozen=True)
+class PageView:
+    """A page of the report.
+
+    Attributes:
+        number: From 1.
+        width: px of the upright page, in which the boxes are measured.
+        height: px.
+        image: The picture as a data URI.
+    """
+
+    number: int
+    width: int
+    height: int
+    image: str
+
+
+def page_views(pages: Sequence[Image.Image]) -> list[PageView]:
+    """Shrink pages to pictures for the report.
+
+    Args:
+        pages: The upright pages in order.
+    """
+    return [
+        PageView(number, page.width, page.height, _data_uri(page))
+        for number, page in enumerate(pages, start=1)
+    ]
+
+
+def _data_uri(page: Image.Image) -> str:
+    small = page.convert("L")
+    small.thumbnail((_LONGEST_SIDE, _LONGEST_SIDE))
+    buffer = io.BytesIO()
+    small.save(buffer, "WEBP", quality=_QUALITY, method=2)
+    return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()

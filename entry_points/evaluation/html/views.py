@@ -1,0 +1,202 @@
+"""What the report shows of one form: its pages, and every pair beside what became of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from data.forms import Box, Form
+from entry_points.evaluation.html.differences import Piece, marked, plain
+from entry_points.evaluation.html.pages import PageView
+from entry_points.evaluation.reading import Reading
+from entry_points.evaluation.results import FormResult
+from entry_points.scoring.alignment import Alignment, align
+from entry_points.scoring.forms import Truth, stated_pairs
+
+Kind = Literal["misread", "missed", "invented", "blank", "right"]
+
+
+@dataclass(frozen=True)
+class Text:
+    """A question and its answer, cut where they differ from their counterpart."""
+
+    question: tuple[Piece, ...]
+    answer: tuple[Piece, ...]
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A box on a page.
+
+    Attributes:
+        side: Whose it is.
+        role: What stands in it.
+        page: From 1.
+        box: px of the upright page.
+    """
+
+    side: Literal["true", "read"]
+    role: Literal["question", "answer"]
+    page: int
+    box: Box
+
+
+@dataclass(frozen=True)
+class Row:
+    """A pair of the form, of the output, or of both.
+
+    Attributes:
+        kind: What became of it.
+        true: As the annotation has it, None when it has no such pair.
+        read: As it was read, None when it was not.
+        marks: Where both stand.
+        confidence: The engine's, [0, 1]; None when it gave none.
+        note: What else there is to say; "" for nothing.
+    """
+
+    kind: Kind
+    true: Text | None
+    read: Text | None
+    marks: tuple[Mark, ...]
+    confidence: float | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class FormView:
+    """One form of the report.
+
+    Attributes:
+        result: Its numbers.
+        pair_f1: Its fuzzy pair F1, [0, 1].
+        error: What is wrong and what to do about it; "" when it was read.
+        trace: Address of its trace, "" when there is none.
+        pages: Its pages.
+        rows: Its pairs: those of the annotation in reading order, then invented ones, then
+            blank fields.
+    """
+
+    result: FormResult
+    pair_f1: float
+    error: str
+    trace: str
+    pages: Sequence[PageView]
+    rows: Sequence[Row]
+
+
+def form_rows(form: Form, truth: Truth, reading: Reading) -> list[Row]:
+    """Set what was read beside what the form says.
+
+    Args:
+        form: For the boxes.
+        truth: Its texts.
+        reading: What was read; a failed form has missed everything.
+    """
+    failed = reading.outputs["error_code"] is not None
+    pairs = [] if failed else list(reading.outputs["pairs"])
+    return list(_Rows(form, truth, pairs).all())
+
+
+class _Rows:
+    """Builds the rows of one form."""
+
+    def __init__(self, form: Form, truth: Truth, pairs: Sequence[Mapping[str, Any]]) -> None:
+        self._true = form.pairs()
+        self._blanks = form.blank_questions()
+        self._truth, self._pairs = truth, pairs
+        self._stated = stated_pairs(pairs)
+        self._found = align(truth, self._stated)
+
+    def all(self) -> Iterator[Row]:
+        found = self._found
+        kinds: dict[int, tuple[Kind, int]] = {row: ("right", read) for row, read in found.right}
+        kinds |= {row: ("misread", read) for row, read in found.misread}
+        for position in range(len(self._true)):
+            if position in kinds:
+                yield self._both(position, *kinds[position])
+            else:
+                text = self._truth.pairs[position]
+                yield Row("missed", _text(*text), None, self._true_marks(position))
+        yield from self._invented()
+        yield from self._blank_fields()
+
+    def _both(self, position: int, kind: Kind, read: int) -> Row:
+        question, answer = self._truth.pairs[position]
+        true_question, read_question = marked(question, self._stated[read][0])
+        true_answer, read_answer = marked(answer, self._stated[read][1])
+        return Row(
+            kind,
+            Text(true_question, true_answer),
+            Text(read_question, read_answer),
+            (*self._true_marks(position), *_read_marks(self._pairs[read])),
+            self._pairs[read]["confidence"],
+            _note(self._found, read),
+        )
+
+    def _invented(self) -> Iterator[Row]:
+        filled = {read: blank for blank, read in self._found.filled}
+        for read in self._found.invented:
+            blank = filled.get(read)
+            true = None if blank is None else _text(self._truth.blanks[blank], "")
+            marks = () if blank is None else self._blank_marks(blank)
+            yield Row(
+                "invented",
+                true,
+                _text(*self._stated[read]),
+                (*marks, *_read_marks(self._pairs[read])),
+                self._pairs[read]["confidence"],
+                _note(self._found, read),
+            )
+
+    def _blank_fields(self) -> Iterator[Row]:
+        kept = dict(self._found.kept_blank)
+        filled = {blank for blank, _ in self._found.filled}
+        for blank, question in enumerate(self._truth.blanks):
+            if blank in filled:
+                continue
+            marks, read = self._blank_marks(blank), None
+            if blank in kept:
+                ours, theirs = marked(question, self._stated[kept[blank]][0])
+                true, read = Text(ours, ()), Text(theirs, ())
+                marks += _read_marks(self._pairs[kept[blank]])
+            else:
+                true = _text(question, "")
+            yield Row("blank", true, read, marks)
+        settled = set(kept.values())
+        for read_at, (question, answer) in enumerate(self._stated):
+            if not answer.strip() and read_at not in settled:
+                marks = _read_marks(self._pairs[read_at])
+                yield Row("blank", None, _text(question, ""), marks, note="no such blank field")
+
+    def _true_marks(self, position: int) -> tuple[Mark, ...]:
+        pair = self._true[position]
+        marks = (Mark("true", "question", pair.page, pair.question_box),)
+        if pair.answer_box is None:
+            return marks
+        return (*marks, Mark("true", "answer", pair.page, pair.answer_box))
+
+    def _blank_marks(self, blank: int) -> tuple[Mark, ...]:
+        entity = self._blanks[blank]
+        return (Mark("true", "question", entity.page, entity.box),)
+
+
+def _text(question: str, answer: str) -> Text:
+    return Text(plain(question), plain(answer))
+
+
+def _read_marks(pair: Mapping[str, Any]) -> tuple[Mark, ...]:
+    roles: tuple[Literal["question", "answer"], ...] = ("question", "answer")
+    return tuple(
+        Mark("read", role, pair["page"], tuple(pair[f"{role}_box"]))
+        for role in roles
+        if pair[f"{role}_box"] is not None
+    )
+
+
+def _note(found: Alignment, read: int) -> str:
+    notes = (
+        ("the answer is nowhere on the page", read in found.hallucinated),
+        ("given once too often", read in found.repeated),
+    )
+    return "; ".join(text for text, holds in notes if holds)

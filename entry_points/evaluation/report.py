@@ -1,0 +1,75 @@
+"""Logs the HTML report of an evaluation to its run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import mlflow
+from mlflow.entities import Run
+from mlflow.pyfunc import PyFuncModel
+from tqdm import tqdm
+
+from data.forms import Form
+from entry_points.evaluation.html.pages import PageView, page_views
+from entry_points.evaluation.html.render import render
+from entry_points.evaluation.html.views import FormView, Row, form_rows
+from entry_points.evaluation.results import Evaluation
+from entry_points.scoring.forms import Truth
+
+REPORT = "report.html"
+
+# Where `mlflow ui` listens unless it is told otherwise.
+_LOCAL_UI = "http://127.0.0.1:5000"
+
+
+def log_report(
+    evaluation: Evaluation,
+    forms: Sequence[Form],
+    truths: Mapping[str, Truth],
+    model: PyFuncModel,
+    run: Run,
+) -> None:
+    """Log `report.html` to a run.
+
+    Args:
+        evaluation: What was found.
+        forms: The annotated forms.
+        truths: What they say, by form id.
+        model: The loaded extractor; it draws the pages as it saw them.
+        run: The run to log to; the report links to it and to the forms' traces.
+    """
+    extractor: Any = model.unwrap_python_model()  # type: ignore[no-untyped-call]
+    annotated = {form.form_id: form for form in forms}
+    experiment = _experiment_address(run)
+    views = []
+    for result in tqdm(evaluation.forms, desc="Report", unit="form"):
+        form, reading = annotated[result.doc_id], evaluation.readings[result.doc_id]
+        rows: list[Row] = []
+        pages: list[PageView] = []
+        if evaluation.content:
+            rows = form_rows(form, truths[result.doc_id], reading)
+            pages = page_views(extractor.pages(form.image_path.read_bytes()))
+        views.append(
+            FormView(
+                result=result,
+                pair_f1=result.score.metrics()["pair_f1"],
+                error=reading.outputs["error"] or "",
+                trace=_trace_address(experiment, reading.trace_id),
+                pages=pages,
+                rows=rows,
+            )
+        )
+    address = f"{experiment}/runs/{run.info.run_id}"
+    mlflow.log_text(render(evaluation, views, address), REPORT, run.info.run_id)
+
+
+def _experiment_address(run: Run) -> str:
+    uri = mlflow.get_tracking_uri()
+    ui = uri.rstrip("/") if uri.startswith("http") else _LOCAL_UI
+    return f"{ui}/#/experiments/{run.info.experiment_id}"
+
+
+def _trace_address(experiment: str, trace_id: str | None) -> str:
+    query = f"selectedEvaluationId={trace_id}&startTimeLabel=ALL"
+    return f"{experiment}/traces?{query}" if trace_id else ""
