@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
+from mlflow.environment_variables import MLFLOW_ASYNC_TRACE_LOGGING_MAX_SPAN_BATCH_SIZE
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
 from ocr_extractor.config import ExtractorConfig, serving_settings
@@ -27,6 +29,10 @@ if TYPE_CHECKING:
     from ocr_extractor.engines.base import Engine
     from ocr_extractor.engines.local.ocr import WordReader
 
+# Spans that MLflow writes in one transaction, of a hundred documents; by default it writes 5, and
+# tracing on SQLite takes a quarter more CPU. They wait for 5 s at most.
+_SPANS_AT_ONCE = "512"
+
 
 class OcrExtractor(PythonModel):
     """Reads scanned forms; see `contract.py` for its input, params and output."""
@@ -39,6 +45,7 @@ class OcrExtractor(PythonModel):
             PromptError: The prompt version is not a text prompt, or has no place for the text that
                 `page_input` asks for.
         """
+        os.environ.setdefault(MLFLOW_ASYNC_TRACE_LOGGING_MAX_SPAN_BATCH_SIZE.name, _SPANS_AT_ONCE)
         # MLflow has put the known ones into model_config already: only unknown ones are added.
         settings = serving_settings() | dict(context.model_config)
         config = ExtractorConfig.from_model_config(settings)

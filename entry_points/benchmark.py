@@ -1,0 +1,118 @@
+"""Measures what the extractor costs beside its engine, side by side with what it is built on."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import re
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date
+from pathlib import Path
+
+import mlflow
+import pandas as pd
+from tqdm import tqdm
+
+from entry_points import cli
+from entry_points.benchmarks.accuracy import accuracy
+from entry_points.benchmarks.lines import HEADER, Line
+from entry_points.benchmarks.memory import memory
+from entry_points.benchmarks.overhead import overhead
+from entry_points.benchmarks.plot import plot_ratios
+from entry_points.benchmarks.serving import serving
+from entry_points.benchmarks.stage import Stage
+from entry_points.benchmarks.startup import startup
+from entry_points.benchmarks.throughput import throughput
+
+Suite = Callable[[Stage, Mapping[str, str]], list[Line]]
+
+SUITES: dict[str, Suite] = {
+    "overhead": overhead,
+    "throughput": throughput,
+    "accuracy": accuracy,
+    "serving": serving,
+    "startup": startup,
+    "memory": memory,
+}
+TABLE = "benchmark.json"
+PLOT = "benchmark.png"
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the entry point's flags."""
+    parser = cli.parser(__doc__, "dataset")
+    parser.add_argument("--suite", default="all", choices=("all", *SUITES), help="what to measure")
+    parser.add_argument("--repeats", type=int, default=3, help="how often; medians are shown")
+    parser.add_argument(
+        "--scale", type=float, default=1.0, help="the part of all pages and requests that is used"
+    )
+    return parser
+
+
+def benchmark(suites: Sequence[str], stage: Stage) -> list[Line]:
+    """Run suites and log their lines to the active run.
+
+    Args:
+        suites: Their names.
+        stage: Where to run.
+
+    Returns:
+        The lines of all suites.
+
+    Raises:
+        UsageError: Something that is measured failed.
+    """
+    models = stage.child("log_models")
+    lines: list[Line] = []
+    with tqdm(suites, unit="suite") as bar:
+        for name in bar:
+            bar.set_postfix_str(name)
+            lines += SUITES[name](stage, models)
+    _log(lines)
+    return lines
+
+
+def _log(lines: Sequence[Line]) -> None:
+    """Log our medians and the figures that the aims judge, the table and a plot."""
+    for line in lines:
+        name = f"{line.suite}/{re.sub('[^a-z0-9]+', '_', line.what.lower())}"
+        mlflow.log_metric(
+            f"{name}/{re.sub('[^a-z0-9]+', '_', line.unit.lower())}", line.ours.median
+        )
+        if line.figure is not None and line.theirs is not None:
+            against = re.sub("[^a-z0-9]+", "_", line.against.lower())
+            mlflow.log_metric(f"{name}/against_{against}", line.figure)
+    mlflow.log_table(pd.DataFrame([line.cells() for line in lines], columns=list(HEADER)), TABLE)
+    mlflow.log_figure(plot_ratios(lines), PLOT)
+
+
+def machine() -> str:
+    """Say when and on what the figures are taken; a busy machine says so by its load."""
+    memory_gb = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
+    return (
+        f"{date.today()}, {os.cpu_count()} cores, {memory_gb:.0f} GB, "
+        f"Python {platform.python_version()}, load {os.getloadavg()[0]:.1f}"
+    )
+
+
+@cli.reports()
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the entry point."""
+    args = build_parser().parse_args(argv)
+    suites = list(SUITES) if args.suite == "all" else [args.suite]
+    before = machine()
+    with mlflow.start_run() as run, tempfile.TemporaryDirectory() as folder:
+        mlflow.set_tag("machine", before)
+        stage = Stage(Path(folder), cli.in_project(args.dataset), args.repeats, args.scale)
+        lines = benchmark(suites, stage)
+    print(f"\n{before}; medians of {args.repeats}")
+    cli.print_table([line.cells() for line in lines], HEADER)
+    print(f"\nRun {run.info.run_id} ({TABLE}, {PLOT}, metrics). Look at it:")
+    print(f"  mlflow ui --backend-store-uri {mlflow.get_tracking_uri()}")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

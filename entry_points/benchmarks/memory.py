@@ -1,0 +1,68 @@
+"""Suite `memory`: what stays in memory after thousands of documents."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+
+from entry_points.benchmarks.lines import Aim, Line, Sample
+from entry_points.benchmarks.serving import Server, ask, page_of, request_body, served
+from entry_points.benchmarks.stage import Stage
+from entry_points.benchmarks.usage import usage_of_group
+
+SETTLED = 100
+"""Documents after which pools, threads and caches have their size."""
+
+_DOCUMENTS = {"off": 5000, "on": 1000, "serve": 1000}
+_CLIENTS = 8
+_QUIET_S = 120.0
+
+
+def memory(stage: Stage, models: Mapping[str, str]) -> list[Line]:
+    """Measure how much memory the LLM engine holds more after many documents than after 100.
+
+    Args:
+        stage: Where to run.
+        models: The URIs of the logged models.
+    """
+    lines = []
+    with stage.llm(0.0) as url:
+        for mode in ("off", "on"):
+            count = stage.count(_DOCUMENTS[mode])
+            taken = stage.child(
+                "growth", mode, models["openai"], stage.dataset, count, OPENAI_BASE_URL=url
+            )
+            lines.append(_line(f"predict, {count:,} documents, tracing {mode}", taken))
+        with served(stage, models["openai"], OPENAI_BASE_URL=url) as server:
+            count = stage.count(_DOCUMENTS["serve"])
+            lines.append(
+                _line(f"serve, {count:,} documents, tracing on", _serve(stage, server, count))
+            )
+    return lines
+
+
+def _line(what: str, taken: Mapping[str, float]) -> Line:
+    against = f"after {SETTLED}"
+    ours, theirs = Sample.of(taken["end_mb"]), Sample.of(taken["start_mb"])
+    return Line("memory", what, "MB", ours, against, theirs, Aim("adds", True, 50.0))
+
+
+def _serve(stage: Stage, server: Server, count: int) -> dict[str, float]:
+    body = request_body(page_of(stage))
+    figures = {}
+    for name, requests in {"start_mb": SETTLED, "end_mb": count}.items():
+        ask(server, body, _CLIENTS, max(1, requests // _CLIENTS))
+        figures[name] = _rss_once_quiet(server.group)
+    return figures
+
+
+def _rss_once_quiet(group: int) -> float:
+    """Return the group's memory, MB, once its traces are written and it uses no CPU."""
+    deadline = time.monotonic() + _QUIET_S
+    used, rss = usage_of_group(group)
+    while time.monotonic() < deadline:
+        time.sleep(6.0)  # s; MLflow hands traces on every 5 s
+        before, (used, rss) = used, usage_of_group(group)
+        if used - before < 0.3:
+            break
+    return rss

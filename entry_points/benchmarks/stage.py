@@ -1,0 +1,130 @@
+"""Where the suites run: a store of its own, child processes, loopback servers, the documents."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from entry_points import ROOT
+from entry_points.cli import UsageError
+
+PACKAGE = "entry_points.benchmarks"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What every suite is given.
+
+    Attributes:
+        folder: A scratch folder: children run in it, its store is `mlflow.db`.
+        dataset: A FUNSD-layout folder.
+        repeats: How often each figure is taken.
+        scale: The part of the full number of pages and requests that is used, above 0.
+    """
+
+    folder: Path
+    dataset: Path
+    repeats: int
+    scale: float
+
+    def count(self, full: int, least: int = 2) -> int:
+        """Return how many pages or requests to use of the full number."""
+        return max(least, round(full * self.scale))
+
+    def environment(self, **more: str) -> dict[str, str]:
+        """Return a child's environment: the scratch store, no network, no key of the user's."""
+        kept = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("OPENAI_", "AZURE_", "MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_"))
+        }
+        paths = [str(ROOT), str(ROOT / "model")]
+        return (
+            kept
+            | {
+                "PATH": os.pathsep.join([str(Path(sys.executable).parent), kept.get("PATH", "")]),
+                "PYTHONPATH": os.pathsep.join(paths),
+                "MLFLOW_TRACKING_URI": f"sqlite:///{self.folder / 'mlflow.db'}",
+                "MLFLOW_MODEL_CATALOG_URI": "",
+                "MLFLOW_DISABLE_TELEMETRY": "true",
+                "OPENAI_API_KEY": "loopback",
+            }
+            | more
+        )
+
+    def child(self, module: str, *arguments: object, **environment: str) -> dict[str, Any]:
+        """Run one of this package's modules and return the JSON object of its last line.
+
+        Raises:
+            UsageError: It failed; the message ends with what it printed.
+        """
+        words = [sys.executable, "-m", f"{PACKAGE}.{module}", *map(str, arguments)]
+        figures: dict[str, Any] = json.loads(self.run(words, **environment).splitlines()[-1])
+        return figures
+
+    def run(self, words: list[str], **environment: str) -> str:
+        """Run a command in the scratch folder and return what it printed.
+
+        Raises:
+            UsageError: It failed.
+        """
+        done = subprocess.run(  # noqa: S603 - fixed programs
+            words,
+            cwd=self.folder,
+            env=self.environment(**environment),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode != 0:
+            raise UsageError(f"{' '.join(words)} failed:\n{(done.stdout + done.stderr)[-2000:]}")
+        return done.stdout
+
+    @contextlib.contextmanager
+    def llm(self, latency_s: float) -> Iterator[str]:
+        """Run a loopback LLM and give its base URL."""
+        words = [sys.executable, "-m", f"{PACKAGE}.loopback", str(latency_s)]
+        with self.process(words, stdout=subprocess.PIPE, text=True) as server:
+            if server.stdout is None or not (port := server.stdout.readline().strip()):
+                raise UsageError("The loopback LLM did not start.")
+            yield f"http://127.0.0.1:{port}/v1"
+
+    @contextlib.contextmanager
+    def process(
+        self, words: list[str], environment: Mapping[str, str] | None = None, **options: Any
+    ) -> Iterator[subprocess.Popen[Any]]:
+        """Run a process for as long as it is needed, with all that it starts."""
+        server = subprocess.Popen(  # noqa: S603 - fixed programs
+            words,
+            cwd=self.folder,
+            env=self.environment(**(environment or {})),
+            start_new_session=True,
+            **options,
+        )
+        try:
+            yield server
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(server.pid, 15)
+            server.communicate(timeout=60)
+
+
+def documents(dataset: Path, count: int) -> list[bytes]:
+    """Return so many documents, the dataset's PNG files over and over.
+
+    Raises:
+        UsageError: The dataset has none.
+    """
+    files = sorted((dataset / "images").glob("*.png"))
+    if not files:
+        raise UsageError(f"{dataset / 'images'} has no PNG file: the benchmark reads those.")
+    data = [file.read_bytes() for file in files[:count]]
+    return [data[number % len(data)] for number in range(count)]

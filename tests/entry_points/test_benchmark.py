@@ -1,0 +1,85 @@
+"""The benchmark measures, logs and prints; how fast anything is, no test says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import mlflow
+import pytest
+
+from entry_points import ROOT
+from entry_points.benchmarks.lines import Line, Sample
+from entry_points.benchmarks.plot import plot_ratios
+from entry_points.benchmarks.prepare import request_of_ours
+from entry_points.benchmarks.stage import Stage, documents
+from entry_points.cli import UsageError
+from tests.entry_points.conftest import SAMPLES, Project
+from tests.loopback_llm import KEY
+
+SCALE = 0.001
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Stage:
+    return Stage(tmp_path_factory.mktemp("stage"), SAMPLES, repeats=1, scale=SCALE)
+
+
+@pytest.mark.slow
+def test_the_command_prints_and_logs_a_table(project: Project) -> None:
+    done = project.mlflow_run("benchmark", suite="overhead", repeats=1, scale=SCALE)
+    assert done.returncode == 0, done.stdout
+    assert "document to request" in done.stdout
+    assert KEY not in done.stdout
+    [run] = project.client.search_runs(["0"], "tags.machine LIKE '%cores%'")
+    assert run.data.metrics["overhead/document_to_request/cpu_ms_a_page"] > 0
+    files = {file.path for file in project.client.list_artifacts(run.info.run_id)}
+    assert {"benchmark.json", "benchmark.png"} <= files
+
+
+def test_the_request_that_is_measured_shows_the_page() -> None:
+    [page] = documents(SAMPLES, 1)
+    body = request_of_ours()(page)
+    assert b'"image_url": {"url": "data:image/png;base64,' in body
+    assert b'"json_schema"' in body
+    assert len(body) > len(page)
+
+
+def test_documents_are_the_png_files_over_and_over() -> None:
+    found = documents(SAMPLES, 40)
+    assert len(found) == 40
+    assert {data[:4] for data in found} == {b"\x89PNG"}
+    assert found[0] in found[1:]
+
+
+def test_a_dataset_without_png_files_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no PNG file"):
+        documents(tmp_path, 1)
+
+
+def test_a_child_that_fails_says_why(stage: Stage) -> None:
+    with pytest.raises(UsageError, match="FileNotFoundError"):
+        stage.run(["python", "-c", "open('none')"])
+
+
+def test_a_childs_environment_has_no_key_and_no_run_of_the_user(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    monkeypatch.setenv("AZURE_OPENAI_ENDPOINT", "https://example.invalid")
+    monkeypatch.setenv("MLFLOW_RUN_ID", "0")
+    environment = stage.environment()
+    assert KEY not in environment.values()
+    assert not {"AZURE_OPENAI_ENDPOINT", "MLFLOW_RUN_ID"} & environment.keys()
+    assert environment["MLFLOW_TRACKING_URI"] != mlflow.get_tracking_uri()
+    assert str(ROOT) in environment["PYTHONPATH"]
+
+
+def test_the_plot_has_a_bar_for_each_line_that_is_compared() -> None:
+    two = Line("suite", "two", "ms", Sample.of(1.0), "them", Sample.of(2.0))
+    alone = Line("suite", "alone", "ms", Sample.of(1.0))
+    [axes] = plot_ratios([two, alone]).axes
+    [bar] = axes.patches
+    assert bar.get_extents().width > 0
+    assert [label.get_text() for label in axes.get_yticklabels()] == [
+        "suite: two, ms\nagainst them"
+    ]
