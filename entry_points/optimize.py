@@ -21,7 +21,6 @@ from mlflow.pyfunc import PyFuncModel
 
 from data.forms import Form
 from data.funsd import dataset_digest, load_folder
-from data.splits import in_split
 from entry_points import cli
 from entry_points.loading import (
     extractor_config,
@@ -29,14 +28,15 @@ from entry_points.loading import (
     load_extractor,
     predict_rows,
 )
-from entry_points.optimizing.budget import MINIBATCH, Budget
-from entry_points.optimizing.gepa_optimizer import HEADLINE, GepaOptimizer, Outcome, Task
+from entry_points.optimizing.budget import Budget
+from entry_points.optimizing.examples import write_example
+from entry_points.optimizing.gepa_optimizer import HEADLINE, GepaOptimizer, Task
+from entry_points.optimizing.outcome import Outcome
+from entry_points.optimizing.parts import divide
+from entry_points.optimizing.shots import Shots
 from entry_points.predict import STOPPED
 from entry_points.scoring.forms import Truth
 from entry_points.scoring.mlflow_scorer import form_scorer
-
-# With fewer the interval says nothing.
-LEAST_VALIDATION = 5
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,7 @@ class Request:
         reflection_llm: The LLM that proposes prompts, "" for the extractor's own.
         max_calls: Most forms read, those whose completion is in the cache included.
         max_cost: Most that all requests may cost, USD; None for no ceiling.
+        examples: So many forms are shown in the prompt; 0 leaves it those that it has.
         seed: Draws the forms of each iteration.
         settings: `max_concurrency`, and others that replace those the extractor was logged with.
     """
@@ -56,6 +57,7 @@ class Request:
     reflection_llm: str
     max_calls: int
     max_cost: float | None
+    examples: int
     seed: int
     settings: Mapping[str, Any]
 
@@ -93,6 +95,12 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--max-cost", default="", type=cli.optional_usd, help="stop before crossing this, USD"
     )
+    parser.add_argument(
+        "--examples",
+        default="0",
+        type=int,
+        help="put so many development forms, which the search chooses, into the prompt",
+    )
     return parser
 
 
@@ -114,14 +122,12 @@ def optimize(request: Request, forms: Sequence[Form]) -> Optimization:
     config = extractor_config(request.model_uri)
     if config["engine"] != "openai":
         raise cli.UsageError(f"engine={config['engine']} reads without a prompt: log an LLM.")
-    development, validation = (in_split(forms, each) for each in ("development", "validation"))
-    if len(development) < MINIBATCH or len(validation) < LEAST_VALIDATION:
-        raise cli.UsageError(
-            f"{len(development)} development and {len(validation)} validation forms are too few: "
-            f"at least {MINIBATCH} and {LEAST_VALIDATION} are needed. A form's id decides its part."
-        )
+    parts = divide(forms, request.examples, request.seed)
     budget = Budget(
-        request.max_calls, request.max_cost, len(development), validation=len(validation)
+        request.max_calls,
+        request.max_cost,
+        len(parts.development),
+        validation=len(parts.validation),
     )
     model = load_extractor(request.model_uri, **request.settings)
     prompt = mlflow.genai.load_prompt(config["prompt_uri"])
@@ -129,13 +135,14 @@ def optimize(request: Request, forms: Sequence[Form]) -> Optimization:
     optimizer = GepaOptimizer(
         Task(
             truths={form.form_id: Truth.of(form) for form in forms},
-            validation=[form.form_id for form in validation],
+            validation=[form.form_id for form in parts.validation],
             registered=_templates(prompt.name).keys(),
             template_fault=extractor.template_fault,
             ask=lambda question: extractor.ask(question, request.reflection_llm),
             budget=budget,
             seed=request.seed,
             run_dir=_run_dir(request, model, forms),
+            shots=Shots(request.examples, _write_examples(parts.shown, extractor), request.seed),
         )
     )
     # The extractor traces by itself, and is told not to: MLflow need not find out.
@@ -144,7 +151,7 @@ def optimize(request: Request, forms: Sequence[Form]) -> Optimization:
     with extractor_errors_reported():
         result = mlflow.genai.optimize_prompts(
             predict_fn=_reader(model, forms, budget),
-            train_data=[{"inputs": {"doc_id": form.form_id}} for form in development],
+            train_data=[{"inputs": {"doc_id": form.form_id}} for form in parts.development],
             prompt_uris=[prompt.uri],
             optimizer=optimizer,
             scorers=[_pair_f1(optimizer.task.truths)],
@@ -153,6 +160,14 @@ def optimize(request: Request, forms: Sequence[Form]) -> Optimization:
     _log(prompt.uri, outcome, result.optimized_prompts)
     winner = _templates(prompt.name)[outcome.best.template] if outcome.wins else None
     return Optimization(prompt.uri, winner, outcome, budget.questions, budget.spent)
+
+
+def _write_examples(forms: Sequence[Form], extractor: Any) -> dict[str, str]:
+    """Write examples down, with the text that the logged extractor's OCR reads."""
+    return {
+        form.form_id: write_example(form, extractor.document_text(form.image_path.read_bytes()))
+        for form in forms
+    }
 
 
 def _templates(name: str) -> dict[str, str]:
@@ -168,7 +183,8 @@ def _run_dir(request: Request, model: PyFuncModel, forms: Sequence[Form]) -> Pat
     """
     if not request.settings["cache"]:
         return None
-    identity = [model.model_id, dataset_digest(forms), request.seed, request.reflection_llm]
+    search = [request.seed, request.examples, request.reflection_llm]
+    identity = [model.model_id, dataset_digest(forms), *search]
     key = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:16]
     return Path(request.settings["cache"]).parent / "optimize" / key
 
@@ -221,6 +237,8 @@ def _log(prompt_uri: str, outcome: Outcome, versions: Sequence[PromptVersion]) -
         "optimized_in_run": run.info.run_id if run else "",
         "gain": str(verdict),
     }
+    if outcome.best.examples:
+        evidence["examples"] = outcome.best.examples
     for version in versions:
         for key, value in evidence.items():
             mlflow.genai.set_prompt_version_tag(version.name, version.version, key, value)
@@ -251,6 +269,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         reflection_llm=args.reflection_llm,
         max_calls=args.max_calls,
         max_cost=args.max_cost,
+        examples=args.examples,
         seed=args.seed,
         settings=cli.reading_settings(args),
     )

@@ -5,13 +5,17 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import mlflow
 from mlflow.entities.model_registry import PromptVersion
 from mlflow.exceptions import MlflowException
 
+from data.funsd import load_folder, pick_form
 from entry_points import cli
-from ocr_extractor.errors import PromptError
+from entry_points.optimizing.examples import fill, has_place, write_example
+from ocr_extractor.engines.local.text import document_text
+from ocr_extractor.errors import DocumentError, PromptError
 from ocr_extractor.prompt import check_template
 
 TEMPLATE = "model/prompts/ocr-question-answer.md"
@@ -19,11 +23,14 @@ TEMPLATE = "model/prompts/ocr-question-answer.md"
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the entry point's flags."""
-    parser = cli.parser(__doc__, "prompt-name")
+    parser = cli.parser(__doc__, "prompt-name", "dataset")
     parser.add_argument("--template", default=TEMPLATE, help="the template, a text file")
     parser.add_argument("--alias", default="", help="point this alias at the version")
     parser.add_argument("--commit-message", default="", help="what changed, for those who read it")
     parser.add_argument("--tags", default="", help='a JSON object of texts, {"author": "..."}')
+    parser.add_argument(
+        "--examples", default="", help="ids of forms of --dataset, to stand in {{ examples }}: a,b"
+    )
     return parser
 
 
@@ -78,7 +85,35 @@ def list_versions(name: str) -> list[PromptVersion]:
     )
 
 
-@cli.reports(PromptError, MlflowException)
+def put_examples(template: str, form_ids: Sequence[str], dataset: Path) -> str:
+    """Fill `{{ examples }}` with forms: what an OCR engine reads on them, and their pairs.
+
+    Args:
+        template: The template.
+        form_ids: The forms; none leaves the template as it is.
+        dataset: The FUNSD-layout folder that has them.
+
+    Raises:
+        UsageError: There are forms and no place for them, or a place and no forms.
+        DatasetError: There is no such form.
+        DocumentError: A form cannot be read.
+    """
+    if has_place(template) != bool(form_ids):
+        raise cli.UsageError(
+            "a template with {{ examples }} needs -P examples=<form id>,<form id>, and no other "
+            "template has a place for them."
+        )
+    if not form_ids:
+        return template
+    forms = load_folder(dataset)
+    chosen = [pick_form(forms, form_id, seed=0) for form_id in form_ids]
+    return fill(
+        template,
+        [write_example(each, document_text(each.image_path.read_bytes())) for each in chosen],
+    )
+
+
+@cli.reports(PromptError, DocumentError, MlflowException)
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the entry point."""
     args = build_parser().parse_args(argv)
@@ -89,9 +124,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         tags = json.loads(args.tags or "{}")
     except json.JSONDecodeError as error:
         raise cli.UsageError(f'--tags is not JSON ({error}): write {{"author": "..."}}.') from None
+    form_ids = [each.strip() for each in args.examples.split(",") if each.strip()]
+    if form_ids:
+        tags |= {"examples": ",".join(form_ids)}
+    template = path.read_text(encoding="utf-8")
     version = register_prompt(
         args.prompt_name,
-        path.read_text(encoding="utf-8"),
+        put_examples(template, form_ids, cli.in_project(args.dataset)),
         alias=args.alias,
         commit_message=args.commit_message,
         tags={str(key): str(value) for key, value in tags.items()},

@@ -11,12 +11,15 @@ from typing import Any
 from gepa import api as gepa
 from gepa.core.adapter import EvaluationBatch, GEPAAdapter
 from gepa.core.result import GEPAResult
+from gepa.strategies.instruction_proposal import InstructionProposalSignature
 from mlflow.genai.optimize import BasePromptOptimizer
 from mlflow.genai.optimize.types import EvaluationResultRecord, PromptOptimizerOutput
 
 from entry_points.cli import UsageError
 from entry_points.optimizing.budget import MINIBATCH, Budget
-from entry_points.scoring.bootstrap import Difference, differences
+from entry_points.optimizing.outcome import Candidate, Outcome, Verdict
+from entry_points.optimizing.shots import EXAMPLES, Shots
+from entry_points.scoring.bootstrap import differences
 from entry_points.scoring.forms import FormScore, Truth, aggregate, score_forms
 
 HEADLINE = "pair_f1"
@@ -43,6 +46,7 @@ class Task:
         budget: What the search may take.
         seed: Draws the forms of each iteration.
         run_dir: Where the search is kept, so that it can go on; None for nowhere.
+        shots: The forms that can be shown as examples.
     """
 
     truths: Mapping[str, Truth]
@@ -53,58 +57,7 @@ class Task:
     budget: Budget
     seed: int
     run_dir: Path | None
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A template, and its mean pair_f1 on the development forms."""
-
-    template: str
-    score: float
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What the best template gains on the validation forms.
-
-    Attributes:
-        forms: How many there are.
-        before: pair_f1 with the first template.
-        after: pair_f1 with the best one.
-        gain: Their difference.
-    """
-
-    forms: int
-    before: float
-    after: float
-    gain: Difference
-
-    def __str__(self) -> str:
-        gain = self.gain
-        return (
-            f"pair_f1 {self.before:.3f} -> {self.after:.3f} on {self.forms} forms, "
-            f"{gain.value:+.3f} [{gain.low:+.3f}, {gain.high:+.3f}], p {gain.p_value:.4f}"
-        )
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What was found.
-
-    Attributes:
-        candidates: The templates that the search kept, the first one first.
-        best: The one that reads the development forms best.
-        verdict: None when that is the first one.
-    """
-
-    candidates: Sequence[Candidate]
-    best: Candidate
-    verdict: Verdict | None
-
-    @property
-    def wins(self) -> bool:
-        """Whether the whole 95 % interval of the gain is above 0."""
-        return self.verdict is not None and self.verdict.gain.low > 0
+    shots: Shots
 
 
 class GepaOptimizer(BasePromptOptimizer):
@@ -141,12 +94,12 @@ class GepaOptimizer(BasePromptOptimizer):
             returned.
         """
         [(name, first)] = target_prompts.items()
+        shots = self.task.shots
         result: GEPAResult[None, int] = gepa.optimize(
-            seed_candidate=target_prompts,
+            seed_candidate=shots.first_candidate(name, first),
             trainset=train_data,
-            adapter=_Adapter(self.task, eval_fn, target_prompts),
-            reflection_lm=self._reflect,
-            reflection_prompt_template=_REFLECTION.read_text(encoding="utf-8"),
+            adapter=_Adapter(self.task, eval_fn, name, first),
+            custom_candidate_proposer=self._propose,
             reflection_minibatch_size=MINIBATCH,
             stop_callbacks=self.task.budget,
             logger=_Debug(),
@@ -156,7 +109,7 @@ class GepaOptimizer(BasePromptOptimizer):
             seed=self.task.seed,
         )
         candidates = [
-            Candidate(each[name], score)
+            Candidate(shots.assemble(each, name, first), score, each.get(EXAMPLES, ""))
             for each, score in zip(result.candidates, result.val_aggregate_scores, strict=True)
         ]
         best = candidates[result.best_idx]
@@ -181,6 +134,24 @@ class GepaOptimizer(BasePromptOptimizer):
             gain=differences(after, before)[HEADLINE],
         )
 
+    def _propose(
+        self,
+        candidate: dict[str, str],
+        reflective_dataset: Mapping[str, Sequence[Mapping[str, Any]]],
+        components_to_update: list[str],
+    ) -> dict[str, str]:
+        """Propose other examples, or other instructions by asking the LLM."""
+        [component] = components_to_update
+        if component == EXAMPLES:
+            return {EXAMPLES: self.task.shots.others(candidate[EXAMPLES])}
+        question = {
+            "current_instruction_doc": candidate[component],
+            "dataset_with_feedback": reflective_dataset[component],
+            "prompt_template": _REFLECTION.read_text(encoding="utf-8"),
+        }
+        answer = InstructionProposalSignature.run(self._reflect, question)
+        return {component: answer["new_instruction"]}
+
     def _reflect(self, prompt: str | list[dict[str, Any]]) -> str:
         try:
             answer, cost = self.task.ask(str(prompt))
@@ -203,10 +174,12 @@ class GepaOptimizer(BasePromptOptimizer):
 class _Adapter(GEPAAdapter[Record, EvaluationResultRecord, None]):
     """Lets GEPA try templates through MLflow, and shows it the mistakes."""
 
-    def __init__(self, task: Task, eval_fn: Evaluate, first: dict[str, str]) -> None:
+    def __init__(self, task: Task, eval_fn: Evaluate, name: str, first: str) -> None:
         self._task = task
         self._eval_fn = eval_fn
+        self._name = name
         self._first = first
+        self._answered = False
 
     def evaluate(
         self,
@@ -215,15 +188,16 @@ class _Adapter(GEPAAdapter[Record, EvaluationResultRecord, None]):
         capture_traces: bool = False,
     ) -> EvaluationBatch[EvaluationResultRecord, None]:
         """Score a candidate on some forms; one that cannot be used scores 0 and reads none."""
-        [template] = candidate.values()
+        template = self._task.shots.assemble(candidate, self._name, self._first)
         if fault := self._task.template_fault(template):
             _log.info("A proposed template is refused: %s", fault)
             return EvaluationBatch([None] * len(batch), [0.0] * len(batch), num_metric_calls=0)
-        results = self._eval_fn(candidate, batch)
+        results = self._eval_fn({self._name: template}, batch)
         if self._task.budget.fault is not None:
             raise self._task.budget.fault
         failed = [each.outputs["error"] for each in results if each.outputs["error_code"]]
-        if candidate == self._first and len(failed) == len(results):
+        self._answered |= len(failed) < len(results)
+        if not self._answered:
             raise UsageError(f"no form was read, so there is nothing to learn from: {failed[0]}")
         return EvaluationBatch(
             outputs=[None] * len(batch),  # GEPA would write them to its folder

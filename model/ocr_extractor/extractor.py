@@ -160,6 +160,16 @@ class OcrExtractor(PythonModel):
             raise ConfigError("The local engine has no LLM to ask: log one with engine=openai.")
         return self._engine.ask(question, llm)
 
+    def document_text(self, document: bytes) -> str:
+        """Return a document's text as `page_input=text` shows pages to an LLM.
+
+        Raises:
+            DocumentError: It cannot be opened, or a page cannot be read.
+        """
+        from ocr_extractor.engines.local.text import document_text
+
+        return document_text(document)
+
 
 def _read_params(params: dict[str, Any] | None) -> tuple[str, PageSelection]:
     given = params or {}

@@ -96,7 +96,8 @@ def test_promotes_nothing_and_names_the_candidate(project: Project, optimized: D
 def test_keeps_the_candidates_with_their_scores(project: Project, optimized: Done):
     run = project.client.get_run(versions(project)[1].tags["optimized_in_run"])
     table = mlflow.artifacts.load_dict(f"{run.info.artifact_uri}/candidates.json")
-    scores = [score for _, score in table["data"]]
+    assert table["columns"] == ["template", "score", "examples"]
+    scores = [score for _, score, _ in table["data"]]
     assert table["data"][0][0] == WORST
     assert scores == sorted(scores)
     assert scores[-1] == 1.0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from entry_points.cli import UsageError, read_settings
@@ -114,3 +116,20 @@ def test_a_model_must_not_have_its_prompts_name(name: str):
     prompt = register_prompt(name, "Read the form.")
     with pytest.raises(UsageError, match="another --model-name"):
         log(engine="local", prompt=prompt, model_name=name, settings={})
+
+
+def test_examples_stand_in_the_version(project: Project, main_run: Done, tmp_path: Path, capsys):
+    template = tmp_path / "shots.md"
+    template.write_text("Read. {{ additional_rules }} {{ examples }}", encoding="utf-8")
+    flags = ["--prompt-name", "with-examples", "--template", str(template)]
+    assert main(flags) == 2
+    assert "needs -P examples=" in capsys.readouterr().err
+    assert main([*flags, "--examples", "invoice-01,no-such-form"]) == 2
+    assert "no form is named 'no-such-form'" in capsys.readouterr().err
+    assert main([*flags, "--examples", "invoice-01, memo-01"]) == 0
+    [version] = list_versions("with-examples")
+    text = str(version.template)
+    assert text.startswith("Read. {{ additional_rules }} <examples>")
+    assert text.count("Text on the form:") == 2
+    assert '{"pairs": [{"question": ' in text
+    assert version.tags["examples"] == "invoice-01,memo-01"

@@ -12,6 +12,7 @@ from mlflow.genai.optimize.types import EvaluationResultRecord, PromptOptimizerO
 from entry_points.cli import UsageError
 from entry_points.optimizing.budget import Budget
 from entry_points.optimizing.gepa_optimizer import HEADLINE, GepaOptimizer, Task
+from entry_points.optimizing.shots import EXAMPLES, Shots
 from entry_points.scoring.forms import Truth, score_form
 
 PAIRS = (("Date", "May 5"), ("To", "J. Poe"))
@@ -66,6 +67,7 @@ def task(**changes: Any) -> Task:
         budget=Budget(60, None, len(DEVELOPMENT), validation=len(VALIDATION)),
         seed=1,
         run_dir=None,
+        shots=Shots(),
     )
     return replace(built, **changes)
 
@@ -156,3 +158,40 @@ def test_an_llm_that_does_not_answer_ends_the_search():
 def test_forms_that_all_fail_end_the_search():
     with pytest.raises(UsageError, match=r"no form was read.*authentication_failed"):
         search(GepaOptimizer(task()), reading(better, "authentication_failed"))
+
+
+def test_examples_are_chosen_and_stand_in_the_prompt():
+    written = {"shown-1": "first form", "shown-2": "second form"}
+
+    def second(template: str, form_id: str) -> bool:
+        return "second form" in template
+
+    proposals = task(
+        shots=Shots(1, written, seed=3),
+        ask=lambda question: (f"```\n{FIRST}\n{{{{ examples }}}}\n```", None),
+    )
+    optimizer = GepaOptimizer(proposals)
+    [winner] = search(optimizer, reading(second)).optimized_prompts.values()
+    assert winner.startswith(FIRST)
+    assert "<examples>\n\nsecond form\n\n</examples>" in winner
+    assert "first form" not in winner
+    assert optimizer.outcome.best.examples == "shown-2"
+    assert EXAMPLES not in winner.replace("<examples>", "").replace("</examples>", "")
+
+
+def test_examples_that_a_prompt_has_stay_and_are_kept_from_the_llm():
+    first = "Read.\n<examples>\n\na form\n\n</examples>"
+    questions: list[str] = []
+
+    def ask(question: str) -> tuple[str, None]:
+        questions.append(question)
+        return "```\nRead all.\n{{ examples }}\n```", None
+
+    optimizer = GepaOptimizer(task(ask=ask))
+    records = [{"inputs": {"doc_id": form_id}} for form_id in DEVELOPMENT]
+    output = optimizer.optimize(
+        reading(lambda template, form_id: "Read all." in template), records, {"p": first}
+    )
+    assert output.optimized_prompts == {"p": first.replace("Read.", "Read all.")}
+    assert "{{ examples }}" in questions[0]
+    assert "a form" not in questions[0]

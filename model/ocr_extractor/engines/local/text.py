@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from itertools import pairwise
 from statistics import median
 from typing import TYPE_CHECKING
 
+from ocr_extractor.engines.local.ocr import WordReader
 from ocr_extractor.engines.local.words import union
+from ocr_extractor.page import open_document
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,6 +21,18 @@ if TYPE_CHECKING:
 _SAME_ROW = 0.5
 # Wider gaps are cut to this: what is far apart must be told apart, not measured, characters.
 _WIDEST_GAP = 12
+
+
+def document_text(data: bytes) -> str:
+    """Read a document's pages as text, an empty line between them.
+
+    Raises:
+        DocumentError: It cannot be opened, or a page cannot be read.
+    """
+    reader = WordReader()
+    with closing(open_document(data)) as document:
+        pages = [document.page(number).image for number in range(1, document.page_count + 1)]
+        return "\n\n".join(lay_out(reader.read(page)) for page in pages)
 
 
 def lay_out(words: Sequence[Word]) -> str:
