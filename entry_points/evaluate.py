@@ -13,12 +13,14 @@ from mlflow.entities import Run
 from data.forms import Form
 from data.funsd import dataset_digest, load_folder
 from entry_points import cli
+from entry_points.evaluation.figures import log_figures
 from entry_points.evaluation.printing import report, where_to_look
 from entry_points.evaluation.reading import read_and_trace
 from entry_points.evaluation.report import log_report
 from entry_points.evaluation.results import Evaluation, FormResult, headline, log
 from entry_points.loading import extractor_config, load_extractor, print_estimate
 from entry_points.scoring.bootstrap import intervals
+from entry_points.scoring.calibration import judge
 from entry_points.scoring.forms import Truth, score_forms
 
 
@@ -64,7 +66,9 @@ def evaluate(
     started = time.perf_counter()
     readings = read_and_trace(model, forms, truths, content=content, workers=workers)
     seconds = time.perf_counter() - started
-    scores = score_forms(truths, {doc_id: each.outputs for doc_id, each in readings.items()})
+    outputs = {doc_id: each.outputs for doc_id, each in readings.items()}
+    scores = score_forms(truths, outputs)
+    judged = judge(truths, outputs)
     results = [FormResult.of(doc_id, score, readings[doc_id]) for doc_id, score in scores.items()]
     evaluation = Evaluation(
         model_uri=model_uri,
@@ -72,12 +76,14 @@ def evaluate(
         dataset_name=dataset_name,
         digest=dataset_digest(forms),
         content=content,
-        metrics=headline(results, seconds),
+        metrics=headline(results, judged, seconds),
         intervals=intervals(scores),
         forms=results,
         readings=readings,
+        judged=judged,
     )
     log(evaluation)
+    log_figures(evaluation, run.info.run_id)
     log_report(evaluation, forms, truths, model, run)
     return evaluation
 

@@ -13,7 +13,8 @@ import pandas as pd
 from mlflow.data.pandas_dataset import from_pandas
 
 from entry_points.evaluation.reading import Reading
-from entry_points.scoring.counts import COUNTS, Counts
+from entry_points.scoring.calibration import reliability
+from entry_points.scoring.counts import COUNTS, Counts, Numbers
 from entry_points.scoring.forms import FormScore, aggregate
 
 PREDICTIONS = "predictions.json"
@@ -64,6 +65,17 @@ class FormResult:
         taken = {name: reading.outputs[name] for name in names}
         return cls(doc_id, score, FormCost(seconds=reading.seconds, **taken))
 
+    @property
+    def fates(self) -> dict[str, int]:
+        """How many pairs became what, while the score has its mistakes."""
+        mistakes = self.score.mistakes
+        return {
+            "right": self.score.counts.fuzzy,
+            "misread": len(mistakes.misread),
+            "missed": len(mistakes.missed),
+            "invented": len(mistakes.invented),
+        }
+
     def to_row(self) -> dict[str, Any]:
         """Return it as flat JSON values, by column."""
         means = {name: getattr(self.score, name) for name in ("anls", "key_value_accuracy")}
@@ -97,6 +109,8 @@ class Evaluation:
         intervals: The 95 % intervals of those of them that are scores.
         forms: One result a form, by form id.
         readings: What was read, by form id.
+        judged: (2, pairs): confidences in [0, 1], and 1 for each pair that is right; of the pairs
+            that have a confidence.
     """
 
     model_uri: str
@@ -108,6 +122,13 @@ class Evaluation:
     intervals: Mapping[str, tuple[float, float]]
     forms: Sequence[FormResult]
     readings: Mapping[str, Reading]
+    judged: Numbers
+
+    @property
+    def fates(self) -> dict[str, int]:
+        """How many pairs became what."""
+        forms = [form.fates for form in self.forms]
+        return {kind: sum(form[kind] for form in forms) for kind in forms[0]}
 
     @property
     def all_failed(self) -> bool:
@@ -124,18 +145,22 @@ class Evaluation:
         return mistakes.examples() if self.content else mistakes.counts()
 
 
-def headline(forms: Sequence[FormResult], seconds: float) -> dict[str, float]:
+def headline(forms: Sequence[FormResult], judged: Numbers, seconds: float) -> dict[str, float]:
     """Return the split's scores, time, tokens and money by name.
 
-    There is no `cost` where that of one form is not known.
+    There is no `cost` where that of one form is not known, and no `confidence_ece` where no pair
+    has a confidence.
 
     Args:
         forms: The forms' results.
+        judged: As in `Evaluation`.
         seconds: What the whole evaluation took, s: `seconds_per_page` is its share of a page.
     """
     taken = [form.cost for form in forms]
     pages = sum(each.page_count or 0 for each in taken)
     metrics = aggregate([form.score for form in forms])
+    if judged.size:
+        metrics["confidence_ece"] = reliability(*judged).ece
     metrics |= {"seconds_per_page": seconds / max(pages, 1)} | _latency(taken)
     metrics["pages"] = float(pages)
     for name in _SUMMED:

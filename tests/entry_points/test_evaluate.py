@@ -50,6 +50,8 @@ def test_the_report_shows_every_form_and_leads_to_its_trace(project: Project, ma
     for trace in traces:
         assert f"selectedEvaluationId={trace.info.trace_id}&amp;" in html
     assert f"/runs/{run_id}" in html
+    figures = [each.path for each in project.client.list_artifacts(run_id, "figures")]
+    assert figures == ["figures/error_types.png", "figures/score_by_length.png"]
 
 
 def test_no_text_of_a_form_is_kept_where_only_metadata_may_be(project: Project, main_run: Done):

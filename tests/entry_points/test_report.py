@@ -21,6 +21,7 @@ from entry_points.evaluation.html.views import FormView, form_rows
 from entry_points.evaluation.reading import Reading
 from entry_points.evaluation.results import Evaluation, FormResult, headline
 from entry_points.scoring.bootstrap import intervals
+from entry_points.scoring.calibration import judge
 from entry_points.scoring.forms import Truth, score_forms
 
 HOSTILE = "<script>document.title='run'</script><img src=x onerror=\"document.title='run'\">"
@@ -91,7 +92,8 @@ TRUTHS = {each.form_id: Truth.of(each) for each in FORMS}
 
 
 def report(*, content=True):
-    scores = score_forms(TRUTHS, {name: each.outputs for name, each in READINGS.items()})
+    outputs = {name: each.outputs for name, each in READINGS.items()}
+    scores, judged = score_forms(TRUTHS, outputs), judge(TRUTHS, outputs)
     results = [FormResult.of(name, score, READINGS[name]) for name, score in scores.items()]
     evaluation = Evaluation(
         model_uri=f"models:/{HOSTILE}/1",
@@ -99,10 +101,11 @@ def report(*, content=True):
         dataset_name="forms",
         digest="0123",
         content=content,
-        metrics=headline(results, 2.0),
+        metrics=headline(results, judged, 2.0),
         intervals=intervals(scores),
         forms=results,
         readings=READINGS,
+        judged=judged,
     )
     page = Image.new("L", (100, 200), 255)
     views = [

@@ -9,10 +9,8 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from entry_points.evaluation.html.views import FormView
-from entry_points.evaluation.results import Evaluation, FormResult
+from entry_points.evaluation.results import Evaluation
 from entry_points.scoring.counts import LOWER_IS_BETTER
-
-KINDS = ("right", "misread", "missed", "invented")
 
 _TEMPLATES = Path(__file__).parent
 
@@ -35,24 +33,10 @@ def render(evaluation: Evaluation, forms: Sequence[FormView], run_address: str) 
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    fates = {form.doc_id: _fates(form) for form in evaluation.forms}
     return environment.get_template("report.html").render(
         evaluation=evaluation,
         forms=sorted(forms, key=lambda form: form.pair_f1),
         run_address=run_address,
-        fates=fates,
-        total={kind: sum(each[kind] for each in fates.values()) for kind in KINDS},
         lower_is_better=LOWER_IS_BETTER,
         nonce=secrets.token_urlsafe(16),
     )
-
-
-def _fates(form: FormResult) -> dict[str, int]:
-    """Return how many pairs of a form became what."""
-    counts, mistakes = form.score.counts, form.score.mistakes
-    return {
-        "right": counts.fuzzy,
-        "misread": len(mistakes.misread),
-        "missed": len(mistakes.missed),
-        "invented": len(mistakes.invented),
-    }

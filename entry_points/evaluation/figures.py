@@ -1,0 +1,90 @@
+"""Logs an evaluation's figures; none of them holds a text of a form."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import mlflow
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from entry_points.evaluation.results import Evaluation
+from entry_points.scoring.calibration import error_left, reliability
+
+# Okabe and Ito's palette, as in the report.
+_COLOURS = {"right": "#009e73", "misread": "#d55e00", "missed": "#0072b2", "invented": "#b0568a"}
+_PLAIN = "#1f5fa8"
+
+
+def log_figures(evaluation: Evaluation, run_id: str) -> None:
+    """Log the figures to a run, under `figures/`.
+
+    Args:
+        evaluation: What was found.
+        run_id: The run.
+    """
+    client = mlflow.MlflowClient()
+    for name, figure in _figures(evaluation):
+        client.log_figure(run_id, figure, f"figures/{name}.png")
+
+
+def _figures(evaluation: Evaluation) -> Iterator[tuple[str, Figure]]:
+    yield "error_types", _error_types(evaluation)
+    yield "score_by_length", _score_by_length(evaluation)
+    if evaluation.judged.size:
+        yield "reliability", _reliability(evaluation)
+        yield "review", _review(evaluation)
+
+
+def _axes(title: str, across: str, up: str) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(7, 4.5), dpi=120, layout="constrained")
+    axes = figure.add_subplot()
+    axes.set(title=title, xlabel=across, ylabel=up)
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure, axes
+
+
+def _error_types(evaluation: Evaluation) -> Figure:
+    kinds = evaluation.fates
+    figure, axes = _axes("What became of the pairs", "", "pairs")
+    bars = axes.bar(list(kinds), list(kinds.values()), color=[_COLOURS[kind] for kind in kinds])
+    axes.bar_label(bars, fmt="{:,.0f}")
+    return figure
+
+
+def _score_by_length(evaluation: Evaluation) -> Figure:
+    counts = [form.score.counts for form in evaluation.forms]
+    figure, axes = _axes("Score by length of the form", "true pairs", "pair_f1 of the form")
+    scores = [each.metrics()["pair_f1"] for each in counts]
+    axes.scatter([each.true for each in counts], scores, color=_PLAIN, alpha=0.6)
+    axes.set_ylim(-0.03, 1.03)
+    return figure
+
+
+def _reliability(evaluation: Evaluation) -> Figure:
+    found = reliability(*evaluation.judged)
+    title = f"Reliability: expected calibration error {found.ece:.3f}"
+    figure, axes = _axes(title, "confidence", "share of the pairs that are right")
+    axes.plot([0, 1], [0, 1], color="grey", linestyle="--", label="perfectly calibrated")
+    axes.plot(found.confidence, found.accuracy, color=_PLAIN, marker="o", label="this extractor")
+    for x, y, pairs in zip(found.confidence, found.accuracy, found.pairs, strict=True):
+        axes.annotate(f"{pairs:,.0f}", (x, y), (0, 7), textcoords="offset points", ha="center")
+    axes.set(xlim=(0, 1), ylim=(-0.03, 1.08))
+    axes.legend()
+    return figure
+
+
+def _review(evaluation: Evaluation) -> Figure:
+    left = error_left(*evaluation.judged)
+    reviewed = np.linspace(0, 100, len(left))
+    figure, axes = _axes(
+        "Error left if a person reviews the least confident pairs",
+        "pairs reviewed, %",
+        "predicted pairs still wrong, %",
+    )
+    axes.plot(reviewed, 100 * left, color=_PLAIN, label="least confident first")
+    axes.plot([0, 100], [100 * left[0], 0], color="grey", linestyle="--", label="in any order")
+    axes.set(xlim=(0, 100), ylim=(0, None))
+    axes.legend()
+    return figure

@@ -1,0 +1,109 @@
+"""Whether an engine knows what it does not know: confidences held against what was right."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from entry_points.scoring.alignment import align
+from entry_points.scoring.forms import stated_pairs
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from entry_points.scoring.counts import Numbers
+    from entry_points.scoring.forms import Truth
+
+_BINS = 10
+
+
+def judge(truths: Mapping[str, Truth], outputs: Mapping[str, Mapping[str, Any]]) -> Numbers:
+    """Tell of every predicted pair that has a confidence whether it is right.
+
+    Args:
+        truths: By doc_id.
+        outputs: The model's rows by doc_id, as JSON values. A failed one has no pairs; pairs
+            without an answer, which say that a field is blank, are left out.
+
+    Returns:
+        (2, pairs): the confidences in [0, 1], and 1 for each pair that is right, else 0.
+    """
+    judged = [
+        each
+        for doc_id, row in outputs.items()
+        if row["error_code"] is None
+        for each in _judged(truths[doc_id], row["pairs"])
+    ]
+    return np.array(judged, dtype=np.float64).reshape(-1, 2).T
+
+
+def _judged(truth: Truth, pairs: Sequence[Mapping[str, Any]]) -> list[tuple[float, bool]]:
+    right = {number for _, number in align(truth, stated_pairs(pairs)).right}
+    return [
+        (pair["confidence"], number in right)
+        for number, pair in enumerate(pairs)
+        if pair["confidence"] is not None and (pair["answer"] or "").strip()
+    ]
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """Predicted pairs in ten bins of equal width by confidence; bins without pairs are left out.
+
+    Attributes:
+        confidence: (bins,) mean confidence, [0, 1].
+        accuracy: (bins,) share of the pairs that are right, [0, 1].
+        pairs: (bins,) how many there are.
+    """
+
+    confidence: Numbers
+    accuracy: Numbers
+    pairs: Numbers
+
+    @property
+    def ece(self) -> float:
+        """The expected calibration error in [0, 1].
+
+        The bins' |accuracy - confidence|, weighted by their pairs (Guo et al. 2017,
+        https://arxiv.org/abs/1706.04599, equation 3).
+        """
+        off = np.abs(self.accuracy - self.confidence)
+        return float(off @ self.pairs / self.pairs.sum())
+
+
+def reliability(confidences: Numbers, right: Numbers) -> Reliability:
+    """Sort pairs into bins.
+
+    Args:
+        confidences: (pairs,) in [0, 1], at least one.
+        right: (pairs,) 1 for a pair that is right, else 0.
+    """
+    bins = np.minimum((confidences * _BINS).astype(int), _BINS - 1)
+    pairs = np.bincount(bins, minlength=_BINS).astype(np.float64)
+    filled = pairs > 0
+
+    def mean(values: Numbers) -> Numbers:
+        return np.bincount(bins, values, minlength=_BINS)[filled] / pairs[filled]
+
+    return Reliability(mean(confidences), mean(right), pairs[filled])
+
+
+def error_left(confidences: Numbers, right: Numbers) -> Numbers:
+    """Tell how wrong the output still is when a person has mended its least confident pairs.
+
+    Args:
+        confidences: (pairs,) in [0, 1], at least one.
+        right: (pairs,) 1 for a pair that is right, else 0.
+
+    Returns:
+        (pairs + 1,) share of all pairs that are wrong after the first 0, 1, ... were reviewed;
+        equal confidences share their errors evenly, so that their order does not matter.
+    """
+    order = np.argsort(confidences, kind="stable")
+    _, group = np.unique(confidences[order], return_inverse=True)
+    wrong = 1.0 - right[order]
+    evenly = (np.bincount(group, wrong) / np.bincount(group))[group]
+    left: Numbers = wrong.sum() - np.concatenate([[0.0], np.cumsum(evenly)])
+    return left.clip(0) / len(wrong)
