@@ -31,14 +31,13 @@ if TYPE_CHECKING:
 
     from ocr_extractor.config import ExtractorConfig
     from ocr_extractor.engines.base import Engine, Page, PageReading
-    from ocr_extractor.engines.local.ocr import WordReader
-    from ocr_extractor.engines.local.words import Word
+    from ocr_extractor.engines.local.ocr import OcrPage, WordReader
     from ocr_extractor.inputs import InputDocument
     from ocr_extractor.page import Document
     from ocr_extractor.prompt import Prompt
 
-    # A page's words to the instructions for it.
-    Instruct = Callable[[list[Word]], str]
+    # What the OCR read on a page to the instructions for it.
+    Instruct = Callable[[OcrPage | None], str]
 
 # What a browser shows as it is; other documents are attached page by page as PNG.
 _SHOWN_BY_BROWSERS = {"image/png", "image/jpeg", "image/webp", "image/gif", "application/pdf"}
@@ -81,7 +80,6 @@ class DocumentReader:
             PromptError: `page_input` asks for text, and the prompt has no `ocr_text`.
         """
         self._fills_in_text = word_reader is not None and config.page_input != "image"
-        self._grounds = word_reader is not None and config.grounding
         if self._fills_in_text and "ocr_text" not in prompt.version.variables:
             raise PromptError(
                 f"page_input={config.page_input} puts text into {{{{ ocr_text }}}}, which "
@@ -253,10 +251,11 @@ class DocumentReader:
                 mlflow.start_span("engine", SpanType.TASK, attributes={"page": number}) as span,
                 faults_reported(),
             ):
-                words = self._read_words(page)
-                reading = self._engine.read(page, instruct(words))
-                if self._grounds:
-                    reading = replace(reading, pairs=ground(reading.pairs, words))
+                read = self._run_ocr(page)
+                reading = self._engine.read(page, instruct(read))
+                if read is not None and self.config.grounding:
+                    pairs = read.lie.give_back(ground(reading.pairs, read.words))
+                    reading = replace(reading, pairs=pairs)
                 note_reading(span, reading)
             return reading
         finally:
@@ -267,18 +266,27 @@ class DocumentReader:
         without_text = self.prompt.render(additional_rules=additional_rules)
         if not self._fills_in_text:
             return lambda _: without_text
-        return lambda words: self.prompt.render(
-            additional_rules=additional_rules, ocr_text=lay_out(words)
-        )
 
-    def _read_words(self, page: Page) -> list[Word]:
-        """Run the OCR once for all that needs it."""
+        def instruct(read: OcrPage | None) -> str:
+            text = lay_out(read.words) if read else ""
+            return self.prompt.render(additional_rules=additional_rules, ocr_text=text)
+
+        return instruct
+
+    def _run_ocr(self, page: Page) -> OcrPage | None:
+        """Read the page's words, once for all that needs them; None where nothing does."""
         if self._word_reader is None:
-            return []
+            return None
         with mlflow.start_span("ocr", SpanType.TASK, attributes={"page": page.number}) as span:
-            words = self._word_reader.read(page.image)
-            span.set_attribute("words", len(words))
-        return words
+            read = self._word_reader.read_upright(page.image)
+            span.set_attributes(
+                {
+                    "words": len(read.words),
+                    "quarter_turns": read.lie.quarters,
+                    "skew_degrees": read.lie.skew,
+                }
+            )
+        return read
 
     def _extraction(
         self,

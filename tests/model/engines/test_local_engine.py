@@ -7,6 +7,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
@@ -92,6 +93,49 @@ def test_cell_of_a_boxed_form_is_read_from_label_to_entry(engine):
     assert [(pair.question, pair.answer) for pair in reading.pairs] == [
         ("Place of loss", "Harrogate mill")
     ]
+
+
+# What is done to a page, and where a point (x, y) of 600 x 260 px is then, px.
+CENTRE = np.array([300.0, 130.0])
+LIES = {
+    "quarter turn left": (lambda page: page.rotate(90, expand=True), lambda x, y: (y, 600 - x)),
+    "head down": (lambda page: page.rotate(180), lambda x, y: (600 - x, 260 - y)),
+    "quarter turn right": (lambda page: page.rotate(270, expand=True), lambda x, y: (260 - y, x)),
+    "falls 4 degrees": (lambda page: skewed(page, -4), lambda x, y: skew_point(x, y, -4)),
+    "rises 5 degrees": (lambda page: skewed(page, 5), lambda x, y: skew_point(x, y, 5)),
+}
+
+
+def skewed(page: Image.Image, degrees: float) -> Image.Image:
+    return page.rotate(degrees, Image.Resampling.BICUBIC, fillcolor="white")
+
+
+def skew_point(x: float, y: float, degrees: float) -> tuple[float, float]:
+    """Turn a point counterclockwise about the page's centre; y runs down."""
+    across, down = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+    turned = np.array([[across, down], [-down, across]]) @ (np.array([x, y]) - CENTRE) + CENTRE
+    return float(turned[0]), float(turned[1])
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_page_is_read_however_it_lies_with_boxes_in_px_of_the_page_as_given(engine, lie):
+    change, moved = LIES[lie]
+    page = draw((60, 60, "Name: Ada Lovelace of London"), (60, 150, "Date: 12 May 1843"))
+    pairs = engine.read(Page(number=1, image=change(page)), "").pairs
+    assert [(pair.question, pair.answer) for pair in pairs] == [
+        ("Name:", "Ada Lovelace of London"),
+        ("Date:", "12 May 1843"),
+    ]
+    drawn = ImageDraw.Draw(page).textbbox((60, 60), "Name:", font=ImageFont.load_default(22))
+    corners = [moved(drawn[x], drawn[y]) for x in (0, 2) for y in (1, 3)]
+    (x0, x1), (y0, y1) = ((min(side), max(side)) for side in zip(*corners, strict=True))
+    assert contains(pairs[0].question_box, (x0, y0, x1, y1), slack=12)
+
+
+def test_faint_page_on_grey_paper_is_read(engine):
+    page = draw((30, 30, "Name: Ada Lovelace")).point(lambda value: 130 + value // 5)
+    pairs = engine.read(Page(number=1, image=page), "").pairs
+    assert [(pair.question, pair.answer) for pair in pairs] == [("Name:", "Ada Lovelace")]
 
 
 def test_blank_page_has_no_pairs(engine):

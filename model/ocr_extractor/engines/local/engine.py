@@ -34,5 +34,6 @@ class LocalEngine:
         Raises:
             EngineError: With code `ocr_failed`: the page cannot be read.
         """
-        words = mark_ruled(self._reader.read(page.image), page.image)
-        return PageReading(pairs=link_by_rules(words, page.number))
+        read = self._reader.read_upright(page.image)
+        pairs = link_by_rules(mark_ruled(read.words, read.image), page.number)
+        return PageReading(pairs=read.lie.give_back(pairs))

@@ -32,7 +32,7 @@ def document_text(data: bytes) -> str:
     reader = WordReader()
     with closing(open_document(data)) as document:
         pages = [document.page(number).image for number in range(1, document.page_count + 1)]
-        return "\n\n".join(lay_out(reader.read(page)) for page in pages)
+        return "\n\n".join(lay_out(reader.read_upright(page).words) for page in pages)
 
 
 def lay_out(words: Sequence[Word]) -> str:

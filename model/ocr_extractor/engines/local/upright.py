@@ -1,0 +1,138 @@
+"""How a page lies, in quarter turns and skew, and the way from its upright px back to its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from math import ceil, cos, radians, sin
+from typing import TYPE_CHECKING, Any
+
+from PIL import Image
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import numpy as np
+
+    from ocr_extractor.contract import Box, Pair
+
+    Array = np.ndarray[Any, np.dtype[np.float64]]
+
+_TURNS = (None, Image.Transpose.ROTATE_90, Image.Transpose.ROTATE_180, Image.Transpose.ROTATE_270)
+
+
+@dataclass(frozen=True)
+class Lie:
+    """How a page lies.
+
+    Attributes:
+        size: Width and height of the page as given, px.
+        quarters: Quarter turns counterclockwise that its text needs to stand upright, 0 to 3.
+        skew: By how much its lines then fall to the right, degrees.
+    """
+
+    size: tuple[int, int]
+    quarters: int = 0
+    skew: float = 0.0
+
+    @property
+    def turned_size(self) -> tuple[int, int]:
+        """Width and height of the page after its quarter turns, px."""
+        return (self.size[1], self.size[0]) if self.quarters % 2 else self.size
+
+    @property
+    def upright_size(self) -> tuple[int, int]:
+        """Width and height of the upright page, px: one that was level keeps its own."""
+        if not self.skew:
+            return self.turned_size
+        across, down = abs(cos(radians(self.skew))), abs(sin(radians(self.skew)))
+        width, height = self.turned_size
+        return ceil(width * across + height * down), ceil(width * down + height * across)
+
+    def turn(self, page: Image.Image) -> Image.Image:
+        """Return the page after its quarter turns."""
+        turn = _TURNS[self.quarters]
+        return page if turn is None else page.transpose(turn)
+
+    def straighten(self, page: Image.Image) -> Image.Image:
+        """Return the upright page; where the page as given has no px it is white."""
+        if not self.skew:
+            return self.turn(page)
+        return self.turn(page).transform(
+            self.upright_size,
+            Image.Transform.AFFINE,
+            tuple(self._levelled_to_turned()[:2].ravel()),
+            Image.Resampling.BICUBIC,
+            fillcolor="white",
+        )
+
+    def level(self, points: Array) -> Array:
+        """Return where points of the turned page, (..., 2) px, are on the upright one."""
+        import numpy as np
+
+        if not self.skew:
+            return points
+        matrix = np.linalg.inv(self._levelled_to_turned()).astype(np.float64)
+        return _move(matrix, points)
+
+    def give_back(self, pairs: Iterable[Pair]) -> tuple[Pair, ...]:
+        """Return the upright page's pairs with the boxes around theirs on the page as given."""
+        if not (self.quarters or self.skew):
+            return tuple(pairs)
+        return tuple(
+            replace(
+                pair,
+                question_box=pair.question_box and self._box_as_given(pair.question_box),
+                answer_box=pair.answer_box and self._box_as_given(pair.answer_box),
+            )
+            for pair in pairs
+        )
+
+    def _box_as_given(self, box: Box) -> Box:
+        import numpy as np
+
+        x0, y0, x1, y1 = box
+        corners = np.array([(x0, y0), (x1, y0), (x0, y1), (x1, y1)], dtype=np.float64)
+        corners = _move(self._turned_to_given() @ self._levelled_to_turned(), corners)
+        return box_within(corners, self.size)
+
+    def _levelled_to_turned(self) -> Array:
+        """Return the affine matrix, (3, 3), from the upright page to the turned one."""
+        import numpy as np
+
+        across, down = cos(radians(self.skew)), sin(radians(self.skew))
+        matrix = np.array([[across, -down, 0.0], [down, across, 0.0], [0.0, 0.0, 1.0]])
+        centre = np.array(self.upright_size) / 2
+        matrix[:2, 2] = np.array(self.turned_size) / 2 - matrix[:2, :2] @ centre
+        return matrix
+
+    def _turned_to_given(self) -> Array:
+        """Return the affine matrix, (3, 3), from the turned page to the one that was given."""
+        import numpy as np
+
+        width, height = self.size
+        rows = (
+            ((1, 0, 0), (0, 1, 0)),
+            ((0, -1, width), (1, 0, 0)),
+            ((-1, 0, width), (0, -1, height)),
+            ((0, 1, 0), (-1, 0, height)),
+        )[self.quarters]
+        return np.array([*rows, (0, 0, 1)], dtype=np.float64)
+
+
+def _move(matrix: Array, points: Array) -> Array:
+    moved: Array = points @ matrix[:2, :2].T + matrix[:2, 2]
+    return moved
+
+
+def box_within(points: Array, size: tuple[int, int]) -> Box:
+    """Return the box around points, (n, 2) px, within the page and at least 1 px wide and high."""
+    low, high = points.min(axis=0), points.max(axis=0)
+    (x0, x1), (y0, y1) = (
+        _within(*ends) for ends in zip(low.tolist(), high.tolist(), size, strict=True)
+    )
+    return x0, y0, x1, y1
+
+
+def _within(start: float, end: float, limit: int) -> tuple[int, int]:
+    first = min(max(round(start), 0), limit - 1)
+    return first, max(min(round(end), limit), first + 1)
