@@ -14,7 +14,6 @@ from mlflow.pyfunc.model import PythonModel, PythonModelContext
 from ocr_extractor.config import ExtractorConfig, serving_settings
 from ocr_extractor.contract import to_frame
 from ocr_extractor.errors import ConfigError, DocumentError, PromptError
-from ocr_extractor.estimate import Estimate, estimate
 from ocr_extractor.inputs import to_documents
 from ocr_extractor.page import open_document
 from ocr_extractor.prompt import SNAPSHOT_ARTIFACT, check_replacement, load_prompt
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
 
     from ocr_extractor.engines.base import Engine
     from ocr_extractor.engines.local.ocr import WordReader
+    from ocr_extractor.estimate import Estimate
 
 # Spans that MLflow writes in one transaction, of a hundred documents; by default it writes 5, and
 # tracing on SQLite takes a quarter more CPU. They wait for 5 s at most.
@@ -113,6 +113,8 @@ class OcrExtractor(PythonModel):
         reader = self._reader
         if reader.config.engine == "local":
             return None
+        from ocr_extractor.estimate import estimate
+
         return estimate(reader.config, reader.prompt.render(), documents, output_tokens_per_page)
 
     def pages(self, document: bytes) -> list[Image]:

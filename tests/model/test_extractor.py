@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import base64
 import math
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +20,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.pyfunc import PyFuncModel
 from PIL import Image
 
+from entry_points import ROOT
 from entry_points.log import log
 from ocr_extractor.contract import OUTPUT_COLUMNS
 from ocr_extractor.errors import ConfigError, MissingKeyError, RequestError
@@ -283,3 +287,11 @@ def test_says_why_a_template_cannot_replace_the_prompt(extractor: PyFuncModel) -
     assert model.template_fault("Read all of it. {{ additional_rules }}") is None
     assert "keep {{ additional_rules }}" in model.template_fault("Read all of it.")
     assert "uses page" in model.template_fault("Read {{ page }}. {{ additional_rules }}")
+
+
+def test_what_one_engine_needs_is_not_loaded_for_the_other() -> None:
+    code = "import sys, ocr_extractor.extractor; print({'openai', 'onnxruntime'} & {*sys.modules})"
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "model")}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
