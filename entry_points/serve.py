@@ -1,14 +1,18 @@
-"""Serves a logged extractor over HTTP with MLflow's scoring server."""
+"""Serves a logged extractor over HTTP, on the routes of MLflow's scoring server."""
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
-import sys
 from collections.abc import Sequence
+from dataclasses import asdict
+
+import uvicorn
 
 from entry_points import cli
 from entry_points.loading import ask_for_key, extractor_config
+from entry_points.serving.app import OPTIONS_VARIABLE, Options, load_served
 
 SAMPLE = "data/samples/images/invoice-01.png"
 
@@ -20,6 +24,12 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--port", type=int, default=5001, help="the port to listen on")
     parser.add_argument("--workers", type=int, default=1, help="processes, each with its model")
     parser.add_argument("--timeout", type=int, default=600, help="longest request, s")
+    parser.add_argument(
+        "--max-request-bytes", type=int, default=200_000_000, help="largest body of a request"
+    )
+    parser.add_argument(
+        "--shutdown-s", type=int, default=60, help="wait for requests in flight after SIGTERM, s"
+    )
     return parser
 
 
@@ -32,20 +42,30 @@ def curl(port: int) -> str:
     )
 
 
-def serve(model_uri: str, *, host: str, port: int, workers: int, timeout: int) -> None:
-    """Replace this process by `mlflow models serve`, so that signals reach the server.
+def serve(options: Options, *, host: str, port: int, workers: int, shutdown_s: int) -> None:
+    """Serve until a signal comes, and then finish what is in flight.
 
     Args:
-        model_uri: The logged extractor.
+        options: What to serve, and within which limits.
         host: The address to listen on.
         port: The port to listen on.
         workers: Processes; each loads the model.
-        timeout: Longest request, s.
+        shutdown_s: Longest wait for requests in flight after SIGTERM or Ctrl-C, s.
+
+    Raises:
+        UsageError: The extractor refuses to load for a reason that it names.
     """
-    command = [sys.executable, "-m", "mlflow", "models", "serve", "--env-manager", "local"]
-    command += ["--model-uri", model_uri, "--host", host, "--port", str(port)]
-    command += ["--workers", str(workers), "--timeout", str(timeout)]
-    os.execv(sys.executable, command)  # noqa: S606 - no shell, fixed program
+    os.environ[OPTIONS_VARIABLE] = json.dumps(asdict(options))
+    if workers > 1:  # uvicorn starts workers that cannot load again and again
+        load_served(options.model_uri)
+    uvicorn.run(
+        "entry_points.serving.app:create_app",
+        factory=True,
+        host=host,
+        port=port,
+        workers=workers,
+        timeout_graceful_shutdown=shutdown_s,
+    )
 
 
 @cli.reports()
@@ -56,11 +76,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     ask_for_key(config["engine"], config.get("base_url", ""))
     print(f"Once it says that it runs, in another terminal:\n  {curl(args.port)}", flush=True)
     serve(
-        args.model_uri,
+        Options(args.model_uri, args.timeout, args.max_request_bytes),
         host=args.host,
         port=args.port,
         workers=args.workers,
-        timeout=args.timeout,
+        shutdown_s=args.shutdown_s,
     )
     return 0
 

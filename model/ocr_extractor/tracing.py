@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import traceback
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import mlflow
@@ -64,8 +65,11 @@ def faults_reported() -> Iterator[None]:
         raise
     except Exception as fault:
         name = type(fault).__name__
-        frames = "".join(traceback.format_tb(fault.__traceback__))
-        _logger.error("%s in the extractor:\n%s", name, frames)  # noqa: TRY400 - the message may quote the page
+        where = "; ".join(
+            f"{Path(frame.filename).name}:{frame.lineno} in {frame.name}"
+            for frame in traceback.extract_tb(fault.__traceback__)
+        )
+        _logger.error("%s in the extractor: %s", name, where)  # noqa: TRY400 - the message may quote the page
         raise DocumentError(
             "internal_error", f"The extractor failed ({name}): report it with the log."
         ) from None

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import mlflow
 import pytest
 import requests
 
 from entry_points import ROOT
 from entry_points.serve import curl
 from tests.entry_points.conftest import Done, Project
+from tests.faulty_llm import FORM, answer, serve
 from tests.loopback_llm import KEY
 
 
@@ -29,16 +34,18 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-@pytest.fixture(scope="module")
-def url(project: Project, main_run: Done) -> Iterator[str]:
-    """Start the entry point serve; the server is stopped by its own process group."""
+@contextlib.contextmanager
+def served(
+    project: Project, *flags: str, **environment: str
+) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """Run the entry point serve; the server is stopped by its own process group."""
     port = free_port()
-    log = project.folder / "serve.log"
+    log = project.folder / f"serve-{port}.log"
     with log.open("w") as output:
         server = subprocess.Popen(
-            [sys.executable, "-m", "entry_points.serve", "--port", str(port)],
+            [sys.executable, "-m", "entry_points.serve", "--port", str(port), *flags],
             cwd=project.folder,
-            env=project.environment | {"MLFLOW_TRACKING_URI": project.tracking_uri},
+            env=project.environment | {"MLFLOW_TRACKING_URI": project.tracking_uri} | environment,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -55,11 +62,18 @@ def url(project: Project, main_run: Done) -> Iterator[str]:
                 time.sleep(0.5)
         else:
             pytest.fail(log.read_text())
-        yield address
+        yield address, server
     finally:
-        os.killpg(server.pid, signal.SIGTERM)
-        server.wait(60)
+        if server.poll() is None:
+            os.killpg(server.pid, signal.SIGTERM)
+            server.wait(60)
     assert KEY not in log.read_text()
+
+
+@pytest.fixture(scope="module")
+def url(project: Project, main_run: Done) -> Iterator[str]:
+    with served(project, "--max-request-bytes=2000000") as (address, _):
+        yield address
 
 
 def post(url: str, body: dict[str, Any]) -> requests.Response:
@@ -85,9 +99,9 @@ def image(project: Project) -> str:
     ],
 )
 def test_every_request_shape_reads_the_page(url: str, image: str, shape):
-    answer = post(url, shape({"doc_id": "fax", "image": image}))
-    assert answer.status_code == 200, answer.text
-    [row] = answer.json()["predictions"]
+    got = post(url, shape({"doc_id": "fax", "image": image}))
+    assert got.status_code == 200, got.text
+    [row] = got.json()["predictions"]
     assert row["error_code"] is None
     assert row["doc_id"] == "fax"
     assert row["pairs"][0]["question"]
@@ -95,40 +109,119 @@ def test_every_request_shape_reads_the_page(url: str, image: str, shape):
     assert row["prompt_source"] == "registry"
 
 
-@pytest.mark.parametrize("shape", ["dataframe_records", "instances"])
+@pytest.mark.parametrize("shape", ["dataframe_records", "inputs"])
 def test_a_bad_document_leaves_its_neighbours_alone(url: str, image: str, shape: str):
     cut_off = image[: len(image) // 2 // 4 * 4]
-    bad = ["", base64.b64encode(b"\0no picture").decode(), cut_off]
+    bad = ["", base64.b64encode(b"\0no picture").decode(), cut_off, None]
     rows = [{"image": each} for each in [image, *bad, image]]
-    answer = post(url, {shape: rows})
-    assert answer.status_code == 200, answer.text
-    codes = [row["error_code"] for row in answer.json()["predictions"]]
-    assert codes == [None, "empty_document", "unknown_format", "damaged_document", None]
+    got = post(url, {shape: rows})
+    assert got.status_code == 200, got.text
+    codes = [row["error_code"] for row in got.json()["predictions"]]
+    damaged = ["empty_document", "unknown_format", "damaged_document", "missing_image"]
+    assert codes == [None, *damaged, None]
 
 
-def test_a_null_document_leaves_its_neighbours_alone(url: str, image: str):
-    # MLflow itself answers a null among dataframe_records with 400, before the model is asked.
-    answer = post(url, {"instances": [{"image": image}, {"image": None}]})
-    assert answer.status_code == 200, answer.text
-    codes = [row["error_code"] for row in answer.json()["predictions"]]
-    assert codes == [None, "missing_image"]
+@pytest.mark.parametrize("shape", ["dataframe_records", "dataframe_split", "inputs", "instances"])
+def test_text_that_is_no_base64_is_refused_and_never_opened(url: str, project: Project, shape: str):
+    file = project.dataset / "images" / "fax-01.png"
+    opened = socket.create_server(("127.0.0.1", 0))
+    opened.setblocking(False)
+    link = f"http://127.0.0.1:{opened.getsockname()[1]}/a.png"
+    texts = [str(file), file.as_uri(), link, "/etc/passwd", "not base64!", "%PDF-1.4", "QQ==\0"]
+    documents: Any = [{"image": text} for text in texts]
+    if shape == "dataframe_split":
+        documents = {"columns": ["image"], "data": [[text] for text in texts]}
+    got = post(url, {shape: documents})
+    assert got.status_code == 200, got.text
+    rows = got.json()["predictions"]
+    assert [row["error_code"] for row in rows] == ["not_base64"] * len(texts)
+    assert str(file) not in got.text
+    with opened, pytest.raises(BlockingIOError):
+        opened.accept()
 
 
-@pytest.mark.parametrize("text", ["/etc/passwd", "http://127.0.0.1/a.png", "not base64!"])
-@pytest.mark.parametrize("shape", ["inputs", "instances"])
-def test_text_that_is_no_base64_is_refused_and_never_opened(url: str, text: str, shape: str):
-    answer = post(url, {shape: [{"image": text}]})
-    [row] = answer.json()["predictions"]
-    assert row["error_code"] == "not_base64"
-    assert row["pairs"] == []
+@pytest.mark.parametrize(
+    ("body", "status", "message"),
+    [
+        (b'{"dataframe_records": "November 5"', 400, "The body is no JSON in UTF-8."),
+        (b'{"instances": [{"picture": "November 5"}]}', 400, "instances has no image"),
+        (
+            b'{"inputs": [{"image": ""}], "params": {"pages": "November 5"}}',
+            400,
+            "write page numbers",
+        ),
+        (b'{"inputs": [{"image": "%s"}]}' % (b"QUJD" * 600_000), 413, "larger than 2,000,000"),
+    ],
+    ids=["cut off", "no image", "pages", "too large"],
+)
+def test_a_request_that_is_wrong_as_a_whole_is_told_in_one_sentence(
+    url: str, body: bytes, status: int, message: str
+):
+    headers = {"Content-Type": "application/json"}
+    got = requests.post(f"{url}/invocations", body, headers=headers, timeout=60)
+    assert got.status_code == status
+    assert got.json().keys() == {"error_code", "message"}
+    assert message in got.json()["message"]
+    for leak in ("Traceback", ".py", "stack"):
+        assert leak not in got.text
+
+
+def test_other_types_of_content_are_refused(url: str):
+    got = requests.post(f"{url}/invocations", "image\nQQ==", timeout=60)
+    assert got.status_code == 415
+    assert "application/json" in got.json()["message"]
+
+
+def test_the_docs_show_a_request_that_can_be_sent_and_its_answer(url: str):
+    assert requests.get(f"{url}/docs", timeout=60).ok
+    assert requests.get(f"{url}/version", timeout=60).text == mlflow.__version__
+    route = requests.get(f"{url}/openapi.json", timeout=60).json()["paths"]["/invocations"]["post"]
+    example = route["requestBody"]["content"]["application/json"]["example"]
+    shown = route["responses"]["200"]["content"]["application/json"]["example"]
+    got = post(url, example)
+    [row], [promised] = got.json()["predictions"], shown["predictions"]
+    assert row["error_code"] is None
+    assert promised.keys() <= row.keys()
+    assert promised["pairs"][0].keys() <= row["pairs"][0].keys()
+
+
+def late(handler: Any) -> None:
+    time.sleep(2)
+    answer(FORM)(handler)
+
+
+def test_sigterm_finishes_what_is_in_flight(project: Project, main_run: Done, image: str):
+    body = {"inputs": [{"image": image}]}
+    with serve() as llm, ThreadPoolExecutor(1) as client:
+        llm.always = late
+        with served(project, OPENAI_BASE_URL=llm.base_url) as (address, server):
+            pending = client.submit(post, address, body)
+            while not llm.requests:
+                time.sleep(0.05)
+            server.send_signal(signal.SIGTERM)
+            assert pending.result(60).json()["predictions"][0]["error_code"] is None
+            server.wait(30)
+
+
+def test_an_unknown_setting_stops_the_server(project: Project, main_run: Done):
+    done = project.run(
+        "-m",
+        "entry_points.serve",
+        MLFLOW_TRACKING_URI=project.tracking_uri,
+        SERVING_MODEL_CONFIG='{"colour": "red"}',
+    )
+    assert done.returncode == 2
+    assert "error: model_config is wrong: colour: " in done.stdout
+    assert "Known settings: engine, " in done.stdout
+    assert "Traceback" not in done.stdout
 
 
 def test_params_reach_the_prompt(project: Project, url: str, image: str):
-    answer = post(
+    got = post(
         url,
         {"dataframe_records": [{"image": image}], "params": {"additional_rules": "Skip stamps."}},
     )
-    assert answer.status_code == 200, answer.text
+    assert got.status_code == 200, got.text
     assert "Skip stamps." in project.llm.requests[-1]["messages"][0]["content"]
 
 
@@ -148,3 +241,34 @@ def test_the_readmes_curl_works_as_pasted(project: Project, url: str):
     [row] = json.loads(done.stdout)["predictions"]
     assert row["doc_id"] == "invoice-01"
     assert row["error_code"] is None
+
+
+def readme(language: str, word: str) -> str:
+    """Return the README's only block of code in a language that has the word."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    blocks = re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+    [block] = [block for block in blocks if word in block]
+    return str(block)
+
+
+def test_the_readmes_python_client_works_as_pasted(project: Project, url: str):
+    code = readme("python", "requests.post").replace("http://127.0.0.1:5001", url)
+    shutil.copy(project.dataset / "images" / "invoice-01.png", project.folder)
+    done = project.run("-c", code)
+    assert done.returncode == 0, done.stdout
+    assert "Left blank -> None" in done.stdout
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="node runs the browser's code")
+def test_the_readmes_fetch_works_as_pasted(project: Project, url: str):
+    page = project.dataset / "images" / "invoice-01.png"
+    script = readme("js", "fetch(") + (
+        f"\nconst bytes = require('fs').readFileSync({str(page)!r});"
+        "\nconst file = Object.assign(new Blob([bytes]), {name: 'invoice-01.png'});"
+        f"\nreadForm(file, '{url}/invocations').then((row) => console.log(JSON.stringify(row)));"
+    )
+    done = subprocess.run(
+        ["node", "-e", script], capture_output=True, text=True, check=True, timeout=60
+    )
+    row = json.loads(done.stdout)
+    assert (row["doc_id"], row["error_code"]) == ("invoice-01.png", None)

@@ -1,0 +1,134 @@
+"""From the body of a request to the frame and params of one call, or what is wrong with it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+Record = Mapping[str, Any]
+
+
+class HttpError(Exception):
+    """A request cannot be answered; the message says what to change and quotes nothing of it.
+
+    Attributes:
+        status: The HTTP status, 400 to 599.
+        code: The answer's `error_code`.
+    """
+
+    def __init__(self, message: str, status: int = 400, code: str = "invalid_request") -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+
+
+@dataclass(frozen=True)
+class Call:
+    """What the extractor is called with.
+
+    Attributes:
+        frame: The columns `image` (base64 text, None for null) and `doc_id`.
+        params: The params that were given.
+    """
+
+    frame: pd.DataFrame
+    params: dict[str, Any]
+
+
+def read_body(data: bytes, params: Mapping[str, type]) -> Call:
+    """Read a request in one of the four shapes of MLflow's scoring server.
+
+    The base64 of the images is left to the extractor, which decodes it strictly and document by
+    document; nothing that stands in its place is ever opened.
+
+    Args:
+        data: The body.
+        params: The extractor's params, with the type of each.
+
+    Raises:
+        HttpError: The body has no such shape; the message quotes nothing of it.
+    """
+    try:
+        body = json.loads(data)
+    except (ValueError, RecursionError):
+        raise HttpError("The body is no JSON in UTF-8.") from None
+    shapes = [shape for shape in _SHAPES if isinstance(body, dict) and shape in body]
+    if len(shapes) != 1 or body.keys() - {*shapes, "params"}:
+        raise HttpError(
+            f"The body needs exactly one of {', '.join(_SHAPES)}, beside it at most params."
+        )
+    [shape] = shapes
+    records = _SHAPES[shape](shape, body[shape])
+    if records and not any("image" in record for record in records):
+        raise HttpError(f"{shape} has no image: give each document's bytes as base64 text.")
+    rows = [_row(shape, number, record) for number, record in enumerate(records, start=1)]
+    frame = pd.DataFrame(rows, columns=["image", "doc_id"], dtype=object)
+    return Call(frame, _read_params(body.get("params"), params))
+
+
+def _row(shape: str, number: int, record: Record) -> tuple[str | None, str | None]:
+    image, doc_id = record.get("image"), record.get("doc_id")
+    if not isinstance(image, str | None):
+        raise HttpError(
+            f"Document {number} of {shape}: image is neither text nor null: give the base64 of "
+            "the file's bytes."
+        )
+    if not isinstance(doc_id, str | int | None):
+        raise HttpError(
+            f"Document {number} of {shape}: doc_id is neither text, a whole number nor null."
+        )
+    return image, None if doc_id is None else str(doc_id)
+
+
+def _read_params(given: Any, known: Mapping[str, type]) -> dict[str, Any]:
+    if given is None:
+        return {}
+    if not isinstance(given, dict) or given.keys() - known.keys():
+        raise HttpError(f"params is no object with the keys {', '.join(known)} and no others.")
+    for name, value in given.items():
+        if not isinstance(value, known[name]):
+            raise HttpError(f"params.{name} is no {known[name].__name__}.")
+    return given
+
+
+def _from_records(shape: str, value: Any) -> list[Record]:
+    if not isinstance(value, list) or not all(isinstance(record, dict) for record in value):
+        raise HttpError(f'{shape} is no list of objects like {{"image": "<base64>"}}.')
+    return value
+
+
+def _from_columns(shape: str, value: Any) -> list[Record]:
+    if not isinstance(value, dict):
+        return _from_records(shape, value)
+    columns = list(value.values())
+    if not all(isinstance(column, list) and len(column) == len(columns[0]) for column in columns):
+        raise HttpError(f"{shape} has columns that are no lists of the same length.")
+    return [dict(zip(value, row, strict=True)) for row in zip(*columns, strict=True)]
+
+
+def _from_split(shape: str, value: Any) -> list[Record]:
+    columns, rows = (
+        (value.get("columns"), value.get("data")) if isinstance(value, dict) else (None, None)
+    )
+    if (
+        not isinstance(columns, list)
+        or not all(isinstance(name, str) for name in columns)
+        or not isinstance(rows, list)
+        or not all(isinstance(row, list) and len(row) == len(columns) for row in rows)
+    ):
+        raise HttpError(
+            f"{shape} needs columns, a list of names, and data, a list of rows as long."
+        )
+    return [dict(zip(columns, row, strict=True)) for row in rows]
+
+
+_SHAPES: dict[str, Callable[[str, Any], list[Record]]] = {
+    "dataframe_records": _from_records,
+    "dataframe_split": _from_split,
+    "inputs": _from_columns,
+    "instances": _from_records,
+}
