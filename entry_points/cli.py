@@ -139,6 +139,12 @@ def reading_settings(args: argparse.Namespace) -> dict[str, Any]:
     return {"max_concurrency": args.max_concurrency, "cache": cache}
 
 
+def flags_of(args: argparse.Namespace, names: Sequence[str]) -> dict[str, str]:
+    """Return some of the flags as they were given, by name."""
+    values = {name: getattr(args, name.replace("-", "_")) for name in names}
+    return {name: "" if value is None else str(value) for name, value in values.items()}
+
+
 Main = Callable[..., int]
 
 

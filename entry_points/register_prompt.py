@@ -113,13 +113,23 @@ def put_examples(template: str, form_ids: Sequence[str], dataset: Path) -> str:
     )
 
 
+def read_template(path: str) -> str:
+    """Return the text of --template.
+
+    Raises:
+        UsageError: It is no file.
+    """
+    file = cli.in_project(path)
+    if not file.is_file():
+        raise cli.UsageError(f"{file} is not a file: give --template a text file.")
+    return file.read_text(encoding="utf-8")
+
+
 @cli.reports(PromptError, DocumentError, MlflowException)
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the entry point."""
     args = build_parser().parse_args(argv)
-    path = cli.in_project(args.template)
-    if not path.is_file():
-        raise cli.UsageError(f"{path} is not a file: give --template a text file.")
+    template = read_template(args.template)
     try:
         tags = json.loads(args.tags or "{}")
     except json.JSONDecodeError as error:
@@ -127,7 +137,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     form_ids = [each.strip() for each in args.examples.split(",") if each.strip()]
     if form_ids:
         tags |= {"examples": ",".join(form_ids)}
-    template = path.read_text(encoding="utf-8")
     version = register_prompt(
         args.prompt_name,
         put_examples(template, form_ids, cli.in_project(args.dataset)),

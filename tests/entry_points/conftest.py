@@ -54,7 +54,7 @@ class Project:
         self, entry_point: str, **parameters: object
     ) -> subprocess.CompletedProcess[str]:
         """Run `mlflow run` on the project from the user's folder, in this environment."""
-        if entry_point in {"main", "evaluate", "predict"}:
+        if entry_point in {"main", "evaluate", "predict", "compare", "improve"}:
             parameters.setdefault("cache", "")  # the LLM changes its answers between tests
         flags = [f for name, value in parameters.items() for f in ("-P", f"{name}={value}")]
         return self.run(

@@ -1,0 +1,147 @@
+"""Compares extractors, prompts, LLMs or settings on the same forms."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import mlflow
+from mlflow.exceptions import MlflowException
+
+from data.funsd import load_folder
+from entry_points import cli
+from entry_points.comparing.candidates import Candidate, read_candidates
+from entry_points.comparing.comparison import Comparison
+from entry_points.comparing.evidence import Evidence, load_evidence
+from entry_points.comparing.printing import log_tables, next_command, report
+from entry_points.comparing.processes import evaluate_in_own_process, log_in_own_process
+from entry_points.comparing.promotion import pinned
+from entry_points.evaluation.printing import where_to_look
+from entry_points.loading import ask_for_key, extractor_config
+
+READING_FLAGS = ("dataset", "split", "limit", "seed", "max-concurrency", "cache")
+_BASE_FLAGS = ("engine", "llm", "prompt-name", "model-name", "settings")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the entry point's flags."""
+    parser = cli.parser(__doc__, *READING_FLAGS, *_BASE_FLAGS)
+    parser.add_argument(
+        "--candidates",
+        default="",
+        help="two or more, separated by commas; the others are measured against the first. One is "
+        "models:/<name>/<version>, or what to log: prompts:/<name>/<version>, openai, local, or "
+        "settings, local;max_size=1500;llm=...",
+    )
+    add_repeats(parser)
+    return parser
+
+
+def add_repeats(parser: argparse.ArgumentParser) -> None:
+    """Add the flag --repeats."""
+    parser.add_argument(
+        "--repeats",
+        default=1,
+        type=int,
+        help="how often each reads the forms: their mean counts, their spread is the LLM's noise",
+    )
+
+
+def compare(
+    candidates: Sequence[Candidate], reading_flags: Mapping[str, str], repeats: int
+) -> Comparison:
+    """Evaluate candidates within the active run, in nested runs.
+
+    Args:
+        candidates: What to compare; the first is what the others are measured against.
+        reading_flags: The flags of `evaluate` by name, all of `READING_FLAGS`.
+        repeats: How often each candidate reads the forms.
+
+    Raises:
+        UsageError: A candidate cannot be logged or evaluated, or the forms changed meanwhile.
+    """
+    if repeats < 1:
+        raise cli.UsageError(f"--repeats is {repeats}: give 1 or more.")
+    limit = cli.optional_int(reading_flags["limit"])
+    forms = load_folder(
+        cli.in_project(reading_flags["dataset"]),
+        split=cli.optional_split(reading_flags["split"]),
+        limit=limit,
+        seed=int(reading_flags["seed"]),
+    )
+    found = []
+    for number, candidate in enumerate(candidates, start=1):
+        print(f"Candidate {number} of {len(candidates)}: {candidate.name}", flush=True)
+        found.append(_evaluate(candidate, reading_flags, repeats))
+    return Comparison.of([each.name for each in candidates], found, forms)
+
+
+def _evaluate(candidate: Candidate, reading_flags: Mapping[str, str], repeats: int) -> Evidence:
+    model_uri = candidate.model_uri
+    run_ids = []
+    for repeat in range(1, repeats + 1):
+        with mlflow.start_run(nested=True, run_name=candidate.name) as run:
+            model_uri = model_uri or log_in_own_process(candidate.log_flags, run.info.run_id)
+            flags = {
+                **reading_flags,
+                "model-uri": model_uri,
+                "cache": _cache_of(reading_flags["cache"], repeat),
+            }
+            scores = evaluate_in_own_process(flags, run.info.run_id)
+        print(f"{model_uri}: pair_f1 {scores['pair_f1']:.3f}, coverage {scores['coverage']:.3f}")
+        run_ids.append(run.info.run_id)
+    return load_evidence(model_uri, [mlflow.get_run(run_id) for run_id in run_ids])
+
+
+def _cache_of(cache: str, repeat: int) -> str:
+    """Give each repeat a cache of its own: a kept completion would hide the LLM's noise."""
+    path = Path(cache)
+    return str(path.with_stem(f"{path.stem}-{repeat}")) if cache and repeat > 1 else cache
+
+
+def prepare(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Pin aliases, and ask for a key before the work begins, where one is needed.
+
+    Raises:
+        UsageError: A model cannot be found.
+    """
+    prepared = []
+    for candidate in candidates:
+        if not candidate.model_uri:
+            settings = json.loads(candidate.log_flags["settings"])
+            ask_for_key(candidate.log_flags["engine"], settings.get("base_url", ""))
+            prepared.append(candidate)
+            continue
+        config = extractor_config(candidate.model_uri)
+        ask_for_key(config["engine"], config.get("base_url", ""))
+        uri = candidate.model_uri
+        if "@" in uri:
+            uri = "models:/{}/{}".format(*pinned(uri))
+        prepared.append(Candidate(candidate.name, model_uri=uri))
+    return prepared
+
+
+def run(args: argparse.Namespace, candidates: Sequence[Candidate]) -> int:
+    """Compare, print, and name the next command: what compare and improve have in common."""
+    prepared = prepare(candidates)
+    with mlflow.start_run() as run:
+        comparison = compare(prepared, cli.flags_of(args, READING_FLAGS), args.repeats)
+        log_tables(comparison)
+    report(comparison)
+    where_to_look(run.info.run_id)
+    print(f"Next: {next_command(comparison, args.split)}")
+    return 0
+
+
+@cli.reports(MlflowException)
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the entry point."""
+    args = build_parser().parse_args(argv)
+    base = cli.flags_of(args, (*_BASE_FLAGS, "max-concurrency")) | {"prompt": ""}
+    return run(args, read_candidates(args.candidates, base))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,1 @@
+"""What compare, promote, rollback and main share: candidates, evidence, the gate, the history."""

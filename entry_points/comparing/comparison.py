@@ -1,0 +1,171 @@
+"""Candidates measured against the first of them, form by form."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from textwrap import shorten
+from typing import Any
+
+from data.forms import Form
+from data.funsd import dataset_digest
+from entry_points.cli import UsageError
+from entry_points.comparing.evidence import Evidence, load_outputs
+from entry_points.comparing.gate import Gate
+from entry_points.scoring.bootstrap import Difference, differences
+from entry_points.scoring.forms import Truth, aggregate, score_form
+from entry_points.scoring.mistakes import Mistakes
+
+_NAMED = 3
+_TEXT_LIMIT = 40
+
+
+@dataclass(frozen=True)
+class FormChange:
+    """What another extractor made of a form.
+
+    Attributes:
+        doc_id: The form.
+        before: pair_f1 of the first candidate, [0, 1]; of several repeats from their mean counts.
+        after: That of the other one.
+        what: Which mistakes are gone and which are new, of the first repeat.
+    """
+
+    doc_id: str
+    before: float
+    after: float
+    what: str
+
+
+@dataclass(frozen=True)
+class Contest:
+    """One candidate against the first.
+
+    Attributes:
+        name: What the user calls it.
+        evidence: How it read the forms.
+        metrics: Its scores by name.
+        differences: What it scores more than the first, by metric.
+        changes: One a form, the most changed ones first.
+        objections: What the gate with its default limits has against it.
+    """
+
+    name: str
+    evidence: Evidence
+    metrics: Mapping[str, float]
+    differences: Mapping[str, Difference]
+    changes: Sequence[FormChange]
+    objections: Sequence[str]
+
+    @property
+    def record(self) -> tuple[int, int, int]:
+        """How many forms were read better, worse, and equally well, by pair_f1."""
+        better = sum(each.after > each.before for each in self.changes)
+        worse = sum(each.after < each.before for each in self.changes)
+        return better, worse, len(self.changes) - better - worse
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The candidates' scores on the same forms.
+
+    Attributes:
+        name: What the user calls the first candidate.
+        baseline: How it read the forms.
+        metrics: Its scores by name.
+        contests: The other candidates.
+        truths: What the forms say, by form id.
+        outputs: What each candidate read at its first repeat, by form id; none where one of them
+            keeps document text out of MLflow.
+    """
+
+    name: str
+    baseline: Evidence
+    metrics: Mapping[str, float]
+    contests: Sequence[Contest]
+    truths: Mapping[str, Truth]
+    outputs: Sequence[Mapping[str, Mapping[str, Any]]]
+
+    @classmethod
+    def of(
+        cls, names: Sequence[str], found: Sequence[Evidence], forms: Sequence[Form]
+    ) -> Comparison:
+        """Measure all candidates against the first.
+
+        Args:
+            names: What the user calls the candidates.
+            found: How they read the forms.
+            forms: The forms.
+
+        Raises:
+            UsageError: The forms changed while they were read.
+        """
+        if {evidence.digest for evidence in found} != {dataset_digest(forms)}:
+            raise UsageError("the forms changed while they were read: compare again.")
+        truths = {form.form_id: Truth.of(form) for form in forms}
+        kept = [load_outputs(evidence.run_ids[0]) for evidence in found]
+        outputs = [each for each in kept if each is not None]
+        if len(outputs) < len(kept):
+            outputs = []
+        mistakes = [
+            {doc_id: score_form(truth, each[doc_id]).mistakes for doc_id, truth in truths.items()}
+            for each in outputs
+        ] or [dict.fromkeys(truths, Mistakes())] * len(found)
+        baseline = found[0]
+        contests = [
+            Contest(
+                name=name,
+                evidence=evidence,
+                metrics=aggregate(evidence.scores.values()),
+                differences=differences(evidence.scores, baseline.scores),
+                changes=_changes((baseline, mistakes[0]), (evidence, theirs)),
+                objections=Gate().objections(evidence, baseline),
+            )
+            for name, evidence, theirs in zip(names[1:], found[1:], mistakes[1:], strict=True)
+        ]
+        metrics = aggregate(baseline.scores.values())
+        return cls(names[0], baseline, metrics, contests, truths, outputs)
+
+
+_Side = tuple[Evidence, Mapping[str, Mistakes]]
+
+
+def _changes(before: _Side, after: _Side) -> list[FormChange]:
+    changes = [
+        FormChange(
+            doc_id,
+            before[0].scores[doc_id].metrics()["pair_f1"],
+            after[0].scores[doc_id].metrics()["pair_f1"],
+            what_changed(before[1][doc_id], after[1][doc_id]),
+        )
+        for doc_id in before[0].scores
+    ]
+    return sorted(changes, key=lambda each: -abs(each.after - each.before))
+
+
+def what_changed(before: Mistakes, after: Mistakes) -> str:
+    """Name the mistakes that are gone and those that are new, some of each kind, on one line."""
+    kinds = (
+        ("found", _quoted(before.missed), _quoted(after.missed)),
+        ("missed", _quoted(after.missed), _quoted(before.missed)),
+        ("no longer invented", _quoted(before.invented), _quoted(after.invented)),
+        ("invented", _quoted(after.invented), _quoted(before.invented)),
+        ("no longer read", _misread(before), _misread(after)),
+        ("read", _misread(after), _misread(before)),
+    )
+    parts = []
+    for verb, here, there in kinds:
+        texts = list((Counter(here) - Counter(there)).elements())
+        if texts:
+            more = f" and {len(texts) - _NAMED} more" if len(texts) > _NAMED else ""
+            parts.append(f"{verb} {', '.join(texts[:_NAMED])}{more}")
+    return "; ".join(parts)
+
+
+def _quoted(texts: Iterable[str]) -> list[str]:
+    return [repr(shorten(text, _TEXT_LIMIT, placeholder="…")) for text in texts]
+
+
+def _misread(mistakes: Mistakes) -> list[str]:
+    return [" for ".join(_quoted(texts)) for texts in mistakes.misread]

@@ -1,0 +1,174 @@
+"""What evaluations say of an extractor, and which of them two extractors have in common."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import mlflow
+from mlflow.entities import Run
+from mlflow.models import get_model_info
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
+
+from entry_points.cli import RUN, UsageError
+from entry_points.comparing.usage import Usage, page_usage
+from entry_points.evaluation.results import PREDICTIONS, FormResult, load_results
+from entry_points.scoring.counts import COUNTS, Counts
+from entry_points.scoring.forms import FormScore
+
+_DIGEST = "dataset_digest"
+# A metric that every evaluation logs with its model and its dataset.
+_ALWAYS = "coverage"
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """How an extractor read some forms, once or several times.
+
+    Attributes:
+        model_uri: The extractor.
+        run_ids: The evaluations' runs.
+        digest: The content hash of the forms.
+        repeats: What each evaluation found, by form id.
+        scores: By form id; of several evaluations their mean.
+        usage: What a page takes of an LLM, None when that was never measured.
+    """
+
+    model_uri: str
+    run_ids: tuple[str, ...]
+    digest: str
+    repeats: tuple[Mapping[str, FormResult], ...]
+    scores: Mapping[str, FormScore]
+    usage: Usage | None
+
+
+def load_evidence(model_uri: str, runs: Sequence[Run]) -> Evidence:
+    """Read what evaluations of one extractor have logged.
+
+    Args:
+        model_uri: The extractor.
+        runs: Its evaluations, at least one.
+
+    Raises:
+        UsageError: They did not read the same forms.
+    """
+    digests = {run.data.tags[_DIGEST] for run in runs}
+    if len(digests) > 1:
+        raise UsageError(
+            f"{model_uri} was evaluated on forms that changed meanwhile ({', '.join(digests)}): "
+            "evaluate again while nobody edits the dataset."
+        )
+    digest = digests.pop()
+    repeats = tuple(load_results(run.info.run_id) for run in runs)
+    return Evidence(
+        model_uri=model_uri,
+        run_ids=tuple(run.info.run_id for run in runs),
+        digest=digest,
+        repeats=repeats,
+        scores={
+            doc_id: mean_score([repeat[doc_id].score for repeat in repeats])
+            for doc_id in repeats[0]
+        },
+        usage=page_usage(model_id, digest) if (model_id := _model_id(model_uri)) else None,
+    )
+
+
+def load_outputs(run_id: str) -> dict[str, dict[str, Any]] | None:
+    """Return what an evaluation read, as far as it is scored, by form id.
+
+    None when the extractor keeps document text out of MLflow (`trace_content=metadata`).
+    """
+    uri = mlflow.get_run(run_id).info.artifact_uri
+    table = mlflow.artifacts.load_dict(f"{uri}/{PREDICTIONS}")
+    rows = [dict(zip(table["columns"], cells, strict=True)) for cells in table["data"]]
+    if any(row["pairs"] is None for row in rows):
+        return None
+    return {
+        row["doc_id"]: {"pairs": json.loads(row["pairs"]), "error_code": row["error_code"]}
+        for row in rows
+    }
+
+
+def mean_score(repeats: Sequence[FormScore]) -> FormScore:
+    """Return the mean of one form's scores; its counts need not be whole."""
+    counts: dict[str, Any] = {
+        name: _mean([getattr(score.counts, name) for score in repeats]) for name in COUNTS
+    }
+    means: dict[str, Any] = {
+        field.name: _mean([getattr(score, field.name) for score in repeats])
+        for field in fields(FormScore)
+        if field.name not in {"counts", "mistakes"}
+    }
+    return FormScore(counts=Counts(**counts), **means)
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
+
+
+def shared_evidence(one: str, other: str) -> tuple[Evidence, Evidence]:
+    """Find the newest evaluations of two extractors on the same forms.
+
+    Those on a development split do not count: a prompt was written with these forms in sight. The
+    repeats of one comparison count together.
+
+    Args:
+        one: The URI of a registered version.
+        other: The URI of another one.
+
+    Raises:
+        UsageError: There are none; the message says which commands make some.
+    """
+    ours, theirs = _evaluations(one), _evaluations(other)
+    if digest := next((each for each in ours if each in theirs), None):
+        return load_evidence(one, ours[digest]), load_evidence(other, theirs[digest])
+    changed = _names(ours) & _names(theirs)
+    reason = (
+        f"the forms of {', '.join(sorted(changed))} changed between their evaluations, or others "
+        "were drawn"
+        if changed
+        else "they were not evaluated on the same forms (a development split does not count)"
+    )
+    raise UsageError(
+        f"{one} cannot be compared with {other}: {reason}. "
+        f'Evaluate both: {RUN} -e compare -P candidates="{other},{one}"'
+    )
+
+
+def _evaluations(model_uri: str) -> dict[str, list[Run]]:
+    """Return an extractor's runs by the digest of the forms, newest first."""
+    model_id = _model_id(model_uri)
+    metrics = (mlflow.get_logged_model(model_id).metrics if model_id else None) or []
+    found: dict[str, list[Run]] = {}
+    for metric in sorted(metrics, key=lambda metric: -metric.timestamp):
+        if metric.key != _ALWAYS or not metric.run_id:
+            continue
+        run = mlflow.get_run(metric.run_id)
+        if run.data.tags.get("split") == "development":
+            continue
+        repeats = found.setdefault(run.data.tags[_DIGEST], [])
+        if not repeats or _is_repeat(run, repeats[0]):
+            repeats.append(run)
+    return found
+
+
+def _model_id(model_uri: str) -> str | None:
+    return get_model_info(model_uri).model_id
+
+
+def _is_repeat(run: Run, newest: Run) -> bool:
+    parent = run.data.tags.get(MLFLOW_PARENT_RUN_ID)
+    return parent is not None and parent == newest.data.tags.get(MLFLOW_PARENT_RUN_ID)
+
+
+def _names(evaluations: Mapping[str, Sequence[Run]]) -> set[str]:
+    # MLflow's harness adds a dataset of its own to each run.
+    return {
+        each.dataset.name
+        for digest, runs in evaluations.items()
+        for run in runs
+        for each in (run.inputs.dataset_inputs if run.inputs else [])
+        if each.dataset.digest == digest
+    }

@@ -1,0 +1,87 @@
+"""The one rule by which an extractor may take the place of another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from entry_points.comparing.evidence import Evidence
+from entry_points.comparing.usage import Usage
+from entry_points.scoring.bootstrap import Difference, differences
+
+# Scores that stand for the whole; precision and recall may be traded for each other.
+HEADLINES = ("pair_f1", "pair_f1_exact", "question_f1", "anls")
+
+
+@dataclass(frozen=True)
+class Gate:
+    """What a candidate may cost the users of what is in force.
+
+    Attributes:
+        max_drop: How far below 0 the 95 % interval of a headline's difference may reach, and how
+            far below it that of blank fields' may lie.
+        max_cost_ratio: Most that a page may cost, as a multiple of what it costs now.
+        min_forms: Fewer forms tell nothing.
+    """
+
+    max_drop: float = 0.02
+    max_cost_ratio: float = 2.0
+    min_forms: int = 8
+
+    def objections(self, candidate: Evidence, champion: Evidence) -> list[str]:
+        """Say why the candidate must not take the champion's place; nothing when it may.
+
+        Args:
+            candidate: How it read some forms.
+            champion: How the champion read the same ones.
+        """
+        forms = len(candidate.scores)
+        if forms < self.min_forms:
+            return [f"{forms} forms are too few to judge by: at least {self.min_forms}"]
+        found = differences(candidate.scores, champion.scores)
+        return [*self._losses(found), *self._cost(candidate.usage, champion.usage)]
+
+    def _losses(self, found: dict[str, Difference]) -> Iterator[str]:
+        for name in HEADLINES:
+            difference = found[name]
+            if difference.low < -self.max_drop:
+                yield (
+                    f"{name} may be worse by {-difference.low:.3f}, more than {self.max_drop:g} "
+                    f"({describe(difference)})"
+                )
+        # Blank fields are few and their intervals wide: here a loss must be shown.
+        if found["blank_correct"].high < -self.max_drop:
+            yield f"it calls fewer blank fields blank ({describe(found['blank_correct'])})"
+        if found["blank_invented"].low > self.max_drop:
+            yield f"it invents more answers to blank fields ({describe(found['blank_invented'])})"
+        if found["coverage"].value < 0:
+            yield f"it fails on more forms (coverage {found['coverage'].value:+.3f})"
+
+    def _cost(self, candidate: Usage | None, champion: Usage | None) -> Iterator[str]:
+        if candidate is None or champion is None:
+            yield (
+                "what a page costs is not known, because all came from the cache: evaluate both "
+                "with -P cache="
+            )
+            return
+        ours, theirs, unit = comparable_usage(candidate, champion)
+        if ours > self.max_cost_ratio * theirs:
+            yield (
+                f"a page costs {ours:,.4g} {unit} instead of {theirs:,.4g}, more than "
+                f"{self.max_cost_ratio:g} times as much"
+            )
+
+
+def comparable_usage(one: Usage, other: Usage) -> tuple[float, float, str]:
+    """Return what a page takes of each, and the unit: USD, or tokens where a price is missing."""
+    if one.cost is not None and other.cost is not None:
+        return one.cost, other.cost, "USD"
+    return one.tokens, other.tokens, "tokens"
+
+
+def describe(difference: Difference) -> str:
+    """Write a difference with its 95 % interval and p-value."""
+    return (
+        f"{difference.value:+.3f} [{difference.low:+.3f}, {difference.high:+.3f}], "
+        f"p {difference.p_value:.3f}"
+    )

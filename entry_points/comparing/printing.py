@@ -1,0 +1,144 @@
+"""What comparisons and promotions print and log, and the command that follows."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from itertools import islice
+
+import mlflow
+import pandas as pd
+
+from entry_points import cli
+from entry_points.comparing.comparison import Comparison, Contest
+from entry_points.comparing.evidence import Evidence
+from entry_points.comparing.gate import HEADLINES, comparable_usage
+from entry_points.comparing.promotion import Outcome
+from entry_points.scoring.forms import aggregate
+
+TABLE = "comparison.json"
+FORMS = "comparison_forms.json"
+_MOST_CHANGED = 5
+_SHOWN = (
+    *HEADLINES,
+    "pair_precision",
+    "pair_recall",
+    "blank_correct",
+    "blank_invented",
+    "hallucination_rate",
+    "coverage",
+)
+
+
+def report(comparison: Comparison) -> None:
+    """Print each candidate's differences from the first, and what speaks against it."""
+    for contest in comparison.contests:
+        _report(comparison, contest)
+
+
+def _report(comparison: Comparison, contest: Contest) -> None:
+    baseline = comparison.baseline
+    print(
+        f"\n{contest.name} ({contest.evidence.model_uri}) against "
+        f"{comparison.name} ({baseline.model_uri}): {len(baseline.scores)} forms"
+    )
+    cli.print_table(
+        (
+            (
+                name,
+                f"{comparison.metrics[name]:.3f}",
+                f"{contest.metrics[name]:.3f}",
+                f"{difference.value:+.3f}",
+                f"[{difference.low:+.3f}, {difference.high:+.3f}]",
+                f"{difference.p_value:.4f}",
+            )
+            for name, difference in ((name, contest.differences[name]) for name in _SHOWN)
+        ),
+        ("metric", "first", "this", "difference", "95 % interval", "p"),
+    )
+    won, lost, tied = contest.record
+    print(f"Forms won {won}, lost {lost}, tied {tied} (pair_f1). {_usage(contest, baseline)}")
+    if len(baseline.repeats) > 1:
+        print(f"pair_f1 of the repeats: {_spread(baseline)} | {_spread(contest.evidence)}")
+    changed = [each for each in contest.changes if each.after != each.before]
+    if changed:
+        print("Most changed forms")
+        cli.print_table(
+            (
+                (each.doc_id, f"{each.before:.2f}", f"{each.after:.2f}", each.what[:150])
+                for each in islice(changed, _MOST_CHANGED)
+            ),
+            ("form", "first", "this", "what changed"),
+        )
+    print("The gate would " + ("hold it back:" if contest.objections else "let it through."))
+    for objection in contest.objections:
+        print(f"  - {objection}")
+
+
+def _usage(contest: Contest, baseline: Evidence) -> str:
+    ours, theirs = contest.evidence.usage, baseline.usage
+    if ours is None or theirs is None:
+        return "What a page costs is not known: all pages came from the cache."
+    one, other, unit = comparable_usage(ours, theirs)
+    times = f" ({one / other:.2f} times as much)" if other else ""
+    return f"A page takes {one:,.4g} {unit} instead of {other:,.4g}{times}."
+
+
+def _spread(evidence: Evidence) -> str:
+    splits = ([result.score for result in repeat.values()] for repeat in evidence.repeats)
+    return " ".join(f"{aggregate(scores)['pair_f1']:.3f}" for scores in splits)
+
+
+def next_command(comparison: Comparison, split: str) -> str:
+    """Return what to do with the best candidate that the gate would let through."""
+    passed = [contest for contest in comparison.contests if not contest.objections]
+    if not passed:
+        return f"{cli.RUN} -e improve -P template=my-prompt.md"
+    best = max(passed, key=lambda contest: contest.metrics["pair_f1"]).evidence.model_uri
+    if split == "development":
+        both = f"{comparison.baseline.model_uri},{best}"
+        return f'{cli.RUN} -e compare -P candidates="{both}" -P split=validation'
+    return f"{cli.RUN} -e promote -P model_uri={best}"
+
+
+def log_tables(comparison: Comparison) -> None:
+    """Log the differences and every form's scores to the active run."""
+    rows = [
+        {
+            "candidate": contest.name,
+            "model_uri": contest.evidence.model_uri,
+            "metric": name,
+            "first": comparison.metrics[name],
+            "this": contest.metrics[name],
+            "difference": difference.value,
+            "low": difference.low,
+            "high": difference.high,
+            "p_value": difference.p_value,
+        }
+        for contest in comparison.contests
+        for name, difference in contest.differences.items()
+    ]
+    mlflow.log_table(pd.DataFrame(rows), TABLE)
+    forms = [
+        {"candidate": contest.name, **asdict(change)}
+        for contest in comparison.contests
+        for change in contest.changes
+    ]
+    mlflow.log_table(pd.DataFrame(forms), FORMS)
+
+
+def report_promotion(outcome: Outcome) -> None:
+    """Print what was decided, why, and on which evidence."""
+    if outcome.run_ids:
+        print(f"Evidence: runs {', '.join(outcome.run_ids)}.")
+    for objection in outcome.objections:
+        print(f"  - {objection}")
+    if not outcome.promoted:
+        print(f"{cli.CHAMPION} stays version {outcome.before.champion}: see above.")
+        return
+    reason = "there was none"
+    if outcome.before.champion:
+        reason = f"instead of version {outcome.before.champion}"
+    forced = ", by force" if outcome.objections else ""
+    print(f"{cli.CHAMPION} is now {outcome.model_uri}: {reason}{forced}.")
+    if outcome.after.production != outcome.before.production:
+        print(f"{cli.PRODUCTION} is now {outcome.after.production}.")

@@ -1,0 +1,76 @@
+"""Runs the entry points log and evaluate in processes of their own.
+
+Logging imports the working tree's code, and a process that has done so would evaluate that instead
+of the logged copy; nor can one process evaluate two logged copies.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+
+import mlflow
+
+from entry_points import ROOT
+from entry_points.cli import UsageError
+
+
+def log_in_own_process(flags: Mapping[str, str], run_id: str) -> str:
+    """Run the entry point `log` within a run.
+
+    Args:
+        flags: Its flags by name, all of `cli.LOG_FLAGS`.
+        run_id: The run to log into; it must have logged no version of the model before.
+
+    Returns:
+        The URI of the version that was registered.
+
+    Raises:
+        UsageError: Logging failed; it has said why.
+    """
+    if _start("log", flags, run_id, "last=False") != 0:
+        raise UsageError("the extractor was not logged: see above.")
+    name = flags["model-name"]
+    client = mlflow.MlflowClient()
+    [version] = client.search_model_versions(f"name='{name}' and run_id='{run_id}'")
+    return f"models:/{name}/{version.version}"
+
+
+def evaluate_in_own_process(flags: Mapping[str, str], run_id: str) -> dict[str, float]:
+    """Run the entry point `evaluate` within a run, without what it prints but errors and progress.
+
+    Args:
+        flags: Its flags by name.
+        run_id: The run to evaluate in.
+
+    Returns:
+        The metrics.
+
+    Raises:
+        UsageError: There is no evaluation; it has said why. One in which all forms failed is one.
+    """
+    _start("evaluate", flags, run_id, "", stdout=subprocess.DEVNULL)
+    metrics: dict[str, float] = mlflow.get_run(run_id).data.metrics
+    if "coverage" not in metrics:
+        raise UsageError(f"{flags['model-uri']} was not evaluated: see above.")
+    return metrics
+
+
+def _start(
+    entry_point: str,
+    flags: Mapping[str, str],
+    run_id: str,
+    options: str,
+    stdout: int | None = None,
+) -> int:
+    code = f"from entry_points.{entry_point} import main; raise SystemExit(main({options}))"
+    command = [sys.executable, "-c", code, *(f"--{name}={value}" for name, value in flags.items())]
+    environment = os.environ | {
+        "MLFLOW_TRACKING_URI": mlflow.get_tracking_uri(),
+        "MLFLOW_RUN_ID": run_id,
+        "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),
+    }
+    done = subprocess.run(command, env=environment, stdout=stdout, check=False)  # noqa: S603 - ours
+    return done.returncode

@@ -1,0 +1,163 @@
+"""Moves `champion` and `production`, if the gate holds, and keeps book of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import mlflow
+from mlflow.entities import Run
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, ErrorCode
+from mlflow.store.artifact.utils.models import get_model_name_and_version
+from mlflow.utils.mlflow_tags import MLFLOW_USER
+
+from entry_points import cli
+from entry_points.comparing.evidence import shared_evidence
+from entry_points.comparing.gate import Gate
+from entry_points.comparing.history import History, InForce, Move
+from entry_points.loading import extractor_config
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a candidate.
+
+    Attributes:
+        model_uri: The candidate, `models:/<name>/<version>`.
+        before: What was in force.
+        after: What is in force now.
+        objections: What the gate has against it.
+        run_ids: The evaluations that were compared, the candidate's first.
+    """
+
+    model_uri: str
+    before: InForce
+    after: InForce
+    objections: tuple[str, ...]
+    run_ids: tuple[str, ...]
+
+    @property
+    def promoted(self) -> bool:
+        """Whether the candidate is the champion."""
+        return self.before != self.after
+
+
+def pinned(model_uri: str) -> tuple[str, str]:
+    """Return a registered model's name and version; an alias is followed.
+
+    Raises:
+        UsageError: The URI names no version in the registry.
+    """
+    try:
+        name, version = get_model_name_and_version(  # type: ignore[no-untyped-call]
+            mlflow.MlflowClient(), model_uri
+        )
+    except (MlflowException, ValueError) as error:
+        raise cli.UsageError(
+            f"{model_uri[:80]!r} names no registered version: give models:/<name>/<version>."
+        ) from error
+    return name, str(version)
+
+
+def promote(run: Run, model_uri: str, gate: Gate, *, force: bool = False) -> Outcome:
+    """Put a version and its prompt in force, if nothing speaks against it.
+
+    The local engine has no use for its prompt, so that it leaves `production` where it is.
+
+    Args:
+        run: The run that does it.
+        model_uri: The candidate, a registered version.
+        gate: The rule; it is asked when there is a champion.
+        force: Whether to promote whatever the gate says, and record who did.
+
+    Raises:
+        UsageError: It is the champion already, or somebody else promotes at the same time.
+    """
+    name, version = pinned(model_uri)
+    candidate = f"models:/{name}/{version}"
+    history = History(mlflow.MlflowClient(), name)
+    config = extractor_config(candidate)
+    before = in_force(history, config["prompt_uri"])
+    if before.champion == version:
+        raise cli.UsageError(f"{candidate} is the {cli.CHAMPION} already.")
+    objections, run_ids = _judge(candidate, name, before.champion, gate)
+    if objections and not force:
+        return Outcome(candidate, before, before, objections, run_ids)
+    prompt = config["prompt_uri"] if config["engine"] == "openai" else ""
+    after = InForce(version, prompt or before.production)
+    move(history, Move(before, after, False, run.info.run_id, user(run)))
+    tags = {"promotion.evidence": ", ".join(run_ids) or "none: there was no champion"}
+    if objections:
+        tags |= {"promotion.forced_by": user(run), "promotion.objections": "; ".join(objections)}
+    for key, value in tags.items():
+        history.client.set_model_version_tag(name, version, key, value)
+        if prompt:
+            history.client.set_prompt_version_tag(*_prompt(prompt), key, value)
+    return Outcome(candidate, before, after, objections, run_ids)
+
+
+def _judge(
+    candidate: str, model_name: str, champion: str, gate: Gate
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the objections, and the runs they rest on."""
+    if not champion:
+        return (), ()
+    try:
+        ours, theirs = shared_evidence(candidate, f"models:/{model_name}/{champion}")
+    except cli.UsageError as error:
+        return (str(error),), ()
+    return tuple(gate.objections(ours, theirs)), (*ours.run_ids, *theirs.run_ids)
+
+
+def in_force(history: History, prompt_uri: str) -> InForce:
+    """Return a model's champion, and the production version of the prompt that a URI names.
+
+    Raises:
+        UsageError: Somebody has written the next move, and not set the aliases yet.
+    """
+    client = history.client
+    champion = str(client.get_registered_model(history.model_name).aliases.get(cli.CHAMPION, ""))
+    last = history.moves[-1] if history.moves else None
+    # A move of a run that has ended was followed by one by hand: the alias is what users get.
+    if (
+        last
+        and last.after.champion != champion
+        and client.get_run(last.run_id).info.status == "RUNNING"
+    ):
+        raise cli.UsageError(
+            f"{last.user} is moving {cli.CHAMPION} to version {last.after.champion} (run "
+            f"{last.run_id}): wait for its end. If it has died, end that run: `mlflow runs`."
+        )
+    prompt_name, _ = _prompt(prompt_uri)
+    try:
+        prompt = client.get_prompt_version_by_alias(prompt_name, cli.PRODUCTION)
+    except MlflowException as error:
+        if error.error_code != ErrorCode.Name(INVALID_PARAMETER_VALUE):
+            raise
+        return InForce(champion, "")
+    return InForce(champion, f"prompts:/{prompt_name}/{prompt.version}")
+
+
+def move(history: History, step: Move) -> None:
+    """Write the next move and set the aliases.
+
+    Raises:
+        UsageError: Somebody else wrote one since the history was read.
+    """
+    client = history.client
+    history.append(step)
+    client.set_registered_model_alias(history.model_name, cli.CHAMPION, step.after.champion)
+    if step.after.production != step.before.production:
+        name, version = _prompt(step.after.production)
+        client.set_prompt_alias(name, cli.PRODUCTION, int(version))
+
+
+def user(run: Run) -> str:
+    """Return who started a run."""
+    return str(run.data.tags.get(MLFLOW_USER, "unknown"))
+
+
+def _prompt(uri: str) -> tuple[str, str]:
+    """Return name and version of `prompts:/<name>/<version>`."""
+    name, _, version = uri.removeprefix("prompts:/").rpartition("/")
+    return name, version

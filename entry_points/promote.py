@@ -1,0 +1,65 @@
+"""Puts a model version and its prompt in force, if it was shown to be no worse."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+import mlflow
+from mlflow.exceptions import MlflowException
+
+from entry_points import cli
+from entry_points.comparing.gate import Gate
+from entry_points.comparing.printing import report_promotion
+from entry_points.comparing.promotion import promote
+
+_GATE = Gate()
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the entry point's flags."""
+    parser = cli.parser(__doc__)
+    parser.add_argument("--model-uri", default="", help="the candidate, models:/<name>/<version>")
+    parser.add_argument(
+        "--max-drop",
+        default=_GATE.max_drop,
+        type=float,
+        help="how far below 0 the 95 %% interval of a headline's difference may reach",
+    )
+    parser.add_argument(
+        "--max-cost-ratio",
+        default=_GATE.max_cost_ratio,
+        type=float,
+        help="most that a page may cost, as a multiple of what it costs now",
+    )
+    parser.add_argument(
+        "--min-forms", default=_GATE.min_forms, type=int, help="fewer forms are too few to judge by"
+    )
+    parser.add_argument(
+        "--force",
+        default="false",
+        choices=sorted(cli.BOOLEANS),
+        help="promote whatever speaks against it, and record who did",
+    )
+    return parser
+
+
+@cli.reports(MlflowException)
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the entry point; 1 when the gate does not hold."""
+    args = build_parser().parse_args(argv)
+    if not args.model_uri:
+        raise cli.UsageError("give the candidate: -P model_uri=models:/<name>/<version>.")
+    gate = Gate(args.max_drop, args.max_cost_ratio, args.min_forms)
+    with mlflow.start_run() as run:
+        outcome = promote(run, args.model_uri, gate, force=cli.BOOLEANS[args.force])
+    report_promotion(outcome)
+    if not outcome.promoted:
+        print(f"Next: {cli.RUN} -e improve -P template=my-prompt.md")
+        return 1
+    print(f"Back to what was before: {cli.RUN} -e rollback")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,65 @@
+"""Puts the model version and the prompt in force again that were before the last promotion."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+import mlflow
+from mlflow.entities import Run
+from mlflow.exceptions import MlflowException
+
+from entry_points import cli
+from entry_points.comparing.history import History, InForce, Move
+from entry_points.comparing.promotion import in_force, move, user
+from entry_points.loading import extractor_config
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the entry point's flags."""
+    return cli.parser(__doc__, "model-name")
+
+
+def rollback(run: Run, model_name: str) -> InForce:
+    """Undo the last promotion that was not undone yet.
+
+    Args:
+        run: The run that does it.
+        model_name: The registered model.
+
+    Returns:
+        What is in force now.
+
+    Raises:
+        UsageError: There is nothing to go back to, or somebody else promotes at the same time.
+    """
+    history = History(mlflow.MlflowClient(), model_name)
+    after = history.previous()
+    if after is None:
+        raise cli.UsageError(
+            f"no promotion has replaced a {cli.CHAMPION} of {model_name}: nothing to go back to."
+        )
+    config = extractor_config(f"models:/{model_name}/{after.champion}")
+    before = in_force(history, after.production or config["prompt_uri"])
+    move(history, Move(before, after, True, run.info.run_id, user(run)))
+    history.client.set_model_version_tag(
+        model_name, before.champion, "promotion.rolled_back_by", f"{user(run)}, {run.info.run_id}"
+    )
+    return after
+
+
+@cli.reports(MlflowException)
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the entry point."""
+    args = build_parser().parse_args(argv)
+    with mlflow.start_run() as run:
+        now = rollback(run, args.model_name)
+    print(f"{cli.CHAMPION} is models:/{args.model_name}/{now.champion} again.")
+    if now.production:
+        print(f"{cli.PRODUCTION} is {now.production}.")
+    print(f"Next: {cli.RUN} -e evaluate -P model_uri=models:/{args.model_name}@{cli.CHAMPION}")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,47 @@
+"""What is in force, while somebody else is changing it."""
+
+from __future__ import annotations
+
+import pytest
+from mlflow import MlflowClient
+
+from entry_points.cli import UsageError
+from entry_points.comparing.history import History, InForce, Move
+from entry_points.comparing.promotion import in_force, pinned
+
+
+@pytest.fixture
+def prompt(client: MlflowClient, name: str) -> str:
+    """A prompt that no alias points at."""
+    version = client.register_prompt(f"prompt-of-{name}", "Read the form.")
+    return f"prompts:/{version.name}/{version.version}"
+
+
+def test_a_prompt_that_is_not_in_production_and_no_champion_are_empty(
+    client: MlflowClient, name: str, prompt: str
+):
+    assert in_force(History(client, name), prompt) == InForce("", "")
+    client.set_prompt_alias(prompt.split("/")[1], "production", 1)
+    assert in_force(History(client, name), prompt) == InForce("", prompt)
+
+
+def test_nobody_decides_between_a_move_and_its_alias(client: MlflowClient, name: str, prompt: str):
+    client.set_registered_model_alias(name, "champion", "1")
+    run = client.create_run("0")
+    move = Move(InForce("1", ""), InForce("2", ""), False, run.info.run_id, "ann")
+    History(client, name).append(move)
+    with pytest.raises(UsageError, match="ann is moving champion to version 2"):
+        in_force(History(client, name), prompt)
+
+    # The run is over, and the alias is what somebody has set by hand.
+    client.set_terminated(run.info.run_id)
+    assert in_force(History(client, name), prompt).champion == "1"
+
+
+@pytest.mark.parametrize("uri", ["ocr-extractor/1", "prompts:/ocr/1", "models:/unknown@champion"])
+def test_what_names_no_registered_version_is_refused(
+    client: MlflowClient, uri: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", client.tracking_uri)
+    with pytest.raises(UsageError, match="give models:/<name>/<version>"):
+        pinned(uri)

@@ -1,0 +1,150 @@
+"""The prompt loop as a prompt engineer runs it, with an LLM that reads as well as it is told to."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from data.funsd import load_folder
+from tests.entry_points.conftest import SAMPLES, Done, Project
+from tests.prompted_llm import RULES, PromptedLlm
+
+PLAIN = "Return the form's questions and answers."
+CAREFUL = "\n".join([PLAIN, *RULES])
+CARELESS = f"{PLAIN} Be quick."
+
+pytestmark = pytest.mark.slow
+
+
+@dataclass(frozen=True)
+class Loop:
+    """What the commands printed, by what they were run for, and what was in force after each."""
+
+    printed: dict[str, Done]
+    in_force: dict[str, tuple[int, int]]
+
+
+@pytest.fixture(scope="module")
+def own(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    """Another user's store, and forms that are sent as they are, about as many in each split."""
+    folder = tmp_path_factory.mktemp("loop")
+    images = sorted((SAMPLES / "images").glob("*.png"))
+    for number, image in enumerate(images):
+        copy(image, folder / f"forms/images/form-{number}.png")
+        annotation = SAMPLES / "annotations" / f"{image.stem}.json"
+        copy(annotation, folder / f"forms/annotations/form-{number}.json")
+    before = project.llm.answer
+    project.llm.answer = PromptedLlm(load_folder(folder / "forms"))
+    yield replace(project, folder=folder, dataset=folder / "forms")
+    project.llm.answer = before
+
+
+def copy(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(source, target)
+
+
+def in_force(project: Project) -> tuple[int, int]:
+    champion = project.client.get_model_version_by_alias("ocr-extractor", "champion")
+    prompt = project.client.get_prompt_version_by_alias("ocr-question-answer", "production")
+    return int(champion.version), int(prompt.version)
+
+
+@pytest.fixture(scope="module")
+def loop(own: Project) -> Loop:
+    """Register, evaluate, improve, judge, promote, try a worse one, roll back."""
+    templates = {"plain": PLAIN, "careful": CAREFUL, "careless": CARELESS}
+    files = {name: own.folder / f"{name}.md" for name in templates}
+    for name, text in templates.items():
+        files[name].write_text(text)
+    printed: dict[str, Done] = {}
+    states: dict[str, tuple[int, int]] = {}
+
+    def run(step: str, entry_point: str, **parameters: object) -> str:
+        printed[step] = own.mlflow_run(entry_point, **parameters)
+        if entry_point != "register_prompt":
+            states[step] = in_force(own)
+        return printed[step].stdout
+
+    run("register", "register_prompt", template=files["plain"])
+    run("main", "main", dataset=own.dataset, engine="openai")
+    first = run("improve", "improve", template=files["careful"], dataset=own.dataset)
+    [both] = re.findall(r'^Next: .* -P candidates="(.+)" -P split=validation$', first, re.M)
+    second = run("compare", "compare", candidates=both, split="validation", dataset=own.dataset)
+    [candidate] = re.findall(r"^Next: .* -e promote -P model_uri=(.+)$", second, re.M)
+    run("promote", "promote", model_uri=candidate)
+    run("worse", "improve", template=files["careless"], dataset=own.dataset, split="validation")
+    run("promote worse", "promote", model_uri="models:/ocr-extractor/3")
+    run("force", "promote", model_uri="models:/ocr-extractor/3", force="true")
+    for step in ("rollback", "rollback again", "rollback at the end"):
+        run(step, "rollback")
+    return Loop(printed, states)
+
+
+def test_the_better_prompt_wins_on_both_halves_and_is_promoted(loop: Loop):
+    assert loop.in_force["main"] == (1, 1)
+    for step in ("improve", "compare"):
+        printed = loop.printed[step].stdout
+        [numbers] = re.findall(r"^  pair_f1 +(.+)$", printed, re.M)
+        first, this = map(float, numbers.split()[:2])
+        assert (first < 0.5, this) == (True, 1.0)
+        assert "The gate would let it through." in printed
+        assert re.search(r"^Forms won \d+, lost 0, tied [01] ", printed, re.M)
+        assert "found '" in printed.partition("Most changed forms")[2]
+        assert loop.in_force[step] == (1, 1)
+    assert loop.printed["promote"].returncode == 0
+    assert loop.in_force["promote"] == (2, 2)
+
+
+def test_promotion_leaves_its_evidence_on_both_versions(own: Project, loop: Loop):
+    model = own.client.get_model_version("ocr-extractor", "2")
+    prompt = own.client.get_prompt_version("ocr-question-answer", "2")
+    evidence = model.tags["promotion.evidence"]
+    assert prompt.tags["promotion.evidence"] == evidence
+    assert f"Evidence: runs {evidence}." in loop.printed["promote"].stdout
+    ours, theirs = (own.client.get_run(run_id) for run_id in evidence.split(", "))
+    assert ours.data.tags["dataset_digest"] == theirs.data.tags["dataset_digest"]
+    assert {run.data.tags["split"] for run in (ours, theirs)} == {"validation"}
+    assert ours.data.tags["mlflow.parentRunId"] == theirs.data.tags["mlflow.parentRunId"]
+
+
+def test_a_worse_prompt_is_held_back(loop: Loop):
+    assert "The gate would hold it back:" in loop.printed["worse"].stdout
+    assert "Next: mlflow run . --env-manager uv -e improve" in loop.printed["worse"].stdout
+    refused = loop.printed["promote worse"]
+    assert refused.returncode != 0
+    assert "pair_f1 may be worse by" in refused.stdout
+    assert "champion stays version 2" in refused.stdout
+    assert loop.in_force["promote worse"] == (2, 2)
+
+
+def test_force_records_who(own: Project, loop: Loop):
+    assert loop.in_force["force"] == (3, 3)
+    tags = own.client.get_model_version("ocr-extractor", "3").tags
+    assert tags["promotion.forced_by"]
+    assert "pair_f1 may be worse by" in tags["promotion.objections"]
+
+
+def test_rollback_returns_step_by_step(loop: Loop):
+    assert loop.in_force["rollback"] == (2, 2)
+    assert loop.in_force["rollback again"] == (1, 1)
+    at_the_end = loop.printed["rollback at the end"]
+    assert at_the_end.returncode != 0
+    assert "nothing to go back to" in at_the_end.stdout
+
+
+def test_each_candidate_is_a_nested_run_with_its_own_model(own: Project, loop: Loop):
+    [parent] = re.findall(r"^Run (\w{32}) ", loop.printed["improve"].stdout, re.M)
+    query = f"tags.mlflow.parentRunId = '{parent}'"
+    nested = own.client.search_runs(["0"], query, order_by=["start_time"])
+    assert [run.data.tags["model_uri"] for run in nested] == [
+        "models:/ocr-extractor/1",
+        "models:/ocr-extractor/2",
+    ]
+    artifacts = {each.path for each in own.client.list_artifacts(parent)}
+    assert artifacts >= {"comparison.json", "comparison_forms.json"}
