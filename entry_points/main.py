@@ -15,6 +15,7 @@ from entry_points.comparing.processes import log_in_own_process
 from entry_points.comparing.promotion import promote
 from entry_points.evaluate import evaluate
 from entry_points.evaluation.printing import report, where_to_look
+from entry_points.evaluation.reading import Dataset
 from entry_points.loading import ask_for_key
 from entry_points.serve import curl
 
@@ -37,8 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         evaluation = evaluate(
             run,
             model_uri,
-            forms,
-            dataset_name=dataset.name,
+            Dataset(dataset.name, forms),
             settings=cli.reading_settings(args),
         )
         report(evaluation)

@@ -10,13 +10,12 @@ from typing import Any
 
 import mlflow
 import pandas as pd
+from mlflow.genai.scorers import Scorer
 from mlflow.pyfunc import PyFuncModel
 
 from data.forms import Form
 from entry_points.cli import UsageError
 from entry_points.loading import predict_rows
-from entry_points.scoring.forms import Truth
-from entry_points.scoring.mlflow_scorer import form_scorer
 
 # Stands for a row that predict did not give; the extractor gives one for every document.
 _RAISED: dict[str, Any] = {
@@ -42,6 +41,14 @@ _HARNESS = {
 
 
 @dataclass(frozen=True)
+class Dataset:
+    """Forms under the name that MLflow shows."""
+
+    name: str
+    forms: Sequence[Form]
+
+
+@dataclass(frozen=True)
 class Reading:
     """How one form was read.
 
@@ -59,7 +66,7 @@ class Reading:
 def read_and_trace(
     model: PyFuncModel,
     forms: Sequence[Form],
-    truths: Mapping[str, Truth],
+    scorers: Sequence[Scorer],
     *,
     content: bool,
     workers: int,
@@ -69,12 +76,12 @@ def read_and_trace(
     Args:
         model: The loaded extractor.
         forms: What to read.
-        truths: What they say, by form id.
+        scorers: What puts assessments on each form's trace.
         content: Whether document texts may enter the traces.
         workers: Most forms read at once.
 
     Returns:
-        The readings by form id, in the order of `truths`.
+        The readings by form id, in the order of the forms.
 
     Raises:
         UsageError: The extractor raised for every form.
@@ -93,7 +100,7 @@ def read_and_trace(
     result = mlflow.genai.evaluate(
         data=[_record(form, content=content) for form in forms],
         predict_fn=predict_fn,
-        scorers=[form_scorer(truths, content=content)],
+        scorers=list(scorers),
         model_id=model.model_id,
     )
     if not readings:
@@ -101,7 +108,7 @@ def read_and_trace(
     traces = _trace_ids(result.result_df)
     return {
         doc_id: replace(readings.get(doc_id, Reading(_RAISED, 0.0)), trace_id=traces.get(doc_id))
-        for doc_id in truths
+        for doc_id in paths
     }
 
 

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 _BINS = 10
 
 
-def judge(truths: Mapping[str, Truth], outputs: Mapping[str, Mapping[str, Any]]) -> Numbers:
+def judge_confidences(
+    truths: Mapping[str, Truth], outputs: Mapping[str, Mapping[str, Any]]
+) -> Numbers:
     """Tell of every predicted pair that has a confidence whether it is right.
 
     Args:

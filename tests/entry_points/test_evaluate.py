@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 import mlflow
 import pytest
 
 from data.funsd import load_folder
+from entry_points.cli import UsageError
+from entry_points.evaluation.judge import correct_format
 from entry_points.evaluation.results import load_results
 from entry_points.scoring.forms import aggregate
-from tests.entry_points.conftest import FORMS, Done, Project, run_id_of
+from tests.entry_points.conftest import FORMS, Done, Project, answer_invoice, run_id_of
+from tests.loopback_llm import PAIRS, completion
 
 
 def test_every_score_is_computed_again_from_the_run_alone(project: Project, main_run: Done):
@@ -68,3 +74,45 @@ def test_no_text_of_a_form_is_kept_where_only_metadata_may_be(project: Project, 
         for form in load_folder(project.dataset):
             long = [pair.answer for pair in form.pairs() if len(pair.answer) > 5]
             assert not [answer for answer in long if answer in kept]
+
+
+def test_a_judge_gives_its_opinion_beside_the_scores(project: Project, main_run: Done):
+    def answer(body: dict[str, Any]) -> dict[str, Any]:
+        asked = json.dumps(body["messages"])
+        if "Judge only the form" not in asked:
+            return completion(json.dumps({"pairs": PAIRS}))
+        assert "November 5, 1998" in asked
+        return completion(json.dumps({"result": False, "rationale": "'Date:' is not a label"}))
+
+    project.llm.answer = answer
+    done = project.mlflow_run(
+        "evaluate",
+        model_uri="models:/ocr-extractor/1",
+        dataset=project.dataset,
+        judge="openai:/loopback-judge",
+    )
+    answer_invoice(project.llm)
+    assert done.returncode == 0, done.stdout
+    run_id = run_id_of(done)
+    for trace in mlflow.search_traces(run_id=run_id, return_type="list"):
+        [opinion] = [each for each in trace.info.assessments if each.name == "correct_format"]
+        assert (opinion.value, opinion.rationale) == (False, "'Date:' is not a label")
+    metrics = project.client.get_run(run_id).data.metrics
+    assert metrics["correct_format/mean"] == 0
+    assert "correct_format" not in metrics
+    assert metrics["coverage"] == 1
+
+
+@pytest.mark.parametrize(
+    ("llm", "key", "content", "reason"),
+    [
+        ("gpt-5.4-mini", "k", True, "give openai:/<model>"),
+        ("openai:/gpt-5.4-mini", "", True, "set OPENAI_API_KEY"),
+        ("openai:/gpt-5.4-mini", "k", False, "trace_content=metadata forbids"),
+    ],
+    ids=["no such name", "no key", "no content"],
+)
+def test_a_judge_that_cannot_be_used_is_refused(llm, key, content, reason, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", key)
+    with pytest.raises(UsageError, match=reason):
+        correct_format(llm, content=content)

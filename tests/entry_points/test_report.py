@@ -21,7 +21,7 @@ from entry_points.evaluation.html.views import FormView, form_rows
 from entry_points.evaluation.reading import Reading
 from entry_points.evaluation.results import Evaluation, FormResult, headline
 from entry_points.scoring.bootstrap import intervals
-from entry_points.scoring.calibration import judge
+from entry_points.scoring.calibration import judge_confidences
 from entry_points.scoring.forms import Truth, score_forms
 
 HOSTILE = "<script>document.title='run'</script><img src=x onerror=\"document.title='run'\">"
@@ -93,7 +93,7 @@ TRUTHS = {each.form_id: Truth.of(each) for each in FORMS}
 
 def report(*, content=True):
     outputs = {name: each.outputs for name, each in READINGS.items()}
-    scores, judged = score_forms(TRUTHS, outputs), judge(TRUTHS, outputs)
+    scores, judged = score_forms(TRUTHS, outputs), judge_confidences(TRUTHS, outputs)
     results = [FormResult.of(name, score, READINGS[name]) for name, score in scores.items()]
     evaluation = Evaluation(
         model_uri=f"models:/{HOSTILE}/1",

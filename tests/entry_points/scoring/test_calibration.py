@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.calibration import calibration_curve
 
-from entry_points.scoring.calibration import error_left, judge, reliability
+from entry_points.scoring.calibration import error_left, judge_confidences, reliability
 from entry_points.scoring.forms import Truth
 
 JUDGED = st.lists(
@@ -33,12 +33,12 @@ def test_pairs_are_judged_where_they_have_a_confidence_and_an_answer():
         "read": {"error_code": None, "pairs": pairs},
         "failed": {"error_code": "image_truncated", "pairs": [pair("Date", "June 5", 1.0)]},
     }
-    judged = judge(dict.fromkeys(outputs, truth), outputs)
+    judged = judge_confidences(dict.fromkeys(outputs, truth), outputs)
     assert judged.tolist() == [[0.9, 0.4], [1, 0]]
 
 
 def test_without_confidences_there_is_nothing_to_judge():
-    assert judge({}, {}).shape == (2, 0)
+    assert judge_confidences({}, {}).shape == (2, 0)
 
 
 def test_ece_worked_by_hand():
