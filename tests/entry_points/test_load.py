@@ -10,16 +10,17 @@ from entry_points import ROOT
 from tests.entry_points.conftest import Done, Project
 
 
-def test_the_readmes_snippet_runs_beside_another_package_called_model(
+def test_the_readmes_snippets_run_beside_another_package_called_model(
     project: Project, main_run: Done, tmp_path: Path
 ):
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     snippets = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-    [snippet] = [each for each in snippets if "load_model(" in each]
+    [load] = [each for each in snippets if "load_model(" in each]
+    [in_async_code] = [each for each in snippets if "asyncio" in each]
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "__init__.py").write_text("NAME = 'theirs'\n")
     shutil.copy(project.dataset / "images" / "invoice-01.png", tmp_path)
-    script = f"import model\n{snippet}\nassert model.NAME == 'theirs'\n"
+    script = f"import model\n{load}\n{in_async_code}\nassert model.NAME == 'theirs'\n"
     (tmp_path / "theirs.py").write_text(script)
     code = f"import os, runpy; os.chdir({str(tmp_path)!r}); runpy.run_path('theirs.py')"
 
@@ -32,3 +33,4 @@ def test_the_readmes_snippet_runs_beside_another_package_called_model(
 
     assert done.returncode == 0, done.stdout
     assert "Left blank -> None" in done.stdout
+    assert "2 documents" in done.stdout

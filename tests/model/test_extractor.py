@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import mlflow
+import numpy as np
 import pandas as pd
 import pytest
 from mlflow.exceptions import MlflowException
@@ -165,6 +166,20 @@ def test_additional_rules_reach_the_llm(extractor: PyFuncModel, llm: LoopbackLlm
     rows(extractor, PNG)
     told = [request["messages"][0]["content"] for request in llm.requests]
     assert told == ["Read the form. Dates are ISO.", "Read the form."]
+
+
+def test_bytes_of_any_kind_and_columns_of_any_number_are_taken(extractor: PyFuncModel) -> None:
+    kinds = [np.bytes_(PNG), bytearray(PNG), memoryview(PNG), base64.b64encode(PNG).decode()]
+    sent = pd.DataFrame({"path": "a.png", "image": pd.Series(kinds, dtype=object), "size": 1.5})
+    read = extractor.predict(sent)
+    assert isinstance(read, pd.DataFrame)
+    assert read["error_code"].tolist() == [None] * len(kinds)
+    assert tuple(read.columns) == OUTPUT_COLUMNS
+
+
+def test_ten_thousand_documents_are_ten_thousand_rows_in_order(extractor: PyFuncModel) -> None:
+    read = rows(extractor, *[b"\0%d" % number for number in range(10_000)])
+    assert {row["error_code"] for row in read} == {"unknown_format"}
 
 
 def test_pages_can_be_chosen(extractor: PyFuncModel) -> None:
