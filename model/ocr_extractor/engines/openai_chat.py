@@ -139,7 +139,9 @@ class OpenAIChatEngine:
         # The pages' retries need a dialect for answers in JSON; here the SDK's own do.
         client = self._client.with_options(max_retries=config.max_retries)
         try:
-            with mlflow.tracing.context(enabled=config.trace_content == "full"):
+            # Not traced: while MLflow exports a trace, its optimizer may change import hooks, and
+            # with mlflow 3.17.2 the two were seen to wait for each other's import locks forever.
+            with mlflow.tracing.context(enabled=False):
                 result = client.chat.completions.create(
                     model=config.llm, messages=[{"role": "user", "content": question}]
                 )
