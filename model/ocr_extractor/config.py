@@ -30,6 +30,7 @@ class ExtractorConfig(BaseModel):
         base_url: A compatible server's URL; "" leaves the server to the environment.
         page_input: What the LLM is given of a page: its "image", the "text" that OCR reads on it
             (the prompt's `ocr_text`), or "both".
+        ocr_quality: How RapidOCR reads: "best" (PP-OCRv6 small) or "fast" (tiny).
         grounding: Whether the LLM's pairs are looked up among the words that OCR reads on the page,
             for boxes, confidence and `grounded`.
         temperature: Sampling temperature, [0, 2].
@@ -65,6 +66,7 @@ class ExtractorConfig(BaseModel):
     llm: str = Field(default=DEFAULT_LLM, min_length=1)
     base_url: str = ""
     page_input: Literal["image", "text", "both"] = "image"
+    ocr_quality: Literal["best", "fast"] = "best"
     grounding: bool = False
     temperature: float = Field(default=0.0, ge=0.0, le=2.0)
     seed: int | None = 42

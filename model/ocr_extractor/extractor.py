@@ -183,7 +183,7 @@ def _build_engine(config: ExtractorConfig) -> Engine:
     if config.engine == "local":
         from ocr_extractor.engines.local import LocalEngine
 
-        return LocalEngine()
+        return LocalEngine(config.ocr_quality)
     from ocr_extractor.engines.openai_chat import OpenAIChatEngine
 
     return OpenAIChatEngine(config)
@@ -194,4 +194,4 @@ def _build_word_reader(config: ExtractorConfig) -> WordReader | None:
         return None
     from ocr_extractor.engines.local.ocr import WordReader
 
-    return WordReader()
+    return WordReader(config.ocr_quality)

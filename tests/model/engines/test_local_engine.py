@@ -77,6 +77,15 @@ def test_form_gives_its_pairs_with_boxes_in_px_of_the_page(engine, scale):
     assert (reading.input_tokens, reading.output_tokens) == (None, None)
 
 
+def test_fast_ocr_reads_a_clean_form_too():
+    image = draw((30, 30, "Name: Ada Lovelace"), (30, 120, "Date: 12 May 1843"))
+    pairs = LocalEngine("fast").read(Page(number=1, image=image), "").pairs
+    assert [(pair.question, pair.answer) for pair in pairs] == [
+        ("Name:", "Ada Lovelace"),
+        ("Date:", "12 May 1843"),
+    ]
+
+
 def test_ruled_line_parts_the_entry_from_its_label(engine):
     image = draw((30, 30, "Requested by"), (176, 28, "Grace Hopper"))
     ImageDraw.Draw(image).line((172, 56, 500, 56), fill="black", width=2)

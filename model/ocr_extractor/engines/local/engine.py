@@ -11,6 +11,7 @@ from ocr_extractor.engines.local.ruling import mark_ruled
 
 if TYPE_CHECKING:
     from ocr_extractor.engines.base import Page
+    from ocr_extractor.engines.local.ocr import OcrQuality
 
 
 class LocalEngine:
@@ -18,8 +19,8 @@ class LocalEngine:
 
     name = "local"
 
-    def __init__(self) -> None:
-        self._reader = WordReader()
+    def __init__(self, ocr_quality: OcrQuality = "best") -> None:
+        self._reader = WordReader(ocr_quality)
 
     def read(self, page: Page, instructions: str) -> PageReading:  # noqa: ARG002
         """Read one page; `instructions` are for an LLM and do not matter here.

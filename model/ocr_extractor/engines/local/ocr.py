@@ -1,4 +1,4 @@
-"""Pixels to words: RapidOCR with the PP-OCRv6 weights that come in its wheel."""
+"""Pixels to words: RapidOCR with PP-OCRv6, small from its wheel or tiny from beside this file."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from functools import cached_property
 from math import atan2, degrees, hypot
 from pathlib import Path
 from statistics import fmean
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from ocr_extractor.engines.local.upright import Lie, box_within
 from ocr_extractor.engines.local.words import Word, union
@@ -21,8 +21,10 @@ if TYPE_CHECKING:
     import numpy as np
     from PIL import Image
 
-_DETECTOR = "PP-OCRv6_det_small.onnx"
-_RECOGNISER = "PP-OCRv6_rec_small.onnx"
+OcrQuality = Literal["best", "fast"]
+"""PP-OCRv6 small or tiny; the settings table in README.md has what they cost."""
+
+_TINY = Path(__file__).parent / "ppocr_tiny"
 _THREADS_PER_PAGE = 4
 _LINES_PER_BATCH = 1
 """Lines of a batch are padded to the widest one. Alone, a line reads the same whatever else is on
@@ -72,13 +74,13 @@ class WordReader:
     thread read their pages in turn. So the pages of all callers queue for a few threads.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, quality: OcrQuality = "best") -> None:
         import rapidocr
 
         cores = os.cpu_count() or 1
-        models = Path(rapidocr.__file__).parent / "models"
-        settings = _settings(models, threads=min(cores, _THREADS_PER_PAGE))
-        self._ocr = rapidocr.RapidOCR(params=settings)
+        models = _models(quality, Path(rapidocr.__file__).parent / "models")
+        settings = _settings(threads=min(cores, _THREADS_PER_PAGE))
+        self._ocr = rapidocr.RapidOCR(params=models | settings)
         self._threads = ThreadPoolExecutor(
             max_workers=max(1, cores // _THREADS_PER_PAGE), thread_name_prefix="ocr"
         )
@@ -148,8 +150,22 @@ class WordReader:
         )
 
 
-def _settings(models: Path, threads: int) -> dict[str, Any]:
-    """Return RapidOCR's parameters; explicit model paths keep it from ever downloading one."""
+def _models(quality: OcrQuality, of_wheel: Path) -> dict[str, str]:
+    """Return RapidOCR's parameters that name files: they keep it from ever downloading one."""
+    if quality == "fast":
+        return {
+            "Det.model_path": str(_TINY / "det.onnx"),
+            "Rec.model_path": str(_TINY / "rec.onnx"),
+            "Rec.rec_keys_path": str(_TINY / "characters.txt"),
+        }
+    return {
+        "Det.model_path": str(of_wheel / "PP-OCRv6_det_small.onnx"),
+        "Rec.model_path": str(of_wheel / "PP-OCRv6_rec_small.onnx"),
+    }
+
+
+def _settings(threads: int) -> dict[str, Any]:
+    """Return RapidOCR's other parameters."""
     return {
         "Global.use_cls": False,
         "Global.return_word_box": True,
@@ -157,8 +173,6 @@ def _settings(models: Path, threads: int) -> dict[str, Any]:
         "Global.max_side_len": _MAX_SIDE,
         "Global.text_score": 0.0,  # what is illegible tells how the page lies
         "Global.log_level": "error",
-        "Det.model_path": str(models / _DETECTOR),
-        "Rec.model_path": str(models / _RECOGNISER),
         "Rec.rec_batch_num": _LINES_PER_BATCH,
         "EngineConfig.onnxruntime.intra_op_num_threads": threads,
     }
