@@ -15,7 +15,7 @@ from entry_points import cli
 from entry_points.comparing.candidates import Candidate, read_candidates
 from entry_points.comparing.comparison import Comparison
 from entry_points.comparing.evidence import Evidence, load_evidence
-from entry_points.comparing.printing import log_tables, next_command, report
+from entry_points.comparing.printing import PAGE, log, next_command, report
 from entry_points.comparing.processes import evaluate_in_own_process, log_in_own_process
 from entry_points.comparing.promotion import pinned
 from entry_points.evaluation.printing import where_to_look
@@ -128,9 +128,9 @@ def run(args: argparse.Namespace, candidates: Sequence[Candidate]) -> int:
     prepared = prepare(candidates)
     with mlflow.start_run() as run:
         comparison = compare(prepared, cli.flags_of(args, READING_FLAGS), args.repeats)
-        log_tables(comparison)
+        log(comparison)
     report(comparison)
-    where_to_look(run.info.run_id)
+    where_to_look(run.info.run_id, PAGE)
     print(f"Next: {next_command(comparison, args.split)}")
     return 0
 

@@ -12,11 +12,13 @@ from entry_points import cli
 from entry_points.comparing.comparison import Comparison, Contest
 from entry_points.comparing.evidence import Evidence
 from entry_points.comparing.gate import HEADLINES, comparable_usage
+from entry_points.comparing.page import render
 from entry_points.comparing.promotion import Outcome
 from entry_points.scoring.forms import aggregate
 
 TABLE = "comparison.json"
 FORMS = "comparison_forms.json"
+PAGE = "comparison.html"
 _MOST_CHANGED = 5
 _SHOWN = (
     *HEADLINES,
@@ -100,8 +102,9 @@ def next_command(comparison: Comparison, split: str) -> str:
     return f"{cli.RUN} -e promote -P model_uri={best}"
 
 
-def log_tables(comparison: Comparison) -> None:
-    """Log the differences and every form's scores to the active run."""
+def log(comparison: Comparison) -> None:
+    """Log the differences, every form's scores and the page to the active run."""
+    mlflow.log_text(render(comparison), PAGE)
     rows = [
         {
             "candidate": contest.name,

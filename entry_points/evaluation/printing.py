@@ -58,8 +58,8 @@ def _print_forms(forms: Sequence[FormResult], evaluation: Evaluation, most: int 
     )
 
 
-def where_to_look(run_id: str) -> None:
-    """Print how to open the run, its traces and its report."""
+def where_to_look(run_id: str, page: str = REPORT) -> None:
+    """Print how to open the run, its traces and its HTML page."""
     uri = mlflow.get_tracking_uri()
     store = "" if uri.startswith("http") else f" --backend-store-uri {uri}"
-    print(f"\nRun {run_id} ({REPORT}, traces, metrics). Look at it:\n  mlflow ui{store}")
+    print(f"\nRun {run_id} ({page}, traces, metrics). Look at it:\n  mlflow ui{store}")

@@ -147,4 +147,4 @@ def test_each_candidate_is_a_nested_run_with_its_own_model(own: Project, loop: L
         "models:/ocr-extractor/2",
     ]
     artifacts = {each.path for each in own.client.list_artifacts(parent)}
-    assert artifacts >= {"comparison.json", "comparison_forms.json"}
+    assert artifacts >= {"comparison.json", "comparison_forms.json", "comparison.html"}
