@@ -31,6 +31,7 @@ class ExtractorConfig(BaseModel):
         page_input: What the LLM is given of a page: its "image", the "text" that OCR reads on it
             (the prompt's `ocr_text`), or "both".
         ocr_quality: How RapidOCR reads: "best" (PP-OCRv6 small) or "fast" (tiny).
+        include_blank: Whether the local engine gives fields that were left blank, too.
         grounding: Whether the LLM's pairs are looked up among the words that OCR reads on the page,
             for boxes, confidence and `grounded`.
         temperature: Sampling temperature, [0, 2].
@@ -67,6 +68,7 @@ class ExtractorConfig(BaseModel):
     base_url: str = ""
     page_input: Literal["image", "text", "both"] = "image"
     ocr_quality: Literal["best", "fast"] = "best"
+    include_blank: bool = False
     grounding: bool = False
     temperature: float = Field(default=0.0, ge=0.0, le=2.0)
     seed: int | None = 42

@@ -183,7 +183,7 @@ def _build_engine(config: ExtractorConfig) -> Engine:
     if config.engine == "local":
         from ocr_extractor.engines.local import LocalEngine
 
-        return LocalEngine(config.ocr_quality)
+        return LocalEngine(config.ocr_quality, include_blank=config.include_blank)
     from ocr_extractor.engines.openai_chat import OpenAIChatEngine
 
     return OpenAIChatEngine(config)

@@ -86,6 +86,18 @@ def test_fast_ocr_reads_a_clean_form_too():
     ]
 
 
+def test_blank_fields_are_given_when_asked_for(engine):
+    page = Page(number=1, image=draw((30, 30, "Name: Ada Lovelace"), (30, 120, "Date:")))
+    assert [(pair.question, pair.answer) for pair in engine.read(page, "").pairs] == [
+        ("Name:", "Ada Lovelace")
+    ]
+    pairs = LocalEngine("fast", include_blank=True).read(page, "").pairs
+    assert [(pair.question, pair.answer) for pair in pairs] == [
+        ("Name:", "Ada Lovelace"),
+        ("Date:", None),
+    ]
+
+
 def test_ruled_line_parts_the_entry_from_its_label(engine):
     image = draw((30, 30, "Requested by"), (176, 28, "Grace Hopper"))
     ImageDraw.Draw(image).line((172, 56, 500, 56), fill="black", width=2)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ocr_extractor.engines.base import PageReading
+from ocr_extractor.engines.local.blanks import add_blanks
 from ocr_extractor.engines.local.ocr import WordReader
 from ocr_extractor.engines.local.rules import link_by_rules
 from ocr_extractor.engines.local.ruling import mark_ruled
@@ -19,8 +20,9 @@ class LocalEngine:
 
     name = "local"
 
-    def __init__(self, ocr_quality: OcrQuality = "best") -> None:
+    def __init__(self, ocr_quality: OcrQuality = "best", *, include_blank: bool = False) -> None:
         self._reader = WordReader(ocr_quality)
+        self._include_blank = include_blank
 
     def read(self, page: Page, instructions: str) -> PageReading:  # noqa: ARG002
         """Read one page; `instructions` are for an LLM and do not matter here.
@@ -37,4 +39,6 @@ class LocalEngine:
         """
         read = self._reader.read_upright(page.image)
         pairs = link_by_rules(mark_ruled(read.words, read.image), page.number)
+        if self._include_blank:
+            pairs = add_blanks(pairs, read.words, page.number)
         return PageReading(pairs=read.lie.give_back(pairs))
