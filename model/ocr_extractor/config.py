@@ -26,6 +26,9 @@ class ExtractorConfig(BaseModel):
     Attributes:
         engine: What reads the pages: "openai" or "local".
         prompt_uri: The pinned prompt version, `prompts:/<name>/<version>`.
+        follow_alias: Whether the version that the prompt's alias `production` names replaces the
+            pinned one, in a loaded model too.
+        prompt_refresh_s: How long after it was looked up the alias is looked up again, s.
         llm: The LLM's name as its server knows it.
         base_url: A compatible server's URL; "" leaves the server to the environment.
         page_input: What the LLM is given of a page: its "image", the "text" that OCR reads on it
@@ -64,6 +67,8 @@ class ExtractorConfig(BaseModel):
 
     engine: Literal["openai", "local"]
     prompt_uri: str = Field(pattern=r"^prompts:/[^/@]+/\d+$")
+    follow_alias: bool = False
+    prompt_refresh_s: float = Field(default=60.0, ge=0.0)
     llm: str = Field(default=DEFAULT_LLM, min_length=1)
     base_url: str = ""
     page_input: Literal["image", "text", "both"] = "image"

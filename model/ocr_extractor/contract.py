@@ -59,7 +59,8 @@ class Extraction:
         page_count: Pages of the document, None when it could not be opened.
         engine: The engine's name.
         prompt_uri: The prompt version in use, `prompts:/<name>/<version>`.
-        prompt_source: "registry", or "snapshot" for the copy that travels with the model.
+        prompt_source: "registry"; "snapshot" for the copy that travels with the model; "last_good"
+            when the followed alias gave nothing usable.
         input_tokens: Tokens the LLM read, None when no page was counted.
         output_tokens: Tokens the LLM wrote, None when no page was counted.
         cached_tokens: Input tokens the LLM's server had in its cache, None when not counted.

@@ -14,6 +14,7 @@ from mlflow.pyfunc.model import PythonModel, PythonModelContext
 from ocr_extractor.config import ExtractorConfig, serving_settings
 from ocr_extractor.contract import to_frame
 from ocr_extractor.errors import ConfigError, DocumentError, PromptError
+from ocr_extractor.following import FollowedPrompt
 from ocr_extractor.inputs import to_documents
 from ocr_extractor.page import open_document
 from ocr_extractor.prompt import SNAPSHOT_ARTIFACT, check_replacement, load_prompt
@@ -51,7 +52,9 @@ class OcrExtractor(PythonModel):
         config = ExtractorConfig.from_model_config(settings)
         prompt = load_prompt(config.prompt_uri, Path(context.artifacts[SNAPSHOT_ARTIFACT]))
         self._engine = _build_engine(config)
-        self._reader = DocumentReader(config, prompt, self._engine, _build_word_reader(config))
+        followed = FollowedPrompt(prompt, config.prompt_refresh_s) if config.follow_alias else None
+        words = _build_word_reader(config)
+        self._reader = DocumentReader(config, prompt, self._engine, words, followed)
 
     def predict(
         self,

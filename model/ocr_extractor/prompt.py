@@ -6,7 +6,7 @@ import logging
 import queue
 import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import mlflow
 from jinja2 import TemplateError, meta
@@ -36,12 +36,13 @@ class Prompt:
     Attributes:
         uri: `prompts:/<name>/<version>`.
         version: MLflow's prompt version.
-        source: "registry", or "snapshot" when the registry could not be reached.
+        source: "registry"; "snapshot" for the model's own copy, when the registry could not be
+            reached; "last_good" when the alias that is followed gave nothing usable.
     """
 
     uri: str
     version: PromptVersion
-    source: Literal["registry", "snapshot"]
+    source: Literal["registry", "snapshot", "last_good"]
 
     def render(self, *, additional_rules: str = "", ocr_text: str = "") -> str:
         """Fill in the variables.
@@ -70,7 +71,7 @@ class Prompt:
         time, and fails a document when the store does.
         """
         trace_id = mlflow.get_active_trace_id()  # None where the caller turned tracing off
-        if self.source == "registry" and trace_id is not None:
+        if self.source != "snapshot" and trace_id is not None:
             manager: InMemoryTraceManager = InMemoryTraceManager.get_instance()  # type: ignore[no-untyped-call]
             manager.register_prompt(trace_id, self.version)
 
@@ -133,20 +134,7 @@ def load_prompt(uri: str, snapshot: Path, timeout_s: float = REGISTRY_TIMEOUT_S)
     Raises:
         PromptError: The version is not a text prompt.
     """
-    answer: queue.Queue[PromptVersion | Exception] = queue.Queue(maxsize=1)
-
-    def ask() -> None:
-        try:
-            answer.put(mlflow.genai.load_prompt(uri))
-        except Exception as error:  # a store that is gone raises its driver's own errors
-            answer.put(error)
-
-    # A daemon thread: a registry that never answers must not keep the process alive.
-    threading.Thread(target=ask, name="load-prompt", daemon=True).start()
-    try:
-        found = answer.get(timeout=timeout_s)
-    except queue.Empty:
-        found = TimeoutError(f"no answer within {timeout_s:g} s")
+    found = ask_registry(uri, timeout_s)
     if isinstance(found, Exception):
         _logger.warning(
             "The prompt registry did not give %s (%s): using the copy that travels with the model.",
@@ -159,6 +147,30 @@ def load_prompt(uri: str, snapshot: Path, timeout_s: float = REGISTRY_TIMEOUT_S)
     if not found.is_text_prompt:
         raise PromptError(f"{uri} is a chat prompt: the extractor needs a text prompt.")
     return Prompt(uri, found, "registry")
+
+
+def ask_registry(uri: str, timeout_s: float, **options: Any) -> PromptVersion | Exception:
+    """Load a prompt version, or return why there is none within `timeout_s`, s.
+
+    Args:
+        uri: The version's or an alias's URI.
+        timeout_s: Longest wait, s.
+        options: For `mlflow.genai.load_prompt`.
+    """
+    answer: queue.Queue[PromptVersion | Exception] = queue.Queue(maxsize=1)
+
+    def ask() -> None:
+        try:
+            answer.put(mlflow.genai.load_prompt(uri, **options))
+        except Exception as error:  # a store that is gone raises its driver's own errors
+            answer.put(error)
+
+    # A daemon thread: a registry that never answers must not keep the process alive.
+    threading.Thread(target=ask, name="load-prompt", daemon=True).start()
+    try:
+        return answer.get(timeout=timeout_s)
+    except queue.Empty:
+        return TimeoutError(f"no answer within {timeout_s:g} s")
 
 
 def _version(name: str, number: int, template: str) -> PromptVersion:

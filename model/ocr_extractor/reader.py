@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from ocr_extractor.config import ExtractorConfig
     from ocr_extractor.engines.base import Engine, Page, PageReading
     from ocr_extractor.engines.local.ocr import OcrPage, WordReader
+    from ocr_extractor.following import FollowedPrompt
     from ocr_extractor.inputs import InputDocument
     from ocr_extractor.page import Document
     from ocr_extractor.prompt import Prompt
@@ -46,8 +47,9 @@ _ALL_PAGES = PageSelection()
 
 @dataclass(frozen=True)
 class _Call:
-    """What holds for all documents of one call: how a page is told to be read, and which are."""
+    """What holds for all documents of one call: how pages are to be read, and which."""
 
+    prompt: Prompt
     instruct: Instruct
     pages: PageSelection
 
@@ -57,7 +59,6 @@ class DocumentReader:
 
     Attributes:
         config: The extractor's settings.
-        prompt: The prompt version in use.
     """
 
     def __init__(
@@ -66,15 +67,17 @@ class DocumentReader:
         prompt: Prompt,
         engine: Engine,
         word_reader: WordReader | None = None,
+        followed: FollowedPrompt | None = None,
     ) -> None:
         """Start the threads.
 
         Args:
             config: The extractor's settings.
-            prompt: The prompt version to use.
+            prompt: The pinned prompt version.
             engine: What reads the pages.
             word_reader: Reads the words that `page_input` and `grounding` need; None where they
                 need none.
+            followed: What takes the place of the pinned version; None to keep to it.
 
         Raises:
             PromptError: `page_input` asks for text, and the prompt has no `ocr_text`.
@@ -87,7 +90,8 @@ class DocumentReader:
                 "page_input=image."
             )
         self.config = config
-        self.prompt = prompt
+        self._pinned = prompt
+        self._followed = followed
         self._engine = engine
         self._word_reader = word_reader
         # Documents wait for their pages, so they need threads of their own; a page is decoded
@@ -95,6 +99,11 @@ class DocumentReader:
         self._documents = ThreadPoolExecutor(config.max_concurrency, "document")
         self._pages = ThreadPoolExecutor(config.max_concurrency, "page")
         self._slots = threading.BoundedSemaphore(config.max_concurrency)
+
+    @property
+    def prompt(self) -> Prompt:
+        """The prompt version in use."""
+        return self._followed.current() if self._followed else self._pinned
 
     def read_all(
         self,
@@ -137,7 +146,8 @@ class DocumentReader:
         self, documents: Iterable[InputDocument], additional_rules: str, pages: PageSelection
     ) -> Iterator[list[Future[Extraction]]]:
         """Hand documents to the threads; what has not begun when the caller leaves never does."""
-        call = _Call(self._instructions(additional_rules), pages)
+        prompt = self.prompt
+        call = _Call(prompt, self._instructions(prompt, additional_rules), pages)
         futures = [
             self._documents.submit(copy_context().run, self._read, document, call)
             for document in documents
@@ -150,8 +160,8 @@ class DocumentReader:
 
     def _read(self, source: InputDocument, call: _Call) -> Extraction:
         with mlflow.start_span("extract", SpanType.WORKFLOW) as span:
-            self.prompt.link_to_trace()
-            span.set_attributes({"engine": self._engine.name, "prompt_uri": self.prompt.uri})
+            call.prompt.link_to_trace()
+            span.set_attributes({"engine": self._engine.name, "prompt_uri": call.prompt.uri})
             readings: list[PageReading] = []
             page_count: int | None = None
             failure: DocumentError | None
@@ -161,7 +171,7 @@ class DocumentReader:
                     readings, failure = self._read_pages(document, call)
             except DocumentError as error:
                 failure = error
-            extraction = self._extraction(source.doc_id, page_count, readings, failure)
+            extraction = self._extraction(source.doc_id, call.prompt, page_count, readings, failure)
             note_extraction(span, extraction, content=self.config.trace_content == "full")
             return extraction
 
@@ -261,15 +271,15 @@ class DocumentReader:
         finally:
             self._slots.release()
 
-    def _instructions(self, additional_rules: str) -> Instruct:
+    def _instructions(self, prompt: Prompt, additional_rules: str) -> Instruct:
         """Return what renders the prompt for a page; what is wrong with the template fails here."""
-        without_text = self.prompt.render(additional_rules=additional_rules)
+        without_text = prompt.render(additional_rules=additional_rules)
         if not self._fills_in_text:
             return lambda _: without_text
 
         def instruct(read: OcrPage | None) -> str:
             text = lay_out(read.words) if read else ""
-            return self.prompt.render(additional_rules=additional_rules, ocr_text=text)
+            return prompt.render(additional_rules=additional_rules, ocr_text=text)
 
         return instruct
 
@@ -291,6 +301,7 @@ class DocumentReader:
     def _extraction(
         self,
         doc_id: str | None,
+        prompt: Prompt,
         page_count: int | None,
         readings: list[PageReading],
         failure: DocumentError | None,
@@ -304,8 +315,8 @@ class DocumentReader:
             partial=failure is not None and bool(pairs),
             page_count=page_count,
             engine=self._engine.name,
-            prompt_uri=self.prompt.uri,
-            prompt_source=self.prompt.source,
+            prompt_uri=prompt.uri,
+            prompt_source=prompt.source,
             input_tokens=total(r.input_tokens for r in readings),
             output_tokens=total(r.output_tokens for r in readings),
             cached_tokens=total(r.cached_tokens for r in readings),
