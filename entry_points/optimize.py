@@ -6,6 +6,7 @@ import argparse
 import hashlib
 import json
 import os
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -244,6 +245,17 @@ def _log(prompt_uri: str, outcome: Outcome, versions: Sequence[PromptVersion]) -
             mlflow.genai.set_prompt_version_tag(version.name, version.version, key, value)
 
 
+def next_command(model_uri: str, prompt_uri: str, dataset: str) -> str:
+    """Return the command that logs the extractor with another prompt and shows it to `promote`."""
+    config = extractor_config(model_uri)
+    kept = [f"{name}={config[name]}" for name in ("llm", "base_url", "page_input") if config[name]]
+    candidate = ";".join([prompt_uri, "engine=openai", *kept])
+    return (
+        f'{cli.RUN} -e compare -P candidates="{model_uri},{candidate}" '
+        f"-P dataset={shlex.quote(dataset)} -P split=validation"
+    )
+
+
 def report(found: Optimization) -> None:
     """Print what the search found, and what to do with it."""
     first, best = found.outcome.candidates[0], found.outcome.best
@@ -257,7 +269,6 @@ def report(found: Optimization) -> None:
         print("The interval reaches 0, so nothing is registered. The run has it: candidates.json.")
         return
     print(f"Candidate for promotion: {found.winner_uri}.")
-    print(f"Next: {cli.RUN} -P prompt={found.winner_uri}")
 
 
 @cli.reports(MlflowException)
@@ -281,6 +292,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("\nStopped. The same command goes on.")
         return STOPPED
     report(found)
+    if found.winner_uri is not None:
+        print(f"Next: {next_command(args.model_uri, found.winner_uri, args.dataset)}")
     return 0
 
 

@@ -89,7 +89,7 @@ def test_registers_the_prompt_that_states_every_rule(project: Project, optimized
 
 def test_promotes_nothing_and_names_the_candidate(project: Project, optimized: Done):
     assert f"Candidate for promotion: prompts:/{PROMPT}/2." in optimized.stdout
-    assert f"-P prompt=prompts:/{PROMPT}/2" in optimized.stdout
+    assert f'candidates="models:/{MODEL}/1,prompts:/{PROMPT}/2;engine=openai' in optimized.stdout
     assert versions(project)[1].aliases == []
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -145,6 +146,25 @@ def test_the_llm_is_shown_ids_texts_and_scores():
     for text in (FIRST, "development-", "0.67 of 1", "missed 'To'", "To -> J. Poe"):
         assert text in questions[0], text
     assert "validation-" not in questions[0]
+
+
+def test_a_larger_budget_goes_on_with_what_was_found_and_spent(tmp_path: Path):
+    asked: list[str] = []
+
+    def ask(question: str) -> tuple[str, float]:
+        asked.append(question)
+        return f"```\n{BETTER if len(asked) > 1 else 'Worse.'}\n```", 0.25
+
+    def budget(calls: int) -> Budget:
+        return Budget(calls, None, len(DEVELOPMENT), validation=len(VALIDATION))
+
+    first = GepaOptimizer(task(ask=ask, budget=budget(30), run_dir=tmp_path))
+    assert search(first, reading(better)).optimized_prompts == {}
+    assert len(asked) == 1
+    second = GepaOptimizer(task(ask=ask, budget=budget(60), run_dir=tmp_path))
+    assert search(second, reading(better)).optimized_prompts == {"p": BETTER}
+    assert len(asked) == 2
+    assert second.task.budget.spent == 0.5
 
 
 def test_an_llm_that_does_not_answer_ends_the_search():
