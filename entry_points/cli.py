@@ -25,6 +25,17 @@ BOOLEANS = {"true": True, "false": False}
 # How every command that is shown to a user begins; its parameters follow.
 RUN = "mlflow run . --env-manager uv"
 
+
+def optional_int(text: str) -> int | None:
+    """Read a whole number; an empty text means that none was given."""
+    return int(text) if text else None
+
+
+def optional_usd(text: str) -> float | None:
+    """Read an amount; an empty text means that none was given."""
+    return float(text) if text else None
+
+
 _COMMON: dict[str, dict[str, Any]] = {
     "dataset": {
         "default": "data/samples",
@@ -52,13 +63,14 @@ _COMMON: dict[str, dict[str, Any]] = {
         "choices": ("all", *SPLITS),
         "help": "the forms to take: development to improve on, validation to judge by, or all",
     },
-    "limit": {"default": "", "type": "optional_int", "help": "at most this many forms; all"},
+    "limit": {"default": "", "type": optional_int, "help": "at most this many forms; all"},
     "seed": {"default": "42", "type": int, "help": "which forms are drawn when there is a limit"},
     "max-concurrency": {"default": "8", "type": int, "help": "most pages read at once"},
     "cache": {
         "default": ".cache/completions.sqlite",
         "help": "where LLM completions are kept, so that no page is paid for twice; empty: nowhere",
     },
+    "max-cost": {"default": "", "type": optional_usd, "help": "stop before crossing this, USD"},
     "settings": {
         "default": "",
         "help": 'a JSON object of other settings, {"max_size": 1500}; the README lists them',
@@ -91,26 +103,13 @@ def parser(description: str | None, *common: str) -> argparse.ArgumentParser:
     """
     built = argparse.ArgumentParser(description=description, allow_abbrev=False)
     for name in common:
-        options = dict(_COMMON[name])
-        if options.get("type") == "optional_int":
-            options["type"] = optional_int
-        built.add_argument(f"--{name}", **options)
+        built.add_argument(f"--{name}", **_COMMON[name])
     return built
-
-
-def optional_int(text: str) -> int | None:
-    """Read a whole number; an empty text means that none was given."""
-    return int(text) if text else None
 
 
 def optional_split(text: str) -> Split | None:
     """Read --split; None stands for all forms."""
     return next((split for split in SPLITS if split == text), None)
-
-
-def optional_usd(text: str) -> float | None:
-    """Read an amount; an empty text means that none was given."""
-    return float(text) if text else None
 
 
 def in_project(path: str) -> Path:

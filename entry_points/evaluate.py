@@ -28,7 +28,15 @@ from entry_points.scoring.mlflow_scorer import form_scorer
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the entry point's flags."""
     parser = cli.parser(
-        __doc__, "model-uri", "dataset", "split", "limit", "seed", "max-concurrency", "cache"
+        __doc__,
+        "model-uri",
+        "dataset",
+        "split",
+        "limit",
+        "seed",
+        "max-concurrency",
+        "cache",
+        "max-cost",
     )
     parser.add_argument(
         "--judge",
@@ -38,12 +46,13 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def evaluate(
+def evaluate(  # noqa: PLR0913 - what reads what, for how much, and where it is logged
     run: Run,
     model_uri: str,
     dataset: Dataset,
     *,
     settings: Mapping[str, Any],
+    max_cost: float | None = None,
     judge: str = "",
 ) -> Evaluation:
     """Evaluate within the active run: log traces, assessments, metrics, tables and the report.
@@ -53,14 +62,19 @@ def evaluate(
         model_uri: The logged extractor.
         dataset: What it shall read.
         settings: `max_concurrency`, and others that replace those the extractor was logged with.
+        max_cost: No form is begun that could make them cost more, USD; None for no ceiling.
         judge: The LLM that judges the output's format, `openai:/<model>`; "" for none.
 
     Returns:
-        The scores; a failed form scored 0 and is counted in `coverage`.
+        The scores; a failed form scored 0 and is counted in `coverage`. A form that was not begun
+        is no part of them, nor of the digest.
 
     Raises:
-        UsageError: The extractor cannot be loaded, or the judge cannot be used.
+        UsageError: The extractor cannot be loaded, the judge cannot be used, or `max_cost` is
+            given with a judge or for an LLM whose price is not known.
     """
+    if judge and max_cost is not None:
+        raise cli.UsageError("what a judge costs is not known: give --max-cost or --judge.")
     forms = dataset.forms
     truths = {form.form_id: Truth.of(form) for form in forms}
     config = {**extractor_config(model_uri), **settings}
@@ -75,8 +89,12 @@ def evaluate(
     most = config["max_concurrency"]
     workers = most if config["engine"] == "openai" else min(most, 2)
     started = time.perf_counter()
-    readings = read_and_trace(model, forms, scorers, content=content, workers=workers)
+    readings = read_and_trace(
+        model, forms, scorers, content=content, workers=workers, max_cost=max_cost
+    )
     seconds = time.perf_counter() - started
+    begun = [form for form in forms if form.form_id in readings]
+    truths = {form.form_id: truths[form.form_id] for form in begun}
     outputs = {doc_id: each.outputs for doc_id, each in readings.items()}
     scores = score_forms(truths, outputs)
     judged = judge_confidences(truths, outputs)
@@ -85,7 +103,7 @@ def evaluate(
         model_uri=model_uri,
         model_id=model.model_id,
         dataset_name=dataset.name,
-        digest=dataset_digest(forms),
+        digest=dataset_digest(begun),
         content=content,
         metrics=headline(results, judged, seconds),
         intervals=intervals(scores),
@@ -113,9 +131,17 @@ def main(argv: Sequence[str] | None = None) -> int:
             args.model_uri,
             Dataset(dataset.name, forms),
             settings=cli.reading_settings(args),
+            max_cost=args.max_cost,
             judge=args.judge,
         )
+        left = len(forms) - len(evaluation.forms)
+        mlflow.set_tag("forms_left", left)
     report(evaluation)
+    if left:
+        print(
+            f"\n{left} of {len(forms)} forms left: --max-cost would be crossed. The scores are "
+            "those of the others."
+        )
     where_to_look(run.info.run_id)
     return int(evaluation.all_failed)
 

@@ -85,16 +85,13 @@ class Optimization:
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the entry point's flags."""
     parser = cli.parser(
-        __doc__, "model-uri", "dataset", "limit", "seed", "max-concurrency", "cache"
+        __doc__, "model-uri", "dataset", "limit", "seed", "max-concurrency", "cache", "max-cost"
     )
     parser.add_argument(
         "--reflection-llm", default="", help="the LLM that proposes prompts; the extractor's own"
     )
     parser.add_argument(
         "--max-calls", default="200", type=int, help="most forms read, cached ones included"
-    )
-    parser.add_argument(
-        "--max-cost", default="", type=cli.optional_usd, help="stop before crossing this, USD"
     )
     parser.add_argument(
         "--examples",

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import glob
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from tqdm import tqdm
 
 from data.funsd import IMAGE_SUFFIXES
 from entry_points import cli
+from entry_points.ceiling import CostCeiling
 from entry_points.loading import load_extractor, predict_rows, print_estimate, read_document
 from entry_points.output import OutputFile, document_key
 
@@ -71,7 +73,7 @@ class Outcome:
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the entry point's flags."""
-    parser = cli.parser(__doc__, "model-uri", "max-concurrency", "cache")
+    parser = cli.parser(__doc__, "model-uri", "max-concurrency", "cache", "max-cost")
     parser.add_argument(
         "--input", default="data/samples/images", help="a file, a folder or a quoted glob"
     )
@@ -83,9 +85,6 @@ def build_parser() -> argparse.ArgumentParser:
         default="false",
         choices=sorted(cli.BOOLEANS),
         help="read documents again that failed at an earlier start",
-    )
-    parser.add_argument(
-        "--max-cost", default="", type=cli.optional_usd, help="stop before crossing this, USD"
     )
     return parser
 
@@ -122,49 +121,22 @@ def predict(task: Task, documents: Sequence[tuple[str, Path]], output: Path) -> 
 
 
 def _read_all(task: Task, documents: Sequence[tuple[str, Path]]) -> Iterator[dict[str, Any]]:
-    """Yield rows as they are finished; stop beginning documents where money could run out."""
-    waiting = list(reversed(documents))
-    running: set[Future[dict[str, Any]]] = set()
-    costs: list[float] = []
+    """Yield rows as they are finished; begin no document that could cross the ceiling."""
+    ceiling = CostCeiling(task.max_cost)
     pool = ThreadPoolExecutor(task.max_concurrency)
     try:
-        while True:
-            while (
-                waiting
-                and len(running) < task.max_concurrency
-                and _affordable(task.max_cost, costs, len(running))
-            ):
-                running.add(pool.submit(_read_one, task, *waiting.pop()))
-            if not running:
-                return
-            done, running = wait(running, return_when=FIRST_COMPLETED)
-            for future in done:
-                row = future.result()
+        for future in as_completed(
+            [
+                pool.submit(ceiling.read, functools.partial(_read_one, task, doc_id, path))
+                for doc_id, path in documents
+            ]
+        ):
+            if (row := future.result()) is not None:
                 yield row
-                if task.max_cost is not None:
-                    costs.append(_known_cost(row))
     finally:
         # After Ctrl-C, what is in flight is not waited for.
         pool.shutdown(wait=False, cancel_futures=True)
-
-
-def _affordable(max_cost: float | None, costs: Sequence[float], running: int) -> bool:
-    """Tell whether one more document fits, each of those that run as dear as the dearest yet."""
-    if max_cost is None:
-        return True
-    if not costs:
-        return running == 0
-    return sum(costs) + (running + 1) * max(costs) <= max_cost
-
-
-def _known_cost(row: Mapping[str, Any]) -> float:
-    cost = row["cost"]
-    if cost is None and row["attempts"]:
-        raise cli.UsageError(
-            "the LLM's price is not known, so --max-cost cannot be kept: log the extractor with "
-            "the settings input_price and output_price."
-        )
-    return float(cost or 0.0)
+    ceiling.check()
 
 
 def _read_one(task: Task, doc_id: str, path: Path) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -14,8 +15,10 @@ from mlflow.genai.scorers import Scorer
 from mlflow.pyfunc import PyFuncModel
 
 from data.forms import Form
+from entry_points.ceiling import CostCeiling
 from entry_points.cli import UsageError
 from entry_points.loading import predict_rows
+from entry_points.scoring.mlflow_scorer import NOT_BEGUN
 
 # Stands for a row that predict did not give; the extractor gives one for every document.
 _RAISED: dict[str, Any] = {
@@ -63,15 +66,16 @@ class Reading:
     trace_id: str | None = None
 
 
-def read_and_trace(
+def read_and_trace(  # noqa: PLR0913 - what reads what, how fast and for how much
     model: PyFuncModel,
     forms: Sequence[Form],
     scorers: Sequence[Scorer],
     *,
     content: bool,
     workers: int,
+    max_cost: float | None = None,
 ) -> dict[str, Reading]:
-    """Read every form within the active run, and log a trace with assessments for each.
+    """Read forms within the active run, and log a trace with assessments for each.
 
     Args:
         model: The loaded extractor.
@@ -79,22 +83,33 @@ def read_and_trace(
         scorers: What puts assessments on each form's trace.
         content: Whether document texts may enter the traces.
         workers: Most forms read at once.
+        max_cost: No form is begun that could make them cost more, USD; None for no ceiling.
 
     Returns:
-        The readings by form id, in the order of the forms.
+        The readings by form id, in the order of the forms, without those that were not begun.
 
     Raises:
-        UsageError: The extractor raised for every form.
+        UsageError: The extractor raised for every form, or `max_cost` is given for an LLM whose
+            price is not known.
     """
     os.environ.update(_HARNESS, MLFLOW_GENAI_EVAL_MAX_WORKERS=str(workers))
     paths = {form.form_id: form.image_path for form in forms}
+    ceiling = CostCeiling(max_cost)
     readings: dict[str, Reading] = {}
+    not_begun: set[str] = set()
 
-    def predict_fn(doc_id: str) -> dict[str, Any]:
+    def read(doc_id: str) -> dict[str, Any]:
         document = (doc_id, paths[doc_id].read_bytes())
         started = time.perf_counter()
         [outputs] = predict_rows(model, [document])
         readings[doc_id] = Reading(outputs, time.perf_counter() - started)
+        return outputs
+
+    def predict_fn(doc_id: str) -> dict[str, Any]:
+        outputs = ceiling.read(functools.partial(read, doc_id))
+        if outputs is None:
+            not_begun.add(doc_id)
+            return {"error_code": NOT_BEGUN}
         return outputs
 
     result = mlflow.genai.evaluate(
@@ -103,12 +118,14 @@ def read_and_trace(
         scorers=list(scorers),
         model_id=model.model_id,
     )
+    ceiling.check()
     if not readings:
         raise UsageError("the extractor raised for every form: its traces say why.")
     traces = _trace_ids(result.result_df)
     return {
         doc_id: replace(readings.get(doc_id, Reading(_RAISED, 0.0)), trace_id=traces.get(doc_id))
         for doc_id in paths
+        if doc_id not in not_begun
     }
 
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from entry_points.scoring.forms import Truth
 
 SCORER_NAME = "form_score"
+NOT_BEGUN = "not_begun"
+"""The error code of a form that was left out on purpose: it has no scores."""
 
 
 def form_scorer(truths: Mapping[str, Truth], *, content: bool) -> Scorer:
@@ -26,7 +28,8 @@ def form_scorer(truths: Mapping[str, Truth], *, content: bool) -> Scorer:
     record or enter a trace, and returns one Feedback a metric, named like the metrics of
     `FormScore.metrics`. MLflow logs their means over the forms as `<name>/mean`; the micro
     averages are `aggregate`'s. A form for which predict_fn raised arrives as outputs=None and
-    gets 0 in every metric: None would leave the mean, and an exception here would too.
+    gets 0 in every metric: None would leave the mean, and an exception here would too. A form
+    that was not begun leaves it.
 
     Args:
         truths: By doc_id; every record's doc_id must be in it.
@@ -36,6 +39,8 @@ def form_scorer(truths: Mapping[str, Truth], *, content: bool) -> Scorer:
 
     @scorer(name=SCORER_NAME)
     def form_score(inputs: dict[str, Any], outputs: dict[str, Any] | None) -> list[Feedback]:
+        if outputs is not None and outputs.get("error_code") == NOT_BEGUN:
+            return []
         score = score_form(truths[inputs["doc_id"]], outputs)
         source = AssessmentSource(AssessmentSourceType.CODE, SCORER_NAME)
         rationales = score.mistakes.by_metric() if content else {}

@@ -10,7 +10,9 @@ import pytest
 
 from data.funsd import load_folder
 from entry_points.cli import UsageError
+from entry_points.evaluate import evaluate
 from entry_points.evaluation.judge import correct_format
+from entry_points.evaluation.reading import Dataset
 from entry_points.evaluation.results import load_results
 from entry_points.scoring.forms import aggregate
 from tests.entry_points.conftest import FORMS, Done, Project, answer_invoice, run_id_of
@@ -116,3 +118,39 @@ def test_a_judge_that_cannot_be_used_is_refused(llm, key, content, reason, monke
     monkeypatch.setenv("OPENAI_API_KEY", key)
     with pytest.raises(UsageError, match=reason):
         correct_format(llm, content=content)
+
+
+def test_max_cost_leaves_forms_and_scores_the_others(project: Project, main_run: Done):
+    prices = {"input_price": 10.0, "output_price": 10.0}  # 0.01342 USD a form
+    project.mlflow_run(
+        "log", engine="openai", llm="priced", model_name="priced", settings=json.dumps(prices)
+    )
+    asked = len(project.llm.requests)
+    done = project.mlflow_run(
+        "evaluate", model_uri="models:/priced/1", dataset=project.dataset, max_cost=0.03
+    )
+    assert done.returncode == 0, done.stdout
+    assert len(project.llm.requests) - asked == 2
+    assert "1 of 3 forms left: --max-cost would be crossed." in done.stdout
+    run = project.client.get_run(run_id_of(done))
+    results = load_results(run_id_of(done))
+    assert len(results) == 2
+    assert run.data.tags["forms_left"] == "1"
+    assert run.data.metrics["coverage"] == 1.0
+    assert run.data.metrics["cost"] == pytest.approx(2 * 0.01342)
+    assert run.data.metrics["pair_f1_macro"] == pytest.approx(run.data.metrics["pair_f1/mean"])
+    of_all = project.client.get_run(run_id_of(main_run)).data.tags["dataset_digest"]
+    assert run.data.tags["dataset_digest"] != of_all
+
+
+def test_max_cost_is_not_promised_where_a_judge_spends_too(project: Project, main_run: Done):
+    run = project.client.get_run(run_id_of(main_run))
+    with pytest.raises(UsageError, match="give --max-cost or --judge"):
+        evaluate(
+            run,
+            "models:/ocr-extractor/1",
+            Dataset("none", []),
+            settings={},
+            max_cost=1.0,
+            judge="openai:/loopback-judge",
+        )

@@ -48,7 +48,8 @@ class Model:
         [(doc_id, content)] = frame[["doc_id", "image"]].itertuples(index=False)
         self.read.append(doc_id)
         row = {"doc_id": doc_id, "pairs": [], "error_code": None, "error": None}
-        row |= {"attempts": 1, "cache_hits": 0, "cost": 0.01, "output_tokens": 40, "page_count": 1}
+        row |= {"attempts": 1, "cache_hits": 0, "cost": 0.01, "page_count": 1}
+        row |= {"input_tokens": 60, "output_tokens": 40}
         return pd.DataFrame([row | self._answer(doc_id, content)], dtype=object)
 
 
@@ -220,7 +221,7 @@ def test_fifty_kills_lose_nothing_and_write_nothing_twice(tmp_path: Path):
     counts = [int(count) for count in re.findall(r"finished (\d+)$", done.stdout, re.MULTILINE)]
     assert len(counts) == 50
     assert counts == sorted(counts), f"finished lines were lost (seed {seed})"
-    assert counts[-1] > 20, "the kills came too early to tell anything"
+    assert len(set(counts)) > 3, "the kills came too early to tell anything"
 
     run(Model(), tmp_path)
 
