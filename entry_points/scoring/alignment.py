@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -39,8 +38,7 @@ class Alignment:
         kept_blank: Blank fields that were called blank; the first position is in `Truth.blanks`.
         filled: Blank fields that were given one of the invented answers.
         hallucinated: Predicted pairs whose answer stands nowhere on the page.
-        repeated: Predicted pairs that say once more what one before them says, and the form does
-            not say so often.
+        repeated: Those of the invented pairs that say once more what another pair says.
     """
 
     right: tuple[Match, ...]
@@ -87,7 +85,7 @@ def align(truth: Truth, stated: Sequence[TextPair]) -> Alignment:
         kept_blank=kept,
         filled=filled,
         hallucinated=_hallucinated(truth, stated, answered),
-        repeated=_repeated(Counter(pairs), dict(zip(answered, read, strict=True))),
+        repeated=_repeated(invented, dict(zip(answered, read, strict=True))),
     )
 
 
@@ -125,13 +123,13 @@ def _hallucinated(
     )
 
 
-def _repeated(true: Counter[TextPair], read: dict[int, TextPair]) -> tuple[int, ...]:
-    seen: Counter[TextPair] = Counter()
+def _repeated(invented: Sequence[int], read: dict[int, TextPair]) -> tuple[int, ...]:
+    seen = {pair for number, pair in read.items() if number not in invented}
     found = []
-    for number, pair in read.items():
-        seen[pair] += 1
-        if seen[pair] > max(true[pair], 1):
+    for number in invented:
+        if read[number] in seen:
             found.append(number)
+        seen.add(read[number])
     return tuple(found)
 
 

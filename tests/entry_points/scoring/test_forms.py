@@ -193,6 +193,12 @@ PAGE = page_text("Date June 5 Name Ann Fax Sex Total 12 /10 /98 Phone")
         pytest.param([("Date", None)], (0, 1, 0, 0, 0), id="calls an answered field blank"),
         pytest.param([DATE, DATE], (0, 1, 0, 0, 1 / 2), id="says it twice"),
         pytest.param([NAME, NAME, NAME], (0, 1, 0, 0, 1 / 3), id="twice on the form, three read"),
+        pytest.param(
+            [("Name", "Ann."), ("Name", "An n")], (0, 1, 0, 0, 0), id="twice, with other spaces"
+        ),
+        pytest.param(
+            [("Name", "Annn"), ("Name", "Annn")], (0, 1, 0, 0, 0), id="twice on the form, misread"
+        ),
         pytest.param([("Total", "12/10/98")], (0, 1, 0, 0, 0), id="other spaces are on the page"),
         pytest.param([("Total", "12/1O/98")], (0, 1, 0, 0, 0), id="a slip is on the page"),
         pytest.param([("Total", "Ann June 5")], (0, 1, 0, 0, 0), id="from two places on the page"),
