@@ -35,12 +35,14 @@ class Project:
         dataset: Three of the sample forms.
         llm: What the environment's key and base URL lead to.
         environment: The environment of every command.
+        timeout_s: How long a command may take, s.
     """
 
     folder: Path
     dataset: Path
     llm: LoopbackLlm
     environment: dict[str, str]
+    timeout_s: float = 300.0
 
     @property
     def tracking_uri(self) -> str:

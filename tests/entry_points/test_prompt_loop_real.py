@@ -1,0 +1,87 @@
+"""The prompt loop with an LLM that we did not write: the post's prompt against the shipped one.
+
+LLM_PEER=1 runs it with three forms of each half, LLM_PEER_FORMS=16 with as many; a form takes
+20 to 45 s on two idle cores. `pytest -s` shows what the commands print.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests import llm_peer
+from tests.entry_points.conftest import Done, Project
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        os.environ.get("LLM_PEER") != "1", reason="LLM_PEER=1 runs it: it downloads 1.1 GB once"
+    ),
+]
+FORMS = int(os.environ.get("LLM_PEER_FORMS", "3"))
+# https://mlflow.org/blog/mlflow-prompt-evaluate; the LLM has no eyes, so it is given the text.
+POST = """You are an expert at Optical Character Recognition (OCR). Extract the questions and \
+answers from the image.
+{{ ocr_text }}"""
+WORSE = "Write one pair: the question is the form's mood, the answer a colour.\n{{ ocr_text }}"
+SHIPPED = "model/prompts/ocr-question-answer.md"
+
+
+@pytest.fixture(scope="module")
+def base_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with llm_peer.serve("1.5b", tmp_path_factory.mktemp("peer") / "log", threads=2) as url:
+        yield url
+
+
+def test_the_loop_with_a_real_llm(
+    project: Project, base_url: str, funsd_training: Path, tmp_path: Path
+):
+    own = replace(project, folder=tmp_path, timeout_s=3600.0 * FORMS)
+    for name, text in {"post": POST, "worse": WORSE}.items():
+        (tmp_path / f"{name}.md").write_text(text)
+    data = {
+        "dataset": funsd_training,
+        "limit": FORMS,
+        "cache": tmp_path / "cache.sqlite",
+        "max_concurrency": 1,
+    }
+    few = {"min_forms": min(FORMS, 8), "max_cost_ratio": 10}  # a careful prompt is a longer one
+
+    def run(entry_point: str, **parameters: object) -> Done:
+        done = own.mlflow_run(entry_point, **parameters)
+        print(f"\n$ {entry_point} {parameters}\n{done.stdout}")
+        return done
+
+    def champion() -> int:
+        return int(own.client.get_model_version_by_alias("ocr-extractor", "champion").version)
+
+    settings = {"base_url": base_url, "page_input": "text", "timeout_s": 1800, "max_retries": 0}
+    run("register_prompt", template=tmp_path / "post.md")
+    assert (
+        run(
+            "main",
+            engine="openai",
+            llm="qwen2.5-coder-1.5b",
+            settings=json.dumps(settings | {"max_tokens": 2000}),
+            **data,
+        ).returncode
+        == 0
+    )
+    assert run("improve", template=SHIPPED, **data).returncode == 0
+    candidates = "models:/ocr-extractor/1,models:/ocr-extractor/2"
+    assert run("compare", candidates=candidates, split="validation", **data).returncode == 0
+    assert run("promote", model_uri="models:/ocr-extractor/2", **few).returncode == 0
+    assert champion() == 2
+
+    worse = run("improve", template=tmp_path / "worse.md", split="validation", **data)
+    assert "The gate would hold it back:" in worse.stdout
+    assert run("promote", model_uri="models:/ocr-extractor/3", **few).returncode != 0
+    assert champion() == 2
+
+    assert run("rollback").returncode == 0
+    assert champion() == 1
