@@ -16,10 +16,13 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from ocr_extractor.encoding import is_plain_png
 from ocr_extractor.engines.base import Page
 from ocr_extractor.errors import InputError, LimitError, shorten
+from ocr_extractor.pdf_text import read_text_layer
 
 if TYPE_CHECKING:
     import numpy as np
     import pypdfium2
+
+    from ocr_extractor.pdf_text import PrintedWord
 
 IMAGE_FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF")
 PDF_POINTS_PER_INCH = 72
@@ -79,6 +82,13 @@ class Document(Protocol):
         Raises:
             InputError: The page is damaged.
             LimitError: The page has too many pixels.
+        """
+        ...
+
+    def text_layer(self, number: int) -> list[PrintedWord] | None:
+        """Return the words that page `number` holds as text, px of the page as `page` draws it.
+
+        None where there are none, or where they are not all that can be read on the page.
         """
         ...
 
@@ -158,6 +168,9 @@ class _ImageDocument:
         image.info.clear()
         return Page(number, image, self._png)
 
+    def text_layer(self, number: int) -> None:  # noqa: ARG002 - the protocol has it
+        return None
+
 
 class _PdfDocument:
     """A PDF file, drawn page by page with its form fields at `limits.pdf_dpi`."""
@@ -199,9 +212,26 @@ class _PdfDocument:
             except (pypdfium2.PdfiumError, ValueError, MemoryError) as error:
                 raise _damaged(number, error) from None
 
+    def text_layer(self, number: int) -> list[PrintedWord] | None:
+        import pypdfium2
+
+        with _PDFIUM_LOCK:
+            if self._pdf.get_formtype():  # what is filled in there is no text of the page
+                return None
+            try:
+                with contextlib.closing(self._pdf[number - 1]) as pdf_page:
+                    return read_text_layer(pdf_page, self._size(pdf_page))
+            except (pypdfium2.PdfiumError, ValueError):
+                return None  # the page is drawn all the same, and read by OCR
+
+    def _size(self, pdf_page: pypdfium2.PdfPage) -> tuple[int, int]:
+        width, height = pdf_page.get_size()
+        scale = self._limits.pdf_dpi / PDF_POINTS_PER_INCH
+        return ceil(width * scale), ceil(height * scale)
+
     def _draw(self, pdf_page: pypdfium2.PdfPage) -> Image.Image:
         scale = self._limits.pdf_dpi / PDF_POINTS_PER_INCH
-        width, height = (ceil(side * scale) for side in pdf_page.get_size())
+        width, height = self._size(pdf_page)
         if width * height > self._limits.max_page_pixels:
             raise _too_many_pixels(
                 f"{width} x {height} px at {self._limits.pdf_dpi} dpi", self._limits

@@ -261,7 +261,7 @@ class DocumentReader:
                 mlflow.start_span("engine", SpanType.TASK, attributes={"page": number}) as span,
                 faults_reported(),
             ):
-                read = self._run_ocr(page)
+                read = self._words(document, page)
                 reading = self._engine.read(page, instruct(read))
                 if read is not None and self.config.grounding:
                     pairs = read.lie.give_back(ground(reading.pairs, read.words))
@@ -283,10 +283,12 @@ class DocumentReader:
 
         return instruct
 
-    def _run_ocr(self, page: Page) -> OcrPage | None:
+    def _words(self, document: Document, page: Page) -> OcrPage | None:
         """Read the page's words, once for all that needs them; None where nothing does."""
         if self._word_reader is None:
             return None
+        if (printed := document.text_layer(page.number)) is not None:
+            return self._word_reader.printed(page.image, printed)
         with mlflow.start_span("ocr", SpanType.TASK, attributes={"page": page.number}) as span:
             read = self._word_reader.read_upright(page.image)
             span.set_attributes(

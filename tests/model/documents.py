@@ -88,6 +88,19 @@ def pdf(content: str = "", *, size: str = "72 144", trailer: str = "") -> bytes:
     return body + end.encode()
 
 
+def text_pdf(content: str, *, rotate: int = 0, size: str = "200 100") -> bytes:
+    """Return a PDF of one page with a text layer in Helvetica (/F) and no form; no xref table."""
+    objects = (
+        "<< /Type /Catalog /Pages 2 0 R >>",
+        "<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
+        f"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 {size}] /Rotate {rotate} /Contents 4 0 R "
+        "/Resources << /Font << /F << /Type /Font /Subtype /Type1 /BaseFont /Helvetica >> >> >> >>",
+        _stream("", content),
+    )
+    body = "".join(f"{n} 0 obj\n{each}\nendobj\n" for n, each in enumerate(objects, start=1))
+    return f"%PDF-1.7\n{body}trailer\n<< /Size 5 /Root 1 0 R >>\n%%EOF\n".encode("latin-1")
+
+
 def encrypted_pdf() -> bytes:
     """Return a PDF that no password opens: its password checks are zeros."""
     zeros = "00" * 32

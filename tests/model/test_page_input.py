@@ -22,6 +22,7 @@ from ocr_extractor.inputs import InputDocument
 from ocr_extractor.prompt import Prompt
 from ocr_extractor.reader import DocumentReader
 from tests.faulty_llm import answer, serve
+from tests.model.documents import text_pdf
 
 TEMPLATE = "Read.{% if ocr_text %} Text: {{ ocr_text }}{% endif %}"
 
@@ -102,3 +103,19 @@ def test_grounded_pairs_have_boxes_from_one_reading_of_the_page(
     assert [span.name for span in trace.data.spans].count("ocr") == 1
     assert [pair.grounded for pair in row.pairs] == [True, False]
     assert [pair.question_box is not None for pair in row.pairs] == [True, True]
+
+
+def test_a_pdf_with_a_text_layer_needs_no_ocr(store: Path, monkeypatch: pytest.MonkeyPatch):
+    form = text_pdf("BT /F 12 Tf 20 70 Td (Name: Ann) Tj ET")
+    pairs = [{"question": "Name:", "answer": "Ann"}]
+    with serve() as llm:
+        llm.always = answer(json.dumps({"pairs": pairs}))
+        monkeypatch.setenv("OPENAI_BASE_URL", llm.base_url)
+        reader = build("text", grounding=True)
+        [row] = reader.read_all([InputDocument("a", form)], "")
+    [trace] = mlflow.search_traces(return_type="list")
+    assert "ocr" not in [span.name for span in trace.data.spans]
+    assert "Text: Name: Ann" in llm.requests[0]["messages"][0]["content"]
+    [pair] = row.pairs
+    assert pair.grounded
+    assert pair.answer_box is not None

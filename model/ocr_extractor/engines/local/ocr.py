@@ -16,10 +16,12 @@ from ocr_extractor.engines.local.words import Word, union
 from ocr_extractor.errors import EngineError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     import numpy as np
     from PIL import Image
+
+    from ocr_extractor.contract import Box
 
 OcrQuality = Literal["best", "fast"]
 """PP-OCRv6 small or tiny; the settings table in README.md has what they cost."""
@@ -98,6 +100,15 @@ class WordReader:
             EngineError: As for `read_upright`.
         """
         return list(self._threads.submit(self._recognise, image).result().words(Lie(image.size)))
+
+    def printed(self, image: Image.Image, words: Iterable[tuple[str, Box, int]]) -> OcrPage:
+        """Return a page whose words are known without OCR.
+
+        Args:
+            image: The page, upright.
+            words: Text, box in px of `image` and text line of each.
+        """
+        return OcrPage([Word(*word) for word in words], image, Lie(image.size))
 
     def read_upright(self, image: Image.Image) -> OcrPage:
         """Read a page however it lies.
