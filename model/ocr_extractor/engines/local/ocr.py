@@ -12,7 +12,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any, Literal
 
 from ocr_extractor.engines.local.upright import Lie, box_within
-from ocr_extractor.engines.local.words import Word, union
+from ocr_extractor.engines.local.words import Word, part_glued_words, union
 from ocr_extractor.errors import EngineError
 
 if TYPE_CHECKING:
@@ -267,8 +267,10 @@ class _Lines:
         """
         legible = (line for line in self.lines if line.score >= _LEGIBLE)
         for number, line in enumerate(legible):
-            boxes = (
+            boxes = [
                 box_within(corners, lie.upright_size) for corners in lie.level(line.characters)
-            )
-            for word in line.text.split():
-                yield Word(word, union(next(boxes) for _ in word), number)
+            ]
+            end = 0
+            for text in part_glued_words(line.text, boxes).split():
+                start, end = end, end + len(text)
+                yield Word(text, union(boxes[start:end]), number)

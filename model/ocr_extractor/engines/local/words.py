@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from math import ceil, floor
+from itertools import pairwise
+from math import ceil, dist, floor
+from statistics import median
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from ocr_extractor.contract import Box
+
+_GLUED_STEP = 2.2
+"""Middle steps of a line from which two letters are of two words. On half of FUNSD's training
+split it makes 36 words more of 10,941, `pair_f1` 0.524 of 0.520 and exact 0.322 of 0.320; at 1.8
+whole words fall apart and exact is 0.311."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,3 +52,28 @@ def union(boxes: Iterable[Box]) -> Box:
     """Return the smallest box around all `boxes`, px; at least one is needed."""
     x0, y0, x1, y1 = zip(*boxes, strict=True)
     return min(x0), min(y0), max(x1), max(y1)
+
+
+def part_glued_words(text: str, boxes: Sequence[Box]) -> str:
+    """Put a space where two letters of a text line stand too far apart for one word.
+
+    Args:
+        text: The line's text.
+        boxes: Of its characters without the spaces, px.
+
+    Returns:
+        The text with single spaces between its words.
+    """
+    middles = [((x0 + x1) / 2, (y0 + y1) / 2) for x0, y0, x1, y1 in boxes]
+    steps = [dist(*both) for both in pairwise(middles)]  # some lines run up the page
+    text = " ".join(text.split())
+    if not steps:
+        return text
+    widest = _GLUED_STEP * median(steps)
+    wide = iter(step >= widest for step in steps)
+    parted = text[:1]
+    for left, right in pairwise(text):
+        if right != " " and next(wide) and left.isalpha() and right.isalpha():
+            parted += " "
+        parted += right
+    return parted
