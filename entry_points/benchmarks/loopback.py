@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -52,11 +53,15 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def main() -> None:
-    """Serve; the first line printed is the port, the argument is the latency, s."""
+    """Serve until stdin ends, as it does with whoever started this process.
+
+    The first line printed is the port, the argument is the latency, s.
+    """
     _Handler.latency_s = float(sys.argv[1])
     server = _Server(("127.0.0.1", 0), _Handler)
     print(server.server_port, flush=True)
-    server.serve_forever()
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    sys.stdin.read()
 
 
 if __name__ == "__main__":

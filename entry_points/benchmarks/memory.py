@@ -13,7 +13,7 @@ from entry_points.benchmarks.usage import usage_of_group
 SETTLED = 100
 """Documents after which pools, threads and caches have their size."""
 
-_DOCUMENTS = {"off": 5000, "on": 1000, "serve": 1000}
+_DOCUMENTS = {"off": 5000, "on": 500, "serve": 500}
 _CLIENTS = 8
 _QUIET_S = 120.0
 

@@ -18,7 +18,7 @@ from entry_points.benchmarks.lines import Aim, Line, Sample, percentile, side_by
 from entry_points.benchmarks.stage import Stage, documents
 from entry_points.cli import UsageError
 
-_CLIENTS = {1: 100, 8: 200, 32: 320}
+_CLIENTS = {1: 60, 8: 160, 32: 192}
 """How many requests so many clients send."""
 
 _PAGE_BYTES = 100_000

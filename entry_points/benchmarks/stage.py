@@ -92,7 +92,8 @@ class Stage:
     def llm(self, latency_s: float) -> Iterator[str]:
         """Run a loopback LLM and give its base URL."""
         words = [sys.executable, "-m", f"{PACKAGE}.loopback", str(latency_s)]
-        with self.process(words, stdout=subprocess.PIPE, text=True) as server:
+        pipe = subprocess.PIPE
+        with self.process(words, stdin=pipe, stdout=pipe, text=True) as server:
             if server.stdout is None or not (port := server.stdout.readline().strip()):
                 raise UsageError("The loopback LLM did not start.")
             yield f"http://127.0.0.1:{port}/v1"

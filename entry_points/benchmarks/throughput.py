@@ -11,9 +11,9 @@ from entry_points.benchmarks.lines import Aim, Line, Sample, side_by_side
 from entry_points.benchmarks.stage import Stage
 
 _LATENCY_S = 1.0
-# Pages for each number of requests in flight: about as long each.
-_PAGES = {64: 512, 8: 48, 1: 6}
-_LOCAL_PAGES = 6
+# Pages for each number of requests in flight.
+_PAGES = {64: 512, 8: 24, 1: 3}
+_LOCAL_PAGES = 2
 _UNIT = "pages/s"
 
 
