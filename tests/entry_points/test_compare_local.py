@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow
 def test_a_quicker_reader_that_reads_worse_is_held_back(
     project: Project, funsd_training: Path, tmp_path: Path
 ):
-    own = replace(project, folder=tmp_path)
+    own = replace(project, folder=tmp_path, timeout_s=1200)
     done = own.mlflow_run(
         "compare",
         candidates="local,local;ocr_quality=fast,local;seed=1",

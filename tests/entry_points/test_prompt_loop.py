@@ -40,7 +40,7 @@ def own(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         copy(annotation, folder / f"forms/annotations/form-{number}.json")
     before = project.llm.answer
     project.llm.answer = PromptedLlm(load_folder(folder / "forms"))
-    yield replace(project, folder=folder, dataset=folder / "forms")
+    yield replace(project, folder=folder, dataset=folder / "forms", timeout_s=1200)
     project.llm.answer = before
 
 
