@@ -71,6 +71,10 @@ _COMMON: dict[str, dict[str, Any]] = {
         "help": "where LLM completions are kept, so that no page is paid for twice; empty: nowhere",
     },
     "max-cost": {"default": "", "type": optional_usd, "help": "stop before crossing this, USD"},
+    "local-weights": {
+        "default": "",
+        "help": "the local engine's weights, runs:/<id>/local_weights of train; the bundled ones",
+    },
     "settings": {
         "default": "",
         "help": 'a JSON object of other settings, {"max_size": 1500}; the README lists them',
@@ -87,6 +91,7 @@ LOG_FLAGS = (
     "model-name",
     "max-concurrency",
     "settings",
+    "local-weights",
 )
 
 

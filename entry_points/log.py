@@ -21,7 +21,9 @@ from entry_points.loading import ask_for_key, has_llm_access
 from entry_points.register_prompt import TEMPLATE, list_versions, register_prompt
 from ocr_extractor.config import ExtractorConfig
 from ocr_extractor.contract import input_example, signature
+from ocr_extractor.engines.local.learned.weights import DECISION
 from ocr_extractor.errors import ConfigError, PromptError
+from ocr_extractor.extractor import WEIGHTS_ARTIFACT
 from ocr_extractor.prompt import SNAPSHOT_ARTIFACT, check_template
 
 # The packages of python_env.yaml that the logged model needs.
@@ -45,7 +47,12 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def log(
-    *, engine: str, prompt: PromptVersion, model_name: str, settings: dict[str, Any]
+    *,
+    engine: str,
+    prompt: PromptVersion,
+    model_name: str,
+    settings: dict[str, Any],
+    local_weights: str = "",
 ) -> ModelInfo:
     """Log and register the extractor within the active run.
 
@@ -54,6 +61,7 @@ def log(
         prompt: The prompt version to pin.
         model_name: The registered model's name.
         settings: Other settings of `ExtractorConfig`.
+        local_weights: URI of the local engine's weights, "" for the bundled ones.
 
     Returns:
         What MLflow says of the logged model.
@@ -85,11 +93,14 @@ def log(
         warnings.filterwarnings("ignore", ".*input example was not provided", UserWarning)
         snapshot = Path(folder) / "prompt.md"
         snapshot.write_text(str(prompt.template), encoding="utf-8")
+        artifacts = {SNAPSHOT_ARTIFACT: str(snapshot)}
+        if local_weights:
+            artifacts[WEIGHTS_ARTIFACT] = str(fetch_weights(local_weights, Path(folder)))
         info: ModelInfo = mlflow.pyfunc.log_model(
             name="extractor",
             python_model=str(ROOT / "model" / "pyfunc.py"),
             code_paths=[str(ROOT / "model" / "ocr_extractor")],
-            artifacts={SNAPSHOT_ARTIFACT: str(snapshot)},
+            artifacts=artifacts,
             model_config=config.model_dump(),
             params=config.model_dump(),
             signature=signature(),
@@ -99,6 +110,30 @@ def log(
             registered_model_name=model_name,
         )
     return info
+
+
+def fetch_weights(uri: str, folder: Path) -> Path:
+    """Fetch weights that `train` has logged.
+
+    Args:
+        uri: Of the folder of weights, or of a logged extractor that has some of its own.
+        folder: Where they are put.
+
+    Raises:
+        UsageError: There are none.
+    """
+    try:
+        fetched = Path(mlflow.artifacts.download_artifacts(uri, dst_path=str(folder)))
+    except MlflowException as error:
+        raise cli.UsageError(f"{uri} cannot be fetched ({error.message}).") from error
+    of_model = fetched / "artifacts" / WEIGHTS_ARTIFACT
+    weights = of_model if of_model.is_dir() else fetched
+    if not (weights / DECISION).is_file():
+        raise cli.UsageError(
+            f"{uri} holds no weights of the local engine: give runs:/<id>/{WEIGHTS_ARTIFACT} as "
+            f"`{cli.RUN} -e train` prints it, or an extractor that was logged with one."
+        )
+    return weights
 
 
 def resolve_engine(engine: str) -> str:
@@ -161,7 +196,13 @@ def main(argv: Sequence[str] | None = None, *, last: bool = True) -> int:
     ask_for_key(args.engine)
     with mlflow.start_run():
         prompt = find_prompt(args.prompt, args.prompt_name)
-        info = log(engine=args.engine, prompt=prompt, model_name=args.model_name, settings=settings)
+        info = log(
+            engine=args.engine,
+            prompt=prompt,
+            model_name=args.model_name,
+            settings=settings,
+            local_weights=args.local_weights,
+        )
     uri = f"models:/{args.model_name}/{info.registered_model_version}"
     print(f"Logged {uri} with prompts:/{prompt.name}/{prompt.version}.")
     if last:

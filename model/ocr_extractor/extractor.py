@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 # tracing on SQLite takes a quarter more CPU. They wait for 5 s at most.
 _SPANS_AT_ONCE = "512"
 
+WEIGHTS_ARTIFACT = "local_weights"
+"""The logged model's artifact with weights of its own for the local engine."""
+
 
 class OcrExtractor(PythonModel):
     """Reads scanned forms; see `contract.py` for its input, params and output."""
@@ -51,7 +54,7 @@ class OcrExtractor(PythonModel):
         settings = serving_settings() | dict(context.model_config)
         config = ExtractorConfig.from_model_config(settings)
         prompt = load_prompt(config.prompt_uri, Path(context.artifacts[SNAPSHOT_ARTIFACT]))
-        self._engine = _build_engine(config)
+        self._engine = _build_engine(config, context.artifacts.get(WEIGHTS_ARTIFACT))
         followed = FollowedPrompt(prompt, config.prompt_refresh_s) if config.follow_alias else None
         words = _build_word_reader(config)
         self._reader = DocumentReader(config, prompt, self._engine, words, followed)
@@ -182,11 +185,15 @@ def _read_params(params: dict[str, Any] | None) -> tuple[str, PageSelection]:
     return str(given.get("additional_rules") or ""), pages
 
 
-def _build_engine(config: ExtractorConfig) -> Engine:
+def _build_engine(config: ExtractorConfig, weights: str | None) -> Engine:
     if config.engine == "local":
-        from ocr_extractor.engines.local import LocalEngine
+        from ocr_extractor.engines.local.engine import BUNDLED_WEIGHTS, LocalEngine
 
-        return LocalEngine(config.ocr_quality, include_blank=config.include_blank)
+        return LocalEngine(
+            config.ocr_quality,
+            include_blank=config.include_blank,
+            weights=Path(weights) if weights else BUNDLED_WEIGHTS,
+        )
     from ocr_extractor.engines.openai_chat import OpenAIChatEngine
 
     return OpenAIChatEngine(config)

@@ -1,27 +1,48 @@
-"""The local engine: OCR and layout rules on this machine, no key, no network."""
+"""The local engine: OCR and trained layout models on this machine, no key, no network."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ocr_extractor.engines.base import PageReading
 from ocr_extractor.engines.local.blanks import add_blanks
 from ocr_extractor.engines.local.ocr import WordReader
-from ocr_extractor.engines.local.rules import link_by_rules
 from ocr_extractor.engines.local.ruling import mark_ruled
 
 if TYPE_CHECKING:
     from ocr_extractor.engines.base import Page
     from ocr_extractor.engines.local.ocr import OcrQuality
 
+BUNDLED_WEIGHTS = Path(__file__).parent / "weights"
+
 
 class LocalEngine:
-    """Reads pages with RapidOCR and geometric rules; safe to share between threads."""
+    """Reads pages with RapidOCR and links the words; safe to share between threads."""
 
     name = "local"
 
-    def __init__(self, ocr_quality: OcrQuality = "best", *, include_blank: bool = False) -> None:
+    def __init__(
+        self,
+        ocr_quality: OcrQuality = "best",
+        *,
+        include_blank: bool = False,
+        weights: Path = BUNDLED_WEIGHTS,
+    ) -> None:
+        """Load the models.
+
+        Args:
+            ocr_quality: Which networks read the words.
+            include_blank: Whether fields without an entry are given, too.
+            weights: Folder of the layout models' weights.
+
+        Raises:
+            ConfigError: The folder lacks some of them.
+        """
+        from ocr_extractor.engines.local.learned.weights import Weights
+
         self._reader = WordReader(ocr_quality)
+        self._weights = Weights(weights)
         self._include_blank = include_blank
 
     def read(self, page: Page, instructions: str) -> PageReading:  # noqa: ARG002
@@ -32,13 +53,16 @@ class LocalEngine:
             instructions: Ignored.
 
         Returns:
-            The page's pairs with boxes, without confidence and token counts.
+            The page's pairs with boxes and confidence, without token counts.
 
         Raises:
             EngineError: With code `ocr_failed`: the page cannot be read.
         """
+        from ocr_extractor.engines.local.learned.linker import link
+
         read = self._reader.read_upright(page.image)
-        pairs = link_by_rules(mark_ruled(read.words, read.image), page.number)
+        words = mark_ruled(read.words, read.image)
+        pairs = link(words, read.image, self._weights, page.number)
         if self._include_blank:
             pairs = add_blanks(pairs, read.words, page.number)
         return PageReading(pairs=read.lie.give_back(pairs))

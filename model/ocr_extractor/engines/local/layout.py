@@ -72,12 +72,13 @@ def find_segments(words: Sequence[Word]) -> list[Segment]:
     segments: list[Segment] = []
     for _, group in groupby(sorted(words, key=lambda word: word.line), key=lambda word: word.line):
         line = tuple(group)
-        if not _is_sideways(line):
+        if not is_sideways(line):
             segments += _cut_line(line)
     return sorted(segments, key=lambda segment: (segment.box[1], segment.box[0]))
 
 
-def _is_sideways(line: Sequence[Word]) -> bool:
+def is_sideways(line: Sequence[Word]) -> bool:
+    """Tell whether a text line stands upright on its side."""
     x0, y0, x1, y1 = union(word.box for word in line)
     return y1 - y0 > 1.5 * (x1 - x0) and sum(len(word.text) for word in line) > 2
 
@@ -86,11 +87,11 @@ def _cut_line(line: tuple[Word, ...]) -> Iterator[Segment]:
     height = median(word.box[3] - word.box[1] for word in line)
     ticked: bool | None = None
     mark: tuple[Word, ...] = ()
-    for start, end, before in _stretches(line):
+    for start, end, before in stretches(line):
         if before is not None and before.lastgroup in ("ticked", "empty"):
             ticked = before.lastgroup == "ticked"
-            mark = _words_between(line, *before.span())
-        words = _words_between(line, start, end)
+            mark = words_between(line, *before.span())
+        words = words_between(line, start, end)
         for run in _runs(words, height):
             yield Segment(run, ticked, mark)
             ticked, mark = None, ()
@@ -98,8 +99,11 @@ def _cut_line(line: tuple[Word, ...]) -> Iterator[Segment]:
         yield Segment(mark, ticked, mark)
 
 
-def _stretches(line: Sequence[Word]) -> Iterator[tuple[int, int, re.Match[str] | None]]:
-    """Yield (start, end, structure before it) of the plain stretches of the line's text."""
+def stretches(line: Sequence[Word]) -> Iterator[tuple[int, int, re.Match[str] | None]]:
+    """Yield (start, end, structure before it) of the plain stretches of the line's text.
+
+    The structure's `lastgroup` is "ticked", "empty", "fill" or "colon"; None at the line's start.
+    """
     text = " ".join(word.text for word in line)
     start, before = 0, None
     for structure in _STRUCTURE.finditer(text):
@@ -109,7 +113,7 @@ def _stretches(line: Sequence[Word]) -> Iterator[tuple[int, int, re.Match[str] |
     yield start, len(text), before
 
 
-def _words_between(line: Sequence[Word], start: int, end: int) -> tuple[Word, ...]:
+def words_between(line: Sequence[Word], start: int, end: int) -> tuple[Word, ...]:
     """Return what characters `start` to `end` of the line's text cover of its words."""
     found = []
     offset = 0

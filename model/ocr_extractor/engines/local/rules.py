@@ -63,7 +63,7 @@ def link_by_rules(words: Sequence[Word], page: int) -> tuple[Pair, ...]:
     Returns:
         Pairs in reading order of their questions, without confidence: the rules know none.
     """
-    answers = _Rules(find_segments(words)).apply()
+    answers = apply_rules(words)
     return tuple(
         Pair(
             question=question.text,
@@ -74,6 +74,11 @@ def link_by_rules(words: Sequence[Word], page: int) -> tuple[Pair, ...]:
         )
         for question in in_reading_order(answers)
     )
+
+
+def apply_rules(words: Sequence[Word]) -> dict[Segment, list[Segment]]:
+    """Return the questions that the rules find, each with its answer in reading order."""
+    return _Rules(find_segments(words)).apply()
 
 
 class _Rules:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from statistics import median
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from cv2.typing import MatLike as Mask
     from PIL import Image
 
     from ocr_extractor.engines.local.words import Word
@@ -29,6 +30,39 @@ _MIN_WALL_COVER = 0.8
 """The part of the word's height that the upright line has to cover."""
 
 
+@dataclass(frozen=True)
+class Masks:
+    """What is ink on a page; (height, width) uint8 arrays, 255 where the ink is.
+
+    Attributes:
+        ink: All of it.
+        level: Its level lines.
+        upright: Its upright lines.
+    """
+
+    ink: Mask
+    level: Mask
+    upright: Mask
+
+
+def find_masks(words: Sequence[Word], image: Image.Image) -> Masks:
+    """Part a page's ruled lines from its text.
+
+    Args:
+        words: The words of the page, at least one: lines are longer than they are high.
+        image: The page they were read from.
+    """
+    import cv2
+    import numpy as np
+
+    length = max(2, round(_MIN_LENGTH * median(word.box[3] - word.box[1] for word in words)))
+    grey = np.asarray(image.convert("L"))
+    _, ink = cv2.threshold(grey, 0, 255, cv2.THRESH_BINARY_INV + cv2.THRESH_OTSU)
+    level = cv2.morphologyEx(ink, cv2.MORPH_OPEN, np.ones((1, length), np.uint8))
+    upright = cv2.morphologyEx(ink, cv2.MORPH_OPEN, np.ones((length, 1), np.uint8))
+    return Masks(ink, level, upright)
+
+
 def mark_ruled(words: Sequence[Word], image: Image.Image) -> list[Word]:
     """Return the words with `underlined` and `walled` set where ruled lines stand.
 
@@ -40,16 +74,10 @@ def mark_ruled(words: Sequence[Word], image: Image.Image) -> list[Word]:
         words: The words of the page.
         image: The page they were read from.
     """
-    import cv2
-    import numpy as np
-
     if not words:
         return []
-    length = max(2, round(_MIN_LENGTH * median(word.box[3] - word.box[1] for word in words)))
-    grey = np.asarray(image.convert("L"))
-    _, ink = cv2.threshold(grey, 0, 255, cv2.THRESH_BINARY_INV + cv2.THRESH_OTSU)
-    level = cv2.morphologyEx(ink, cv2.MORPH_OPEN, np.ones((1, length), np.uint8))
-    upright = cv2.morphologyEx(ink, cv2.MORPH_OPEN, np.ones((length, 1), np.uint8))
+    masks = find_masks(words, image)
+    level, upright = masks.level, masks.upright
 
     def is_underlined(word: Word) -> bool:
         x0, y0, x1, y1 = word.box

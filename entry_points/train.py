@@ -1,0 +1,186 @@
+"""Trains the local engine's layout models on annotated forms; log -P local_weights= uses them."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import mlflow
+from tqdm import tqdm
+
+from data.forms import Form
+from data.funsd import dataset_digest, load_folder
+from entry_points import cli
+from entry_points.scoring.forms import Truth, aggregate, score_forms
+from entry_points.training.figures import (
+    Answers,
+    calibration_error,
+    draw_confusion,
+    draw_importances,
+    draw_reliability,
+)
+from entry_points.training.pages import PageReader, TrainingPage
+from entry_points.training.stacking import Trained, fits_of, fold_of, train_stages
+from ocr_extractor.engines.local.learned.candidates import Candidate, select
+from ocr_extractor.engines.local.learned.sheet import LABELS
+from ocr_extractor.engines.local.learned.stages import TREES
+from ocr_extractor.errors import DocumentError, EngineError
+from ocr_extractor.extractor import WEIGHTS_ARTIFACT
+
+INNER_FOLDS = 3
+"""Parts for the stages' own out-of-fold answers; more cost time and change little."""
+
+LEAST_FORMS = 4
+"""So that models that leave out a fold, and an inner one of the rest, have a form to learn from."""
+
+_SHOWN = ("pair_f1", "pair_precision", "pair_recall", "pair_f1_nospace", "question_f1")
+
+
+@dataclass(frozen=True)
+class Held:
+    """A pair that was found on a form outside of the training folds."""
+
+    form_id: str
+    candidate: Candidate
+    confidence: float
+    right: bool
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the entry point's flags."""
+    parser = cli.parser(__doc__, "dataset", "limit", "seed")
+    parser.add_argument(
+        "--folds",
+        type=int,
+        default="5",
+        help="parts of the forms, each scored by models without it",
+    )
+    parser.add_argument(
+        "--cache", default=".cache/words", help="folder that keeps the words the OCR has read"
+    )
+    return parser
+
+
+def train(forms: Sequence[Form], *, folds: int, seed: int, cache: Path) -> dict[str, float]:
+    """Train within the active run: log k-fold figures, then weights trained on all forms.
+
+    Args:
+        forms: Annotated forms.
+        folds: Parts of the forms for the figures, from 2.
+        seed: Deals the forms, and draws rows and features; the same seed gives the same weights.
+        cache: Folder that keeps the words the OCR has read.
+
+    Returns:
+        The end-to-end metrics on the held-out folds.
+    """
+    reader = PageReader(cache)
+    read = tqdm(forms, desc="reading", unit="form", disable=None)
+    pages = [page for form in read for page in reader.read(form)]
+    answers = Answers()
+    total = fits_of(INNER_FOLDS) * (folds + 1)
+    with tqdm(total=total, desc="fitting", unit="model", disable=None) as bar:
+        held = _hold_out(pages, folds, seed, answers, bar.update)
+        trained = train_stages(pages, INNER_FOLDS, seed, bar.update)
+    metrics = _score(forms, held)
+    mlflow.log_metrics(metrics | answers.metrics())
+    mlflow.log_params({"forms": len(forms), "dataset_digest": dataset_digest(forms)})
+    _log_pictures(answers, trained, held)
+    with tempfile.TemporaryDirectory() as folder:
+        trained.save(Path(folder))
+        mlflow.log_artifacts(folder, WEIGHTS_ARTIFACT)
+    return metrics
+
+
+def _hold_out(
+    pages: Sequence[TrainingPage],
+    folds: int,
+    seed: int,
+    answers: Answers,
+    fitted: Callable[[], object],
+) -> list[Held]:
+    """Find the pairs of each fold with models that were trained on the others."""
+    fold = fold_of([page.form.form_id for page in pages], folds, seed)
+    held = []
+    for left_out in range(folds):
+        kept = [page for page in pages if fold[page.form.form_id] != left_out]
+        trained = train_stages(kept, INNER_FOLDS, seed, fitted)
+        for page in pages:
+            if fold[page.form.form_id] == left_out:
+                held += _find(trained, page, answers)
+    return held
+
+
+def _find(trained: Trained, page: TrainingPage, answers: Answers) -> list[Held]:
+    scored = trained.score(page, answers.add)
+    candidates = [candidate for candidate, _ in scored]
+    scores = [score for _, score in scored]
+    right = page.truth.are_pairs(candidates)
+    return [
+        Held(
+            page.form.form_id,
+            candidates[number],
+            trained.decision.confidence(scores[number]),
+            bool(right[number]),
+        )
+        for number in select(candidates, scores, trained.decision.least)
+    ]
+
+
+def _score(forms: Sequence[Form], held: Sequence[Held]) -> dict[str, float]:
+    """Score the pairs as `evaluate` does."""
+    pairs: dict[str, list[dict[str, Any]]] = {form.form_id: [] for form in forms}
+    for each in held:
+        question, answer = each.candidate.texts
+        pairs[each.form_id].append({"question": question, "answer": answer})
+    truths = {form.form_id: Truth.of(form) for form in forms}
+    outputs = {form_id: {"pairs": of} for form_id, of in pairs.items()}
+    scores = score_forms(truths, outputs)
+    error = calibration_error([each.confidence for each in held], [each.right for each in held])
+    return aggregate(list(scores.values())) | {"calibration_error": error}
+
+
+def _log_pictures(answers: Answers, trained: Trained, held: Sequence[Held]) -> None:
+    """Log confusion matrices, importances and reliability, as pictures and as JSON."""
+    for stage in answers.stages():
+        names = LABELS if stage in ("text", "label") else ("no", "yes")
+        counts = answers.confusion(stage)
+        mlflow.log_dict({"names": names, "counts": counts.tolist()}, f"confusion/{stage}.json")
+        mlflow.log_figure(draw_confusion(counts, names, stage), f"confusion/{stage}.png")
+    for stage in TREES:
+        importances = trained.models[stage].importances()
+        ordered = dict(sorted(importances.items(), key=lambda item: -item[1]))
+        mlflow.log_text(json.dumps(ordered, indent=1), f"importances/{stage}.json")
+        mlflow.log_figure(draw_importances(importances, stage), f"importances/{stage}.png")
+    if held:
+        confidences, right = zip(*((each.confidence, each.right) for each in held), strict=True)
+        mlflow.log_figure(draw_reliability(confidences, right), "reliability.png")
+
+
+@cli.reports(DocumentError, EngineError)
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the entry point."""
+    args = build_parser().parse_args(argv)
+    forms = load_folder(cli.in_project(args.dataset), limit=args.limit, seed=args.seed)
+    if len(forms) < LEAST_FORMS or not 2 <= args.folds <= len(forms):
+        raise cli.UsageError(
+            f"{len(forms)} forms in {args.folds} folds: training needs {LEAST_FORMS} forms or "
+            "more, and from 2 folds to as many as there are forms."
+        )
+    with mlflow.start_run() as run:
+        metrics = train(forms, folds=args.folds, seed=args.seed, cache=cli.in_project(args.cache))
+    print(f"{len(forms)} forms, each found by models trained on the other {args.folds - 1} folds")
+    names = (*_SHOWN, "calibration_error")
+    cli.print_table([(name, f"{metrics[name]:.3f}") for name in names], ("metric", "value"))
+    print(f"Run {run.info.run_id} (weights, confusion matrices, importances). Use the weights:")
+    weights = f"runs:/{run.info.run_id}/{WEIGHTS_ARTIFACT}"
+    print(f"  {cli.RUN} -P engine=local -P local_weights={weights}")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

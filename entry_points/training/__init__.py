@@ -1,0 +1,1 @@
+"""Training of the local engine: truths for its stages, models, folds, figures."""

@@ -1,0 +1,177 @@
+"""The stages' models: gradient-boosted trees and a linear one, fitted and written as weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import lightgbm
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+from sklearn.linear_model import LogisticRegression
+
+from ocr_extractor.engines.local.learned.shape import GRAMS
+from ocr_extractor.engines.local.learned.sheet import LABELS
+from ocr_extractor.engines.local.learned.weights import TextTable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from entry_points.training.truth import Targets
+    from ocr_extractor.engines.local.learned.stages import Ask, Stage
+    from ocr_extractor.engines.local.learned.table import Floats
+
+
+@dataclass(frozen=True)
+class Growth:
+    """How the trees of a stage are grown.
+
+    Attributes:
+        rounds: Trees (for each label).
+        leaves: Of a tree.
+        rate: Learning rate.
+        share: Of the features that a tree may use.
+    """
+
+    rounds: int
+    leaves: int
+    rate: float
+    share: float
+
+
+_GROWTH: dict[Stage, Growth] = {
+    "cut": Growth(200, 15, 0.06, 0.4),
+    "label": Growth(120, 15, 0.07, 0.3),
+    "link": Growth(150, 31, 0.06, 0.3),
+    "join": Growth(150, 31, 0.06, 0.3),
+    "pair": Growth(200, 15, 0.05, 0.4),
+}
+_TEXT_STRENGTH = 6.0
+
+
+class Model(Protocol):
+    """A fitted model of one stage."""
+
+    def answer(self, ask: Ask) -> Floats:
+        """Return (rows,) probabilities, or (rows, labels) for "text" and "label"."""
+        ...
+
+    def save(self, folder: Path) -> None:
+        """Write it into a folder of weights."""
+        ...
+
+    def importances(self) -> dict[str, float]:
+        """Return each feature's share of the gain, [0, 1]; nothing for n-grams."""
+        ...
+
+
+def fit(asks: Sequence[Ask], targets: Sequence[Targets], seed: int) -> Model:
+    """Fit a stage's model.
+
+    Args:
+        asks: The questions of one stage, at least one.
+        targets: The right answers, a row each.
+        seed: Draws rows and features.
+    """
+    stage = asks[0].stage
+    if stage == "text":
+        return _fit_text(asks, np.concatenate(targets))
+    growth = _GROWTH[stage]
+    labels = {"num_class": len(LABELS)} if stage == "label" else {}
+    parameters = {
+        "objective": "multiclass" if labels else "binary",
+        "num_leaves": growth.leaves,
+        "learning_rate": growth.rate,
+        "feature_fraction": growth.share,
+        "bagging_fraction": 0.7,
+        "bagging_freq": 1,
+        "min_data_in_leaf": 20,
+        "lambda_l2": 5.0,
+        "max_bin": 63,
+        "seed": seed,
+        "deterministic": True,
+        "force_row_wise": True,
+        # Folds are fitted side by side instead.
+        "num_threads": 1,
+        "verbosity": -1,
+        **labels,
+    }
+    rows = np.concatenate([ask.rows for ask in asks])
+    data = lightgbm.Dataset(rows, np.concatenate(targets))
+    booster = lightgbm.train(parameters, data, growth.rounds)
+    return TreeModel(stage, booster, asks[0].names)
+
+
+@dataclass(frozen=True)
+class TreeModel:
+    """Gradient-boosted trees.
+
+    Attributes:
+        stage: The stage they answer for.
+        booster: LightGBM's.
+        names: The features' names.
+    """
+
+    stage: Stage
+    booster: lightgbm.Booster
+    names: tuple[str, ...]
+
+    def answer(self, ask: Ask) -> Floats:
+        """Return (rows,) probabilities, or (rows, labels) for "label"."""
+        return np.asarray(self.booster.predict(ask.rows, num_threads=1), np.float32)
+
+    def save(self, folder: Path) -> None:
+        """Write them as ONNX."""
+        from onnxmltools import convert_lightgbm
+        from onnxmltools.convert.common.data_types import FloatTensorType
+
+        shape = FloatTensorType([None, len(self.names)])
+        network: Any = convert_lightgbm(
+            self.booster, name=self.stage, initial_types=[("rows", shape)], zipmap=False
+        )
+        (folder / f"{self.stage}.onnx").write_bytes(network.SerializeToString())
+
+    def importances(self) -> dict[str, float]:
+        """Return each feature's share of the gain, [0, 1]."""
+        gain: NDArray[np.float64] = self.booster.feature_importance("gain")
+        return dict(zip(self.names, (gain / max(gain.sum(), 1e-9)).tolist(), strict=True))
+
+
+@dataclass(frozen=True)
+class TextModel:
+    """The n-grams' linear model."""
+
+    table: TextTable
+
+    def answer(self, ask: Ask) -> Floats:
+        """Return (rows, labels) probabilities."""
+        return self.table.predict(ask.rows)  # type: ignore[arg-type]
+
+    def save(self, folder: Path) -> None:
+        """Write its table."""
+        self.table.save(folder)
+
+    def importances(self) -> dict[str, float]:
+        """Return nothing: single n-grams say little."""
+        return {}
+
+
+def _fit_text(asks: Sequence[Ask], targets: Targets) -> TextModel:
+    counts = np.concatenate([(ask.rows >= 0).sum(axis=1) for ask in asks])
+    grams = np.concatenate([ask.rows[ask.rows >= 0] for ask in asks])
+    values = np.repeat(1 / np.sqrt(counts), counts)
+    starts = np.concatenate([[0], np.cumsum(counts)])
+    texts = csr_matrix((values, grams, starts), shape=(len(counts), GRAMS))
+    model = LogisticRegression(C=_TEXT_STRENGTH, max_iter=100, tol=1e-3).fit(texts, targets)
+    # Of two labels scikit-learn gives one row, the odds of the second.
+    both = len(model.classes_) == 2
+    rows = np.vstack([-model.coef_ / 2, model.coef_ / 2]) if both else model.coef_
+    shift = np.array([-0.5, 0.5]) * model.intercept_ if both else model.intercept_
+    # A label that no form has keeps weights of zero and is never likely.
+    weights = np.zeros((GRAMS, len(LABELS)), np.float32)
+    bias = np.full(len(LABELS), -20.0, np.float32)
+    weights[:, model.classes_] = rows.T
+    bias[model.classes_] = shift
+    return TextModel(TextTable(weights, bias))

@@ -1,0 +1,74 @@
+"""Annotated forms to pages for training: words read once, kept by content."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from data.forms import Form
+from entry_points.training.truth import PageTruth
+from ocr_extractor.engines.base import Page
+from ocr_extractor.engines.local import ocr
+from ocr_extractor.engines.local.learned.ink import Ink, find_ink
+from ocr_extractor.engines.local.ruling import mark_ruled
+from ocr_extractor.engines.local.words import Word
+from ocr_extractor.page import PageLimits, open_document
+
+
+@dataclass(frozen=True)
+class TrainingPage:
+    """A page with words.
+
+    Attributes:
+        form: The form it belongs to.
+        words: As the local engine sees them.
+        ink: What the pixels say beside them.
+        truth: What the annotation says of it.
+    """
+
+    form: Form
+    words: tuple[Word, ...]
+    ink: Ink
+    truth: PageTruth
+
+
+class PageReader:
+    """Reads forms with the local engine's OCR and keeps the words of every document it has read."""
+
+    def __init__(self, cache: Path) -> None:
+        """Open the folder of kept words; it is made if missing."""
+        cache.mkdir(parents=True, exist_ok=True)
+        self._cache = cache
+        self._reader = ocr.WordReader()
+        # Another OCR, or other code around it, reads other words.
+        self._version = importlib.metadata.version("rapidocr").encode()
+        self._version += Path(ocr.__file__).read_bytes()
+
+    def read(self, form: Form) -> Iterator[TrainingPage]:
+        """Yield the pages of a form that hold words.
+
+        Raises:
+            DocumentError: The document cannot be opened.
+            EngineError: A page of it cannot be read.
+        """
+        data = form.image_path.read_bytes()
+        document = open_document(data, PageLimits())
+        pages = [document.page(number) for number in range(1, document.page_count + 1)]
+        kept = self._cache / f"{hashlib.sha256(self._version + data).hexdigest()}.json"
+        if not kept.exists():
+            found = [[asdict(word) for word in self._reader.read(page.image)] for page in pages]
+            kept.write_text(json.dumps(found), encoding="utf-8")
+        for page, rows in zip(pages, json.loads(kept.read_text(encoding="utf-8")), strict=True):
+            words = [Word(**row | {"box": tuple(row["box"])}) for row in rows]
+            if words:
+                yield _training_page(form, page, words)
+
+
+def _training_page(form: Form, page: Page, words: Sequence[Word]) -> TrainingPage:
+    ruled = mark_ruled(words, page.image)
+    ink = find_ink(ruled, page.image)
+    return TrainingPage(form, tuple(ruled), ink, PageTruth(form, page.number))

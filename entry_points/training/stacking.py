@@ -1,0 +1,197 @@
+"""Fits all stages, each on what those before it answer for pages they have not seen."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from sklearn.isotonic import IsotonicRegression
+
+from entry_points.training.models import fit
+from ocr_extractor.engines.local.learned.candidates import select
+from ocr_extractor.engines.local.learned.stages import STAGES, understand
+from ocr_extractor.engines.local.learned.weights import Decision
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from entry_points.training.models import Model
+    from entry_points.training.pages import TrainingPage
+    from entry_points.training.truth import Targets
+    from ocr_extractor.engines.local.learned.candidates import Candidate
+    from ocr_extractor.engines.local.learned.stages import Ask, Stage, Thoughts
+    from ocr_extractor.engines.local.learned.table import Floats
+
+Scored = list[tuple["Candidate", float]]
+"""A page's candidates with the probability of each."""
+
+Observe = Callable[["Ask", "Floats", "Targets"], None]
+"""Is told what was asked, what a model answered, and what is right."""
+
+_LEAST = tuple(np.arange(0.1, 0.45, 0.05).round(2).tolist())
+
+
+@dataclass(frozen=True)
+class Trained:
+    """All that the local engine needs to link words.
+
+    Attributes:
+        models: By stage.
+        decision: How their probabilities become pairs.
+    """
+
+    models: Mapping[Stage, Model]
+    decision: Decision
+
+    def score(self, page: TrainingPage, observe: Observe) -> Scored:
+        """Return a page's candidates with their probabilities."""
+        walk = _Walk(page)
+        while walk.ask is not None:
+            answer = self.models[walk.ask.stage].answer(walk.ask)
+            observe(walk.ask, answer, walk.targets())
+            walk.go_on(answer)
+        return walk.scored
+
+    def save(self, folder: Path) -> None:
+        """Write a folder of weights."""
+        for model in self.models.values():
+            model.save(folder)
+        self.decision.save(folder)
+
+
+class _Walk:
+    """A page on its way through the stages."""
+
+    def __init__(self, page: TrainingPage) -> None:
+        self.page = page
+        self.ask: Ask | None = None
+        self.scored: Scored = []
+        self._thoughts: Thoughts = understand(page.words, page.ink)
+        self._step(lambda: next(self._thoughts))
+
+    def go_on(self, answer: Floats) -> None:
+        """Answer the question at hand; the next one is then in `ask`, or the end in `scored`."""
+        self._step(lambda: self._thoughts.send(answer))
+
+    def targets(self) -> Targets:
+        """Return the right answers to the question at hand."""
+        assert self.ask is not None  # noqa: S101 - asked only while there is one
+        return self.page.truth.targets(self.ask)
+
+    def _step(self, move: Callable[[], Ask]) -> None:
+        try:
+            self.ask = move()
+        except StopIteration as end:
+            self.ask, self.scored = None, end.value
+
+
+def fold_of(form_ids: Sequence[str], folds: int, seed: int) -> dict[str, int]:
+    """Deal forms into folds of about the same size.
+
+    Returns:
+        The number of its fold, from 0, by form id.
+    """
+    dealt = sorted(set(form_ids))
+    random.Random(seed).shuffle(dealt)  # noqa: S311
+    return {form_id: place % folds for place, form_id in enumerate(dealt)}
+
+
+def fits_of(folds: int) -> int:
+    """Return how many models `train_stages` fits."""
+    return len(STAGES) * (folds + 1)
+
+
+def train_stages(
+    pages: Sequence[TrainingPage], folds: int, seed: int, fitted: Callable[[], object]
+) -> Trained:
+    """Fit all stages on some pages.
+
+    Every page goes through the stages on the answers of models that have not seen its form, so
+    that later stages learn from answers that are as good as they will be on new forms.
+
+    Args:
+        pages: The pages.
+        folds: Parts that the forms are dealt into for that, from 2.
+        seed: Deals the forms, and draws rows and features.
+        fitted: Called after each fit.
+    """
+    walks = [_Walk(page) for page in pages]
+    fold = fold_of([page.form.form_id for page in pages], folds, seed)
+    models: dict[Stage, Model] = {}
+    for stage in STAGES:
+        here = [walk for walk in walks if walk.ask is not None and walk.ask.stage == stage]
+        lessons = [_Lesson.of(walk, fold[walk.page.form.form_id]) for walk in here]
+        *apart, models[stage] = _fit_apart(lessons, folds, seed, fitted)
+        for walk, lesson in zip(here, lessons, strict=True):
+            walk.go_on(apart[lesson.fold].answer(lesson.ask))
+    return Trained(models, _decide(walks))
+
+
+@dataclass(frozen=True)
+class _Lesson:
+    """A question, the right answers, and the fold of its form."""
+
+    ask: Ask
+    targets: Targets
+    fold: int
+
+    @classmethod
+    def of(cls, walk: _Walk, fold: int) -> _Lesson:
+        assert walk.ask is not None  # noqa: S101 - only such walks are learned from
+        return cls(walk.ask, walk.targets(), fold)
+
+
+def _fit_apart(
+    lessons: Sequence[_Lesson], folds: int, seed: int, fitted: Callable[[], object]
+) -> list[Model]:
+    """Fit a model without each of the folds, and one on everything."""
+
+    def fit_without(left_out: int | None) -> Model:
+        kept = [lesson for lesson in lessons if lesson.fold != left_out]
+        asks, targets = [each.ask for each in kept], [each.targets for each in kept]
+        model = fit(asks, targets, seed)
+        fitted()
+        return model
+
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        return list(threads.map(fit_without, [*range(folds), None]))
+
+
+def _decide(walks: Sequence[_Walk]) -> Decision:
+    """Choose the least probability of a pair, and calibrate that of the chosen ones."""
+    right = [dict(_judged(walk)) for walk in walks]
+    true = sum(walk.page.truth.pairs for walk in walks)
+
+    def f1(least: float) -> float:
+        chosen = [_choose(walk.scored, least) for walk in walks]
+        hits = sum(of[n] for of, numbers in zip(right, chosen, strict=True) for n in numbers)
+        return float(2 * hits / max(1, sum(map(len, chosen)) + true))
+
+    least = max(_LEAST, key=f1)
+    scores, hits = [], []
+    for walk, of in zip(walks, right, strict=True):
+        for number in _choose(walk.scored, least):
+            scores.append(walk.scored[number][1])
+            hits.append(of[number])
+    if not hits:
+        return Decision(least, (0.0,), (0.0,))
+    scale = IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip").fit(scores, hits)
+    return Decision(
+        least,
+        tuple(scale.X_thresholds_.round(4).tolist()),
+        tuple(scale.y_thresholds_.round(4).tolist()),
+    )
+
+
+def _judged(walk: _Walk) -> Iterator[tuple[int, int]]:
+    candidates = [candidate for candidate, _ in walk.scored]
+    yield from enumerate(walk.page.truth.are_pairs(candidates).tolist() if candidates else [])
+
+
+def _choose(scored: Scored, least: float) -> list[int]:
+    return select([candidate for candidate, _ in scored], [score for _, score in scored], least)

@@ -1,0 +1,100 @@
+"""What an annotation answers to the questions that the stages ask about a page."""
+
+from __future__ import annotations
+
+from collections import Counter
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from entry_points.scoring.matching import FUZZY_SIMILARITY, normalise, similarities
+from ocr_extractor.engines.local.learned.sheet import LABELS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from data.forms import Entity, Form
+    from ocr_extractor.engines.local.learned.candidates import Candidate
+    from ocr_extractor.engines.local.learned.pieces import Atom, Piece
+    from ocr_extractor.engines.local.learned.stages import Ask
+
+Targets = NDArray[np.intp]
+
+_SLACK = 2
+"""px by which the middle of a word may lie outside of its annotated box."""
+
+
+class PageTruth:
+    """One page of an annotated form."""
+
+    def __init__(self, form: Form, page: int) -> None:
+        entities = [entity for entity in form.entities if entity.page == page]
+        placed = [(e, w.box) for e in entities for w in e.words if w.text.strip()]
+        self._entities = [entity for entity, _ in placed]
+        self._boxes = np.array([box for _, box in placed], np.float64).reshape(-1, 4)
+        answers = form.answers()
+        self._links = {(question, each) for question, of in answers.items() for each in of}
+        pairs = [pair for pair in form.pairs() if pair.page == page]
+        self._questions = [normalise(pair.question) for pair in pairs]
+        self._answers = [normalise(pair.answer) for pair in pairs]
+        self._of_piece = cache(self._find_entity)
+
+    def targets(self, ask: Ask) -> Targets:
+        """Return what the right answer is, a row: a label's number, or 1 for yes and 0 for no."""
+        if ask.stage in ("text", "label"):
+            return np.array([self._label(piece) for piece in ask.about], np.intp)
+        if ask.stage == "pair":
+            return self.are_pairs(ask.about)
+        judges: dict[str, Callable[[Any, Any], bool]]
+        judges = {"cut": self._is_cut, "link": self._is_link, "join": self._is_join}
+        right = judges[ask.stage]
+        return np.array([right(*both) for both in ask.about], np.intp)
+
+    def _label(self, piece: Piece) -> int:
+        entity = self._of_piece(piece)
+        return LABELS.index(entity.label if entity else "other")
+
+    def _is_cut(self, one: Atom, following: Atom) -> bool:
+        return self._at(one.word.box) != self._at(following.word.box)
+
+    def _is_link(self, one: Piece, other: Piece) -> bool:
+        return (self._of_piece(one), self._of_piece(other)) in self._links
+
+    def _is_join(self, one: Piece, other: Piece) -> bool:
+        entity = self._of_piece(one)
+        return entity is not None and entity is self._of_piece(other)
+
+    @property
+    def pairs(self) -> int:
+        """How many pairs the page has."""
+        return len(self._questions)
+
+    def are_pairs(self, candidates: Sequence[Candidate]) -> Targets:
+        """Return 1 for each candidate that is as good as a true pair, else 0."""
+        if not self._questions:
+            return np.zeros(len(candidates), np.intp)
+        questions, answers = zip(*(each.texts for each in candidates), strict=True)
+        same = similarities([*map(normalise, questions)], self._questions) >= FUZZY_SIMILARITY
+        same &= similarities([*map(normalise, answers)], self._answers) >= FUZZY_SIMILARITY
+        return np.asarray(same.any(axis=1), np.intp)
+
+    def _find_entity(self, piece: Piece) -> Entity | None:
+        """Return the entity that most characters of a piece belong to."""
+        votes: Counter[Any] = Counter()
+        for atom in piece.atoms:
+            votes[self._at(atom.word.box)] += len(atom.word.text)
+        [(entity, _)] = votes.most_common(1)
+        return entity  # type: ignore[no-any-return]
+
+    def _at(self, box: Sequence[float]) -> Entity | None:
+        """Return the entity whose word stands where the middle of the box is."""
+        x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
+        x0, y0, x1, y1 = self._boxes.T
+        inside = (x0 - _SLACK <= x) & (x <= x1 + _SLACK) & (y0 - _SLACK <= y) & (y <= y1 + _SLACK)
+        if not inside.any():
+            return None
+        # Lines overlap more than words do.
+        distance = abs((x0 + x1) / 2 - x) + 3 * abs((y0 + y1) / 2 - y)
+        return self._entities[int(np.where(inside, distance, np.inf).argmin())]

@@ -1,0 +1,188 @@
+"""Pieces to candidates: everything on a page that could be a question with its answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ocr_extractor.contract import Box
+from ocr_extractor.engines.local.learned.geometry import reading_order
+from ocr_extractor.engines.local.learned.sheet import Sheet, Values
+from ocr_extractor.engines.local.learned.table import Floats, Whole
+from ocr_extractor.engines.local.words import union
+
+Group = frozenset[int]
+"""Numbers of pieces that make up one question or one answer."""
+
+_JOIN_AT = 0.1
+_LINK_AT = 0.04
+_LINK_LEVELS = (0.04, 0.08, 0.15, 0.3, 0.5, 0.7)
+_JOIN_LEVELS = (0.3, 0.6)
+_MOST_IN_GROUP, _MOST_IN_QUESTION, _MOST_IN_ANSWER = 12, 6, 25
+_BEST_ANSWERS = 3
+_GROUPS_OF_ANSWER = 6
+
+
+@dataclass(frozen=True)
+class RulePair:
+    """A pair that the geometric rules found.
+
+    Attributes:
+        question: Its pieces.
+        answer: Its pieces.
+        texts: (question, answer) as the rules cut them.
+        boxes: Where these stand, px.
+    """
+
+    question: Group
+    answer: Group
+    texts: tuple[str, str]
+    boxes: tuple[Box, Box]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A question with an answer that may belong to it.
+
+    Attributes:
+        question: Its pieces.
+        answer: Its pieces.
+        texts: (question, answer).
+        boxes: Where these stand, px.
+        sources: What proposed it: "rules", "cut by rules", "linked", "joined" or "group".
+    """
+
+    question: Group
+    answer: Group
+    texts: tuple[str, str]
+    boxes: tuple[Box, Box]
+    sources: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Bonds:
+    """What the models make of each two of n pieces.
+
+    Attributes:
+        links: (n, n) probability that the second piece answers the first one.
+        joins: (n, n) probability that both are of one question or one answer; symmetric.
+    """
+
+    links: Values
+    joins: Values
+
+
+def bonds(size: int, pairs: Whole, links: Floats, joins: Floats) -> Bonds:
+    """Lay the probabilities of some `pairs` of `size` pieces out as matrices."""
+    first, second = pairs.T
+    link, join = np.zeros((size, size)), np.zeros((size, size))
+    link[first, second] = links
+    join[first, second] = joins
+    return Bonds(link, np.maximum(join, join.T))
+
+
+def find_candidates(sheet: Sheet, bond: Bonds, rules: Sequence[RulePair]) -> list[Candidate]:
+    """Propose pairs, generously: a model ranks them later.
+
+    Every group of pieces that can be joined may be a question. Its answers are all pieces that
+    are linked to it strongly enough, for several levels of enough, with and without what is joined
+    to these; and the groups of the pieces that are linked best.
+    """
+    sources: dict[tuple[Group, Group], set[str]] = {}
+    recut: list[Candidate] = []
+    for rule in rules:
+        if not rule.question or not rule.answer:
+            continue
+        if rule.texts == _texts(sheet, rule.question, rule.answer):
+            sources[rule.question, rule.answer] = {"rules"}
+        else:
+            cut = frozenset({"rules", "cut by rules"})
+            recut.append(Candidate(rule.question, rule.answer, rule.texts, rule.boxes, cut))
+    groups = _groups(bond.joins)
+    for question in groups:
+        if len(question) <= _MOST_IN_QUESTION:
+            for source, answer in _answers(bond.links, question, groups):
+                if answer and not answer & question:
+                    sources.setdefault((question, answer), set()).add(source)
+    return recut + [
+        Candidate(
+            question,
+            answer,
+            _texts(sheet, question, answer),
+            (_box(sheet, question), _box(sheet, answer)),
+            frozenset(found),
+        )
+        for (question, answer), found in sources.items()
+    ]
+
+
+def _texts(sheet: Sheet, question: Group, answer: Group) -> tuple[str, str]:
+    return _text(sheet, question), _text(sheet, answer)
+
+
+def _text(sheet: Sheet, group: Group) -> str:
+    ordered = reading_order(sorted(group), sheet.geometry.box)
+    return " ".join(sheet.pieces[number].text for number in ordered)
+
+
+def _box(sheet: Sheet, group: Group) -> Box:
+    return union(sheet.pieces[number].box for number in group)
+
+
+def _groups(joins: Values) -> dict[Group, float]:
+    """Join pieces, the likeliest first, and return every group on the way with its likelihood."""
+    group_of = [frozenset([number]) for number in range(len(joins))]
+    groups = dict.fromkeys(group_of, 1.0)
+    first, second = np.nonzero(np.triu(joins, 1) > _JOIN_AT)
+    for place in np.argsort(-joins[first, second], kind="stable"):
+        one, other = group_of[first[place]], group_of[second[place]]
+        if one is not other:
+            joined = one | other
+            for number in joined:
+                group_of[number] = joined
+            if len(joined) <= _MOST_IN_GROUP:
+                groups[joined] = float(joins[first[place], second[place]])
+    return groups
+
+
+def _answers(
+    links: Values, question: Group, groups: dict[Group, float]
+) -> Iterator[tuple[str, Group]]:
+    strength = links[sorted(question)].max(axis=0)
+    strength[sorted(question)] = 0
+    best = np.argsort(-strength, kind="stable")[:_BEST_ANSWERS].tolist()
+    if strength[best[0]] < _LINK_AT:
+        return
+    for level in _LINK_LEVELS:
+        linked = frozenset(np.flatnonzero(strength > level).tolist())
+        if not linked or len(linked) > _MOST_IN_ANSWER:
+            continue
+        yield "linked", linked
+        for likely in _JOIN_LEVELS:
+            joined = (g for g, likelihood in groups.items() if likelihood >= likely and g & linked)
+            yield "joined", linked.union(*joined) - question
+    for number in best:
+        if strength[number] >= _LINK_AT:
+            around = [group for group in groups if number in group]
+            yield from (("group", group - question) for group in around[:_GROUPS_OF_ANSWER])
+
+
+def select(
+    candidates: Sequence[Candidate], probabilities: Sequence[float], least: float
+) -> list[int]:
+    """Choose candidates that can all be true, the likeliest first.
+
+    Returns:
+        Their numbers. None is less likely than `least`, and no piece is in two of them.
+    """
+    chosen: list[int] = []
+    used: set[int] = set()
+    for number in sorted(range(len(candidates)), key=lambda each: -probabilities[each]):
+        candidate = candidates[number]
+        pieces = candidate.question | candidate.answer
+        if probabilities[number] >= least and not pieces & used:
+            used |= pieces
+            chosen.append(number)
+    return chosen

@@ -1,0 +1,73 @@
+"""Words to pairs with a confidence, by the trained stages."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ocr_extractor.contract import Pair
+from ocr_extractor.engines.local.learned.candidates import select
+from ocr_extractor.engines.local.learned.geometry import reading_order
+from ocr_extractor.engines.local.learned.ink import find_ink
+from ocr_extractor.engines.local.learned.stages import understand
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from PIL import Image
+
+    from ocr_extractor.engines.local.learned.candidates import Candidate
+    from ocr_extractor.engines.local.learned.stages import Thoughts
+    from ocr_extractor.engines.local.learned.weights import Weights
+    from ocr_extractor.engines.local.words import Word
+
+
+def link(
+    words: Sequence[Word], image: Image.Image, weights: Weights, page: int
+) -> tuple[Pair, ...]:
+    """Find the question-answer pairs of a page.
+
+    Args:
+        words: What the OCR read on the page, with `underlined` and `walled` set.
+        image: The page they were read from.
+        weights: What answers the stages' questions.
+        page: The page's number, from 1.
+
+    Returns:
+        Pairs in reading order of their questions, with boxes and confidence.
+    """
+    if not words:
+        return ()
+    scored = _drive(understand(words, find_ink(words, image)), weights)
+    candidates = [candidate for candidate, _ in scored]
+    chosen = select(candidates, [score for _, score in scored], weights.decision.least)
+    boxes = np.array([candidate.boxes[0] for candidate in candidates], np.float64)
+    return tuple(
+        _pair(*scored[number], weights=weights, page=page)
+        for number in reading_order(chosen, boxes)
+    )
+
+
+def _drive(thoughts: Thoughts, weights: Weights) -> list[tuple[Candidate, float]]:
+    """Answer all questions of a page; return its candidates with their scores."""
+    try:
+        ask = next(thoughts)
+        while True:
+            ask = thoughts.send(weights.answer(ask))
+    except StopIteration as end:
+        result: list[tuple[Candidate, float]] = end.value
+        return result
+
+
+def _pair(candidate: Candidate, score: float, *, weights: Weights, page: int) -> Pair:
+    question, answer = candidate.texts
+    question_box, answer_box = candidate.boxes
+    return Pair(
+        question=question,
+        answer=answer,
+        page=page,
+        confidence=weights.decision.confidence(score),
+        question_box=question_box,
+        answer_box=answer_box,
+    )

@@ -1,0 +1,32 @@
+"""Named columns of features, and the matrix that a model is given of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Floats = NDArray[np.float32]
+Whole = NDArray[np.intp]
+Columns = dict[str, NDArray[np.float64]]
+"""A column of values, one a row, by its name; the order is the model's."""
+
+
+def matrix(columns: Mapping[str, NDArray[np.float64]]) -> Floats:
+    """Return the (rows, columns) matrix of some columns."""
+    return np.column_stack(list(columns.values())).astype(np.float32)
+
+
+def prefixed(prefix: str, columns: Mapping[str, NDArray[np.float64]]) -> Columns:
+    """Return the columns with longer names."""
+    return {f"{prefix} {name}": values for name, values in columns.items()}
+
+
+def taken(columns: Mapping[str, NDArray[np.float64]], rows: Whole) -> Columns:
+    """Return some rows of the columns; number -1, for nothing there, gives zeros."""
+    there = rows >= 0
+    return {name: np.where(there, values[rows], 0.0) for name, values in columns.items()}

@@ -1,0 +1,37 @@
+"""Calibration and the stages' figures."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from entry_points.training.figures import Answers, calibration_error
+from ocr_extractor.engines.local.learned.stages import Ask
+
+
+@pytest.mark.parametrize(
+    ("confidences", "right", "error"),
+    [
+        ([], [], 0.0),
+        ([1.0, 1.0], [True, True], 0.0),
+        ([1.0, 1.0], [False, False], 1.0),
+        ([0.75] * 4, [True, True, True, False], 0.0),
+        # Two bins of two pairs: off by 0.2 and by 0.1.
+        ([0.8, 0.8, 0.4, 0.4], [True, True, True, False], 0.15),
+    ],
+    ids=["none", "sure-and-right", "sure-and-wrong", "calibrated", "two-bins"],
+)
+def test_calibration_error(confidences, right, error):
+    assert calibration_error(confidences, right) == pytest.approx(error)
+
+
+def test_stages_are_judged_on_all_their_answers_together():
+    answers = Answers()
+    for chance, truth in ((0.9, 1), (0.2, 0), (0.6, 0)):
+        ask = Ask("link", np.zeros((1, 1), np.float32), ("x",), [None])
+        answers.add(ask, np.array([chance], np.float32), np.array([truth]))
+    assert answers.stages() == ["link"]
+    assert answers.confusion("link").tolist() == [[1, 1], [0, 1]]
+    assert answers.metrics()["link_average_precision"] == 1.0
+    expected = -np.log([0.9, 0.8, 0.4]).mean()
+    assert answers.metrics()["link_log_loss"] == pytest.approx(expected, abs=1e-6)
