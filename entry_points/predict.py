@@ -1,4 +1,4 @@
-"""Reads documents with a logged extractor and writes one JSON line a document, as it goes."""
+"""Reads documents with a logged extractor and writes a row a document, as it goes."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from entry_points import cli
 from entry_points.ceiling import CostCeiling
 from entry_points.loading import load_extractor, predict_rows, print_estimate, read_document
 from entry_points.output import OutputFile, document_key
+from entry_points.table import SUFFIXES, write_table
 
 SOME_FAILED = 3
 STOPPED = 130
@@ -77,7 +78,9 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--input", default="data/samples/images", help="a file, a folder or a quoted glob"
     )
-    parser.add_argument("--output", default="predictions.jsonl", help="a .jsonl file")
+    parser.add_argument(
+        "--output", default="predictions.jsonl", help="a .jsonl, .parquet or .csv file"
+    )
     parser.add_argument("--additional-rules", default="", help="rules for these forms")
     parser.add_argument("--pages", default="", help="pages of every document to read, 1-3,7; all")
     parser.add_argument(
@@ -110,12 +113,17 @@ def predict(task: Task, documents: Sequence[tuple[str, Path]], output: Path) -> 
     outcome = Outcome(skipped=list(finished.values()))
     if todo:
         print_estimate(task.model, [path for _, path in todo], outcome.skipped)
+    seen: dict[str, float] = dict.fromkeys(("failed", "pages", "tokens", "usd"), 0)
     with file, tqdm(total=len(todo), unit="doc") as bar:
         for row in _read_all(task, todo):
             file.write(row, keys[row["doc_id"]])
             outcome.rows.append(row)
             bar.update()
-            bar.set_postfix(failed=len(outcome.failed))
+            seen["failed"] += row["error_code"] is not None
+            seen["pages"] += row["page_count"] or 0
+            seen["tokens"] += (row["input_tokens"] or 0) + (row["output_tokens"] or 0)
+            seen["usd"] += row["cost"] or 0
+            bar.set_postfix(seen)
     outcome.left = len(todo) - len(outcome.rows)
     return outcome
 
@@ -209,8 +217,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the entry point; exit code 3 when some documents failed."""
     args = build_parser().parse_args(argv)
     output = cli.in_project(args.output)
-    if output.suffix != ".jsonl":
-        raise cli.UsageError(f"--output is {output.name}: give it the suffix .jsonl.")
+    if output.suffix not in {".jsonl", *SUFFIXES}:
+        raise cli.UsageError(
+            f"--output is {output.name}: give it the suffix .jsonl, {' or '.join(SUFFIXES)}."
+        )
+    # Lines can be written one by one and gone on with; a table is made of them at the end.
+    lines = output if output.suffix == ".jsonl" else output.with_name(f"{output.name}.jsonl")
     documents = find_documents(args.input)
     task = Task(
         model=load_extractor(args.model_uri, **cli.reading_settings(args)),
@@ -220,11 +232,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         retry_errors=cli.BOOLEANS[args.retry_errors],
     )
     try:
-        outcome = predict(task, documents, output)
+        outcome = predict(task, documents, lines)
     except KeyboardInterrupt:
-        print(f"\nStopped. What is finished is in {output}; the same command goes on.", flush=True)
+        print(f"\nStopped. What is finished is in {lines}; the same command goes on.", flush=True)
         os._exit(STOPPED)  # requests in flight would keep the interpreter for minutes
     mlflow.flush_trace_async_logging()
+    if lines != output:
+        write_table(lines, output, task.model.metadata.signature.outputs)
     report(outcome, output)
     return SOME_FAILED if outcome.failed else 0
 

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
 from entry_points.cli import UsageError
@@ -88,10 +89,23 @@ def test_rules_reach_the_prompt(project: Project, main_run: Done):
     assert "Write dates as on the form." in instructions
 
 
-def test_asks_for_a_jsonl_file(project: Project, main_run: Done):
+def test_a_parquet_table_has_the_lines_that_are_kept_beside_it(project: Project, main_run: Done):
+    output = project.folder / "out.parquet"
+    done = project.mlflow_run("predict", input=project.dataset / "images", output=output)
+    assert done.returncode == 0, done.stdout
+    table = pq.read_table(output)
+    assert table.column_names == COLUMNS
+    assert table.to_pylist() == read_lines(project.folder / "out.parquet.jsonl")
+    assert len(table) == 3
+
+
+def test_asks_for_a_suffix_that_it_knows(project: Project, main_run: Done):
     done = project.mlflow_run("predict", output="predictions.xlsx")
     assert done.returncode != 0
-    assert "error: --output is predictions.xlsx: give it the suffix .jsonl." in done.stdout
+    assert (
+        "error: --output is predictions.xlsx: give it the suffix .jsonl, .parquet or .csv."
+        in done.stdout
+    )
 
 
 def test_an_openai_model_without_a_key_never_becomes_local(project: Project, main_run: Done):

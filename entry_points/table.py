@@ -1,0 +1,70 @@
+"""Turns the lines that predict writes into a Parquet or CSV table, a few at a time."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from mlflow.types import DataType, Schema
+from mlflow.types.schema import Array, Object
+
+from entry_points.output import KEY
+
+SUFFIXES = (".parquet", ".csv")
+
+_LINES_AT_ONCE = 500
+
+
+def write_table(lines: Path, table: Path, schema: Schema) -> None:
+    """Write a table with a row a line, and put it in the place of an older one in one step.
+
+    Args:
+        lines: The lines that predict has written.
+        table: The table, with one of `SUFFIXES`: in .csv the pairs are JSON text.
+        schema: The extractor's output columns.
+    """
+    new = table.with_name(f"{table.name}.new")
+    if table.suffix == ".parquet":
+        _write_parquet(lines, new, schema)
+    else:
+        _write_csv(lines, new, [*map(str, schema.input_names()), KEY])
+    new.replace(table)
+
+
+def _write_parquet(lines: Path, table: Path, schema: Schema) -> None:
+    columns = [(column.name, _arrow_type(column.type)) for column in schema.inputs]
+    arrow = pa.schema([*columns, (KEY, pa.string())])
+    with pq.ParquetWriter(table, arrow) as writer:
+        for rows in _batches(lines):
+            writer.write_batch(pa.RecordBatch.from_pylist(rows, arrow))
+
+
+def _write_csv(lines: Path, table: Path, columns: list[str]) -> None:
+    with table.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, columns)
+        writer.writeheader()
+        for rows in _batches(lines):
+            for row in rows:
+                pairs = json.dumps(row["pairs"], ensure_ascii=False)
+                writer.writerow(row | {"pairs": pairs})
+
+
+def _batches(lines: Path) -> Iterator[list[dict[str, Any]]]:
+    with lines.open(encoding="utf-8") as file:
+        while rows := [json.loads(line) for line in islice(file, _LINES_AT_ONCE)]:
+            yield rows
+
+
+def _arrow_type(of: Any) -> pa.DataType:
+    """Return the Arrow type of a column of MLflow's."""
+    if isinstance(of, Array):
+        return pa.list_(_arrow_type(of.dtype))
+    if isinstance(of, Object):
+        return pa.struct([(each.name, _arrow_type(each.dtype)) for each in of.properties])
+    return pa.from_numpy_dtype(of.to_numpy()) if of is not DataType.string else pa.string()
