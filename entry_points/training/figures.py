@@ -43,6 +43,8 @@ class Answers:
         for stage, parts in self._answers.items():
             answers, targets = np.concatenate(parts).astype(np.float64), self._right(stage)
             classes = [*range(len(LABELS))] if answers.ndim == 2 else [0, 1]
+            if answers.ndim == 2:
+                answers /= answers.sum(axis=1, keepdims=True)  # they were rounded to float32
             found[f"{stage}_log_loss"] = float(log_loss(targets, answers, labels=classes))
             if answers.ndim == 2:
                 accuracy = accuracy_score(targets, answers.argmax(axis=1))

@@ -25,6 +25,13 @@ def test_calibration_error(confidences, right, error):
     assert calibration_error(confidences, right) == pytest.approx(error)
 
 
+def test_labels_that_float32_has_rounded_are_judged_without_a_warning():
+    answers = Answers()
+    ask = Ask("label", np.zeros((1, 1), np.float32), ("x",), [None])
+    answers.add(ask, np.array([[0.7, 0.1, 0.1, 0.1001]], np.float32), np.array([0]))
+    assert answers.metrics()["label_accuracy"] == 1.0
+
+
 def test_stages_are_judged_on_all_their_answers_together():
     answers = Answers()
     for chance, truth in ((0.9, 1), (0.2, 0), (0.6, 0)):
