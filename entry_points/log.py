@@ -19,11 +19,12 @@ from mlflow.models.model import ModelInfo
 from entry_points import ROOT, cli
 from entry_points.loading import ask_for_key, has_llm_access
 from entry_points.register_prompt import TEMPLATE, list_versions, register_prompt
+from entry_points.tiny_ocr import fetch_tiny_ocr
 from ocr_extractor.config import ExtractorConfig
 from ocr_extractor.contract import input_example, signature
 from ocr_extractor.engines.local.learned.weights import DECISION
 from ocr_extractor.errors import ConfigError, PromptError
-from ocr_extractor.extractor import WEIGHTS_ARTIFACT
+from ocr_extractor.extractor import TINY_OCR_ARTIFACT, WEIGHTS_ARTIFACT
 from ocr_extractor.prompt import SNAPSHOT_ARTIFACT, check_template
 
 # The packages of python_env.yaml that the logged model needs.
@@ -68,7 +69,7 @@ def log(
 
     Raises:
         ConfigError: A setting is wrong.
-        UsageError: The model has the prompt's name.
+        UsageError: The model has the prompt's name, or weights cannot be fetched.
     """
     if model_name == prompt.name:
         raise cli.UsageError(
@@ -96,6 +97,8 @@ def log(
         artifacts = {SNAPSHOT_ARTIFACT: str(snapshot)}
         if local_weights:
             artifacts[WEIGHTS_ARTIFACT] = str(fetch_weights(local_weights, Path(folder)))
+        if config.ocr_quality == "fast":
+            artifacts[TINY_OCR_ARTIFACT] = str(fetch_tiny_ocr())
         info: ModelInfo = mlflow.pyfunc.log_model(
             name="extractor",
             python_model=str(ROOT / "model" / "pyfunc.py"),

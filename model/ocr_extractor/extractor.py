@@ -37,6 +37,9 @@ _SPANS_AT_ONCE = "512"
 WEIGHTS_ARTIFACT = "local_weights"
 """The logged model's artifact with weights of its own for the local engine."""
 
+TINY_OCR_ARTIFACT = "tiny_ocr"
+"""The logged model's artifact with the networks that ocr_quality=fast reads with."""
+
 
 class OcrExtractor(PythonModel):
     """Reads scanned forms; see `contract.py` for its input, params and output."""
@@ -45,7 +48,8 @@ class OcrExtractor(PythonModel):
         """Validate the settings, load the prompt and start the engine.
 
         Raises:
-            ConfigError: A setting is wrong, or the LLM engine has no API key.
+            ConfigError: A setting is wrong, the LLM engine has no API key, or the model was logged
+                without what `ocr_quality` needs.
             PromptError: The prompt version is not a text prompt, or has no place for the text that
                 `page_input` asks for.
         """
@@ -54,9 +58,10 @@ class OcrExtractor(PythonModel):
         settings = serving_settings() | dict(context.model_config)
         config = ExtractorConfig.from_model_config(settings)
         prompt = load_prompt(config.prompt_uri, Path(context.artifacts[SNAPSHOT_ARTIFACT]))
-        self._engine = _build_engine(config, context.artifacts.get(WEIGHTS_ARTIFACT))
+        tiny_ocr = _find_tiny_ocr(config, context.artifacts)
+        self._engine = _build_engine(config, context.artifacts.get(WEIGHTS_ARTIFACT), tiny_ocr)
         followed = FollowedPrompt(prompt, config.prompt_refresh_s) if config.follow_alias else None
-        words = _build_word_reader(config)
+        words = _build_word_reader(config, tiny_ocr)
         self._reader = DocumentReader(config, prompt, self._engine, words, followed)
 
     def predict(
@@ -185,12 +190,23 @@ def _read_params(params: dict[str, Any] | None) -> tuple[str, PageSelection]:
     return str(given.get("additional_rules") or ""), pages
 
 
-def _build_engine(config: ExtractorConfig, weights: str | None) -> Engine:
+def _find_tiny_ocr(config: ExtractorConfig, artifacts: dict[str, str]) -> Path | None:
+    if config.ocr_quality == "best":
+        return None
+    if TINY_OCR_ARTIFACT not in artifacts:
+        raise ConfigError(
+            "ocr_quality=fast reads with networks that this extractor does not have: log one with "
+            "that setting."
+        )
+    return Path(artifacts[TINY_OCR_ARTIFACT])
+
+
+def _build_engine(config: ExtractorConfig, weights: str | None, tiny_ocr: Path | None) -> Engine:
     if config.engine == "local":
         from ocr_extractor.engines.local.engine import BUNDLED_WEIGHTS, LocalEngine
 
         return LocalEngine(
-            config.ocr_quality,
+            tiny_ocr=tiny_ocr,
             include_blank=config.include_blank,
             weights=Path(weights) if weights else BUNDLED_WEIGHTS,
         )
@@ -199,9 +215,9 @@ def _build_engine(config: ExtractorConfig, weights: str | None) -> Engine:
     return OpenAIChatEngine(config)
 
 
-def _build_word_reader(config: ExtractorConfig) -> WordReader | None:
+def _build_word_reader(config: ExtractorConfig, tiny_ocr: Path | None) -> WordReader | None:
     if config.engine == "local" or (config.page_input == "image" and not config.grounding):
         return None
     from ocr_extractor.engines.local.ocr import WordReader
 
-    return WordReader(config.ocr_quality)
+    return WordReader(tiny_ocr)

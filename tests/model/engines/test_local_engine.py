@@ -77,21 +77,12 @@ def test_form_gives_its_pairs_with_boxes_in_px_of_the_page(engine, scale):
     assert (reading.input_tokens, reading.output_tokens) == (None, None)
 
 
-def test_fast_ocr_reads_a_clean_form_too():
-    image = draw((30, 30, "Name: Ada Lovelace"), (30, 120, "Date: 12 May 1843"))
-    pairs = LocalEngine("fast").read(Page(number=1, image=image), "").pairs
-    assert [(pair.question, pair.answer) for pair in pairs] == [
-        ("Name:", "Ada Lovelace"),
-        ("Date:", "12 May 1843"),
-    ]
-
-
 def test_blank_fields_are_given_when_asked_for(engine):
     page = Page(number=1, image=draw((30, 30, "Name: Ada Lovelace"), (30, 120, "Date:")))
     assert [(pair.question, pair.answer) for pair in engine.read(page, "").pairs] == [
         ("Name:", "Ada Lovelace")
     ]
-    pairs = LocalEngine("fast", include_blank=True).read(page, "").pairs
+    pairs = LocalEngine(include_blank=True).read(page, "").pairs
     assert [(pair.question, pair.answer) for pair in pairs] == [
         ("Name:", "Ada Lovelace"),
         ("Date:", None),

@@ -12,7 +12,6 @@ from ocr_extractor.engines.local.ruling import mark_ruled
 
 if TYPE_CHECKING:
     from ocr_extractor.engines.base import Page
-    from ocr_extractor.engines.local.ocr import OcrQuality
 
 BUNDLED_WEIGHTS = Path(__file__).parent / "weights"
 
@@ -24,15 +23,15 @@ class LocalEngine:
 
     def __init__(
         self,
-        ocr_quality: OcrQuality = "best",
         *,
+        tiny_ocr: Path | None = None,
         include_blank: bool = False,
         weights: Path = BUNDLED_WEIGHTS,
     ) -> None:
         """Load the models.
 
         Args:
-            ocr_quality: Which networks read the words.
+            tiny_ocr: As `tiny` of `WordReader`.
             include_blank: Whether fields without an entry are given, too.
             weights: Folder of the layout models' weights.
 
@@ -41,7 +40,7 @@ class LocalEngine:
         """
         from ocr_extractor.engines.local.learned.weights import Weights
 
-        self._reader = WordReader(ocr_quality)
+        self._reader = WordReader(tiny_ocr)
         self._weights = Weights(weights)
         self._include_blank = include_blank
 

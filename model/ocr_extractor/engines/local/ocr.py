@@ -1,4 +1,4 @@
-"""Pixels to words: RapidOCR with PP-OCRv6, small from its wheel or tiny from beside this file."""
+"""Pixels to words: RapidOCR with PP-OCRv6, small from its wheel or tiny from a folder."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from functools import cached_property
 from math import atan2, degrees, hypot
 from pathlib import Path
 from statistics import fmean
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from ocr_extractor.engines.local.upright import Lie, box_within
 from ocr_extractor.engines.local.words import Word, part_glued_words, union
@@ -23,10 +23,6 @@ if TYPE_CHECKING:
 
     from ocr_extractor.contract import Box
 
-OcrQuality = Literal["best", "fast"]
-"""PP-OCRv6 small or tiny; the settings table in README.md has what they cost."""
-
-_TINY = Path(__file__).parent / "ppocr_tiny"
 _THREADS_PER_PAGE = 4
 _LINES_PER_BATCH = 1
 """Lines of a batch are padded to the widest one. Alone, a line reads the same whatever else is on
@@ -76,11 +72,17 @@ class WordReader:
     thread read their pages in turn. So the pages of all callers queue for a few threads.
     """
 
-    def __init__(self, quality: OcrQuality = "best") -> None:
+    def __init__(self, tiny: Path | None = None) -> None:
+        """Load the networks.
+
+        Args:
+            tiny: Folder of PP-OCRv6 tiny (`det.onnx`, `rec.onnx`, `characters.txt`); None reads
+                with PP-OCRv6 small.
+        """
         import rapidocr
 
         cores = os.cpu_count() or 1
-        models = _models(quality, Path(rapidocr.__file__).parent / "models")
+        models = _models(tiny, Path(rapidocr.__file__).parent / "models")
         settings = _settings(threads=min(cores, _THREADS_PER_PAGE))
         self._ocr = rapidocr.RapidOCR(params=models | settings)
         self._threads = ThreadPoolExecutor(
@@ -161,13 +163,13 @@ class WordReader:
         )
 
 
-def _models(quality: OcrQuality, of_wheel: Path) -> dict[str, str]:
+def _models(tiny: Path | None, of_wheel: Path) -> dict[str, str]:
     """Return RapidOCR's parameters that name files: they keep it from ever downloading one."""
-    if quality == "fast":
+    if tiny is not None:
         return {
-            "Det.model_path": str(_TINY / "det.onnx"),
-            "Rec.model_path": str(_TINY / "rec.onnx"),
-            "Rec.rec_keys_path": str(_TINY / "characters.txt"),
+            "Det.model_path": str(tiny / "det.onnx"),
+            "Rec.model_path": str(tiny / "rec.onnx"),
+            "Rec.rec_keys_path": str(tiny / "characters.txt"),
         }
     return {
         "Det.model_path": str(of_wheel / "PP-OCRv6_det_small.onnx"),
