@@ -35,6 +35,9 @@ Observe = Callable[["Ask", "Floats", "Targets"], None]
 
 _LEAST = tuple(np.arange(0.1, 0.45, 0.05).round(2).tolist())
 
+_AS_GOOD = 0.99
+"""Of the best F1; a doubtful pair can be told by its confidence, a pair that is missing cannot."""
+
 
 @dataclass(frozen=True)
 class Trained:
@@ -163,7 +166,7 @@ def _fit_apart(
 
 
 def _decide(walks: Sequence[_Walk]) -> Decision:
-    """Choose the least probability of a pair, and calibrate that of the chosen ones."""
+    """Choose the least probability of a pair, the lowest that is as good as any, and calibrate."""
     right = [dict(_judged(walk)) for walk in walks]
     true = sum(walk.page.truth.pairs for walk in walks)
 
@@ -172,7 +175,8 @@ def _decide(walks: Sequence[_Walk]) -> Decision:
         hits = sum(of[n] for of, numbers in zip(right, chosen, strict=True) for n in numbers)
         return float(2 * hits / max(1, sum(map(len, chosen)) + true))
 
-    least = max(_LEAST, key=f1)
+    found = {least: f1(least) for least in _LEAST}
+    least = min(each for each in _LEAST if found[each] >= _AS_GOOD * max(found.values()))
     scores, hits = [], []
     for walk, of in zip(walks, right, strict=True):
         for number in _choose(walk.scored, least):
