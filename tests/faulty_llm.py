@@ -135,6 +135,8 @@ def serve() -> Iterator[FaultyLlm]:
         server.llm = FaultyLlm(f"http://127.0.0.1:{server.server_port}/v1")
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
-        yield server.llm
-        server.shutdown()
-        thread.join()
+        try:
+            yield server.llm
+        finally:
+            server.shutdown()
+            thread.join()

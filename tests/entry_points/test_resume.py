@@ -251,7 +251,10 @@ def stop(project: Project, flags: list[str], output: Path, how: signal.Signals, 
         assert command.poll() is None
         time.sleep(0.01)
     command.send_signal(how)
-    return command.wait(10)
+    try:
+        return command.wait(30)
+    finally:
+        command.kill()
 
 
 @pytest.mark.slow
