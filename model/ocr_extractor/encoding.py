@@ -74,8 +74,8 @@ def is_plain_png(data: bytes) -> bool:
         if found not in _PICTURE_CHUNKS:
             return False
         if found == b"IHDR":
-            depth, colour_type = data[position + 16 : position + 18]
-            if depth > 8 or colour_type not in _OPAQUE_COLOUR_TYPES:
+            kind = data[position + 16 : position + 18]  # bit depth, colour type; cut off, neither
+            if len(kind) < 2 or kind[0] > 8 or kind[1] not in _OPAQUE_COLOUR_TYPES:
                 return False
         position += length + 12
     return found == b"IEND" and position == len(data)

@@ -244,6 +244,8 @@ def eight(project: Project) -> Path:
 def stop(project: Project, flags: list[str], output: Path, how: signal.Signals, llm: str) -> int:
     """Stop the command by a signal when two documents are finished; return its exit code."""
     environment = project.environment | {"MLFLOW_TRACKING_URI": project.tracking_uri}
+    # A shell that starts the tests in the background has them and their children ignore Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     command = subprocess.Popen(
         [sys.executable, *flags], cwd=project.folder, env=environment | {"OPENAI_BASE_URL": llm}
     )

@@ -100,6 +100,11 @@ def test_any_other_file_is_encoded_anew(data: bytes) -> None:
     assert is_plain_png(sent)
 
 
+@pytest.mark.parametrize("end", range(8, 33))
+def test_a_png_that_ends_in_its_header_is_not_plain(end: int) -> None:
+    assert not is_plain_png(encoded(page(), "PNG")[:end])
+
+
 @pytest.mark.parametrize(("max_size", "image_format"), [(40, "png"), (100, "jpeg")])
 def test_a_plain_png_is_encoded_anew_where_something_else_is_asked_for(
     max_size: int, image_format: str
