@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -114,8 +115,17 @@ class Stage:
             yield server
         finally:
             with contextlib.suppress(ProcessLookupError):
-                os.killpg(server.pid, 15)
+                os.killpg(server.pid, signal.SIGTERM)
             server.communicate(timeout=60)
+
+
+def unwind_on_sigterm() -> None:
+    """Let SIGTERM end this process as Ctrl-C does, so that it leaves none of its own behind."""
+
+    def unwind(signum: int, _: object) -> None:
+        raise SystemExit(128 + signum)
+
+    signal.signal(signal.SIGTERM, unwind)
 
 
 def documents(dataset: Path, count: int) -> list[bytes]:

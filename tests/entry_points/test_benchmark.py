@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import mlflow
@@ -72,6 +75,34 @@ def test_a_childs_environment_has_no_key_and_no_run_of_the_user(
     assert not {"AZURE_OPENAI_ENDPOINT", "MLFLOW_RUN_ID"} & environment.keys()
     assert environment["MLFLOW_TRACKING_URI"] != mlflow.get_tracking_uri()
     assert str(ROOT) in environment["PYTHONPATH"]
+
+
+_WITH_A_SERVER = """
+import sys
+from pathlib import Path
+from entry_points.benchmarks.stage import Stage, unwind_on_sigterm
+
+unwind_on_sigterm()
+stage = Stage(Path(sys.argv[1]), Path(), 1, 1.0)
+with stage.process(["sleep", "600"]) as server:
+    print(server.pid, flush=True)
+    server.wait()
+"""
+
+
+def test_sigterm_leaves_no_server_behind(stage: Stage) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", _WITH_A_SERVER, str(stage.folder)],
+        env=stage.environment(),
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as benchmark:
+        assert benchmark.stdout is not None
+        server = int(benchmark.stdout.readline())
+        benchmark.terminate()
+        assert benchmark.wait(timeout=60) == 143
+    with pytest.raises(ProcessLookupError):
+        os.kill(server, 0)
 
 
 def test_the_plot_has_a_bar_for_each_line_that_is_compared() -> None:
