@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import os
+import threading
 import traceback
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from fastapi import FastAPI, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse, Response
 from mlflow.pyfunc import PyFuncModel
+from starlette.requests import ClientDisconnect
 
 from entry_points.loading import load_extractor
 from entry_points.serving.body import Call, HttpError, read_body
@@ -27,6 +29,9 @@ _logger = logging.getLogger(__name__)
 
 # How the entry point tells its workers, which are processes of their own, what to serve.
 OPTIONS_VARIABLE = "OCR_EXTRACTOR_SERVER"
+
+# nginx's status for it; there is no standard one.
+_CLIENT_GONE = 499
 
 
 @dataclass(frozen=True)
@@ -97,6 +102,12 @@ def build_app(model: PyFuncModel, options: Options) -> FastAPI:
             return JSONResponse({"predictions": await _answer(request, model, params, options)})
         except HttpError as fault:
             return _failure(fault)
+        except ClientDisconnect:
+            return Response(status_code=_CLIENT_GONE)  # to nobody
+        except asyncio.CancelledError:  # by uvicorn, once shutdown_s is over
+            return _failure(
+                HttpError("The server is stopping: send it again.", 503, "server_stopping")
+            )
         except Exception as fault:  # the border: whatever it is, it must not reach the client
             return _failure(_hide(fault))
 
@@ -120,18 +131,38 @@ async def _answer(
                 "request_too_large",
             )
     call = await run_in_threadpool(read_body, bytes(body), params)
+    stop = threading.Event()
+    reading = asyncio.ensure_future(run_in_threadpool(_predict, model, call, stop))
+    gone = asyncio.ensure_future(_disconnected(request))
     try:
-        return await asyncio.wait_for(run_in_threadpool(_predict, model, call), options.timeout_s)
-    except TimeoutError:
+        await asyncio.wait(
+            {reading, gone}, timeout=options.timeout_s, return_when=asyncio.FIRST_COMPLETED
+        )
+        if reading.done():
+            return reading.result()
+        if gone.done():
+            raise ClientDisconnect
         raise HttpError(
             f"Not finished within {options.timeout_s:g} s: send fewer documents at once.",
             504,
             "request_timeout",
-        ) from None
+        )
+    finally:
+        stop.set()
+        reading.cancel()  # it is not waited for: its thread ends with what it has begun
+        gone.cancel()
 
 
-def _predict(model: PyFuncModel, call: Call) -> list[dict[str, Any]]:
-    output = cast(pd.DataFrame, model.predict(call.frame, params=call.params))
+async def _disconnected(request: Request) -> None:
+    """Wait until the client, whose body was read to its end, closes the connection."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+def _predict(model: PyFuncModel, call: Call, stop: threading.Event) -> list[dict[str, Any]]:
+    extractor: Any = model.unwrap_python_model()  # type: ignore[no-untyped-call]
+    with extractor.stopped_by(stop):
+        output = cast(pd.DataFrame, model.predict(call.frame, params=call.params))
     return cast("list[dict[str, Any]]", output.to_dict(orient="records"))
 
 

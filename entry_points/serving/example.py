@@ -66,6 +66,7 @@ _FAILURES = {
     "400": "The request is wrong as a whole: message says what to change.",
     "413": "The body is too large.",
     "415": "The body is no JSON.",
+    "503": "The server is stopping: send the request again.",
     "504": "The documents were not read in time.",
 }
 

@@ -20,8 +20,10 @@ from ocr_extractor.page import open_document
 from ocr_extractor.prompt import SNAPSHOT_ARTIFACT, check_replacement, load_prompt
 from ocr_extractor.reader import DocumentReader
 from ocr_extractor.selection import PageSelection
+from ocr_extractor.stopping import stopped_by
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Iterator
 
     from PIL.Image import Image
@@ -110,6 +112,15 @@ class OcrExtractor(PythonModel):
         documents = to_documents(frame, self._reader.config.max_documents)
         for extraction in self._reader.read_each(documents, *_read_params(params)):
             yield extraction.to_row()
+
+    @staticmethod
+    def stopped_by(stop: threading.Event) -> contextlib.AbstractContextManager[None]:
+        """Return a context in which `predict` reads only until `stop` is set, by another thread.
+
+        No document, page or request is begun then, and no retry waited for. What was begun ends
+        with its row's error_code `stopped`, or with the call as an EngineError of that code.
+        """
+        return stopped_by(stop)
 
     def estimate(self, documents: list[bytes], output_tokens_per_page: float) -> Estimate | None:
         """Estimate what reading documents will take, without asking the LLM.

@@ -22,6 +22,7 @@ from ocr_extractor.errors import DocumentError, InputError, LimitError, PromptEr
 from ocr_extractor.grounding import ground
 from ocr_extractor.page import open_document
 from ocr_extractor.selection import PageSelection
+from ocr_extractor.stopping import check
 from ocr_extractor.tracing import faults_reported, note_extraction, note_reading
 
 if TYPE_CHECKING:
@@ -159,6 +160,7 @@ class DocumentReader:
                 future.cancel()
 
     def _read(self, source: InputDocument, call: _Call) -> Extraction:
+        check()
         with mlflow.start_span("extract", SpanType.WORKFLOW) as span:
             call.prompt.link_to_trace()
             span.set_attributes({"engine": self._engine.name, "prompt_uri": call.prompt.uri})
@@ -246,6 +248,7 @@ class DocumentReader:
                 mlflow.start_span("prepare", SpanType.TASK, attributes={"page": number}) as span,
                 faults_reported(),
             ):
+                check()
                 page = document.page(number)
                 span.set_attributes({"width_px": page.image.width, "height_px": page.image.height})
                 if (

@@ -12,6 +12,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -201,6 +202,50 @@ def test_sigterm_finishes_what_is_in_flight(project: Project, main_run: Done, im
             server.send_signal(signal.SIGTERM)
             assert pending.result(60).json()["predictions"][0]["error_code"] is None
             server.wait(30)
+
+
+@pytest.mark.parametrize(
+    "timeout_s", [pytest.param(None, id="client goes"), pytest.param(1, id="timeout")]
+)
+def test_what_nobody_waits_for_frees_its_work(
+    project: Project, main_run: Done, image: str, timeout_s: int | None
+):
+    """Of 40 pages, 8 at once and 2 s each, those that were begun are all that is asked for."""
+    flags = [] if timeout_s is None else [f"--timeout={timeout_s}"]
+    with serve() as llm, served(project, *flags, OPENAI_BASE_URL=llm.base_url) as (address, _):
+        llm.always = late
+        body = json.dumps({"inputs": [{"image": image}] * 40}).encode()
+        port = int(address.rpartition(":")[2])
+        with socket.create_connection(("127.0.0.1", port)) as client:
+            head = "POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+            client.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+            while not llm.requests:
+                time.sleep(0.05)
+            if timeout_s is not None:
+                assert client.recv(100).startswith(b"HTTP/1.1 504 ")
+        time.sleep(3)  # every page that was begun has its answer, and the next would have begun
+        assert 1 <= len(llm.requests) <= 8
+        llm.always = answer(FORM)
+        assert post(address, {"inputs": [{"image": image}]}).ok
+        assert len(llm.requests) <= 9
+
+
+def test_sigterm_waits_no_longer_than_it_says(project: Project, main_run: Done, image: str):
+    hung = threading.Event()
+    with serve() as llm, ThreadPoolExecutor(1) as client:
+        llm.always = lambda _: hung.wait(60)
+        flags = ("--shutdown-s=1",)
+        with served(project, *flags, OPENAI_BASE_URL=llm.base_url) as (address, server):
+            pending = client.submit(post, address, {"inputs": [{"image": image}]})
+            while not llm.requests:
+                time.sleep(0.05)
+            started = time.monotonic()
+            server.send_signal(signal.SIGTERM)
+            server.wait(30)
+            assert time.monotonic() - started < 5
+            got = pending.result(30)
+            hung.set()
+    assert (got.status_code, got.json()["error_code"]) == (503, "server_stopping")
 
 
 def test_an_unknown_setting_stops_the_server(project: Project, main_run: Done):

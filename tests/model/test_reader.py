@@ -22,6 +22,7 @@ from ocr_extractor.inputs import InputDocument
 from ocr_extractor.prompt import Prompt
 from ocr_extractor.reader import DocumentReader
 from ocr_extractor.selection import PageSelection
+from ocr_extractor.stopping import stopped_by
 from tests.model.documents import encoded, tiff
 
 Read = Callable[[Page, str], PageReading]
@@ -305,3 +306,41 @@ def test_what_has_not_begun_when_the_stream_is_closed_does_not_begin() -> None:
     shared.read_all([document(60)], "")  # waits for its turn
     assert read[-1] == 60
     assert len(read) < 10
+
+
+def test_a_caller_who_stops_waiting_frees_the_pages_that_have_not_begun() -> None:
+    stop, let_go = threading.Event(), threading.Event()
+    read: list[int] = []
+
+    def stop_at_22(page: Page, _: str) -> PageReading:
+        read.append(page.image.width)
+        if page.image.width == 22:
+            stop.set()
+            let_go.wait(30)
+        return width_of(page)
+
+    shared = reader(FakeEngine(stop_at_22), max_concurrency=1)
+    with ThreadPoolExecutor(1) as other:
+
+        def go_away() -> list[Extraction]:
+            with stopped_by(stop):
+                return shared.read_all([document(21, 22, 23, 24)], "")
+
+        left = other.submit(copy_context().run, go_away)
+        assert stop.wait(30)
+        let_go.set()
+        [cut] = left.result(30)
+    [whole] = shared.read_all([document(25)], "")  # the slots came back
+    assert read == [21, 22, 25]
+    assert (answers(cut), cut.error_code) == ([(1, "21"), (2, "22")], "stopped")
+    assert str(cut.error).startswith("2 of 4 pages failed (3, 4): Whoever asked no longer waits")
+    assert whole.error is None
+
+
+def test_documents_of_a_caller_who_stopped_waiting_are_not_even_opened() -> None:
+    stop = threading.Event()
+    stop.set()
+    engine = FakeEngine()
+    with stopped_by(stop), pytest.raises(EngineError, match="no longer waits"):
+        reader(engine).read_all([document(21)] * 50, "")
+    assert engine.most_inside == 0

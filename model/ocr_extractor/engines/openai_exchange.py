@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +19,7 @@ from ocr_extractor.engines.openai_errors import (
 from ocr_extractor.engines.patience import Patience
 from ocr_extractor.errors import CompletionError, EngineError
 from ocr_extractor.parsing import ParsedCompletion, cut_off, parse_completion
+from ocr_extractor.stopping import check, wait
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -116,9 +116,10 @@ class PageExchange:
         """
         dialect, delay = self._server.dialect, 0.0
         while True:
-            time.sleep(delay)
+            wait(delay)
             parameters = dialect.parameters(times_longer)
             with self._server.pacer.turn() as turn:
+                check()
                 self.attempts += 1
                 try:
                     answer = Answer.of(self._request(parameters))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass
 from functools import cached_property
 from math import atan2, degrees, hypot
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ocr_extractor.engines.local.upright import Lie, box_within
 from ocr_extractor.engines.local.words import Word, part_glued_words, union
 from ocr_extractor.errors import EngineError
+from ocr_extractor.stopping import check
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -128,9 +130,10 @@ class WordReader:
             EngineError: With code `ocr_failed`: the page is too narrow to be scaled, or the
                 OCR model fails on it.
         """
-        return self._threads.submit(self._read_upright, image).result()
+        return self._threads.submit(copy_context().run, self._read_upright, image).result()
 
     def _read_upright(self, image: Image.Image) -> OcrPage:
+        check()
         lines, quarters = self._recognise(image), 0
         if turned := lines.quarters_to_upright:
             again = self._recognise(Lie(image.size, turned).turn(image))
