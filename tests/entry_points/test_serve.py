@@ -232,8 +232,12 @@ def test_what_nobody_waits_for_frees_its_work(
 
 def test_sigterm_waits_no_longer_than_it_says(project: Project, main_run: Done, image: str):
     hung = threading.Event()
+
+    def hang(_: Any) -> None:
+        hung.wait(60)
+
     with serve() as llm, ThreadPoolExecutor(1) as client:
-        llm.always = lambda _: hung.wait(60)
+        llm.always = hang
         flags = ("--shutdown-s=1",)
         with served(project, *flags, OPENAI_BASE_URL=llm.base_url) as (address, server):
             pending = client.submit(post, address, {"inputs": [{"image": image}]})
