@@ -11,7 +11,7 @@ import hashlib
 import logging
 import random
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -72,6 +72,7 @@ def load_folder(
     split: Split | None = None,
     limit: int | None = None,
     seed: int | None = None,
+    without: Collection[str] = (),
 ) -> list[Form]:
     """Read the forms of a FUNSD-layout folder, sorted by form id.
 
@@ -80,10 +81,11 @@ def load_folder(
         split: Read the forms of this split; None reads all.
         limit: Read at most this many forms, from 1; None reads all.
         seed: Draws the `limit` forms at random; None takes the first ones.
+        without: Ids of forms to leave out, before any are drawn.
 
     Raises:
         DatasetError: The folder, an annotation or an image is missing or malformed, or no form is
-            in the split.
+            left to read.
     """
     if limit is not None and limit < 1:
         raise DatasetError(f"limit is {limit}: give a number of forms from 1, or none for all.")
@@ -103,6 +105,9 @@ def load_folder(
         annotations = [path for path in annotations if split_of(path.stem) == split]
         if not annotations:
             raise DatasetError(f"{folder} has no form in its {split} split: give more forms.")
+    annotations = [path for path in annotations if path.stem not in without]
+    if not annotations:
+        raise DatasetError(f"all forms of {folder} are left out: leave out fewer.")
     if limit is not None and seed is not None:
         drawn = random.Random(seed).sample(annotations, min(limit, len(annotations)))  # noqa: S311
         annotations = sorted(drawn, key=lambda path: path.stem)

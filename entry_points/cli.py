@@ -36,6 +36,11 @@ def optional_usd(text: str) -> float | None:
     return float(text) if text else None
 
 
+def ids(text: str) -> list[str]:
+    """Read names that are separated by commas."""
+    return [each.strip() for each in text.split(",") if each.strip()]
+
+
 _COMMON: dict[str, dict[str, Any]] = {
     "dataset": {
         "default": "data/samples",
@@ -63,6 +68,7 @@ _COMMON: dict[str, dict[str, Any]] = {
         "choices": ("all", *SPLITS),
         "help": "the forms to take: development to improve on, validation to judge by, or all",
     },
+    "without": {"default": "", "type": ids, "help": "ids of forms to leave out: a,b"},
     "limit": {"default": "", "type": optional_int, "help": "at most this many forms; all"},
     "seed": {"default": "42", "type": int, "help": "which forms are drawn when there is a limit"},
     "max-concurrency": {"default": "8", "type": int, "help": "most pages read at once"},
@@ -146,7 +152,13 @@ def reading_settings(args: argparse.Namespace) -> dict[str, Any]:
 def flags_of(args: argparse.Namespace, names: Sequence[str]) -> dict[str, str]:
     """Return some of the flags as they were given, by name."""
     values = {name: getattr(args, name.replace("-", "_")) for name in names}
-    return {name: "" if value is None else str(value) for name, value in values.items()}
+    return {name: _as_flag(value) for name, value in values.items()}
+
+
+def _as_flag(value: Any) -> str:
+    if value is None:
+        return ""
+    return ",".join(value) if isinstance(value, list) else str(value)
 
 
 Main = Callable[..., int]

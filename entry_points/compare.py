@@ -21,7 +21,7 @@ from entry_points.comparing.promotion import pinned
 from entry_points.evaluation.printing import where_to_look
 from entry_points.loading import ask_for_key, extractor_config
 
-READING_FLAGS = ("dataset", "split", "limit", "seed", "max-concurrency", "cache")
+READING_FLAGS = ("dataset", "split", "without", "limit", "seed", "max-concurrency", "cache")
 _BASE_FLAGS = ("engine", "llm", "prompt-name", "model-name", "settings")
 
 
@@ -70,6 +70,7 @@ def compare(
         split=cli.optional_split(reading_flags["split"]),
         limit=limit,
         seed=int(reading_flags["seed"]),
+        without=cli.ids(reading_flags["without"]),
     )
     found = []
     for number, candidate in enumerate(candidates, start=1):
@@ -131,7 +132,7 @@ def run(args: argparse.Namespace, candidates: Sequence[Candidate]) -> int:
         log(comparison)
     report(comparison)
     where_to_look(run.info.run_id, PAGE)
-    print(f"Next: {next_command(comparison, args.split)}")
+    print(f"Next: {next_command(comparison, args.dataset, args.split)}")
     return 0
 
 

@@ -32,6 +32,7 @@ def build_parser() -> argparse.ArgumentParser:
         "model-uri",
         "dataset",
         "split",
+        "without",
         "limit",
         "seed",
         "max-concurrency",
@@ -123,7 +124,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = build_parser().parse_args(argv)
     dataset = cli.in_project(args.dataset)
     split = cli.optional_split(args.split)
-    forms = load_folder(dataset, split=split, limit=args.limit, seed=args.seed)
+    forms = load_folder(
+        dataset, split=split, limit=args.limit, seed=args.seed, without=args.without
+    )
     with mlflow.start_run() as run:
         mlflow.set_tag("split", args.split)
         evaluation = evaluate(

@@ -8,12 +8,19 @@ from collections.abc import Sequence
 
 from mlflow.exceptions import MlflowException
 
+from data.splits import split_of
 from entry_points import cli
 from entry_points.compare import READING_FLAGS, add_repeats, run
 from entry_points.comparing.candidates import Candidate
 from entry_points.loading import extractor_config
-from entry_points.register_prompt import read_template, register_prompt
-from ocr_extractor.errors import PromptError
+from entry_points.register_prompt import (
+    add_examples,
+    example_tags,
+    put_examples,
+    read_template,
+    register_prompt,
+)
+from ocr_extractor.errors import DocumentError, PromptError
 
 # Settings of a logged extractor that `log` takes as flags of their own, or a reader replaces.
 _NOT_SETTINGS = ("engine", "prompt_uri", "llm", "max_concurrency", "cache")
@@ -25,17 +32,21 @@ def build_parser() -> argparse.ArgumentParser:
     parser.set_defaults(split="development")
     parser.add_argument("--template", default="", help="the edited template, a text file")
     parser.add_argument("--commit-message", default="", help="what changed, for those who read it")
+    add_examples(parser)
     add_repeats(parser)
     return parser
 
 
-def candidates_of(model_name: str, template: str, commit_message: str) -> list[Candidate]:
+def candidates_of(
+    model_name: str, template: str, commit_message: str, form_ids: Sequence[str]
+) -> list[Candidate]:
     """Return the champion, and a candidate that differs from it by its prompt.
 
     Args:
         model_name: The registered model.
         template: The prompt's text; registered if it is new.
         commit_message: What changed, "" for none.
+        form_ids: The forms that stand in it as examples.
 
     Raises:
         UsageError: There is no champion, or its engine has no use for a prompt.
@@ -49,7 +60,9 @@ def candidates_of(model_name: str, template: str, commit_message: str) -> list[C
             f"`{cli.RUN} -P engine=openai` logs one that has."
         )
     prompt_name = config["prompt_uri"].removeprefix("prompts:/").rpartition("/")[0]
-    version = register_prompt(prompt_name, template, commit_message=commit_message)
+    version = register_prompt(
+        prompt_name, template, commit_message=commit_message, tags=example_tags(form_ids)
+    )
     uri = f"prompts:/{prompt_name}/{version.version}"
     if uri == config["prompt_uri"]:
         raise cli.UsageError(f"{champion} uses this very template: edit it first.")
@@ -66,12 +79,21 @@ def candidates_of(model_name: str, template: str, commit_message: str) -> list[C
     return [Candidate(champion, model_uri=champion), Candidate(uri, log_flags=flags)]
 
 
-@cli.reports(PromptError, MlflowException)
+@cli.reports(PromptError, DocumentError, MlflowException)
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the entry point."""
     args = build_parser().parse_args(argv)
     template = read_template(args.template)
-    return run(args, candidates_of(args.model_name, template, args.commit_message))
+    for each in args.examples:
+        if split_of(each) != "development":
+            raise cli.UsageError(
+                f"the example {each} is of the validation split, by which a prompt is judged: "
+                "choose forms of the development split, which the run of `evaluate -P "
+                "split=development` lists."
+            )
+    filled = put_examples(template, args.examples, cli.in_project(args.dataset))
+    args.without += args.examples
+    return run(args, candidates_of(args.model_name, filled, args.commit_message, args.examples))
 
 
 if __name__ == "__main__":

@@ -27,6 +27,9 @@ KEY_VARIABLES = (
     "AZURE_OPENAI_ENDPOINT",
 )
 
+# How the line begins that says what documents will take of an LLM.
+ESTIMATE = "Estimate:"
+
 # So many documents are opened to estimate what all of them will take.
 _SAMPLE = 20
 
@@ -129,7 +132,7 @@ def print_estimate(
     cost = "unknown" if found.cost is None else f"{found.cost * times:.4f} USD"
     without = "" if a_page else ", without what the LLM writes"
     pages = f"{found.pages * times:,.0f}"
-    print(f"Estimate: {pages} pages, input tokens {tokens}, cost {cost}{without}.")
+    print(f"{ESTIMATE} {pages} pages, input tokens {tokens}, cost {cost}{without}.", flush=True)
 
 
 def predict_rows(

@@ -28,10 +28,18 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--alias", default="", help="point this alias at the version")
     parser.add_argument("--commit-message", default="", help="what changed, for those who read it")
     parser.add_argument("--tags", default="", help='a JSON object of texts, {"author": "..."}')
-    parser.add_argument(
-        "--examples", default="", help="ids of forms of --dataset, to stand in {{ examples }}: a,b"
-    )
+    add_examples(parser)
     return parser
+
+
+def add_examples(parser: argparse.ArgumentParser) -> None:
+    """Add the flag --examples."""
+    parser.add_argument(
+        "--examples",
+        default="",
+        type=cli.ids,
+        help="ids of forms of --dataset, to stand in {{ examples }}: a,b",
+    )
 
 
 def register_prompt(
@@ -113,6 +121,11 @@ def put_examples(template: str, form_ids: Sequence[str], dataset: Path) -> str:
     )
 
 
+def example_tags(form_ids: Sequence[str]) -> dict[str, str]:
+    """Return the tags that say which forms stand in a prompt as examples."""
+    return {"examples": ",".join(form_ids)} if form_ids else {}
+
+
 def read_template(path: str) -> str:
     """Return the text of --template.
 
@@ -134,15 +147,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         tags = json.loads(args.tags or "{}")
     except json.JSONDecodeError as error:
         raise cli.UsageError(f'--tags is not JSON ({error}): write {{"author": "..."}}.') from None
-    form_ids = [each.strip() for each in args.examples.split(",") if each.strip()]
-    if form_ids:
-        tags |= {"examples": ",".join(form_ids)}
     version = register_prompt(
         args.prompt_name,
-        put_examples(template, form_ids, cli.in_project(args.dataset)),
+        put_examples(template, args.examples, cli.in_project(args.dataset)),
         alias=args.alias,
         commit_message=args.commit_message,
-        tags={str(key): str(value) for key, value in tags.items()},
+        tags={str(key): str(value) for key, value in tags.items()} | example_tags(args.examples),
     )
     print(f"Next: {cli.RUN} -e log -P prompt=prompts:/{args.prompt_name}/{version.version}")
     return 0

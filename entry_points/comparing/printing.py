@@ -14,6 +14,7 @@ from entry_points.comparing.evidence import Evidence
 from entry_points.comparing.gate import HEADLINES, comparable_usage
 from entry_points.comparing.page import render
 from entry_points.comparing.promotion import Outcome
+from entry_points.loading import extractor_config
 from entry_points.scoring.forms import aggregate
 
 TABLE = "comparison.json"
@@ -90,10 +91,19 @@ def _spread(evidence: Evidence) -> str:
     return " ".join(f"{aggregate(scores)['pair_f1']:.3f}" for scores in splits)
 
 
-def next_command(comparison: Comparison, split: str) -> str:
-    """Return what to do with the best candidate that the gate would let through."""
+def next_command(comparison: Comparison, dataset: str, split: str) -> str:
+    """Return what to do with the best candidate that the gate would let through.
+
+    Args:
+        comparison: What was found.
+        dataset: The folder of the forms, as it was given; where none is let through, the local
+            engine can be trained on it.
+        split: Which half of them was read, `all` for both.
+    """
     passed = [contest for contest in comparison.contests if not contest.objections]
     if not passed:
+        if extractor_config(comparison.baseline.model_uri)["engine"] == "local":
+            return f"{cli.RUN} -e train -P dataset={dataset}"
         return f"{cli.RUN} -e improve -P template=my-prompt.md"
     best = max(passed, key=lambda contest: contest.metrics["pair_f1"]).evidence.model_uri
     if split == "development":

@@ -15,6 +15,7 @@ import mlflow
 
 from entry_points import ROOT
 from entry_points.cli import UsageError
+from entry_points.loading import ESTIMATE
 
 
 def log_in_own_process(flags: Mapping[str, str], run_id: str) -> str:
@@ -39,7 +40,7 @@ def log_in_own_process(flags: Mapping[str, str], run_id: str) -> str:
 
 
 def evaluate_in_own_process(flags: Mapping[str, str], run_id: str) -> dict[str, float]:
-    """Run the entry point `evaluate` within a run, without what it prints but errors and progress.
+    """Run the entry point `evaluate` within a run; of what it prints the estimate is passed on.
 
     Args:
         flags: Its flags by name.
@@ -51,7 +52,7 @@ def evaluate_in_own_process(flags: Mapping[str, str], run_id: str) -> dict[str, 
     Raises:
         UsageError: There is no evaluation; it has said why. One in which all forms failed is one.
     """
-    _start("evaluate", flags, run_id, "", stdout=subprocess.DEVNULL)
+    _start("evaluate", flags, run_id, "", only=ESTIMATE)
     metrics: dict[str, float] = mlflow.get_run(run_id).data.metrics
     if "coverage" not in metrics:
         raise UsageError(f"{flags['model-uri']} was not evaluated: see above.")
@@ -63,8 +64,9 @@ def _start(
     flags: Mapping[str, str],
     run_id: str,
     options: str,
-    stdout: int | None = None,
+    only: str = "",
 ) -> int:
+    """Run an entry point, passing on those of its lines that begin with `only`."""
     code = f"from entry_points.{entry_point} import main; raise SystemExit(main({options}))"
     command = [sys.executable, "-c", code, *(f"--{name}={value}" for name, value in flags.items())]
     environment = os.environ | {
@@ -72,5 +74,10 @@ def _start(
         "MLFLOW_RUN_ID": run_id,
         "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),
     }
-    done = subprocess.run(command, env=environment, stdout=stdout, check=False)  # noqa: S603 - ours
-    return done.returncode
+    with subprocess.Popen(  # noqa: S603 - ours
+        command, env=environment, stdout=subprocess.PIPE, text=True
+    ) as process:
+        for line in process.stdout or ():
+            if line.startswith(only):
+                print(line, end="", flush=True)
+    return process.returncode

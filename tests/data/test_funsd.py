@@ -83,6 +83,17 @@ def test_a_limit_takes_the_first_forms_or_draws_the_same_ones_for_a_seed(tmp_pat
     assert len(ids(99, 1)) == 20
 
 
+def test_forms_are_left_out_before_any_are_drawn(tmp_path: Path) -> None:
+    for form_id in "abc":
+        write(tmp_path, form_id, [])
+
+    left = load_folder(tmp_path, limit=2, seed=1, without=["b", "z"])
+
+    assert [form.form_id for form in left] == ["a", "c"]
+    with pytest.raises(DatasetError, match="leave out fewer"):
+        load_folder(tmp_path, without="abc")
+
+
 @pytest.mark.parametrize("suffix", [".PNG", ".jpg", ".tiff", ".pdf", ".webp"])
 def test_an_image_may_have_any_suffix_of_a_document(tmp_path: Path, suffix: str) -> None:
     write(tmp_path, "a", [])

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from data.funsd import load_folder
+from data.splits import split_of
+from entry_points import improve
 from tests.entry_points.conftest import SAMPLES, Done, Project
 from tests.prompted_llm import RULES, PromptedLlm
 
@@ -148,3 +150,30 @@ def test_each_candidate_is_a_nested_run_with_its_own_model(own: Project, loop: L
     ]
     artifacts = {each.path for each in own.client.list_artifacts(parent)}
     assert artifacts >= {"comparison.json", "comparison_forms.json", "comparison.html"}
+
+
+def test_forms_that_stand_in_the_prompt_are_not_read(own: Project, loop: Loop):
+    template = own.folder / "shown.md"
+    template.write_text(f"{CAREFUL}\n{{{{ examples }}}}")
+    [shown, *others] = [
+        form.form_id for form in load_folder(own.dataset) if split_of(form.form_id) == "development"
+    ]
+
+    done = own.mlflow_run("improve", template=template, examples=shown, dataset=own.dataset)
+
+    assert done.returncode == 0, done.stdout
+    assert f"(models:/ocr-extractor/1): {len(others)} forms" in done.stdout
+    assert done.stdout.count(f"Estimate: {len(others)} pages, input tokens ") == 2
+    newest = own.client.search_prompt_versions("ocr-question-answer")
+    assert shown in {version.tags.get("examples") for version in newest}
+
+
+def test_a_form_of_the_half_that_judges_is_no_example(own: Project, capsys):
+    template = own.folder / "shown.md"
+    template.write_text("{{ examples }}")
+    judge = next(
+        form.form_id for form in load_folder(own.dataset) if split_of(form.form_id) == "validation"
+    )
+    flags = ["--template", str(template), "--dataset", str(own.dataset), "--examples", judge]
+    assert improve.main(flags) == 2
+    assert "choose forms of the development split" in capsys.readouterr().err
