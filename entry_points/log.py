@@ -21,7 +21,7 @@ from entry_points.loading import ask_for_key, has_llm_access
 from entry_points.register_prompt import TEMPLATE, list_versions, register_prompt
 from entry_points.tiny_ocr import fetch_tiny_ocr
 from ocr_extractor.config import ExtractorConfig
-from ocr_extractor.contract import input_example, signature
+from ocr_extractor.contract import input_example, signature, spark_ddl
 from ocr_extractor.engines.local.learned.weights import DECISION
 from ocr_extractor.errors import ConfigError, PromptError
 from ocr_extractor.extractor import TINY_OCR_ARTIFACT, WEIGHTS_ARTIFACT
@@ -110,6 +110,7 @@ def log(
             input_example=input_example() if config.engine == "local" else None,
             pip_requirements=travelling_requirements(),
             prompts=[prompt],
+            metadata={"spark_ddl": spark_ddl()},
             registered_model_name=model_name,
         )
     return info

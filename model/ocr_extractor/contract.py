@@ -94,12 +94,22 @@ class Extraction:
 
 OUTPUT_COLUMNS: tuple[str, ...] = Extraction.__slots__
 
+STRUCT_COLUMN = "extraction"
+"""The one column of the output with `as_struct`."""
 
-def to_frame(extractions: list[Extraction]) -> pd.DataFrame:
-    """Return one row a document; object columns keep None as None and integers whole."""
+
+def to_frame(extractions: list[Extraction], *, as_struct: bool = False) -> pd.DataFrame:
+    """Return one row a document; object columns keep None as None and integers whole.
+
+    Args:
+        extractions: What became of the documents.
+        as_struct: Whether a document's row is a dictionary in a single column, for `spark_ddl`.
+    """
     import pandas as pd
 
     rows = [extraction.to_row() for extraction in extractions]
+    if as_struct:
+        return pd.DataFrame({STRUCT_COLUMN: rows}, dtype=object)
     return pd.DataFrame(rows, columns=list(OUTPUT_COLUMNS), dtype=object)
 
 
@@ -140,9 +150,35 @@ def signature() -> ModelSignature:
             ]
         ),
         params=ParamSchema(
-            [ParamSpec(name, DataType.string, "") for name in ("additional_rules", "pages")]
+            [
+                ParamSpec("additional_rules", text, ""),
+                ParamSpec("pages", text, ""),
+                ParamSpec("as_struct", DataType.boolean, False),
+            ]
         ),
     )
+
+
+def spark_ddl() -> str:
+    """Return the `result_type` that `mlflow.pyfunc.spark_udf` needs, with `as_struct` as a param.
+
+    MLflow 3.17 keeps nulls within a struct only: in columns of their own, null texts become
+    "None", and a null integer in a batch with others fails the job.
+    """
+    columns = (f"{column.name}: {_spark_type(column.type)}" for column in signature().outputs)
+    return f"{STRUCT_COLUMN} struct<{', '.join(columns)}>"
+
+
+def _spark_type(of: Any) -> str:
+    from mlflow.types.schema import Array, Object
+
+    if isinstance(of, Array):
+        return f"array<{_spark_type(of.dtype)}>"
+    if isinstance(of, Object):
+        fields = (f"{each.name}: {_spark_type(each.dtype)}" for each in of.properties)
+        return f"struct<{', '.join(fields)}>"
+    name: str = of.name
+    return {"long": "bigint"}.get(name, name)
 
 
 def input_example() -> pd.DataFrame:

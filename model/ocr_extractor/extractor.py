@@ -56,8 +56,8 @@ class OcrExtractor(PythonModel):
                 `page_input` asks for.
         """
         os.environ.setdefault(MLFLOW_ASYNC_TRACE_LOGGING_MAX_SPAN_BATCH_SIZE.name, _SPANS_AT_ONCE)
-        # MLflow has put the known ones into model_config already: only unknown ones are added.
-        settings = serving_settings() | dict(context.model_config)
+        # MLflow's server puts the known ones into model_config itself, its spark_udf does not.
+        settings = dict(context.model_config) | serving_settings()
         config = ExtractorConfig.from_model_config(settings)
         prompt = load_prompt(config.prompt_uri, Path(context.artifacts[SNAPSHOT_ARTIFACT]))
         tiny_ocr = _find_tiny_ocr(config, context.artifacts)
@@ -78,10 +78,12 @@ class OcrExtractor(PythonModel):
             context: Not used: everything was loaded in `load_context`.
             model_input: A column `image` (a document's bytes) and, if wanted, `doc_id`.
             params: `additional_rules` (string): rules for these forms, put into the prompt;
-                `pages` (string): the pages of every document to read, "1-3,7"; "" for all.
+                `pages` (string): the pages of every document to read, "1-3,7"; "" for all;
+                `as_struct` (boolean): see below.
 
         Returns:
-            One row a document, in input order; the columns are those of `Extraction`.
+            One row a document, in input order; the columns are those of `Extraction`. With
+            `as_struct`, a single column `extraction` of dictionaries, as `spark_ddl` describes it.
 
         Raises:
             RequestError: There is no column `image`, there are more than `max_documents` rows, or
@@ -89,7 +91,8 @@ class OcrExtractor(PythonModel):
             PromptError: The prompt cannot be rendered.
         """
         documents = to_documents(model_input, self._reader.config.max_documents)
-        return to_frame(self._reader.read_all(documents, *_read_params(params)))
+        extractions = self._reader.read_all(documents, *_read_params(params))
+        return to_frame(extractions, as_struct=bool((params or {}).get("as_struct")))
 
     def predict_stream(
         self,

@@ -16,6 +16,7 @@ from ocr_extractor.contract import (
     Pair,
     input_example,
     signature,
+    spark_ddl,
     to_frame,
 )
 from ocr_extractor.page import open_document
@@ -86,7 +87,27 @@ def test_the_signature_is_the_contract() -> None:
     assert [(param.name, param.dtype, param.default) for param in of.params] == [
         ("additional_rules", DataType.string, ""),
         ("pages", DataType.string, ""),
+        ("as_struct", DataType.boolean, False),
     ]
+
+
+def test_a_struct_has_the_row_in_one_column() -> None:
+    failed = extraction(page_count=None, pairs=())
+    frame = to_frame([extraction(), failed], as_struct=True)
+    assert list(frame.columns) == ["extraction"]
+    assert frame["extraction"].tolist() == [extraction().to_row(), failed.to_row()]
+    assert list(to_frame([], as_struct=True).columns) == ["extraction"]
+
+
+def test_the_ddl_names_every_column_in_order() -> None:
+    ddl = spark_ddl()
+    assert ddl.startswith("extraction struct<doc_id: string, pairs: array<struct<answer: string, ")
+    assert "question_box: array<bigint>>>, error_code: string, " in ddl
+    assert ddl.endswith(
+        "partial: boolean, page_count: bigint, engine: string, prompt_uri: string, "
+        "prompt_source: string, input_tokens: bigint, output_tokens: bigint, "
+        "cached_tokens: bigint, attempts: bigint, cache_hits: bigint, cost: double>"
+    )
 
 
 @pytest.mark.parametrize(

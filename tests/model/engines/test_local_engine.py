@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +15,7 @@ from PIL import Image, ImageDraw, ImageFont
 from ocr_extractor.contract import Box
 from ocr_extractor.engines.base import Page
 from ocr_extractor.engines.local import LocalEngine
+from ocr_extractor.engines.local.ocr import usable_cores
 from ocr_extractor.errors import EngineError
 
 MODEL_ROOM = Path(__file__).parents[3] / "model"
@@ -188,3 +190,14 @@ def test_engine_needs_no_network_writes_no_file_and_logs_nothing(tmp_path):
     )
     assert finished.stderr == ""
     assert finished.stdout == "[] [('Name:', 'Ada')]\n"
+
+
+@pytest.mark.parametrize(
+    ("said", "cores"),
+    [("1", 1), ("3", 3), ("4,2", 4), ("0", 1), ("", os.cpu_count()), ("all", os.cpu_count())],
+)
+def test_takes_the_cores_that_the_environment_grants(
+    said: str, cores: int, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("OMP_NUM_THREADS", said)
+    assert usable_cores() == cores

@@ -83,7 +83,7 @@ class WordReader:
         """
         import rapidocr
 
-        cores = os.cpu_count() or 1
+        cores = usable_cores()
         models = _models(tiny, Path(rapidocr.__file__).parent / "models")
         settings = _settings(threads=min(cores, _THREADS_PER_PAGE))
         self._ocr = rapidocr.RapidOCR(params=models | settings)
@@ -164,6 +164,15 @@ class WordReader:
                 )
             )
         )
+
+
+def usable_cores() -> int:
+    """Return how many cores are ours: what OMP_NUM_THREADS says, as Spark sets it, else all.
+
+    Its first number counts; further ones are for nested loops.
+    """
+    said = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
+    return max(1, int(said)) if said.isdecimal() else os.cpu_count() or 1
 
 
 def _models(tiny: Path | None, of_wheel: Path) -> dict[str, str]:
