@@ -7,7 +7,7 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -25,8 +25,8 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Server
 
     def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        self.server.llm.next_reply(body)(self)
+        self.asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.server.llm.next_reply(self.asked)(self)
 
     def start(self, status: int, length: int, headers: dict[str, str]) -> None:
         self.send_response(status)
@@ -82,8 +82,46 @@ def raw(body: str, status: int = 200, **headers: str) -> Reply:
 
 
 def answer(content: str | None, finish_reason: str = "stop", **message: Any) -> Reply:
-    """Answer with a completion."""
-    return raw(json.dumps(completion(content, finish_reason, **message)))
+    """Answer with a completion, as events where the request asks for them."""
+    whole = completion(content, finish_reason, **message)
+    step = len(content or "") // 50 + 1
+    deltas: list[dict[str, Any]] = [{"role": "assistant", "content": "", **message}]
+    deltas += [{"content": (content or "")[at : at + step]} for at in range(0, 50 * step, step)]
+    ending = [chunk({}, finish_reason), chunk(None, usage=whole["usage"])]
+
+    def reply(handler: _Handler) -> None:
+        if handler.asked.get("stream"):
+            stream([*map(chunk, deltas), *ending, "[DONE]"])(handler)
+        else:
+            raw(json.dumps(whole))(handler)
+
+    return reply
+
+
+def chunk(delta: dict[str, Any] | None, finish_reason: str | None = None, **more: Any) -> str:
+    """Build the data of a streamed completion's event; without a delta it has no choice."""
+    choice = {"index": 0, "delta": delta, "finish_reason": finish_reason}
+    head = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": "m"}
+    return json.dumps({**head, "choices": [] if delta is None else [choice], **more})
+
+
+def stream(events: Iterable[str]) -> Reply:
+    """Answer with events, each an HTTP chunk of its own, until the client goes."""
+
+    def reply(handler: _Handler) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Type", "text/event-stream; charset=utf-8")
+        handler.send_header("Transfer-Encoding", "chunked")
+        handler.end_headers()
+        try:
+            for event in events:
+                data = f"data: {event}\n\n".encode()
+                handler.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))
+            handler.wfile.write(b"0\r\n\r\n")
+        except OSError:
+            handler.close_connection = True
+
+    return reply
 
 
 def error(

@@ -10,22 +10,39 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 _PAIRS = [{"question": f"Question {number}:", "answer": f"{number}"} for number in range(15)]
-_COMPLETION = json.dumps(
-    {
-        "id": "chatcmpl-1",
-        "object": "chat.completion",
-        "created": 1,
-        "model": "loopback",
-        "choices": [
-            {
-                "index": 0,
-                "finish_reason": "stop",
-                "message": {"role": "assistant", "content": json.dumps({"pairs": _PAIRS})},
-            }
-        ],
-        "usage": {"prompt_tokens": 1500, "completion_tokens": 200, "total_tokens": 1700},
-    }
-).encode()
+_CONTENT = json.dumps({"pairs": _PAIRS})
+_TOKENS = 200
+_USAGE = {"prompt_tokens": 1500, "completion_tokens": _TOKENS, "total_tokens": 1500 + _TOKENS}
+# A streamed answer comes in so many parts, each of several events.
+_PARTS = 20
+
+
+def _body(choices: list[dict[str, Any]], kind: str, **more: Any) -> bytes:
+    head = {"id": "chatcmpl-1", "object": kind, "created": 1, "model": "loopback"}
+    return json.dumps({**head, "choices": choices, **more}).encode()
+
+
+def _whole() -> bytes:
+    message = {"role": "assistant", "content": _CONTENT}
+    return _body(
+        [{"index": 0, "finish_reason": "stop", "message": message}], "chat.completion", usage=_USAGE
+    )
+
+
+def _streamed() -> list[bytes]:
+    """Return the parts of the answer as events, a token and an HTTP chunk each."""
+    kind, step = "chat.completion.chunk", -(-len(_CONTENT) // _TOKENS)
+    deltas = [{"content": _CONTENT[at : at + step]} for at in range(0, len(_CONTENT), step)]
+    ends = [None] * len(deltas) + ["stop"]
+    choices = [
+        {"index": 0, "finish_reason": end, "delta": delta}
+        for end, delta in zip(ends, [*deltas, {}], strict=True)
+    ]
+    bodies = [_body([choice], kind) for choice in choices]
+    data = [b"data: %s\n\n" % each for each in (*bodies, _body([], kind, usage=_USAGE), b"[DONE]")]
+    chunks = [b"%x\r\n%s\r\n" % (len(each), each) for each in data]
+    size = -(-len(chunks) // _PARTS)
+    return [b"".join(chunks[at : at + size]) for at in range(0, len(chunks), size)]
 
 
 class _Server(ThreadingHTTPServer):
@@ -38,15 +55,33 @@ class _Handler(BaseHTTPRequestHandler):
     # A small answer must not wait for more to send (Nagle's algorithm).
     disable_nagle_algorithm = True
     latency_s = 0.0
+    whole = _whole()
+    parts = _streamed()
 
     def do_POST(self) -> None:
-        self.rfile.read(int(self.headers["content-length"]))
+        asked = self.rfile.read(int(self.headers["content-length"]))
+        if b'"stream":true' in asked:
+            self._stream()
+            return
         time.sleep(self.latency_s)
+        self._start("application/json", "content-length", str(len(self.whole)))
+        self.wfile.write(self.whole)
+
+    def _stream(self) -> None:
+        """Answer as an LLM writes: evenly, and to its end within the latency."""
+        started = time.monotonic()
+        self._start("text/event-stream", "transfer-encoding", "chunked")
+        for number, part in enumerate(self.parts, start=1):
+            due = started + self.latency_s * number / len(self.parts)
+            time.sleep(max(0.0, due - time.monotonic()))
+            self.wfile.write(part)
+        self.wfile.write(b"0\r\n\r\n")
+
+    def _start(self, content_type: str, header: str, value: str) -> None:
         self.send_response(200)
-        self.send_header("content-type", "application/json")
-        self.send_header("content-length", str(len(_COMPLETION)))
+        self.send_header("content-type", content_type)
+        self.send_header(header, value)
         self.end_headers()
-        self.wfile.write(_COMPLETION)
 
     def log_message(self, format: str, *args: Any) -> None:
         """Print nothing."""

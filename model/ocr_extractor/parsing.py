@@ -37,6 +37,8 @@ _LOOP_WINDOW = 16_384
 _LOOP_CHARACTERS = 400
 _LOOP_REPEATS_CUT = 8
 _LOOP_REPEATS_FINISHED = 100
+# A text that is still being written may leave a loop again: a dotted line is so long at most.
+_LOOP_CHARACTERS_GROWING = 2_000
 
 
 class CompletedPair(BaseModel):
@@ -117,6 +119,15 @@ def cut_off() -> CompletionError:
         "completion_cut_off",
         "The LLM's answer was cut off; the pairs before the cut are kept: raise max_tokens.",
     )
+
+
+def repeats_itself(text: str) -> bool:
+    """Tell whether a completion that is still being written will not leave its loop again.
+
+    What is called so would have been called degenerate if it had ended here.
+    """
+    start = _loop(text, _LOOP_REPEATS_FINISHED)
+    return start is not None and len(text) - start >= _LOOP_CHARACTERS_GROWING
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The HTTP client below the SDK: whole answers must arrive in time, headers are passed on."""
+"""The HTTP client below the SDK: answers arrive whole and in time, headers are passed on."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import httpx2
 import openai
+
+from ocr_extractor.engines.event_stream import MEDIA_TYPE, StreamedCompletion
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -29,6 +31,9 @@ def build_http_client(
         on_headers(response.headers)
         if isinstance(response.stream, httpx2.SyncByteStream):
             response.stream = _Timely(response.stream, timeout_s)
+            if response.headers.get("content-type", "").startswith(MEDIA_TYPE):
+                response.stream = StreamedCompletion(response.stream)
+                response.headers["content-type"] = "application/json"
 
     timeout = httpx2.Timeout(timeout_s, connect=min(timeout_s, _CONNECT_TIMEOUT_S))
     return openai.DefaultHttpxClient(timeout=timeout, event_hooks={"response": [on_response]})

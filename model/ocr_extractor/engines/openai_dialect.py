@@ -33,6 +33,11 @@ _STRICT_SCHEMA: dict[str, Any] = {
         "schema": CompletedForm.model_json_schema(),
     },
 }
+# Not as the SDK's own parameter: it is given the whole completion (event_stream.py).
+_STREAM: dict[str, Any] = {
+    "extra_body": {"stream": True, "stream_options": {"include_usage": True}},
+    "extra_headers": {"Accept-Encoding": "identity"},
+}
 # Most to least strict; None asks for plain text.
 _FORMATS: tuple[dict[str, Any] | None, ...] = (_STRICT_SCHEMA, {"type": "json_object"}, None)
 _FORMAT_IN_WORDS = """
@@ -58,6 +63,7 @@ class Dialect:
         }
         if config.seed is not None:
             self._parameters["seed"] = config.seed
+        self._streams = config.stream
         self._format = 0
         self._refused: set[str] = set()
         self._lock = threading.Lock()
@@ -73,6 +79,14 @@ class Dialect:
         if response_format is not None:
             sent["response_format"] = response_format
         return sent
+
+    def streaming(self) -> dict[str, Any]:
+        """Return what asks the server to stream and count the tokens; empty where it must not."""
+        return _STREAM if self._streams else {}
+
+    def stop_streaming(self) -> None:
+        """Ask for whole answers from now on."""
+        self._streams = False
 
     @staticmethod
     def instructions_for(sent: dict[str, Any]) -> str:
@@ -92,6 +106,9 @@ class Dialect:
         if error.status_code not in _REFUSING_STATUS:
             return False
         text = error.message.lower()
+        if "extra_body" in sent and "stream" in f"{error.param} {text}":
+            self.stop_streaming()
+            return True
         if "response_format" in sent and (
             str(error.param).startswith("response_format") or _FORMAT_WORDS.search(text)
         ):

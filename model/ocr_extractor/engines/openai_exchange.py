@@ -117,7 +117,7 @@ class PageExchange:
         dialect, delay = self._server.dialect, 0.0
         while True:
             wait(delay)
-            parameters = dialect.parameters(times_longer)
+            parameters = dialect.parameters(times_longer) | dialect.streaming()
             with self._server.pacer.turn() as turn:
                 check()
                 self.attempts += 1
@@ -135,6 +135,8 @@ class PageExchange:
                     slow = asks_to_slow_down(error)
                 else:
                     turn.tokens = self._count(answer)
+                    if answer.usage is None and not answer.cut_off:
+                        dialect.stop_streaming()  # unstreamed, it may count the tokens
                     return answer
                 wait_s = self._patience.next_delay(asked_s) if fault.retryable else None
                 if slow:

@@ -59,6 +59,8 @@ def test_the_request_is_what_the_settings_say(llm: LoopbackLlm) -> None:
         "temperature": 0.5,
         "seed": 7,
         "max_tokens": 500,
+        "stream": True,
+        "stream_options": {"include_usage": True},
     }
     assert messages[0] == {"role": "system", "content": "Read the form."}
     assert [part["type"] for part in messages[1]["content"]] == ["image_url"]

@@ -21,7 +21,19 @@ from entry_points import ROOT
 from ocr_extractor.config import ExtractorConfig
 from ocr_extractor.engines.base import Page, PageReading
 from ocr_extractor.engines.openai_chat import OpenAIChatEngine
-from tests.faulty_llm import FORM, FaultyLlm, Reply, answer, cut, error, raw, serve, slow
+from tests.faulty_llm import (
+    FORM,
+    FaultyLlm,
+    Reply,
+    answer,
+    chunk,
+    cut,
+    error,
+    raw,
+    serve,
+    slow,
+    stream,
+)
 from tests.loopback_llm import PAIRS, refusal_of
 
 PAGE = Page(1, Image.new("L", (64, 64), 255))
@@ -164,13 +176,42 @@ FAULTS: dict[str, Fault] = {
 }
 
 
+def repeating() -> Iterator[str]:
+    yield chunk({"content": CUT + '{"question": "Name", "answer": "'})
+    while True:
+        yield chunk({"content": "...."})
+
+
+STREAM_FAULTS: dict[str, Fault] = {
+    "a stream that repeats itself": lasting(
+        stream(repeating()), "degenerate_completion", 1, pairs=1
+    ),
+    "a stream that breaks off": passing(stream([chunk({"content": CUT}), "[DONE]"])),
+    "an error within a stream": passing(
+        stream([chunk({"content": CUT}), json.dumps({"error": {"message": "overloaded"}})])
+    ),
+    "a stream that is no JSON": passing(stream([CUT])),
+    "no streaming": passing(error(400, "Unsupported value: true", param="stream")),
+}
+
+
+@pytest.mark.parametrize("streamed", [True, False], ids=["streamed", "unstreamed"])
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS.keys())
-def test_fault(llm: FaultyLlm, fault: Fault):
+def test_fault(llm: FaultyLlm, fault: Fault, streamed: bool):
+    check(llm, fault, stream=streamed)
+
+
+@pytest.mark.parametrize("fault", STREAM_FAULTS.values(), ids=STREAM_FAULTS.keys())
+def test_fault_of_a_stream(llm: FaultyLlm, fault: Fault):
+    check(llm, fault, timeout_s=30.0)
+
+
+def check(llm: FaultyLlm, fault: Fault, **settings: Any):
     llm.script = list(fault.script)
     if fault.always:
         llm.always = fault.script[-1]
 
-    reading = read(timeout_s=30.0 if fault.pairs > 2 else 0.4)
+    reading = read(**({"timeout_s": 30.0 if fault.pairs > 2 else 0.4} | settings))
 
     assert (reading.failure.code if reading.failure else None) == fault.code, reading.failure
     assert reading.attempts == len(llm.requests) == fault.attempts
@@ -206,7 +247,7 @@ def test_the_readme_has_the_table_of_faults():
     text = (ROOT / "README.md").read_text(encoding="utf-8").partition("## Faults")[2]
     rows = re.findall(r"^\| (.+?) \| (?:`(\w+)`|right answer)", text.partition("\n## ")[0], re.M)
     told = {name: code or None for name, code in rows}
-    seen = {name: fault.code for name, fault in FAULTS.items()}
+    seen = {name: fault.code for name, fault in (FAULTS | STREAM_FAULTS).items()}
     seen |= {name: each[0] for name, each in UNREACHABLE.items()}
     assert told == seen
 
@@ -244,6 +285,28 @@ def test_what_a_server_refused_is_not_sent_again(llm: FaultyLlm):
     assert '{"pairs": [' in last["messages"][0]["content"]
     assert not last.keys() & {"temperature", "max_tokens"}
     assert last["max_completion_tokens"] == 8192
+
+
+def test_a_line_of_dots_that_ends_is_read_to_its_end(llm: FaultyLlm):
+    numbers = " ".join(map(str, range(700)))  # so that the dots are what is looked at
+    pairs = [{"question": numbers, "answer": "." * 1500}, {"question": "End", "answer": None}]
+    llm.always = answer(json.dumps({"pairs": pairs}))
+    assert answers(read()) == pairs
+
+
+def test_a_server_that_refused_to_stream_is_not_asked_to_again(llm: FaultyLlm):
+    llm.script = [error(400, "Unsupported parameter: 'stream_options'")]
+    engine = build()
+    for _ in range(2):
+        assert engine.read(PAGE, "").failure is None
+    assert [request.get("stream", False) for request in llm.requests] == [True, False, False]
+
+
+def test_a_server_that_counts_no_tokens_of_a_stream_is_asked_for_whole_answers(llm: FaultyLlm):
+    llm.script = [stream([chunk({"content": FORM}, "stop"), "[DONE]"])]
+    engine = build()
+    assert [engine.read(PAGE, "").output_tokens for _ in range(2)] == [None, 42]
+    assert [request.get("stream", False) for request in llm.requests] == [True, False]
 
 
 def test_retry_after_slows_every_thread(llm: FaultyLlm):
