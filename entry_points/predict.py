@@ -7,6 +7,7 @@ import functools
 import glob
 import json
 import os
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
@@ -19,6 +20,8 @@ from tqdm import tqdm
 
 from data.funsd import IMAGE_SUFFIXES
 from entry_points import cli
+from entry_points.batching.plan import BATCH_SETTINGS, Plan, add_flags, plan_of
+from entry_points.batching.rounds import read_in_batches
 from entry_points.ceiling import CostCeiling
 from entry_points.loading import load_extractor, predict_rows, print_estimate, read_document
 from entry_points.output import OutputFile, document_key
@@ -38,6 +41,7 @@ class Task:
         max_concurrency: Most documents read at once.
         max_cost: No document is begun that could make them cost more, USD; None for no ceiling.
         retry_errors: Whether documents that failed at an earlier start are read again.
+        batches: How they are read through batches; None reads them at once.
     """
 
     model: PyFuncModel
@@ -45,6 +49,7 @@ class Task:
     max_concurrency: int
     max_cost: float | None
     retry_errors: bool
+    batches: Plan | None = None
 
     @property
     def configuration(self) -> str:
@@ -59,7 +64,7 @@ class Outcome:
     Attributes:
         rows: The rows of those that were read by this start, failed ones included.
         skipped: The rows that an earlier start had written.
-        left: How many were not begun, because of `max_cost`.
+        left: How many were not begun because of `max_cost`, or taken back from their batch.
     """
 
     rows: list[dict[str, Any]] = field(default_factory=list)
@@ -89,6 +94,7 @@ def build_parser() -> argparse.ArgumentParser:
         choices=sorted(cli.BOOLEANS),
         help="read documents again that failed at an earlier start",
     )
+    add_flags(parser)
     return parser
 
 
@@ -115,7 +121,7 @@ def predict(task: Task, documents: Sequence[tuple[str, Path]], output: Path) -> 
         print_estimate(task.model, [path for _, path in todo], outcome.skipped)
     seen: dict[str, float] = dict.fromkeys(("failed", "pages", "tokens", "usd"), 0)
     with file, tqdm(total=len(todo), unit="doc") as bar:
-        for row in _read_all(task, todo):
+        for row in _read_all(task, todo, keys):
             file.write(row, keys[row["doc_id"]])
             outcome.rows.append(row)
             bar.update()
@@ -128,8 +134,25 @@ def predict(task: Task, documents: Sequence[tuple[str, Path]], output: Path) -> 
     return outcome
 
 
-def _read_all(task: Task, documents: Sequence[tuple[str, Path]]) -> Iterator[dict[str, Any]]:
-    """Yield rows as they are finished; begin no document that could cross the ceiling."""
+def _read_all(
+    task: Task, documents: Sequence[tuple[str, Path]], keys: Mapping[str, str]
+) -> Iterator[dict[str, Any]]:
+    """Yield rows as they are finished."""
+    if task.batches is None:
+        return _read_now(task, documents)
+    names, copies = {}, Counter[str]()
+    for doc_id, key in keys.items():  # each copy of a document has requests of its own
+        names[doc_id] = f"{key}.{copies[key]}"
+        copies[key] += 1
+    reads = {
+        names[doc_id]: functools.partial(_read_one, task, doc_id, path)
+        for doc_id, path in documents
+    }
+    return read_in_batches(task.model, task.batches, reads)
+
+
+def _read_now(task: Task, documents: Sequence[tuple[str, Path]]) -> Iterator[dict[str, Any]]:
+    """Read side by side; begin no document that could cross the ceiling."""
     ceiling = CostCeiling(task.max_cost)
     pool = ThreadPoolExecutor(task.max_concurrency)
     try:
@@ -189,7 +212,7 @@ def _why_unreadable(path: Path) -> str:
     return f"{path.name} cannot be read: check that it exists and may be read."
 
 
-def report(outcome: Outcome, output: Path) -> None:
+def report(outcome: Outcome, output: Path, *, cancelled: bool) -> None:
     """Print what was read, what it cost, and what failed."""
     failed = outcome.failed
     documents = len(outcome.rows) + len(outcome.skipped)
@@ -197,7 +220,14 @@ def report(outcome: Outcome, output: Path) -> None:
     if outcome.skipped:
         print(f"{len(outcome.skipped)} of them were there already.")
     if outcome.left:
-        print(f"{outcome.left} left: --max-cost would be crossed. The same command goes on.")
+        print(
+            f"{outcome.left} left: "
+            + (
+                "with mode=batch, the same command asks for them."
+                if cancelled
+                else "--max-cost would be crossed. The same command goes on."
+            )
+        )
     hits = sum(row["cache_hits"] for row in outcome.rows)
     attempts = sum(row["attempts"] for row in outcome.rows)
     if attempts or hits:
@@ -224,12 +254,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     # Lines can be written one by one and gone on with; a table is made of them at the end.
     lines = output if output.suffix == ".jsonl" else output.with_name(f"{output.name}.jsonl")
     documents = find_documents(args.input)
+    batches = plan_of(args, lines)
+    settings = cli.reading_settings(args) | (BATCH_SETTINGS if batches else {})
     task = Task(
-        model=load_extractor(args.model_uri, **cli.reading_settings(args)),
+        model=load_extractor(args.model_uri, **settings),
         params={"additional_rules": args.additional_rules, "pages": args.pages},
         max_concurrency=args.max_concurrency,
         max_cost=args.max_cost,
         retry_errors=cli.BOOLEANS[args.retry_errors],
+        batches=batches,
     )
     try:
         outcome = predict(task, documents, lines)
@@ -239,7 +272,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     mlflow.flush_trace_async_logging()
     if lines != output:
         write_table(lines, output, task.model.metadata.signature.outputs)
-    report(outcome, output)
+    report(outcome, output, cancelled=batches is not None and batches.cancel)
     return SOME_FAILED if outcome.failed else 0
 
 

@@ -100,8 +100,10 @@ class LoopbackLlm:
                 self.images.append(image)
             self.keys.append(request.headers.get("Authorization") or request.headers["api-key"])
             early = self.first.pop(0) if self.first else None
-        if early is not None:
-            return early
+        return early or self.read(body)
+
+    def read(self, body: dict[str, Any]) -> Response:
+        """Answer a request for a completion."""
         for parameter in self.unsupported:
             if parameter in body:
                 return refusal_of(parameter)

@@ -53,6 +53,7 @@ class ExtractorConfig(BaseModel):
         cache_bytes: Most bytes of completions in it.
         input_price: USD for a million input tokens; None for MLflow's own price list.
         output_price: USD for a million output tokens; None for MLflow's own price list.
+        price_factor: What is paid of these prices; a batch takes 0.5.
         max_size: Longest side of the image that is sent, px; larger pages are shrunk.
         image_format: Encoding of the image that is sent; "png" loses nothing.
         quality: Quality of "jpeg" and "webp", 1 to 100.
@@ -92,6 +93,7 @@ class ExtractorConfig(BaseModel):
     cache_bytes: int = Field(default=200_000_000, ge=0)
     input_price: float | None = Field(default=None, ge=0.0)
     output_price: float | None = Field(default=None, ge=0.0)
+    price_factor: float = Field(default=1.0, ge=0.0)
     max_size: int = Field(default=2048, ge=64, le=8192)
     image_format: Literal["png", "jpeg", "webp"] = "png"
     quality: int = Field(default=92, ge=1, le=100)

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
     from ocr_extractor.engines.base import Engine
     from ocr_extractor.engines.local.ocr import WordReader
+    from ocr_extractor.engines.openai_batch import BatchServer
+    from ocr_extractor.engines.openai_chat import OpenAIChatEngine
     from ocr_extractor.estimate import Estimate
 
 # Spans that MLflow writes in one transaction, of a hundred documents; by default it writes 5, and
@@ -181,11 +183,25 @@ class OcrExtractor(PythonModel):
             ConfigError: The engine has no LLM.
             EngineError: There is no answer.
         """
+        return self._llm_engine().ask(question, llm)
+
+    def batch_server(self) -> BatchServer:
+        """Return the batches of the engine's server, and what defers requests to them.
+
+        Raises:
+            ConfigError: The engine has no LLM, its server is Azure's, or the prompt may change
+                between a request and its answer.
+        """
+        if self._reader.config.follow_alias:
+            raise ConfigError("A batch needs one prompt to its end: log with follow_alias=false.")
+        return self._llm_engine().batch_server()
+
+    def _llm_engine(self) -> OpenAIChatEngine:
         from ocr_extractor.engines.openai_chat import OpenAIChatEngine
 
         if not isinstance(self._engine, OpenAIChatEngine):
             raise ConfigError("The local engine has no LLM to ask: log one with engine=openai.")
-        return self._engine.ask(question, llm)
+        return self._engine
 
     def document_text(self, document: bytes) -> str:
         """Return a document's text as `page_input=text` shows pages to an LLM.

@@ -368,3 +368,16 @@ def test_what_one_engine_needs_is_not_loaded_for_the_other() -> None:
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [({"follow_alias": True}, "one prompt to its end"), ({"engine": "local"}, "has no LLM")],
+)
+def test_batches_need_an_llm_and_one_prompt(
+    logged: Logged, llm: LoopbackLlm, settings: dict[str, Any], says: str
+) -> None:
+    mlflow.set_tracking_uri(logged.store)
+    extractor: Any = mlflow.pyfunc.load_model(logged.uri, model_config=settings)
+    with pytest.raises(ConfigError, match=says):
+        extractor.unwrap_python_model().batch_server()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx2
 import openai
 
+from ocr_extractor.engines.deferral import in_force
 from ocr_extractor.engines.event_stream import MEDIA_TYPE, StreamedCompletion
 
 if TYPE_CHECKING:
@@ -36,7 +37,15 @@ def build_http_client(
                 response.headers["content-type"] = "application/json"
 
     timeout = httpx2.Timeout(timeout_s, connect=min(timeout_s, _CONNECT_TIMEOUT_S))
-    return openai.DefaultHttpxClient(timeout=timeout, event_hooks={"response": [on_response]})
+    return _Client(timeout=timeout, event_hooks={"response": [on_response]})
+
+
+class _Client(openai.DefaultHttpxClient):
+    """The SDK's own client, which sends no request that is deferred."""
+
+    def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
+        deferral = in_force()
+        return deferral.respond(request) if deferral else super().send(request, **options)
 
 
 class _Timely(httpx2.SyncByteStream):

@@ -15,9 +15,11 @@ from mlflow.tracing.constant import SpanAttributeKey, TokenUsageKey
 from ocr_extractor.cache import CompletionCache, cache_key
 from ocr_extractor.encoding import encode_for_llm
 from ocr_extractor.engines.base import Page, PageReading
+from ocr_extractor.engines.deferral import in_force
 from ocr_extractor.engines.http_client import build_http_client
 from ocr_extractor.engines.image_tokens import estimate_image_tokens
 from ocr_extractor.engines.openai_answer import Answer
+from ocr_extractor.engines.openai_batch import BatchServer
 from ocr_extractor.engines.openai_client import build_client, find_base_url
 from ocr_extractor.engines.openai_dialect import Dialect
 from ocr_extractor.engines.openai_errors import SDK_ERRORS, to_engine_error
@@ -105,8 +107,10 @@ class OpenAIChatEngine:
         exchange = PageExchange(self._server, self._config, instructions, self._content(page))
         parsed = exchange.run(page.number)
         usage = exchange.usage
-        if self._cache and parsed.fault is None and exchange.text is not None:
-            self._cache.put(key, exchange.text)
+        # A deferred page is read several times: from the cache it would seem to have cost nothing.
+        cache = self._cache if in_force() is None else None
+        if cache and parsed.fault is None and exchange.text is not None:
+            cache.put(key, exchange.text)
         self._note_usage(usage)
         return PageReading(
             parsed.pairs,
@@ -149,6 +153,14 @@ class OpenAIChatEngine:
             raise to_engine_error(error) from None
         answer = Answer.of(result)
         return answer.text(), cost_of(answer.usage, config) if answer.usage else None
+
+    def batch_server(self) -> BatchServer:
+        """Return the batches of the engine's server.
+
+        Raises:
+            ConfigError: It is Azure's.
+        """
+        return BatchServer(self._client)
 
     def _content(self, page: Page) -> str | list[Any]:
         """Return the user's message; a server for text alone may know no parts."""

@@ -137,7 +137,8 @@ class _Client(openai.OpenAI):
 
     def post(self, *args: Any, **options: Any) -> Any:
         # What is no completion must not be traced as if it were one.
-        return _only_completions(super().post(*args, **options))
+        result = super().post(*args, **options)
+        return _only_completions(result) if options["cast_to"] is ChatCompletion else result
 
     def _make_status_error(
         self, err_msg: str, *, body: object, response: httpx2.Response

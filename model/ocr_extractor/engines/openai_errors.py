@@ -57,6 +57,10 @@ _ADVICE_BY_CODE: dict[str, tuple[str, str]] = {
     "exceed_context_size_error": _CONTEXT_TOO_LONG,  # llama.cpp
     "content_policy_violation": _CONTENT_FILTERED,
     "content_filter": _CONTENT_FILTERED,
+    "batch_unanswered": (
+        "batch_unanswered",
+        "no batch brought an answer: ask again with retry_errors=true",
+    ),
     "image_too_large": _IMAGE_TOO_LARGE,
     "image_file_too_large": _IMAGE_TOO_LARGE,
 }
@@ -68,7 +72,7 @@ _ADVICE_BY_WORDS: tuple[tuple[re.Pattern[str], tuple[str, str]], ...] = (
     ),
     (re.compile("maximum context length|context size|context window"), _CONTEXT_TOO_LONG),
 )
-_PASSING_CODES = {"rate_limited", "server_error"}
+_PASSING_CODES = {"rate_limited", "server_error", "batch_unanswered"}
 _PASSING_STATUS = {408, 409}
 _SLOW_DOWN_STATUS = {429, 503}
 

@@ -21,11 +21,13 @@ def cost_of(usage: Usage, config: ExtractorConfig) -> float | None:
             which are the ones that the cost on a trace is computed with.
     """
     if config.input_price is not None and config.output_price is not None:
-        return (usage.input * config.input_price + usage.output * config.output_price) / 1e6
+        dollars = (usage.input * config.input_price + usage.output * config.output_price) / 1e6
+        return dollars * config.price_factor
     tokens = {
         TokenUsageKey.INPUT_TOKENS: usage.input,
         TokenUsageKey.OUTPUT_TOKENS: usage.output,
         TokenUsageKey.CACHE_READ_INPUT_TOKENS: usage.cached,
     }
     cost = calculate_cost_by_model_and_token_usage(config.llm, tokens, "openai") or {}
-    return cost.get(CostKey.TOTAL_COST) or None
+    listed = cost.get(CostKey.TOTAL_COST)
+    return listed * config.price_factor if listed else None

@@ -1,0 +1,98 @@
+"""How documents are to be read through batches: predict's flags for it, and what they mean."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from entry_points import cli
+from entry_points.batching.state import BatchState
+
+# The settings that a batch's requests need: half the price, whole answers, nothing to
+# wait for, large files.
+BATCH_SETTINGS: dict[str, Any] = {
+    "price_factor": 0.5,
+    "stream": False,
+    "retry_delay_s": 0.0,
+    "requests_per_minute": 0,
+    "tokens_per_minute": 0,
+    "timeout_s": 600.0,
+}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How documents are read through batches.
+
+    Attributes:
+        state: The file that keeps what was asked for and answered.
+        max_requests: Most requests in a batch.
+        max_bytes: Most bytes in its file; a single request may have more.
+        poll_s: Wait between two looks at the batches, s.
+        cancel: Whether the batches are ended, and nothing more is asked for.
+    """
+
+    state: Path
+    max_requests: int
+    max_bytes: int
+    poll_s: float
+    cancel: bool
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """Add the flags that `plan_of` reads."""
+    parser.add_argument(
+        "--mode",
+        default="now",
+        choices=("now", "batch", "cancel"),
+        help="batch: through OpenAI's Batch API, within a day at half the price; cancel: end that",
+    )
+    parser.add_argument(
+        "--batch-requests", default="50000", type=int, help="most requests in a batch"
+    )
+    parser.add_argument(
+        "--batch-bytes", default="200000000", type=int, help="most bytes in a batch's file"
+    )
+    parser.add_argument(
+        "--poll-s", default="60", type=float, help="wait between two looks at the batches, s"
+    )
+
+
+def plan_of(args: argparse.Namespace, lines: Path) -> Plan | None:
+    """Return how batches are to be used; None where documents are read at once.
+
+    Args:
+        args: The flags.
+        lines: The output's lines; the state stands beside them.
+
+    Raises:
+        UsageError: Other flags do not go with the mode, or what an earlier start has begun.
+    """
+    state = lines.with_name(f"{lines.name}.batches")
+    if args.mode == "now":
+        if _under_way(state):
+            raise cli.UsageError(
+                f"batches of {lines.name} are under way: -P mode=batch fetches what they have "
+                "read, -P mode=cancel ends them."
+            )
+        return None
+    if args.max_cost is not None:
+        raise cli.UsageError(
+            "a batch tells what it cost when it has ended: give --max-cost or --mode batch."
+        )
+    return Plan(
+        state=state,
+        max_requests=args.batch_requests,
+        max_bytes=args.batch_bytes,
+        poll_s=args.poll_s,
+        cancel=args.mode == "cancel",
+    )
+
+
+def _under_way(path: Path) -> bool:
+    if not path.exists():
+        return False
+    with BatchState(path) as state:
+        return bool(state.shards())

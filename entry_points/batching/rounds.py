@@ -1,0 +1,184 @@
+"""Reads documents through batches: asks, waits, fetches, and asks again for what is missing."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import IO, Any
+
+import mlflow
+from mlflow.pyfunc import PyFuncModel
+from tqdm import tqdm
+
+from entry_points.batching.plan import Plan
+from entry_points.batching.state import BatchState, Shard
+from entry_points.loading import extractor_errors_reported
+
+Row = dict[str, Any]
+
+# A page asks for less than ten requests, retries included. A document that asks for something new
+# whenever it is read is not prepared the same way twice: it would be paid for without end.
+_MOST_ROUNDS = 20
+
+
+def read_in_batches(
+    model: PyFuncModel, plan: Plan, documents: Mapping[str, Callable[[], Row]]
+) -> Iterator[Row]:
+    """Yield each document's row when it is known.
+
+    Args:
+        model: The loaded extractor.
+        plan: How large batches are, and what an earlier start has left.
+        documents: What reads each document, by a name that is the same at every start.
+
+    Raises:
+        UsageError: The extractor or its server knows no batches, or the server refuses.
+    """
+    extractor: Any = model.unwrap_python_model()  # type: ignore[no-untyped-call]
+    with (
+        extractor_errors_reported(),
+        BatchState(plan.state) as state,
+        tempfile.TemporaryFile() as lines,
+    ):
+        yield from _Rounds(extractor.batch_server(), state, plan, lines).read(documents)
+
+
+class _Rounds:
+    """One start's work on the batches of an output.
+
+    A document's reading never waits: it is answered from the state, and tells what it asks for
+    beyond that. When all of this has been answered, it is read again, from its beginning.
+    """
+
+    def __init__(self, server: Any, state: BatchState, plan: Plan, lines: IO[bytes]) -> None:
+        self._server = server
+        self._state = state
+        self._plan = plan
+        # What the next batch asks for: the lines of its file, and the (custom id, scope) of each.
+        self._lines = lines
+        self._asked: list[tuple[str, str]] = []
+        self._rounds: Counter[str] = Counter()
+        self._queue_is_full = False
+
+    def read(self, documents: Mapping[str, Callable[[], Row]]) -> Iterator[Row]:
+        waiting = set(self._state.scopes(answered=False))
+        for scope, read in documents.items():
+            if scope not in waiting:
+                yield from self._read_one(scope, read)
+        self._upload()
+        while self._state.shards():
+            for shard in self._state.shards():
+                with self._server.faults():
+                    self._look_at(shard)
+            for scope in self._state.scopes(answered=True):
+                if scope in documents:  # an earlier start may have asked for others
+                    yield from self._read_one(scope, documents[scope])
+            self._upload()
+            if self._state.shards():
+                time.sleep(self._plan.poll_s)
+
+    def _read_one(self, scope: str, read: Callable[[], Row]) -> Iterator[Row]:
+        """Yield the document's row, or ask for what it lacks."""
+        answers = self._state.answers(scope)
+        if self._plan.cancel and not answers:
+            return
+        with (
+            self._server.deferred(scope, answers) as asked,
+            mlflow.tracing.context(enabled=bool(answers)),
+        ):
+            row = read()
+        if asked and not self._plan.cancel:
+            self._rounds[scope] += 1
+            if self._rounds[scope] < _MOST_ROUNDS:
+                for custom_id, body in asked.items():
+                    self._ask(scope, custom_id, body)
+                return
+            row |= {
+                "error_code": "batch_unanswered",
+                "error": f"After {_MOST_ROUNDS} batches there is still something to ask for.",
+            }
+        elif asked:
+            return
+        yield row
+        self._state.forget(scope)
+
+    def _ask(self, scope: str, custom_id: str, body: bytes) -> None:
+        line = self._server.line(custom_id, body)
+        if self._asked and (
+            len(self._asked) >= self._plan.max_requests
+            or self._lines.tell() + len(line) > self._plan.max_bytes
+        ):
+            self._upload()
+        self._lines.write(line)
+        self._asked.append((custom_id, scope))
+
+    def _upload(self) -> None:
+        """Begin a batch of what was asked for."""
+        if not self._asked:
+            return
+        name, file_id = uuid.uuid4().hex, None
+        while file_id is None:
+            self._lines.seek(0)
+            with self._server.faults():
+                file_id = self._server.upload(name, self._lines)
+                break
+            time.sleep(self._plan.poll_s)
+        shard = Shard(name, file_id, attempted=False, batch_id=None)
+        self._state.add(shard, self._asked)
+        self._lines.seek(0)
+        self._lines.truncate()
+        self._asked.clear()
+        with self._server.faults():
+            self._begin(shard)
+
+    def _begin(self, shard: Shard) -> None:
+        if self._queue_is_full:
+            return
+        batch_id = self._server.find(shard.name) if shard.attempted else None
+        if batch_id is None:
+            # Noted first: whoever is stopped between here and the answer looks for the batch.
+            self._state.update(replace(shard, attempted=True))
+            batch_id = self._server.begin(shard.name, shard.file_id)
+        self._state.update(replace(shard, attempted=True, batch_id=batch_id))
+        tqdm.write(f"{batch_id} begun.")
+
+    def _look_at(self, shard: Shard) -> None:
+        """Fetch a batch's answers if it has ended; begin it, or end it, if that is still to do."""
+        if self._plan.cancel:
+            self._withdraw(shard)
+        elif shard.batch_id is None:
+            self._begin(shard)
+        else:
+            self._fetch(shard)
+
+    def _withdraw(self, shard: Shard) -> None:
+        if shard.batch_id is None:
+            found = self._server.find(shard.name) if shard.attempted else None
+            if found is None:
+                self._state.close(shard, None)
+                return
+            shard = replace(shard, batch_id=found)
+            self._state.update(shard)
+        self._server.cancel(shard.batch_id)
+        self._fetch(shard)
+
+    def _fetch(self, shard: Shard) -> None:
+        progress = self._server.progress(shard.batch_id)
+        if not progress.ended:
+            return
+        others = any(each.batch_id for each in self._state.shards() if each.name != shard.name)
+        if progress.waits_for_others and others and not self._plan.cancel:
+            self._queue_is_full = True
+            self._state.update(replace(shard, attempted=False, batch_id=None))
+            tqdm.write(f"{shard.batch_id} waits: {progress.reason}")
+            return
+        self._queue_is_full = False
+        self._state.keep(shard, self._server.answers(progress.files))
+        reason = progress.reason or f"the batch has {progress.status} without it"
+        unanswered = None if self._plan.cancel else self._server.unanswered(reason)
+        asked, answered = self._state.close(shard, unanswered)
+        tqdm.write(f"{shard.batch_id} {progress.status}: {answered} of {asked} requests answered.")

@@ -1,0 +1,61 @@
+"""Requests are deferred, each under a name of its own, and batches need a server that has them."""
+
+from __future__ import annotations
+
+import httpx2
+import openai
+import pytest
+
+from ocr_extractor.engines.deferral import Deferral, deferred, in_force
+from ocr_extractor.engines.openai_batch import BatchServer
+from ocr_extractor.engines.openai_client import build_client
+from ocr_extractor.errors import ConfigError, EngineError
+from tests.loopback_llm import LoopbackLlm
+
+
+def ask(deferral: Deferral, body: bytes) -> int:
+    request = httpx2.Request("POST", "http://127.0.0.1/v1/chat/completions", content=body)
+    return deferral.respond(request).status_code
+
+
+def test_every_request_of_a_document_has_a_name_of_its_own() -> None:
+    first = Deferral("a", {})
+    assert [ask(first, body) for body in (b"1", b"2", b"1")] == [425] * 3
+    assert sorted(first.asked.values()) == [b"1", b"1", b"2"]
+    again = Deferral("a", {})
+    ask(again, b"1")
+    assert again.asked.keys() < first.asked.keys()
+    other = Deferral("b", {})
+    ask(other, b"1")
+    assert other.asked.keys().isdisjoint(first.asked)
+
+
+def test_a_request_gets_the_answer_of_its_name() -> None:
+    asked = Deferral("a", {})
+    ask(asked, b"1")
+    [custom_id] = asked.asked
+    answered = Deferral("a", {custom_id: '[429, {"error": {}}]'})
+    assert [ask(answered, b"1"), ask(answered, b"1")] == [429, 425]
+    assert len(answered.asked) == 1
+
+
+def test_requests_are_sent_again_afterwards() -> None:
+    with deferred("a", {}):
+        assert in_force() is not None
+    assert in_force() is None
+
+
+def test_azure_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AZURE_OPENAI_ENDPOINT", "https://loopback.openai.azure.com")
+    monkeypatch.setenv("AZURE_OPENAI_API_KEY", "azure-key")
+    monkeypatch.setenv("OPENAI_API_VERSION", "2024-10-21")
+    with httpx2.Client() as http, pytest.raises(ConfigError, match="not to Azure"):
+        BatchServer(build_client(http))
+
+
+def test_a_server_without_batches_is_named(llm: LoopbackLlm) -> None:
+    llm.server.expect_request("/v1/batches/b").respond_with_data("Not found", 404)
+    with openai.DefaultHttpxClient() as http:
+        server = BatchServer(build_client(http, llm.base_url))
+        with pytest.raises(EngineError, match="HTTP 404"), server.faults():
+            server.progress("b")
