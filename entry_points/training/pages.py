@@ -13,6 +13,7 @@ from data.forms import Form
 from entry_points.training.truth import PageTruth
 from ocr_extractor.engines.base import Page
 from ocr_extractor.engines.local import ocr
+from ocr_extractor.engines.local.checkboxes import mark_checkboxes
 from ocr_extractor.engines.local.learned.ink import Ink, find_ink
 from ocr_extractor.engines.local.ruling import mark_ruled
 from ocr_extractor.engines.local.words import Word
@@ -69,6 +70,6 @@ class PageReader:
 
 
 def _training_page(form: Form, page: Page, words: Sequence[Word]) -> TrainingPage:
-    ruled = mark_ruled(words, page.image)
+    ruled = mark_ruled(mark_checkboxes(words, page.image), page.image)
     ink = find_ink(ruled, page.image)
     return TrainingPage(form, tuple(ruled), ink, PageTruth(form, page.number))

@@ -17,6 +17,7 @@ from mlflow.tracing.attachments import Attachment
 from ocr_extractor.contract import Extraction
 from ocr_extractor.encoding import encode_for_llm
 from ocr_extractor.engines.base import total, total_cost
+from ocr_extractor.engines.local.checkboxes import mark_checkboxes
 from ocr_extractor.engines.local.text import lay_out
 from ocr_extractor.errors import DocumentError, InputError, LimitError, PromptError, shorten
 from ocr_extractor.grounding import ground
@@ -291,9 +292,15 @@ class DocumentReader:
         if self._word_reader is None:
             return None
         if (printed := document.text_layer(page.number)) is not None:
-            return self._word_reader.printed(page.image, printed)
+            read = self._word_reader.printed(page.image, printed)
+        else:
+            read = self._recognise(self._word_reader, page)
+        return replace(read, words=mark_checkboxes(read.words, read.image))
+
+    @staticmethod
+    def _recognise(reader: WordReader, page: Page) -> OcrPage:
         with mlflow.start_span("ocr", SpanType.TASK, attributes={"page": page.number}) as span:
-            read = self._word_reader.read_upright(page.image)
+            read = reader.read_upright(page.image)
             span.set_attributes(
                 {
                     "words": len(read.words),

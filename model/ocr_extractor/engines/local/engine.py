@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 from ocr_extractor.engines.base import PageReading
 from ocr_extractor.engines.local.blanks import add_blanks
+from ocr_extractor.engines.local.checkboxes import mark_checkboxes
 from ocr_extractor.engines.local.ocr import WordReader
+from ocr_extractor.engines.local.options import choose_options
 from ocr_extractor.engines.local.ruling import mark_ruled
 
 if TYPE_CHECKING:
@@ -60,8 +62,10 @@ class LocalEngine:
         from ocr_extractor.engines.local.learned.linker import link
 
         read = self._reader.read_upright(page.image)
-        words = mark_ruled(read.words, read.image)
+        marked = mark_checkboxes(read.words, read.image)
+        words = mark_ruled(marked, read.image)
         pairs = link(words, read.image, self._weights, page.number)
+        pairs = choose_options(pairs, words, page.number)
         if self._include_blank:
-            pairs = add_blanks(pairs, read.words, page.number)
+            pairs = add_blanks(pairs, marked, page.number)
         return PageReading(pairs=read.lie.give_back(pairs))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from ocr_extractor.contract import Box
+    from ocr_extractor.contract import Box, Pair
     from ocr_extractor.engines.local.layout import Segment
 
 _SAME_ROW = 0.5
@@ -36,6 +36,30 @@ def share_column(box: Box, other: Box) -> bool:
 def overlap_sideways(box: Box, other: Box) -> bool:
     """Tell whether some vertical line meets both boxes."""
     return min(box[2], other[2]) > max(box[0], other[0])
+
+
+def share_middle(box: Box, other: Box) -> bool:
+    """Tell whether the middle of one box lies within the other."""
+    return any(
+        inner[0] + inner[2] in range(2 * outer[0], 2 * outer[2])
+        and inner[1] + inner[3] in range(2 * outer[1], 2 * outer[3])
+        for inner, outer in ((box, other), (other, box))
+    )
+
+
+def insert_in_order(pairs: list[Pair], added: Pair) -> None:
+    """Put a pair with a question box where it belongs in reading order."""
+    box = added.question_box
+    place = (
+        at
+        for at, pair in enumerate(pairs)
+        if box and pair.question_box and _comes_before(box, pair.question_box)
+    )
+    pairs.insert(next(place, len(pairs)), added)
+
+
+def _comes_before(box: Box, other: Box) -> bool:
+    return box[0] < other[0] if share_row(box, other) else box[1] < other[1]
 
 
 class Neighbours:

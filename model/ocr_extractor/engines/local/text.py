@@ -7,6 +7,7 @@ from itertools import pairwise
 from statistics import median
 from typing import TYPE_CHECKING
 
+from ocr_extractor.engines.local.checkboxes import mark_checkboxes
 from ocr_extractor.engines.local.ocr import WordReader
 from ocr_extractor.engines.local.words import union
 from ocr_extractor.page import open_document
@@ -32,7 +33,8 @@ def document_text(data: bytes) -> str:
     reader = WordReader()
     with closing(open_document(data)) as document:
         pages = [document.page(number).image for number in range(1, document.page_count + 1)]
-        return "\n\n".join(lay_out(reader.read_upright(page).words) for page in pages)
+        read = [reader.read_upright(page) for page in pages]
+        return "\n\n".join(lay_out(mark_checkboxes(page.words, page.image)) for page in read)
 
 
 def lay_out(words: Sequence[Word]) -> str:

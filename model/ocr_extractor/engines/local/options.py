@@ -1,0 +1,130 @@
+"""Options to choose from: which of them are ticked, and what question that answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ocr_extractor.contract import Pair
+from ocr_extractor.engines.local.checkboxes import EMPTY
+from ocr_extractor.engines.local.layout import Segment, find_segments
+from ocr_extractor.engines.local.neighbours import (
+    Neighbours,
+    gap_beside,
+    insert_in_order,
+    share_middle,
+)
+from ocr_extractor.engines.local.shapes import has_letters, is_label
+from ocr_extractor.engines.local.words import union
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from ocr_extractor.contract import Box
+    from ocr_extractor.engines.local.words import Word
+
+_REACH_TO_QUESTION = 14.0
+"""How far left of its first option a question may stand, in text heights."""
+
+_CONFIDENCE = 0.5
+"""Of the ticks found on FUNSD's training forms, the part that is annotated so."""
+
+
+def choose_options(pairs: Iterable[Pair], words: Sequence[Word], page: int) -> tuple[Pair, ...]:
+    """Answer the questions that have options with the ticked ones.
+
+    `Married: [x] Yes [ ] No` is answered by `Yes`, a ticked option without a question by its mark.
+
+    Args:
+        pairs: The page's pairs with their boxes, in reading order.
+        words: What they were found in, with the marks of checkboxes.
+        page: The page's number, from 1.
+
+    Returns:
+        The pairs in reading order. Left out are those that answer with an option, or for one,
+        and those that answer with an empty box.
+    """
+    found = [pair for pair in pairs if set(pair.answer or "") != {EMPTY}]
+    for choice in _find_choices(find_segments(words)):
+        found = [pair for pair in found if not choice.replaces(pair)]
+        for pair in choice.pairs(page):
+            insert_in_order(found, pair)
+    return tuple(found)
+
+
+@dataclass(frozen=True)
+class _Option:
+    """A text with a box to tick, its mark's words and whether it is ticked."""
+
+    text: Segment
+    mark: Segment
+    ticked: bool
+
+
+@dataclass(frozen=True)
+class _Choice:
+    """Options side by side, at least one, and the question that they answer, if there is one."""
+
+    question: Segment | None
+    options: tuple[_Option, ...]
+
+    def replaces(self, pair: Pair) -> bool:
+        """Tell whether a pair says of these options what `pairs` says better."""
+        known = self.options if self.question else [each for each in self.options if each.ticked]
+        parts = [part.box for option in known for part in (option.text, option.mark)]
+        asked = [self.question.box] if self.question else [option.text.box for option in known]
+        return _any_shares(pair.answer_box, parts) or _any_shares(pair.question_box, asked)
+
+    def pairs(self, page: int) -> Iterator[Pair]:
+        """Yield what the options say; nothing when none is ticked."""
+        ticked = [option for option in self.options if option.ticked]
+        if self.question is None:
+            for option in ticked:
+                yield _pair(option.text, [option.mark], page)
+        elif ticked:
+            yield _pair(self.question, [option.text for option in ticked], page)
+
+
+def _any_shares(box: Box | None, others: Iterable[Box]) -> bool:
+    return box is not None and any(share_middle(box, other) for other in others)
+
+
+def _pair(question: Segment, answer: Sequence[Segment], page: int) -> Pair:
+    return Pair(
+        question=question.text,
+        answer=" ".join(segment.text for segment in answer),
+        page=page,
+        confidence=_CONFIDENCE,
+        question_box=question.box,
+        answer_box=union(segment.box for segment in answer),
+    )
+
+
+def _find_choices(segments: Sequence[Segment]) -> Iterator[_Choice]:
+    """Yield the rows of options; a box stands before its text, or behind it in the whole row."""
+    near = Neighbours(segments)
+    for first in segments:
+        left = near.left(first)
+        if first.ticked is None or (left is not None and left.ticked is not None):
+            continue
+        row = [first]
+        while (following := near.right(row[-1])) and following.ticked is not None:
+            row.append(following)
+        texts: list[Segment | None] = list(row)
+        if row[-1].words == row[-1].mark:
+            texts = [left, *row[:-1]]
+            left = near.left(left) if left else None
+        options = tuple(
+            _Option(text, Segment(each.mark), each.ticked or False)
+            for text, each in zip(texts, row, strict=True)
+            if text is not None and text.words != text.mark and has_letters(text.text)
+        )
+        if options:
+            yield _Choice(_question_of(options, left), options)
+
+
+def _question_of(options: Sequence[_Option], left: Segment | None) -> Segment | None:
+    """Return what stands left of two options or more, if it can be their question."""
+    if left is None or len(options) < 2 or not is_label(left.text):
+        return None
+    return left if gap_beside(left, options[0].text) <= _REACH_TO_QUESTION else None
