@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,8 @@ from typing import Any
 import pandas as pd
 
 Record = Mapping[str, Any]
+
+_HALVES = re.compile("[\ud800-\udfff]")
 
 
 class HttpError(Exception):
@@ -77,7 +80,7 @@ def _row(shape: str, number: int, record: Record) -> tuple[str | None, str | Non
             f"Document {number} of {shape}: image is neither text nor null: give the base64 of "
             "the file's bytes."
         )
-    if not isinstance(doc_id, str | int | None):
+    if not isinstance(doc_id, str | int | None) or not _is_unicode(str(doc_id)):
         raise HttpError(
             f"Document {number} of {shape}: doc_id is neither text, a whole number nor null."
         )
@@ -90,9 +93,14 @@ def _read_params(given: Any, known: Mapping[str, type]) -> dict[str, Any]:
     if not isinstance(given, dict) or given.keys() - known.keys():
         raise HttpError(f"params is no object with the keys {', '.join(known)} and no others.")
     for name, value in given.items():
-        if not isinstance(value, known[name]):
+        if not isinstance(value, known[name]) or not _is_unicode(str(value)):
             raise HttpError(f"params.{name} is no {known[name].__name__}.")
     return given
+
+
+def _is_unicode(text: str) -> bool:
+    """Tell whether text has no half of a surrogate pair, which JSON can write and UTF-8 cannot."""
+    return not _HALVES.search(text)
 
 
 def _from_records(shape: str, value: Any) -> list[Record]:

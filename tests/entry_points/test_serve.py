@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import json
-import os
 import re
 import shutil
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -25,50 +22,8 @@ import requests
 from entry_points import ROOT
 from entry_points.serve import curl
 from tests.entry_points.conftest import Done, Project
+from tests.entry_points.servers import served
 from tests.faulty_llm import FORM, answer, serve
-from tests.loopback_llm import KEY
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
-
-
-@contextlib.contextmanager
-def served(
-    project: Project, *flags: str, **environment: str
-) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """Run the entry point serve; the server is stopped by its own process group."""
-    port = free_port()
-    log = project.folder / f"serve-{port}.log"
-    with log.open("w") as output:
-        server = subprocess.Popen(
-            [sys.executable, "-m", "entry_points.serve", "--port", str(port), *flags],
-            cwd=project.folder,
-            env=project.environment | {"MLFLOW_TRACKING_URI": project.tracking_uri} | environment,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    address = f"http://127.0.0.1:{port}"
-    try:
-        for _ in range(240):
-            assert server.poll() is None, log.read_text()
-            try:
-                if requests.get(f"{address}/ping", timeout=5).ok:
-                    break
-            except requests.ConnectionError:
-                time.sleep(0.5)
-        else:
-            pytest.fail(log.read_text())
-        yield address, server
-    finally:
-        if server.poll() is None:
-            os.killpg(server.pid, signal.SIGTERM)
-            server.wait(60)
-    assert KEY not in log.read_text()
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ import openai
 
 from ocr_extractor.engines.deferral import in_force
 from ocr_extractor.engines.event_stream import MEDIA_TYPE, StreamedCompletion
+from ocr_extractor.stopping import check
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -57,6 +58,7 @@ class _Timely(httpx2.SyncByteStream):
 
     def __iter__(self) -> Iterator[bytes]:
         for piece in self._body:
+            check()  # to end here closes the connection, and so ends what the LLM is writing
             if time.monotonic() > self._deadline:
                 raise httpx2.ReadTimeout("The answer drips.")
             yield piece

@@ -75,19 +75,22 @@ _ADVICE_BY_WORDS: tuple[tuple[re.Pattern[str], tuple[str, str]], ...] = (
 _PASSING_CODES = {"rate_limited", "server_error", "batch_unanswered"}
 _PASSING_STATUS = {408, 409}
 _SLOW_DOWN_STATUS = {429, 503}
+# So many characters in a row that were sent are a quotation.
+_QUOTE = 12
 
 
-def to_engine_error(error: Exception) -> EngineError:
+def to_engine_error(error: Exception, sent: str = "") -> EngineError:
     """Turn one of `SDK_ERRORS` into the error that the row carries.
 
     Args:
         error: What the SDK raised.
+        sent: Text of the request, which the row must not quote.
 
     Returns:
         The error; what the server said is cut to 80 characters.
     """
     if isinstance(error, openai.APIStatusError):
-        return _status_error(error)
+        return _status_error(error, sent)
     if isinstance(error, openai.APITimeoutError):
         return EngineError(
             "timeout",
@@ -156,7 +159,7 @@ def _connection_error(error: openai.APIConnectionError) -> EngineError:
     )
 
 
-def _status_error(error: openai.APIStatusError) -> EngineError:
+def _status_error(error: openai.APIStatusError, sent: str) -> EngineError:
     status = error.status_code
     words = error.message.lower()
     code, advice = (
@@ -170,9 +173,16 @@ def _status_error(error: openai.APIStatusError) -> EngineError:
             else ("request_refused", "the server refuses the request: check `llm` and settings")
         )
     )
-    said = error.message.removeprefix(f"Error code: {status}").removeprefix(" - ")
+    said = shorten(error.message.removeprefix(f"Error code: {status}").removeprefix(" - "))
+    if _quotes(said, sent):
+        said = "its words are left out: they quote the request"
     return EngineError(
         code,
-        f"HTTP {status}: {advice} ({shorten(said or 'it does not say why')}).",
+        f"HTTP {status}: {advice} ({said or 'it does not say why'}).",
         retryable=code in _PASSING_CODES,
     )
+
+
+def _quotes(said: str, sent: str) -> bool:
+    starts = range(len(said) - _QUOTE + 1)
+    return any(said[start : start + _QUOTE] in sent for start in starts)

@@ -19,7 +19,7 @@ from ocr_extractor.engines.openai_errors import (
 from ocr_extractor.engines.patience import Patience
 from ocr_extractor.errors import CompletionError, EngineError
 from ocr_extractor.parsing import ParsedCompletion, cut_off, parse_completion
-from ocr_extractor.stopping import check, wait
+from ocr_extractor.stopping import wait
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -119,7 +119,6 @@ class PageExchange:
             wait(delay)
             parameters = dialect.parameters(times_longer) | dialect.streaming()
             with self._server.pacer.turn() as turn:
-                check()
                 self.attempts += 1
                 try:
                     answer = Answer.of(self._request(parameters))
@@ -131,7 +130,8 @@ class PageExchange:
                     ):
                         delay = 0.0
                         continue
-                    fault, asked_s = to_engine_error(error), retry_after_s(error)
+                    fault = to_engine_error(error, self._instructions)
+                    asked_s = retry_after_s(error)
                     slow = asks_to_slow_down(error)
                 else:
                     turn.tokens = self._count(answer)

@@ -14,6 +14,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ocr_extractor.stopping import check
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 LONGEST_PAUSE_S = 120.0
 # What one page is taken to cost until the first answer has told.
 _TOKENS_AT_FIRST = 2000.0
+# A caller who goes away wakes nobody: so often a pause is looked up from, s.
+_LOOK_EVERY_S = 1.0
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
 _UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
@@ -66,7 +70,11 @@ class Pacer:
 
     @contextlib.contextmanager
     def turn(self) -> Iterator[Turn]:
-        """Wait for a turn, and hold it while the request is in flight."""
+        """Wait for a turn, and hold it while the request is in flight.
+
+        Raises:
+            EngineError: With code `stopped`: the caller no longer waits.
+        """
         started, expected = self._begin()
         turn = Turn()
         try:
@@ -86,11 +94,12 @@ class Pacer:
     def _begin(self) -> tuple[float, float]:
         with self._changed:
             while True:
+                check()
                 now = time.monotonic()
                 if self._in_flight < self.width and now >= self._not_before:
                     break
                 wait_s = self._not_before - now
-                self._changed.wait(wait_s if wait_s > 0 else None)
+                self._changed.wait(min(wait_s, _LOOK_EVERY_S) if wait_s > 0 else None)
             self._in_flight += 1
             expected = self._mean_tokens
             self._not_before = max(now, self._not_before) + max(

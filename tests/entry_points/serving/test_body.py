@@ -69,6 +69,8 @@ WRONG = {
     "a number": ({"inputs": [{"image": "QQ=="}, {"image": 5}]}, "Document 2 of inputs: image is"),
     "bytes as numbers": ({"inputs": [{"image": [1, 2]}]}, "Document 1 of inputs: image is"),
     "an id": ({"inputs": [{"image": "", "doc_id": [SECRET]}]}, "doc_id is neither"),
+    "half a character": ({"inputs": [{"image": "", "doc_id": SECRET + "\ud800"}]}, "doc_id is"),
+    "half a rule": ({"inputs": [RECORD], "params": {"pages": SECRET + "\udc00"}}, "pages is no"),
     "columns": ({"inputs": {"image": ["", ""], "doc_id": ["a"]}}, "lists of the same length"),
     "one row": ({"inputs": {"image": "", "doc_id": "a"}}, "lists of the same length"),
     "no columns": ({"dataframe_split": {"data": [[SECRET]]}}, "needs columns"),

@@ -194,3 +194,11 @@ def test_azures_keys_are_kept_out_too(llm: LoopbackLlm, monkeypatch: pytest.Monk
         assert error.code == "authentication_failed"
         assert "No access for ***" in str(error)
     assert llm.keys == [KEY, f"Bearer {KEY}"]
+
+
+def test_a_server_that_quotes_the_request_is_not_quoted(llm: LoopbackLlm) -> None:
+    llm.answer = refusal(400, "messages.0.content: 'Read the form.' is too short")
+    said = str(failure())
+    assert said.startswith("HTTP 400: the server refuses the request")
+    assert "they quote the request" in said
+    assert "Read the" not in said

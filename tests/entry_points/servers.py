@@ -1,0 +1,89 @@
+"""Real model servers, each a process group of its own that is stopped by its id."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.entry_points.conftest import Project
+from tests.loopback_llm import KEY
+
+Process = subprocess.Popen[bytes]
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def log_of(project: Project, address: str) -> str:
+    """Return what a server has printed."""
+    return _log(project, int(address.rpartition(":")[2])).read_text()
+
+
+@contextmanager
+def served(project: Project, *flags: str, **environment: str) -> Iterator[tuple[str, Process]]:
+    """Run the entry point serve; yield its address and process."""
+    port = free_port()
+    words = ["entry_points.serve", "--port", str(port), *flags]
+    with _running(project, words, port, environment) as process:
+        yield f"http://127.0.0.1:{port}", process
+
+
+@contextmanager
+def served_by_mlflow(
+    project: Project, model_uri: str, **environment: str
+) -> Iterator[tuple[str, Process]]:
+    """Run MLflow's own scoring server; yield its address and process."""
+    port = free_port()
+    words = ["mlflow", "models", "serve", "--env-manager", "local", "--model-uri", model_uri]
+    with _running(project, [*words, "--port", str(port)], port, environment) as process:
+        yield f"http://127.0.0.1:{port}", process
+
+
+def _log(project: Project, port: int) -> Path:
+    return project.folder / f"serve-{port}.log"
+
+
+@contextmanager
+def _running(
+    project: Project, words: list[str], port: int, environment: dict[str, str]
+) -> Iterator[Process]:
+    log = _log(project, port)
+    with log.open("w") as output:
+        server = subprocess.Popen(
+            [sys.executable, "-m", *words],
+            cwd=project.folder,
+            env=project.environment | {"MLFLOW_TRACKING_URI": project.tracking_uri} | environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        for _ in range(240):
+            assert server.poll() is None, log.read_text()
+            try:
+                if requests.get(f"http://127.0.0.1:{port}/ping", timeout=5).ok:
+                    break
+            except requests.ConnectionError:
+                time.sleep(0.5)
+        else:
+            pytest.fail(log.read_text())
+        yield server
+    finally:
+        if server.poll() is None:
+            os.killpg(server.pid, signal.SIGTERM)
+            server.wait(60)
+    assert KEY not in log.read_text()
