@@ -155,8 +155,8 @@ def _answers(
     best = np.argsort(-strength, kind="stable")[:_BEST_ANSWERS].tolist()
     if strength[best[0]] < _LINK_AT:
         return
-    for level in _LINK_LEVELS:
-        linked = frozenset(np.flatnonzero(strength > level).tolist())
+    linkeds = [frozenset(np.flatnonzero(strength > level).tolist()) for level in _LINK_LEVELS]
+    for linked in dict.fromkeys(linkeds):
         if not linked or len(linked) > _MOST_IN_ANSWER:
             continue
         yield "linked", linked

@@ -3,20 +3,73 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ocr_extractor.engines.local.learned.shape import shape_columns
-from ocr_extractor.engines.local.learned.sheet import LABELS
-from ocr_extractor.engines.local.learned.table import prefixed
+from ocr_extractor.engines.local.learned.sheet import labelled
+from ocr_extractor.engines.local.learned.table import prefixed, taken
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ocr_extractor.engines.local.learned.candidates import Bonds, Candidate
+    from ocr_extractor.engines.local.learned.candidates import Bonds, Candidate, Group
     from ocr_extractor.engines.local.learned.sheet import Sheet, Values
     from ocr_extractor.engines.local.learned.table import Columns, Floats, Whole
+
+_SOURCES = ("rules", "cut by rules", "linked", "joined")
+
+
+@dataclass(frozen=True)
+class Side:
+    """The questions, or the answers, of n candidates; most of them are of several candidates.
+
+    Attributes:
+        groups: The different ones, m.
+        number: (n,) which of them is each candidate's.
+        size: Pieces of the page.
+    """
+
+    groups: list[Group]
+    number: Whole
+    size: int
+
+    @classmethod
+    def of(cls, groups: Sequence[Group], size: int) -> Side:
+        """Number the groups of a page of `size` pieces."""
+        numbers = {group: number for number, group in enumerate(dict.fromkeys(groups))}
+        return cls([*numbers], np.array([numbers[group] for group in groups], np.intp), size)
+
+    @cached_property
+    def each(self) -> NDArray[np.bool_]:
+        """(m, size): which pieces each group has."""
+        has = np.zeros((len(self.groups), self.size), bool)
+        for row, group in zip(has, self.groups, strict=True):
+            row[list(group)] = True
+        return has
+
+    @cached_property
+    def has(self) -> NDArray[np.bool_]:
+        """(n, size): which pieces each candidate's group has."""
+        return self.each[self.number]
+
+    @cached_property
+    def pieces(self) -> Whole:
+        """(n,) how many pieces that is."""
+        return np.asarray(self.has.sum(axis=1))
+
+
+def sides(candidates: Sequence[Candidate], size: int) -> tuple[Side, Side]:
+    """Return the questions and the answers of some candidates of a page of `size` pieces."""
+    questions, answers = (
+        [each.question for each in candidates],
+        [each.answer for each in candidates],
+    )
+    return Side.of(questions, size), Side.of(answers, size)
 
 
 def candidate_columns(
@@ -31,97 +84,93 @@ def candidate_columns(
         bond: Their links and joins.
         candidates: Groups of these pieces.
     """
-    rows = [_weigh(sheet, text, labels, bond, candidate) for candidate in candidates]
-    columns: Columns = {name: np.array([row[name] for row in rows]) for name in rows[0]}
-    by_rules = [each for each in candidates if "rules" in each.sources]
-    rule_questions = {each.question for each in by_rules}
-    rule_answers = {each.answer for each in by_rules}
-    of_question = Counter(each.question for each in candidates)
-    of_answer = Counter(each.answer for each in candidates)
-
-    def column(values: list[float]) -> Values:
-        return np.array(values, np.float64)
-
-    questions, answers = zip(*(each.texts for each in candidates), strict=True)
-    return columns | {
-        "rules: question": column([each.question in rule_questions for each in candidates]),
-        "rules: answer": column([each.answer in rule_answers for each in candidates]),
-        "answers to its question": column([of_question[each.question] for each in candidates]),
-        "questions to its answer": column([of_answer[each.answer] for each in candidates]),
-        "pieces of the page": np.full(len(candidates), float(sheet.size)),
-        "labels of the page": np.full(len(candidates), sheet.own["ends a label"].mean()),
-        "words of the question": column([len(each.split()) for each in questions]),
-        "words of the answer": column([len(each.split()) for each in answers]),
-        **prefixed("question", shape_columns(questions)),
-        **prefixed("answer", shape_columns(answers)),
-    }
+    question, answer = sides(candidates, sheet.size)
+    named = {"question": question, "answer": answer}
+    columns = _link_columns(bond.links, question, answer)
+    for name, side in named.items():
+        columns |= prefixed(name, taken(_cohesion(bond.joins, side), side.number))
+    for name, side in named.items():
+        columns |= labelled(name, _means(side, labels)[side.number])
+    columns["least question"] = _least(question, labels[:, 0])[question.number]
+    columns["least answer"] = _least(answer, labels[:, 1])[answer.number]
+    for name, side in named.items():
+        by_text = _means(side, text)[side.number]
+        columns[f"{name}: question by text"] = by_text[:, 0]
+        columns[f"{name}: answer by text"] = by_text[:, 1]
+    columns |= _steps(sheet, candidates)
+    for name, side in named.items():
+        columns |= prefixed(name, taken(_edges(sheet, side), side.number))
+    return columns | _context(sheet, candidates)
 
 
-def _weigh(
-    sheet: Sheet, text: Floats, labels: Floats, bond: Bonds, candidate: Candidate
-) -> dict[str, float]:
-    question = np.array(sorted(candidate.question))
-    answer = np.array(sorted(candidate.answer))
-    rest = np.setdiff1d(np.arange(sheet.size), np.concatenate([question, answer]))
-    links = bond.links
-    inner = links[np.ix_(question, answer)]
-    strength = inner.max(axis=0)
-    rival = links[np.ix_(rest, answer)].max(axis=0, initial=0.0)
+def _link_columns(links: Values, question: Side, answer: Side) -> Columns:
+    """Describe how strongly the pieces of questions and answers are linked."""
+    asks, answers = question.has, answer.has
+    # The strongest link from any piece of the question, to any piece of the answer, and back.
+    given = np.array([links[list(g)].max(axis=0) for g in question.groups])[question.number]
+    taken_by = np.array([links[:, list(g)].max(axis=1) for g in answer.groups])[answer.number]
+    back = np.array([links[list(g)].max(axis=0) for g in answer.groups])[answer.number]
+    rest = ~(asks | answers)
+    rival = np.zeros(given.shape)
+    for row, others, pieces in zip(rival, rest, answers, strict=True):
+        row[pieces] = links[np.ix_(others, pieces)].max(axis=0, initial=0.0)
     return {
-        "weakest link": strength.min(),
-        "mean link": strength.mean(),
-        "strongest link": strength.max(),
-        "least linked of the question": inner.max(axis=1).min(),
-        "mean of all links": inner.mean(),
-        "strongest link left out": links[np.ix_(question, rest)].max(initial=0.0),
-        "strongest rival": rival.max(),
-        "mean rival": rival.mean(),
-        "least lead over a rival": (strength - rival).min(),
-        "question answers": links[:, question].max(),
-        "answer is answered": links[answer].max(),
-        "linked backwards": links[np.ix_(answer, question)].max(),
-        **_cohesion("question", bond.joins, question),
-        **_cohesion("answer", bond.joins, answer),
-        **_mean_labels("question", labels[question]),
-        **_mean_labels("answer", labels[answer]),
-        "least question": labels[question, 0].min(),
-        "least answer": labels[answer, 1].min(),
-        "question by text": text[question, 0].mean(),
-        "question's answer by text": text[question, 1].mean(),
-        "answer's question by text": text[answer, 0].mean(),
-        "answer by text": text[answer, 1].mean(),
-        **_steps(sheet, candidate),
-        **_edges("question", sheet, question),
-        **_edges("answer", sheet, answer),
-        **{f"from {source}": float(source in candidate.sources) for source in _SOURCES},
+        "weakest link": np.where(answers, given, 1).min(axis=1),
+        "mean link": (given * answers).sum(axis=1) / answer.pieces,
+        "strongest link": (given * answers).max(axis=1),
+        "least linked of the question": np.where(asks, taken_by, 1).min(axis=1),
+        "mean of all links": ((asks @ links) * answers).sum(axis=1)
+        / (question.pieces * answer.pieces),
+        "strongest link left out": (given * rest).max(axis=1),
+        "strongest rival": rival.max(axis=1),
+        "mean rival": rival.sum(axis=1) / answer.pieces,
+        "least lead over a rival": np.where(answers, given - rival, 1).min(axis=1),
+        "question answers": (links.max(axis=0) * asks).max(axis=1),
+        "answer is answered": (links.max(axis=1) * answers).max(axis=1),
+        "linked backwards": (back * asks).max(axis=1),
     }
 
 
-_SOURCES = ("rules", "cut by rules", "linked", "joined")
-
-
-def _cohesion(prefix: str, joins: Values, group: Whole) -> dict[str, float]:
-    """Tell how well a group hangs together, and how strongly something else hangs on it."""
-    inner = joins[np.ix_(group, group)]
-    outside = np.delete(joins[group], group, axis=1)
-    pairs = len(group) * (len(group) - 1)
+def _cohesion(joins: Values, side: Side) -> Columns:
+    """Tell how well each group hangs together, and how strongly something else hangs on it."""
+    least, mean = np.ones(len(side.groups)), np.ones(len(side.groups))
+    for number, group in enumerate(side.groups):
+        if len(group) > 1:
+            inner = joins[np.ix_(list(group), list(group))]
+            least[number] = inner.max(axis=1).min()
+            mean[number] = inner.sum() / (len(group) * (len(group) - 1))
+    strongest = np.array([joins[list(group)].max(axis=0) for group in side.groups])
     return {
-        f"{prefix} pieces": len(group),
-        f"{prefix} least joined": inner.max(axis=1).min() if pairs else 1.0,
-        f"{prefix} mean join": inner.sum() / pairs if pairs else 1.0,
-        f"{prefix} join left out": outside.max(initial=0.0),
+        "pieces": side.each.sum(axis=1).astype(np.float64),
+        "least joined": least,
+        "mean join": mean,
+        "join left out": (strongest * ~side.each).max(axis=1),
     }
 
 
-def _mean_labels(prefix: str, labels: Floats) -> dict[str, float]:
-    means = labels.mean(axis=0).tolist()
-    return {f"{prefix} {label}": mean for label, mean in zip(LABELS, means, strict=True)}
+def _means(side: Side, probabilities: Floats) -> Values:
+    sums = side.each @ probabilities.astype(np.float64)
+    return np.asarray(sums / side.each.sum(axis=1)[:, None])
 
 
-def _steps(sheet: Sheet, candidate: Candidate) -> dict[str, float]:
-    (qx0, qy0, qx1, qy1), (ax0, ay0, ax1, ay1) = candidate.boxes
+def _least(side: Side, values: Floats | Values) -> Values:
+    return np.asarray(np.where(side.each, values.astype(np.float64), 1).min(axis=1))
+
+
+def _edges(sheet: Sheet, side: Side) -> Columns:
+    ruled = side.each @ sheet.own["ruled"] / side.each.sum(axis=1)
+    return {
+        "least cut before": _least(side, sheet.own["cut before"]),
+        "least cut after": _least(side, sheet.own["cut after"]),
+        "ruled": ruled,
+    }
+
+
+def _steps(sheet: Sheet, candidates: Sequence[Candidate]) -> Columns:
     height = sheet.geometry.height
     _, _, right, foot = sheet.geometry.box.max(axis=0)
+    boxes = np.array([each.boxes for each in candidates], np.float64)
+    (qx0, qy0, qx1, qy1), (ax0, ay0, ax1, ay1) = boxes.transpose(1, 2, 0)
     return {
         "gap beside": (ax0 - qx1) / height,
         "gap under": (ay0 - qy1) / height,
@@ -136,10 +185,28 @@ def _steps(sheet: Sheet, candidate: Candidate) -> dict[str, float]:
     }
 
 
-def _edges(prefix: str, sheet: Sheet, group: Whole) -> dict[str, float]:
-    pieces = [sheet.pieces[number] for number in group]
+def _context(sheet: Sheet, candidates: Sequence[Candidate]) -> Columns:
+    """Describe where candidates come from, how many there are, and what they say."""
+    by_rules = [each for each in candidates if "rules" in each.sources]
+    rule_questions = {each.question for each in by_rules}
+    rule_answers = {each.answer for each in by_rules}
+    of_question = Counter(each.question for each in candidates)
+    of_answer = Counter(each.answer for each in candidates)
+
+    def column(values: list[float]) -> Values:
+        return np.array(values, np.float64)
+
+    questions, answers = zip(*(each.texts for each in candidates), strict=True)
     return {
-        f"{prefix} least cut before": min(piece.cut_before for piece in pieces),
-        f"{prefix} least cut after": min(piece.cut_after for piece in pieces),
-        f"{prefix} ruled": float(sheet.own["ruled"][group].mean()),
+        **{f"from {s}": column([s in each.sources for each in candidates]) for s in _SOURCES},
+        "rules: question": column([each.question in rule_questions for each in candidates]),
+        "rules: answer": column([each.answer in rule_answers for each in candidates]),
+        "answers to its question": column([of_question[each.question] for each in candidates]),
+        "questions to its answer": column([of_answer[each.answer] for each in candidates]),
+        "pieces of the page": np.full(len(candidates), float(sheet.size)),
+        "labels of the page": np.full(len(candidates), sheet.own["ends a label"].mean()),
+        "words of the question": column([len(each.split()) for each in questions]),
+        "words of the answer": column([len(each.split()) for each in answers]),
+        **prefixed("question", shape_columns(questions)),
+        **prefixed("answer", shape_columns(answers)),
     }
