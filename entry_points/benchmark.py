@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from entry_points import cli
 from entry_points.benchmarks.accuracy import accuracy
+from entry_points.benchmarks.distortions import distortions
 from entry_points.benchmarks.lines import HEADER, Line
 from entry_points.benchmarks.memory import memory
 from entry_points.benchmarks.overhead import overhead
@@ -32,6 +33,7 @@ SUITES: dict[str, Suite] = {
     "overhead": overhead,
     "throughput": throughput,
     "accuracy": accuracy,
+    "distortions": distortions,
     "serving": serving,
     "startup": startup,
     "memory": memory,

@@ -268,7 +268,7 @@ class DocumentReader:
                 read = self._words(document, page)
                 reading = self._engine.read(page, instruct(read))
                 if read is not None and self.config.grounding:
-                    pairs = read.lie.give_back(ground(reading.pairs, read.words))
+                    pairs = read.lie.give_back(ground(reading.pairs, read.words, read.image))
                     reading = replace(reading, pairs=pairs)
                 note_reading(span, reading)
             return reading

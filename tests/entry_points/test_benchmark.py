@@ -9,8 +9,10 @@ from pathlib import Path
 
 import mlflow
 import pytest
+from PIL import Image
 
 from entry_points import ROOT
+from entry_points.benchmarks.distorted import AS_GIVEN, DISTORTIONS
 from entry_points.benchmarks.lines import Line, Sample
 from entry_points.benchmarks.plot import plot_ratios
 from entry_points.benchmarks.prepare import request_of_ours
@@ -45,6 +47,19 @@ def test_the_request_that_is_measured_shows_the_page() -> None:
     assert b'"image_url": {"url": "data:image/png;base64,' in body
     assert b'"json_schema"' in body
     assert len(body) > len(page)
+
+
+def test_copies_of_a_page_are_what_they_are_called() -> None:
+    page = Image.new("RGB", (300, 400), "white")
+    page.paste("black", (0, 0, 30, 30))
+    copies = {name: distort(page) for name, distort in DISTORTIONS.items()}
+    assert copies[AS_GIVEN] == page
+    sizes = {name: copies[f"turned by {name}"].size for name in (90, 180, 270)}
+    assert sizes == {90: (400, 300), 180: (300, 400), 270: (400, 300)}
+    assert copies["turned by 90"].getpixel((10, 290)) == (0, 0, 0)
+    assert copies["skewed by +5"].getpixel((0, 0)) == (255, 255, 255)
+    assert copies["skewed by +5"].size == copies["skewed by -5"].size > page.size
+    assert copies["low contrast"].convert("L").getextrema() == (135, 185)
 
 
 def test_documents_are_the_png_files_over_and_over() -> None:

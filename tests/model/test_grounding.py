@@ -10,6 +10,7 @@ from PIL import Image
 from data.funsd import load_folder
 from entry_points import ROOT
 from ocr_extractor.contract import Box, Pair
+from ocr_extractor.engines.local.checkboxes import mark_checkboxes
 from ocr_extractor.engines.local.ocr import WordReader
 from ocr_extractor.engines.local.words import Word
 from ocr_extractor.grounding import ground
@@ -24,14 +25,18 @@ def line(number: int, x: int, y: int, *texts: str) -> list[Word]:
     return words
 
 
+PAGE = Image.new("L", (800, 600), "white")
+"""A page whose ink is not known: boxes stay the words'."""
+
+
 def one(question: str, answer: str | None, words: list[Word]) -> Pair:
-    [pair] = ground([Pair(question, answer)], words)
+    [pair] = ground([Pair(question, answer)], words, PAGE)
     return pair
 
 
 def test_texts_get_the_boxes_of_their_words():
     pair = one("Name:", "Ann Lee", line(0, 0, 0, "Name:", "Ann", "Lee", "Date:"))
-    assert (pair.question_box, pair.answer_box) == ((0, 2, 40, 18), (60, 2, 130, 18))
+    assert (pair.question_box, pair.answer_box) == ((0, 2, 50, 18), (60, 2, 130, 18))
     assert (pair.grounded, pair.confidence) == (True, 1.0)
 
 
@@ -43,13 +48,43 @@ def test_texts_get_the_boxes_of_their_words():
         ("Harrogate", ["Date", "Harr0gale"], (50, 2, 140, 18)),
         ("STRASSE", ["Date", "Straße"], (50, 2, 110, 18)),
         ("—", ["Date", "—"], (50, 2, 60, 18)),
+        ('"40%"', ["Date", '"40%",'], (50, 2, 100, 18)),
     ],
-    ids=["spaces", "glued", "misread", "folded", "punctuation alone"],
+    ids=["spaces", "glued", "misread", "folded", "punctuation alone", "punctuation around"],
 )
 def test_spacing_and_ocr_errors_are_borne(answer: str, printed: list[str], box: Box):
     pair = one("Date", answer, line(0, 0, 0, *printed))
     assert pair.grounded
     assert pair.answer_box == box
+
+
+def test_boxes_end_a_little_outside_the_ink():
+    page = PAGE.copy()
+    page.paste("black", (62, 5, 66, 14))
+    page.paste("black", (120, 7, 124, 16))
+    words = line(0, 0, 0, "Name:", "Ann", "Lee")
+    [pair] = ground([Pair("Name:", "Ann Lee")], words, page)
+    assert (pair.question_box, pair.answer_box) == ((0, 2, 50, 18), (60, 3, 126, 18))
+
+
+@pytest.mark.parametrize("answer", ["☑", "x", "✓"])
+@pytest.mark.parametrize("read", ["☑", "X"])
+def test_all_ticks_are_alike_and_may_stand_before_their_option(answer: str, read: str):
+    words = line(0, 0, 0, read, "Yes") + line(1, 200, 0, read, "No") + line(2, 0, 60, "Box")
+    assert one("No", answer, words).answer_box == (200, 2, 210, 18)
+
+
+def test_a_row_is_read_before_the_next_one():
+    words = line(0, 0, 0, "Length:") + line(1, 100, 0, "27") + line(2, 300, 0, "27")
+    words += line(3, 0, 24, "Width:") + line(4, 100, 24, "27") + line(5, 300, 24, "27")
+    both = ground([Pair("Length:", "27 27"), Pair("Width:", "27 27")], words, PAGE)
+    assert [pair.answer_box for pair in both] == [(100, 2, 320, 18), (100, 26, 320, 42)]
+
+
+def test_a_long_line_goes_on_where_the_next_one_begins():
+    words = line(0, 0, 0, "Purpose:", *["evaluate"] * 6, "it") + line(1, 0, 24, "in", "May")
+    pair = one("Purpose:", " ".join(["evaluate"] * 6) + " it in May", words)
+    assert pair.answer_box == (0, 2, 650, 42)
 
 
 def test_an_answer_of_several_lines_has_one_box_around_them():
@@ -62,7 +97,7 @@ def test_an_answer_of_several_lines_has_one_box_around_them():
 def test_an_answer_that_is_not_on_the_page_is_flagged(answer: str):
     pair = one("Name:", answer, line(0, 0, 0, "Name:", "Ann", "Lee", "31245"))
     assert (pair.grounded, pair.confidence, pair.answer_box) == (False, 0.0, None)
-    assert pair.question_box == (0, 2, 40, 18)
+    assert pair.question_box == (0, 2, 50, 18)
     assert pair.answer == answer
 
 
@@ -82,14 +117,14 @@ def test_a_page_without_words_grounds_nothing():
 
 def test_no_word_is_used_twice_and_each_question_takes_the_answer_beside_it():
     words = line(0, 0, 0, "Yes", "X") + line(1, 0, 60, "No", "X") + line(2, 0, 120, "Maybe", "X")
-    found = ground([Pair("Maybe", "X"), Pair("No", "X"), Pair("Yes", "X")], words)
+    found = ground([Pair("Maybe", "X"), Pair("No", "X"), Pair("Yes", "X")], words, PAGE)
     boxes = [pair.answer_box for pair in found]
     assert boxes == [(60, 122, 70, 138), (30, 62, 40, 78), (40, 2, 50, 18)]
 
 
 def test_a_cell_answers_its_row_and_its_column():
     words = line(0, 100, 0, "Total") + line(1, 0, 40, "Tax") + line(2, 100, 40, "5031")
-    both = ground([Pair("Total", "5031"), Pair("Tax", "5031")], words)
+    both = ground([Pair("Total", "5031"), Pair("Tax", "5031")], words, PAGE)
     assert [pair.answer_box for pair in both] == [(100, 42, 140, 58)] * 2
 
 
@@ -112,16 +147,17 @@ def check_real_pages(folder: Path, ids: list[str], *, placed: float) -> None:
     others = forms[-1]
     for form in forms:
         with Image.open(form.image_path) as image:
-            words = reader.read(image.convert("RGB"))
+            page = image.convert("RGB")
+        words = mark_checkboxes(reader.read(page), page)
         truth = form.pairs()
-        found = ground([Pair(pair.question, pair.answer) for pair in truth], words)
+        found = ground([Pair(pair.question, pair.answer) for pair in truth], words, page)
         hits += [
             overlap(pair.answer_box, true.answer_box) >= 0.5
             for pair, true in zip(found, truth, strict=True)
         ]
         printed = " ".join(entity.text for entity in form.entities).casefold()
         foreign = [each for each in others.pairs() if each.answer.casefold() not in printed]
-        planted += ground([Pair(each.question, each.answer) for each in foreign], words)
+        planted += ground([Pair(each.question, each.answer) for each in foreign], words, page)
         others = form
     assert sum(hits) >= placed * len(hits)
     assert sum(not pair.grounded for pair in planted) >= 0.95 * len(planted) > 0
@@ -134,4 +170,4 @@ def test_true_pairs_of_drawn_forms_are_placed_and_foreign_answers_flagged():
 @pytest.mark.slow
 def test_true_pairs_of_scanned_forms_are_placed_and_foreign_answers_flagged(funsd_training: Path):
     ids = [form.form_id for form in load_folder(funsd_training)[::25]]
-    check_real_pages(funsd_training, ids, placed=0.8)
+    check_real_pages(funsd_training, ids, placed=0.84)

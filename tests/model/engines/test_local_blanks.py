@@ -31,6 +31,7 @@ def test_blanks_stand_in_reading_order_among_the_pairs():
         ("Date:", None),
     ]
     assert pairs[1] is NAME
+    assert all(0 < (pair.confidence or 0) < 1 for pair in pairs)
     assert (pairs[2].page, pairs[2].question_box, pairs[2].answer_box) == (
         2,
         (300, 40, 340, 60),

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
     from ocr_extractor.engines.local.words import Word
 
+_CONFIDENCE = 0.4
+"""Of the blank fields given on FUNSD's training forms, the part that is annotated so."""
+
 
 def add_blanks(pairs: Iterable[Pair], words: Sequence[Word], page: int) -> tuple[Pair, ...]:
     """Add the blank fields among a page's words to its pairs.
@@ -27,11 +30,12 @@ def add_blanks(pairs: Iterable[Pair], words: Sequence[Word], page: int) -> tuple
         page: The page's number, from 1.
 
     Returns:
-        All pairs in reading order; the answers of the added ones are None.
+        All pairs in reading order; the answers of the added ones are None, their confidence is
+        the same for all.
     """
     found = list(pairs)
     taken = [box for pair in found for box in (pair.question_box, pair.answer_box) if box]
     for label in find_segments(words):
         if announces_value(label.text) and not any(share_middle(label.box, box) for box in taken):
-            insert_in_order(found, Pair(label.text, None, page, question_box=label.box))
+            insert_in_order(found, Pair(label.text, None, page, _CONFIDENCE, label.box))
     return tuple(found)
