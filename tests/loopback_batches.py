@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -78,6 +79,7 @@ class LoopbackBatches:
         begins: What the next batches get instead of being begun, one each.
         downloads: What the next downloads get instead of a file, one each.
         files: The files by id.
+        begun: The files of the batches that were begun, in their order.
         batches: The batches by id, newest first.
         paid: The custom ids of all requests that the LLM has read.
     """
@@ -91,8 +93,10 @@ class LoopbackBatches:
     begins: list[Response] = field(default_factory=list)
     downloads: list[Response] = field(default_factory=list)
     files: dict[str, bytes] = field(default_factory=dict)
+    begun: list[bytes] = field(default_factory=list)
     batches: dict[str, dict[str, Any]] = field(default_factory=dict)
     paid: list[str] = field(default_factory=list)
+    _numbers: Iterator[int] = field(default_factory=itertools.count)
 
     def reset(self) -> None:
         """Forget all files, batches and scripts."""
@@ -117,6 +121,7 @@ class LoopbackBatches:
         batch = asked | {"id": f"batch_{len(self.batches)}", "object": "batch", "created_at": 1}
         batch |= {"status": "in_progress", "looks": self.looks}
         self.batches = {batch["id"]: batch} | self.batches
+        self.begun.append(self.files[asked["input_file_id"]])
         self.on_begin(batch["id"])
         return _json(batch)
 
@@ -153,8 +158,13 @@ class LoopbackBatches:
             return self.downloads.pop(0)
         return Response(self.files[request.path.split("/")[-2]])
 
+    def delete(self, request: Request) -> Response:
+        file_id = request.path.rpartition("/")[2]
+        del self.files[file_id]
+        return _json({"id": file_id, "object": "file", "deleted": True})
+
     def _keep(self, content: bytes) -> str:
-        file_id = f"file-{len(self.files)}"
+        file_id = f"file-{next(self._numbers)}"
         self.files[file_id] = content
         return file_id
 
@@ -189,6 +199,7 @@ def attach(llm: LoopbackLlm) -> LoopbackBatches:
     for method, path, respond in (
         ("POST", "files", batches.upload),
         ("GET", "files/[^/]+/content", batches.download),
+        ("DELETE", "files/[^/]+", batches.delete),
         ("POST", "batches", batches.begin),
         ("GET", "batches", batches.list),
         ("GET", "batches/[^/]+", batches.look),

@@ -91,18 +91,18 @@ class _Rounds:
             mlflow.tracing.context(enabled=bool(answers)),
         ):
             row = read()
-        if asked and not self._plan.cancel:
+        if asked and self._plan.cancel:
+            return
+        if asked and self._rounds[scope] < _MOST_ROUNDS:
             self._rounds[scope] += 1
-            if self._rounds[scope] < _MOST_ROUNDS:
-                for custom_id, body in asked.items():
-                    self._ask(scope, custom_id, body)
-                return
+            for custom_id, body in asked.items():
+                self._ask(scope, custom_id, body)
+            return
+        if asked:
             row |= {
                 "error_code": "batch_unanswered",
                 "error": f"After {_MOST_ROUNDS} batches there is still something to ask for.",
             }
-        elif asked:
-            return
         yield row
         self._state.forget(scope)
 
@@ -125,8 +125,8 @@ class _Rounds:
             self._lines.seek(0)
             with self._server.faults():
                 file_id = self._server.upload(name, self._lines)
-                break
-            time.sleep(self._plan.poll_s)
+            if file_id is None:
+                time.sleep(self._plan.poll_s)
         shard = Shard(name, file_id, attempted=False, batch_id=None)
         self._state.add(shard, self._asked)
         self._lines.seek(0)
@@ -182,3 +182,4 @@ class _Rounds:
         unanswered = None if self._plan.cancel else self._server.unanswered(reason)
         asked, answered = self._state.close(shard, unanswered)
         tqdm.write(f"{shard.batch_id} {progress.status}: {answered} of {asked} requests answered.")
+        self._server.discard([shard.file_id, *progress.files])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import signal
 import subprocess
@@ -13,6 +14,7 @@ from typing import Any
 import mlflow
 import pytest
 from mlflow.pyfunc import PyFuncModel
+from PIL import Image
 from werkzeug import Response
 
 from entry_points.batching.plan import BATCH_SETTINGS, Plan, plan_of
@@ -32,6 +34,7 @@ from tests.loopback_batches import (
     lose,
 )
 from tests.loopback_llm import KEY, PAIRS, completion
+from tests.model.documents import encoded
 
 PRICES = {"input_price": 1.0, "output_price": 10.0}
 PARAMS = {"additional_rules": "", "pages": ""}
@@ -126,6 +129,7 @@ def test_rows_are_those_of_predict_at_half_the_price(
     assert (row["attempts"], row["input_tokens"], row["output_tokens"]) == (1, 1300, 42)
     assert len(batches.paid) == 6
     assert batches.llm.requests == []  # nothing was asked for at the full price
+    assert batches.files == {}  # no page is left at the server
     assert "batch_0 completed: 6 of 6 requests answered." in capsys.readouterr().out
 
 
@@ -178,19 +182,18 @@ def test_batches_are_bounded_by_requests_and_by_bytes(
     inbox: Path, batches: LoopbackBatches, model: PyFuncModel
 ):
     run(inbox, model, max_requests=4)
-    assert uploaded(batches) == [4, 2]
-    longest = max(len(line) for file in batches.files.values() for line in file.splitlines())
+    assert asked(batches) == [4, 2]
+    longest = max(len(line) for file in batches.begun for line in file.splitlines())
     (inbox / "out.jsonl").unlink()
     batches.reset()
     run(inbox, model, max_bytes=int(longest * 2.5))
-    assert uploaded(batches) == [2, 2, 2]
+    assert asked(batches) == [2, 2, 2]
     assert_all_read(inbox)
 
 
-def uploaded(batches: LoopbackBatches) -> list[int]:
-    """Return how many requests each uploaded file has."""
-    files = (batches.files[each["input_file_id"]] for each in batches.batches.values())
-    return [content.count(b"\n") for content in files][::-1]
+def asked(batches: LoopbackBatches) -> list[int]:
+    """Return how many requests each batch had."""
+    return [content.count(b"\n") for content in batches.begun]
 
 
 def test_a_batch_that_finds_the_queue_full_waits_for_another(
@@ -199,8 +202,7 @@ def test_a_batch_that_finds_the_queue_full_waits_for_another(
     batches.endings = [fail("token_limit_exceeded", "Enqueued token limit reached.")]
     run(inbox, model, max_requests=3)
     assert_all_read(inbox)
-    begun = [each["input_file_id"] for each in batches.batches.values()][::-1]
-    assert begun == [begun[0], begun[1], begun[0]]
+    assert batches.begun == [batches.begun[0], batches.begun[1], batches.begun[0]]
     assert "batch_0 waits: Enqueued token limit reached." in capsys.readouterr().out
 
 
@@ -227,7 +229,7 @@ def test_the_same_command_goes_on_after_it_was_stopped(
     batches.revoked = False
     run(inbox, model)
     assert_all_read(inbox)
-    assert uploaded(batches) == [6]
+    assert asked(batches) == [6]
 
 
 def test_answers_are_kept_until_their_row_is_written(
@@ -240,7 +242,7 @@ def test_answers_are_kept_until_their_row_is_written(
         del rows  # before the row was written
         again = list(read_in_batches(model, plan(inbox), reads))
     assert len(again) == 6
-    assert uploaded(batches) == [6]
+    assert asked(batches) == [6]
 
 
 def reading(model: PyFuncModel, path: Path) -> Callable[[], dict[str, Any]]:
@@ -265,7 +267,7 @@ def test_a_kill_while_a_batch_is_begun_pays_for_nothing_twice(
     run(inbox, model)
     assert_all_read(inbox)
     assert len(batches.paid) == 6
-    assert uploaded(batches) == [6]
+    assert asked(batches) == [6]
 
 
 def test_what_was_cancelled_is_kept_and_the_rest_asked_for_later(
@@ -286,7 +288,7 @@ def test_what_was_cancelled_is_kept_and_the_rest_asked_for_later(
     batches.looks = 1
     run(inbox, model)
     assert_all_read(inbox)
-    assert uploaded(batches) == [3, 3, 4]
+    assert asked(batches) == [3, 3, 4]
     assert len(batches.paid) == 6
 
 
@@ -300,7 +302,7 @@ def test_a_batch_that_was_refused_is_begun_later_or_dropped_by_cancel(
             run(inbox, model)
         assert run(inbox, model, cancel=start == 0).left == (6 if start == 0 else 0)
     assert_all_read(inbox)
-    assert uploaded(batches) == [6]
+    assert asked(batches) == [6]
 
 
 def test_through_the_real_command(
@@ -318,11 +320,25 @@ def test_through_the_real_command(
     assert done.returncode == 1, done.stdout  # of mlflow run; the command's own is 3
     assert "6 of 7 documents read." in done.stdout
     assert len((inbox / "out.csv").read_text().splitlines()) == 8
-    assert uploaded(batches) == [4, 2]
+    assert asked(batches) == [4, 2]
     assert not (inbox / "out.csv.jsonl.batches").exists()
     traces = mlflow.search_traces(return_type="list")
     assert len(traces) - seen == 6
     assert {trace.info.state for trace in traces[:6]} == {"OK"}
+
+
+def test_a_document_that_asks_for_something_new_each_time_is_given_up(
+    tmp_path: Path, batches: LoopbackBatches, model: PyFuncModel
+):
+    widths = itertools.count(100)
+
+    def read() -> dict[str, Any]:
+        png = encoded(Image.new("L", (next(widths), 50), 255), "PNG")
+        return predict_rows(model, [("a.png", png)], PARAMS)[0]
+
+    with mlflow.tracing.context(enabled=False):
+        [row] = read_in_batches(model, plan(tmp_path), {"a": read})
+    assert (row["error_code"], len(batches.paid)) == ("batch_unanswered", 20)
 
 
 def test_a_ceiling_cannot_be_kept(inbox: Path):

@@ -164,6 +164,12 @@ class BatchServer:
                     if (found := _read_line(line)) is not None:
                         yield found
 
+    def discard(self, files: Iterable[str]) -> None:
+        """Delete files at the server; it deletes by itself what is left, days later."""
+        for file_id in files:
+            with contextlib.suppress(openai.NotFoundError):
+                self._patient.files.delete(file_id)
+
     @staticmethod
     def unanswered(reason: str) -> str:
         """Return the answer of a request for which its batch has brought none."""
