@@ -108,6 +108,29 @@ def read_document(path: Path) -> bytes | None:
         return None
 
 
+def followed_prompt(model: PyFuncModel, output: Path) -> str | None:
+    """Return the prompt version that a followed alias names; None for a pinned prompt.
+
+    Args:
+        model: The loaded extractor.
+        output: The file that it shall go on with.
+
+    Raises:
+        UsageError: The alias cannot be followed, and documents that were read with the version
+            that it named before would be taken for not finished.
+    """
+    extractor: Any = model.unwrap_python_model()  # type: ignore[no-untyped-call]
+    if (followed := extractor.followed_prompt()) is None:
+        return None
+    uri, source = followed
+    if source != "registry" and output.exists():
+        raise UsageError(
+            f"the prompt's alias cannot be followed now, so which documents in {output.name} are "
+            "finished is not known: see the warning above, or name another --output."
+        )
+    return str(uri)
+
+
 def print_estimate(
     model: PyFuncModel, paths: Sequence[Path], measured: Iterable[Mapping[str, Any]] = ()
 ) -> None:

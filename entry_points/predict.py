@@ -23,7 +23,13 @@ from entry_points import cli
 from entry_points.batching.plan import BATCH_SETTINGS, Plan, add_flags, plan_of
 from entry_points.batching.rounds import read_in_batches
 from entry_points.ceiling import CostCeiling
-from entry_points.loading import load_extractor, predict_rows, print_estimate, read_document
+from entry_points.loading import (
+    followed_prompt,
+    load_extractor,
+    predict_rows,
+    print_estimate,
+    read_document,
+)
 from entry_points.output import OutputFile, document_key
 from entry_points.table import SUFFIXES, write_table
 
@@ -51,10 +57,14 @@ class Task:
     retry_errors: bool
     batches: Plan | None = None
 
-    @property
-    def configuration(self) -> str:
-        """What, beside a document, decides what is read from it."""
-        return json.dumps([self.model.metadata.model_uuid, dict(self.params)])
+    def configuration(self, prompt_uri: str | None) -> str:
+        """Return what, beside a document, decides what is read from it.
+
+        Args:
+            prompt_uri: The version of a followed prompt; None where it belongs to the model.
+        """
+        parts = [self.model.metadata.model_uuid, dict(self.params)]
+        return json.dumps(parts if prompt_uri is None else [*parts, prompt_uri])
 
 
 @dataclass
@@ -107,14 +117,15 @@ def predict(task: Task, documents: Sequence[tuple[str, Path]], output: Path) -> 
         output: The file to write; documents that it holds already are skipped.
 
     Raises:
-        UsageError: The file is not one of predict's, or `max_cost` is given for an LLM whose
-            price is not known.
+        UsageError: The file is not one of predict's, `max_cost` is given for an LLM whose price
+            is not known, or the alias of a followed prompt cannot be looked up.
     """
+    prompt_uri = followed_prompt(task.model, output)
     file = OutputFile(output)
-    keys = {
-        doc_id: document_key(read_document(path), task.configuration) for doc_id, path in documents
-    }
+    configuration = task.configuration(prompt_uri)
+    keys = {doc_id: document_key(read_document(path), configuration) for doc_id, path in documents}
     finished = file.finished(keys, retry_errors=task.retry_errors)
+    paths = dict(documents)
     todo = [(doc_id, path) for doc_id, path in documents if doc_id not in finished]
     outcome = Outcome(skipped=list(finished.values()))
     if todo:
@@ -122,7 +133,11 @@ def predict(task: Task, documents: Sequence[tuple[str, Path]], output: Path) -> 
     seen: dict[str, float] = dict.fromkeys(("failed", "pages", "tokens", "usd"), 0)
     with file, tqdm(total=len(todo), unit="doc") as bar:
         for row in _read_all(task, todo, keys):
-            file.write(row, keys[row["doc_id"]])
+            key = keys[row["doc_id"]]
+            if prompt_uri not in {None, row["prompt_uri"]}:  # its alias has moved meanwhile
+                content = read_document(paths[row["doc_id"]])
+                key = document_key(content, task.configuration(row["prompt_uri"]))
+            file.write(row, key)
             outcome.rows.append(row)
             bar.update()
             seen["failed"] += row["error_code"] is not None

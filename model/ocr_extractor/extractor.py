@@ -185,6 +185,13 @@ class OcrExtractor(PythonModel):
         """
         return self._llm_engine().ask(question, llm)
 
+    def followed_prompt(self) -> tuple[str, str] | None:
+        """Return URI and source of the prompt that its alias names now; None for a pinned one."""
+        if not self._reader.config.follow_alias:
+            return None
+        prompt = self._reader.prompt
+        return prompt.uri, prompt.source
+
     def batch_server(self) -> BatchServer:
         """Return the batches of the engine's server, and what defers requests to them.
 

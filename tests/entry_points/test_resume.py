@@ -32,9 +32,15 @@ Answer = Callable[[str, bytes], dict[str, Any]]
 class Model:
     """Answers as a logged extractor does, with what a function says."""
 
-    def __init__(self, answer: Answer | None = None, version: str = "v1") -> None:
+    def __init__(
+        self,
+        answer: Answer | None = None,
+        version: str = "v1",
+        followed: tuple[str, str] | None = None,
+    ) -> None:
         self.metadata = SimpleNamespace(model_uuid=version)
         self.read: list[str] = []
+        self._followed = followed
         self._answer = answer or (lambda doc_id, content: {})
 
     def unwrap_python_model(self) -> Model:
@@ -44,12 +50,16 @@ class Model:
         cost = len(documents) * (0.01 + output_tokens_per_page / 1000)
         return SimpleNamespace(pages=len(documents), input_tokens=None, cost=cost)
 
+    def followed_prompt(self) -> tuple[str, str] | None:
+        return self._followed
+
     def predict(self, frame: pd.DataFrame, params: dict[str, Any]) -> pd.DataFrame:
         [(doc_id, content)] = frame[["doc_id", "image"]].itertuples(index=False)
         self.read.append(doc_id)
         row = {"doc_id": doc_id, "pairs": [], "error_code": None, "error": None}
         row |= {"attempts": 1, "cache_hits": 0, "cost": 0.01, "page_count": 1}
         row |= {"input_tokens": 60, "output_tokens": 40}
+        row["prompt_uri"] = self._followed[0] if self._followed else "prompts:/p/1"
         return pd.DataFrame([row | self._answer(doc_id, content)], dtype=object)
 
 
@@ -110,6 +120,33 @@ def test_another_configuration_replaces_the_lines(inbox: Path, change: str):
     run(again, inbox, params={} if change == "model" else {change: "2"})
     assert len(again.read) == len(lines(inbox)) == 6
     assert before.isdisjoint(row[KEY] for row in lines(inbox))
+
+
+FIRST, SECOND = ("prompts:/p/1", "registry"), ("prompts:/p/2", "registry")
+
+
+def test_a_prompt_that_its_alias_names_now_replaces_the_lines_of_another(inbox: Path):
+    run(Model(followed=FIRST), inbox)
+    run(moved := Model(followed=SECOND), inbox)
+    run(again := Model(followed=SECOND), inbox)
+    assert (len(moved.read), again.read, len(lines(inbox))) == (6, [], 6)
+
+
+def test_an_alias_that_moves_meanwhile_leaves_those_read_before_to_the_next_start(inbox: Path):
+    late = {"prompt_uri": "prompts:/p/2"}
+    run(Model(lambda doc_id, _: late if doc_id > "3" else {}, followed=FIRST), inbox)
+    run(again := Model(followed=SECOND), inbox)
+    assert sorted(again.read) == ["0.png", "1.png", "2.png"]
+    assert {row["prompt_uri"] for row in lines(inbox)} == {"prompts:/p/2"}
+
+
+def test_an_alias_that_cannot_be_looked_up_stops_before_it_costs(inbox: Path):
+    without = Model(followed=("prompts:/p/1", "last_good"))
+    run(without, inbox)
+    before = lines(inbox)
+    with pytest.raises(UsageError, match="alias cannot be followed"):
+        run(without, inbox)
+    assert (len(without.read), lines(inbox)) == (6, before)
 
 
 def test_failed_documents_are_read_again_when_asked(inbox: Path):
