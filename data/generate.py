@@ -9,13 +9,14 @@ from __future__ import annotations
 import argparse
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
 from data.generator.documents import Format, make_page, write_document
-from data.generator.page import draw_plan
+from data.generator.page import draw_habits, draw_plan
 from data.generator.samples import write_samples
 from data.generator.scan import draw_scan
 
@@ -28,21 +29,27 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--output", type=Path, required=True, help="folder to write into")
     parser.add_argument("--count", type=int, help="random forms to draw (default: the samples)")
     parser.add_argument("--seed", type=int, default=0, help="of the random forms (default: 0)")
+    parser.add_argument(
+        "--plain", action="store_true", help="random forms without habits, see Style.habits"
+    )
     return parser
 
 
-def generate(output: Path, count: int, seed: int) -> None:
+def generate(output: Path, count: int, seed: int, *, plain: bool = False) -> None:
     """Draw random forms: `images/form-00000.png` (or .jpg) and on, with their annotations.
 
     Args:
         output: Folder to write into; made if missing, files of the same names are replaced.
         count: How many. A form depends on its number, not on the count.
         seed: From 0.
+        plain: Whether no form has habits; those of the others are the same either way.
     """
     _make_folders(output)
     for number in tqdm(range(count), unit="form", disable=None):
         rng = np.random.default_rng([seed, number])
         plan = draw_plan(rng)
+        if not plain:
+            plan = replace(plan, habits=draw_habits(np.random.default_rng([seed, number, 1])))
         how = draw_scan(rng)
         page = make_page(plan, how, rng, plan.size)
         # What keeps its greys comes from office scanners, which write JPEG.
@@ -66,7 +73,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         _make_folders(arguments.output)
         write_samples(arguments.output)
     else:
-        generate(arguments.output, arguments.count, arguments.seed)
+        generate(arguments.output, arguments.count, arguments.seed, plain=arguments.plain)
     _log.info("forms written to %s", arguments.output)
     return 0
 

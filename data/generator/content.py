@@ -160,6 +160,25 @@ def choose(rng: np.random.Generator, grammar: str) -> str:
     return pick(rng, grammar.split("|"))
 
 
+def word_list(name: str) -> list[str]:
+    """Return a list of `words.toml`."""
+    return list(_read(_WORDS)[name])
+
+
+def invented(rng: np.random.Generator) -> Section:
+    """Return a section of questions that no domain asks, put together from `words.toml`."""
+    things, done = word_list("thing"), word_list("done")
+    fields = []
+    for kind in sample(rng, word_list("kind"), int(rng.integers(3, 8))):
+        label, _, value = kind.partition("|")
+        fields.append(Field(f"{pick(rng, things)} {label}", value))
+    for how in sample(rng, word_list("how"), int(rng.integers(0, 3))):
+        label, _, value = how.partition("|")
+        fields.append(Field(f"{pick(rng, done)} {label}", value))
+    header = f"{pick(rng, things)} {pick(rng, word_list('about'))}|"
+    return Section(header, tuple(fields[i] for i in rng.permutation(len(fields))))
+
+
 def expand(rng: np.random.Generator, grammar: str, year: str) -> str:
     """Fill in a value grammar.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from data.generator.content import Choice, Prose, chance, choose, pick, sample
+from data.generator.content import Choice, Prose, chance, choose, pick, sample, word_list
 from data.generator.flow import Flow
 from data.generator.handwriting import signature
 from data.generator.sheet import text_width, wrapped
@@ -172,6 +172,33 @@ def copies(flow: Flow, names: Sequence[str]) -> None:
     else:
         flow.sheet.write((flow.left, baseline), rows, look, "other")
     flow.y += 1.15 * look.size * len(rows) + 0.5 * flow.style.pitch
+
+
+def names(flow: Flow) -> None:
+    """Set who gets a copy: a question with names in one to three columns, each an answer."""
+    style, rng = flow.style, flow.rng
+    baseline = flow.y + style.label.size
+    text = style.question(pick(rng, ("cc", "Copies to", "Distribution", "Attending")))
+    question = flow.ask((flow.left, baseline), text, None)
+    start = flow.left + text_width(text, style.label) + rng.uniform(8, 30)
+    columns = int(rng.integers(1, 4))
+    width = (flow.right - start) / columns
+    leading = 1.2 * style.value.size
+    rows = int(rng.integers(2, 7))
+    apart = chance(rng, 0.5)
+    for place in range(columns):
+        column = [flow.expand("{person}") for _ in range(rows - (place + 1 == columns > 1))]
+        for number, part in enumerate([[name] for name in column] if apart else [column]):
+            at = (start + place * width, baseline + number * leading)
+            flow.answer(question, at, part, leading)
+    flow.y += rows * leading + 0.6 * style.pitch
+
+
+def instructions(flow: Flow) -> None:
+    """Set a paragraph that says how the form is used."""
+    look = flow.style.fine if chance(flow.rng, 0.5) else flow.style.label
+    count = int(flow.rng.integers(2, 5))
+    note(flow, " ".join(sample(flow.rng, word_list("instruction"), count)), look)
 
 
 _SIGNERS = (

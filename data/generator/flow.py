@@ -26,6 +26,7 @@ class Flow:
         y: Where the next block begins.
         bottom: Where the column ends.
         year: Of every date on the form, two digits.
+        count: Questions that were numbered so far.
     """
 
     sheet: Sheet
@@ -36,6 +37,7 @@ class Flow:
     y: float
     bottom: float
     year: str
+    count: int = 0
 
     @property
     def width(self) -> float:
@@ -75,16 +77,34 @@ class Flow:
         style = self.style
         baseline = self.y + style.header.size
         printed = style.cased(header)
-        index = self.sheet.write((self.left, baseline), printed, style.header, "header")
+        width = text_width(printed, style.header)
+        x = self.left + (max(0.0, self.width - width) / 2 if "centred" in style.habits else 0)
+        index = self.sheet.write((x, baseline), printed, style.header, "header")
         if style.underline:
-            end = self.left + text_width(printed, style.header)
-            self.sheet.line([(self.left, baseline + 3), (end, baseline + 3)], style.rule)
+            self.sheet.line([(x, baseline + 3), (x + width, baseline + 3)], style.rule)
         self.y += style.header.size + 0.6 * style.pitch
         return index
 
     def expand(self, grammar: str) -> str:
         """Fill in a value grammar."""
-        return expand(self.rng, grammar, self.year)
+        text = expand(self.rng, grammar, self.year)
+        written = not text.startswith("=")  # or a total to be added up
+        return text.upper() if written and "capitals" in self.style.habits else text
+
+    def question(self, field: Field) -> str:
+        """Return a question as this form prints it."""
+        text = choose(self.rng, field.label)
+        habits = self.style.habits
+        if "hints" in habits and chance(self.rng, 0.3):
+            text = f"{text} {self.expand('{hint}')}"
+        return self.style.question(text)
+
+    def numbered(self, question: str) -> str:
+        """Return the question with its number, on a form that has them."""
+        if "numbered" not in self.style.habits:
+            return question
+        self.count += 1
+        return f"{self.count}. {question}"
 
     def value(self, field: Field) -> str:
         """Return what was filled in for a field; "" for nothing."""

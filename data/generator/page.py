@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -19,17 +20,20 @@ from data.generator.content import (
     chance,
     domain,
     domain_names,
+    invented,
     pick,
     sample,
 )
 from data.generator.flow import Flow
 from data.generator.sheet import Sheet
-from data.generator.style import printed, typewritten
+from data.generator.style import Habit, crowd, printed, typewritten
 from data.generator.tables import table
+from data.generator.unruled import statistics
 
 Family = Literal["lines", "over_lines", "ledger", "cells", "mixed", "columns", "letter"]
 Extra = Literal["letterhead", "fax_line", "stamp", "side_note", "barcode"]
 Part = Section | Choice | Table | Prose
+Block = Callable[[Flow], None]
 
 _FAMILIES: tuple[Family, ...] = (
     *("lines", "lines", "lines", "ledger", "ledger"),
@@ -41,6 +45,27 @@ _LIKELY: dict[Extra, float] = {
     "stamp": 0.12,
     "side_note": 0.1,
     "barcode": 0.05,
+}
+_HABITS: dict[Habit, float] = {
+    "borrowed": 0.5,
+    "capitals": 0.35,
+    "centred": 0.35,
+    "corner": 0.3,
+    "crowded": 0.3,
+    "flush right": 0.25,
+    "hints": 0.4,
+    "indented": 0.3,
+    "instructions": 0.35,
+    "invented": 0.6,
+    "long answers": 0.4,
+    "names": 0.2,
+    "numbered": 0.15,
+    "statistics": 0.35,
+}
+_BLOCKS: dict[Habit, Block] = {
+    "instructions": entries.instructions,
+    "names": entries.names,
+    "statistics": statistics,
 }
 
 
@@ -57,6 +82,7 @@ class Plan:
         size: (width, height), px.
         most: Largest number of parts (sections, options, tables, prose).
         blank: Share of questions that nobody answered, [0, 1]; None leaves it to the style.
+        habits: As of a `Style`.
     """
 
     domain: str
@@ -66,6 +92,14 @@ class Plan:
     size: tuple[int, int]
     most: int
     blank: float | None = None
+    habits: frozenset[Habit] = frozenset()
+
+
+def draw_habits(rng: np.random.Generator) -> frozenset[Habit]:
+    """Draw what a form does that most do not; every other form does nothing of it."""
+    if chance(rng, 0.5):
+        return frozenset()
+    return frozenset(habit for habit, likely in _HABITS.items() if chance(rng, likely))
 
 
 def draw_plan(rng: np.random.Generator) -> Plan:
@@ -89,6 +123,9 @@ def compose(plan: Plan, rng: np.random.Generator) -> Sheet:
     style = typewritten(rng) if plan.typed else printed(rng)
     if plan.blank is not None:
         style = replace(style, blank=plan.blank)
+    if "crowded" in plan.habits:
+        style = crowd(style, rng)
+    style = replace(style, habits=plan.habits)
     faxed = plan.domain == "fax" or "fax_line" in plan.extras
     year = f"{rng.integers(86 if faxed else 72, 98)}"
     left, right = rng.uniform(45, 95), plan.size[0] - rng.uniform(45, 100)
@@ -104,6 +141,8 @@ def compose(plan: Plan, rng: np.random.Generator) -> Sheet:
         for text in sample(rng, content.notes, int(rng.integers(1, 3))):
             entries.note(flow, text, style.fine)
     top = flow.y
+    if "corner" in plan.habits:
+        sections.corner(flow, sample(rng, content.sections[0].fields, int(rng.integers(1, 4))))
     if letter:
         sections.ledger(flow, content.sections[0].fields[: int(rng.integers(3, 7))], None)
         _rule(flow)
@@ -121,10 +160,16 @@ def compose(plan: Plan, rng: np.random.Generator) -> Sheet:
 def _fill(flow: Flow, plan: Plan, content: Domain) -> None:
     """Set the parts of the form."""
     ruled = chance(flow.rng, 0.15)
-    for part in _parts(flow.rng, content, plan.most):
+    blocks: list[Block] = [
+        partial(_set, family=plan.family, part=part) for part in _parts(flow.rng, content, plan)
+    ]
+    for habit, block in _BLOCKS.items():
+        if habit in plan.habits:
+            blocks.insert(int(flow.rng.integers(1, min(4, len(blocks)) + 1)), block)
+    for block in blocks:
         if not flow.room(4 * flow.style.pitch):
             return
-        _set(flow, plan.family, part)
+        block(flow)
         if ruled:
             _rule(flow)
 
@@ -135,13 +180,17 @@ def _rule(flow: Flow) -> None:
     flow.y += 0.5 * flow.style.pitch
 
 
-def _parts(rng: np.random.Generator, content: Domain, most: int) -> list[Part]:
+def _parts(rng: np.random.Generator, content: Domain, plan: Plan) -> list[Part]:
     """Choose what the form asks: its first section first, the rest in any order."""
     first, *others = content.sections
+    if "borrowed" in plan.habits:
+        others += sample(rng, domain(pick(rng, domain_names())).sections, 3)
+    if "invented" in plan.habits:
+        others += [invented(rng), invented(rng)]
     pool: list[Part] = [*others, *sample(rng, content.choices, 2), *content.prose]
     if content.tables and chance(rng, 0.65):
         pool.insert(len(others), pick(rng, content.tables))
-    chosen = sample(rng, pool, most - 1)
+    chosen = sample(rng, pool, plan.most - 1)
     if chance(rng, 0.5):
         chosen = [chosen[i] for i in rng.permutation(len(chosen))]
     return [first, *chosen]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from data.generator.content import Field, chance, choose
+from data.generator.content import Field, chance
 from data.generator.flow import Flow
 from data.generator.sheet import text_width, wrapped
 from data.generator.typefaces import Type
@@ -29,13 +29,16 @@ class _Span:
 
 
 def _slots(flow: Flow, fields: Sequence[Field]) -> list[_Slot]:
-    slots = [
-        _Slot(flow.style.question(choose(flow.rng, field.label)), flow.value(field))
-        for field in fields
-    ]
+    slots = [_Slot(flow.question(field), _told(flow, field)) for field in fields]
     if chance(flow.rng, 0.35):
         slots = [slots[i] for i in flow.rng.permutation(len(slots))]
-    return slots
+    return [replace(slot, label=flow.numbered(slot.label)) for slot in slots]
+
+
+def _told(flow: Flow, field: Field) -> str:
+    value = flow.value(field)
+    more = value and "long answers" in flow.style.habits and chance(flow.rng, 0.3)
+    return value + flow.expand("{more}") if more else value
 
 
 def lines(flow: Flow, fields: Sequence[Field], header: int | None) -> None:
@@ -51,6 +54,8 @@ def lines(flow: Flow, fields: Sequence[Field], header: int | None) -> None:
         for place, slot in enumerate(row):
             x = flow.left + place * flow.width / len(row)
             end = x + flow.width / len(row) - (15 if place + 1 < len(row) else 0)
+            if "indented" in style.habits:
+                x += flow.rng.uniform(0, max(0.0, 0.7 * (end - x) - _need(flow, slot)))
             taken = max(taken, _line(flow, slot, (x, end), header, inset))
         flow.y += style.pitch * taken
     flow.y += 0.4 * style.pitch
@@ -134,6 +139,7 @@ def ledger(flow: Flow, fields: Sequence[Field], header: int | None) -> None:
     """Set questions in one column and their answers at a tab stop."""
     style = flow.style
     slots = _slots(flow, fields)
+    flush_right = "flush right" in style.habits
     indent = flow.rng.choice([0, 0, 20, 30]) if header is not None else 0
     left = flow.left + indent
     labels = [wrapped(slot.label, style.label, 0.5 * flow.width) for slot in slots]
@@ -145,10 +151,21 @@ def ledger(flow: Flow, fields: Sequence[Field], header: int | None) -> None:
         if not flow.room(2 * style.pitch + begun):
             return
         baseline = flow.y + style.label.size
-        question = flow.ask((left, baseline), label, header)
+        x = stop - 6 - max(text_width(line, style.label) for line in label) if flush_right else left
+        question = flow.ask((x, baseline), label, header)
         span = _Span(stop, right, baseline + begun)
         flow.y += begun + style.pitch * _filled(flow, question, slot.value, span, 0)
     flow.y += 0.5 * style.pitch
+
+
+def corner(flow: Flow, fields: Sequence[Field]) -> None:
+    """Set questions one under the other at the right, beside whatever stands on the left."""
+    left = flow.left + flow.rng.uniform(0.55, 0.7) * flow.width
+    block = replace(flow, left=left, y=flow.y - flow.rng.uniform(0, 1.5) * flow.style.pitch)
+    for slot in _slots(block, fields):
+        _line(block, slot, (left, block.right), None, 0.05)
+        block.y += 1.1 * flow.style.label.size
+    flow.y = max(flow.y, block.y)
 
 
 def cells(flow: Flow, fields: Sequence[Field], header: int | None) -> None:

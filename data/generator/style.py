@@ -13,6 +13,22 @@ from data.generator.typefaces import Type
 Case = Literal["upper", "asis"]
 Fill = Literal["rule", "dots", "none"]
 Mark = Literal["box", "line", "parenthesis", "after"]
+Habit = Literal[
+    "borrowed",
+    "capitals",
+    "centred",
+    "corner",
+    "crowded",
+    "flush right",
+    "hints",
+    "indented",
+    "instructions",
+    "invented",
+    "long answers",
+    "names",
+    "numbered",
+    "statistics",
+]
 
 _HELVETICA = ("Helvetica", "Helvetica-Bold")
 _TIMES = ("Times-Roman", "Times-Bold")
@@ -44,6 +60,13 @@ class Style:
         pitch: From line to line.
         blank: Share of questions that nobody answered, [0, 1].
         rule: Width of lines.
+        habits: What this form does that most do not: "borrowed" asks what another kind of form
+            asks, "capitals" has its answers in capitals, "centred" its headers in the middle,
+            "corner" questions at the top right; "crowded" is small and close; "flush right" has
+            questions that end at the tab stop, "hints" such with a remark in brackets, "indented"
+            such that begin anywhere; "instructions" has paragraphs to read, "invented"
+            asks what no other form asks; "long answers" adds to them, "names" lists who gets a
+            copy; "numbered" numbers its questions; "statistics" is a table without lines.
     """
 
     label: Type
@@ -59,6 +82,7 @@ class Style:
     pitch: float
     blank: float
     rule: float
+    habits: frozenset[Habit] = frozenset()
 
     def question(self, text: str) -> str:
         """Return a question as this form prints it."""
@@ -68,6 +92,17 @@ class Style:
     def cased(self, text: str) -> str:
         """Return a header or an option as this form prints it."""
         return text.upper() if self.case == "upper" else text
+
+
+def crowd(style: Style, rng: np.random.Generator) -> Style:
+    """Return the style in smaller print with less room between the lines."""
+    factor = rng.uniform(0.72, 0.92)
+    label, value, header = (
+        replace(look, size=max(8.5, factor * look.size))
+        for look in (style.label, style.value, style.header)
+    )
+    pitch = max(1.15 * value.size, factor * style.pitch * rng.uniform(0.75, 1))
+    return replace(style, label=label, value=value, header=header, pitch=pitch)
 
 
 def typewritten(rng: np.random.Generator) -> Style:

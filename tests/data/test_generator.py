@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pypdfium2
@@ -18,8 +20,9 @@ from data.generate import main
 from data.generator.content import domain, domain_names, expand
 from data.generator.geometry import turned
 from data.generator.handwriting import word_width
-from data.generator.page import compose, draw_plan
+from data.generator.page import Plan, compose, draw_plan
 from data.generator.scan import Scan, scan
+from data.generator.style import Habit
 
 SAMPLES = Path(__file__).parents[2] / "data" / "samples"
 INK = 150
@@ -75,6 +78,16 @@ def test_a_form_depends_on_its_seed_and_number_only(tmp_path):
     )
     assert a == b
     assert a != c
+
+
+def test_plain_forms_are_the_others_without_habits(tmp_path):
+    for folder, flags in (("any", []), ("plain", ["--plain"])):
+        main(["--output", str(tmp_path / folder), "--count", "4", "--seed", "7000", *flags])
+    same = [
+        path.read_bytes() == (tmp_path / "plain" / "annotations" / path.name).read_bytes()
+        for path in sorted((tmp_path / "any" / "annotations").iterdir())
+    ]
+    assert same == [False, True, False, False]
 
 
 @pytest.mark.parametrize("form_id", FORMS)
@@ -171,6 +184,43 @@ def test_everything_a_domain_says_can_be_written_by_hand(name):
             assert "{" not in written
             assert word_width(written.replace(" ", ""), 10) >= 0
     assert all(len(section.fields) > 1 for section in content.sections)
+
+
+def plan_with(habits, family="ledger"):
+    return Plan("requisition", family, False, frozenset(), (772, 1000), 6, 0.0, frozenset(habits))
+
+
+def composed(*habits, family="ledger"):
+    return compose(plan_with(habits, family), np.random.default_rng(3))
+
+
+@pytest.mark.parametrize("habit", get_args(Habit))
+def test_a_habit_shows_and_stays_on_the_sheet(habit):
+    family = "lines" if habit == "indented" else "ledger"
+    plain, sheet = composed(family=family), composed(habit, family=family)
+    drawn = [[(text.words, text.boxes.tolist()) for text in each.texts] for each in (plain, sheet)]
+    assert drawn[0] != drawn[1]
+    boxes = np.concatenate([text.boxes for text in sheet.texts])
+    assert boxes.min() >= 0
+    assert (boxes[:, [0, 2]] <= sheet.image.width).all()
+    assert (boxes[:, [1, 3]] <= sheet.image.height).all()
+
+
+def test_numbered_questions_count_up_in_reading_order():
+    questions = [text.words[0] for text in composed("numbered").texts if text.label == "question"]
+    numbers = [word for word in questions if re.fullmatch(r"\d+\.", word)]
+    assert numbers == [f"{number}." for number in range(1, len(numbers) + 1)]
+    assert len(numbers) > 5
+
+
+def test_figures_without_lines_answer_their_column_their_row_or_both():
+    rng = np.random.default_rng(0)
+    asked = set()
+    for _ in range(12):
+        sheet = compose(plan_with(["statistics"]), rng)
+        answers = [target for _, target in sheet.links if sheet.texts[target].label == "answer"]
+        asked |= set(Counter(answers).values())
+    assert asked == {1, 2}
 
 
 @pytest.mark.parametrize("number", range(12))
