@@ -6,6 +6,7 @@ import re
 
 from entry_points import ROOT
 from ocr_extractor.config import ExtractorConfig
+from ocr_extractor.contract import OUTPUT_COLUMNS
 
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
 
@@ -24,6 +25,12 @@ def test_ci_runs_the_very_commands():
     assert 'pip install --quiet "mlflow==3.17.2" uv' in script
     assert "mlflow run . --env-manager uv -P engine=local" in script
     assert "\nmlflow run . -e test --env-manager uv\n" in script
+
+
+def test_columns_table_is_the_models():
+    rows = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \|", TEXT.partition("| output column |")[2], re.M)
+    columns = [name for row in rows for name in re.findall(r"`(\w+)`", row)]
+    assert columns[: len(OUTPUT_COLUMNS)] == list(OUTPUT_COLUMNS)
 
 
 def test_settings_table_is_the_extractors():

@@ -95,6 +95,6 @@ def _decode(text: bytes) -> bytes:
     except binascii.Error:
         raise InputError(
             "not_base64",
-            "The image is text but not base64: send the base64 of the file's bytes. "
-            "Paths and URLs are never opened.",
+            "The document is text, and not the base64 of an image or PDF: send the file's bytes, "
+            "over REST as base64. Paths and URLs are never opened.",
         ) from None
