@@ -6,14 +6,14 @@ import time
 from collections.abc import Mapping
 
 from entry_points.benchmarks.lines import Aim, Line, Sample
-from entry_points.benchmarks.serving import Server, ask, page_of, request_body, served
+from entry_points.benchmarks.serving import OURS, Server, ask, page_of, request_body, served
 from entry_points.benchmarks.stage import Stage
 from entry_points.benchmarks.usage import usage_of_group
 
 SETTLED = 100
 """Documents after which pools, threads and caches have their size."""
 
-_DOCUMENTS = {"off": 5000, "on": 500, "serve": 500}
+_DOCUMENTS = {"off": 5000, "on": 1500, "serve": 500}
 _CLIENTS = 8
 _QUIET_S = 120.0
 
@@ -33,7 +33,7 @@ def memory(stage: Stage, models: Mapping[str, str]) -> list[Line]:
                 "growth", mode, models["openai"], stage.dataset, count, OPENAI_BASE_URL=url
             )
             lines.append(_line(f"predict, {count:,} documents, tracing {mode}", taken))
-        with served(stage, models["openai"], OPENAI_BASE_URL=url) as server:
+        with served(stage, OURS, models["openai"], OPENAI_BASE_URL=url) as server:
             count = stage.count(_DOCUMENTS["serve"])
             lines.append(
                 _line(f"serve, {count:,} documents, tracing on", _serve(stage, server, count))

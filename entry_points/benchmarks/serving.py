@@ -1,4 +1,4 @@
-"""Suite `serving`: what the extractor adds to MLflow's scoring server."""
+"""Suite `serving`: `serve` with the extractor against MLflow's scoring server with less."""
 
 from __future__ import annotations
 
@@ -27,6 +27,10 @@ _PERCENTILES = (50, 95, 99)
 # The answer of the scoring server's /ping, and of /invocations, where all is well.
 _OK = 200
 
+# The two servers; both take a model, a port and by default one worker.
+OURS = ("entry_points.serve",)
+MLFLOWS = ("mlflow", "models", "serve", "--env-manager", "local")
+
 # Which of the logged models is served, by the name it has in the table.
 _AGAINST = {"empty": "an empty model", "bare": "a model with the bare client"}
 
@@ -40,25 +44,32 @@ class Server:
 
 
 def serving(stage: Stage, models: Mapping[str, str]) -> list[Line]:
-    """Measure requests to the extractor and to two models of a few lines, each on MLflow's server.
+    """Measure requests to the extractor, and to two models of a few lines on MLflow's server.
 
     Args:
         stage: Where to run.
         models: The URIs of the logged models.
     """
-    body = request_body(page_of(stage))
+    page = page_of(stage)
+    bodies = {"page": request_body(page), "refused": request_body(b"no image" + page)}
     with (
         stage.llm(0.0) as url,
-        served(stage, models["openai"], OPENAI_BASE_URL=url) as ours,
-        served(stage, models["empty"]) as empty,
-        served(stage, models["bare"], OPENAI_BASE_URL=url) as bare,
+        served(stage, OURS, models["openai"], OPENAI_BASE_URL=url) as ours,
+        served(stage, MLFLOWS, models["empty"]) as empty,
+        served(stage, MLFLOWS, models["bare"], OPENAI_BASE_URL=url) as bare,
     ):
         servers = {"ours": ours, "empty": empty, "bare": bare}
         taken = side_by_side(
-            {name: partial(_ask_all, stage, server, body) for name, server in servers.items()},
+            {name: partial(_ask_all, stage, server, bodies) for name, server in servers.items()},
             stage.repeats,
         )
-    return [line for clients in _CLIENTS for line in _lines(clients, taken)]
+    lines = [line for clients in _CLIENTS for line in _lines(clients, taken)]
+    refused = {name: figures["p50_refused"] for name, figures in taken.items()}
+    what, aim = "1 client, p50, a page that is refused at once", Aim("adds", True, 3.0)
+    lines.append(
+        Line("serving", what, "ms", refused["ours"], _AGAINST["empty"], refused["empty"], aim)
+    )
+    return lines
 
 
 def _lines(clients: int, taken: Mapping[str, Mapping[str, Sample]]) -> Iterator[Line]:
@@ -87,12 +98,13 @@ def request_body(page: bytes) -> bytes:
     return json.dumps({"dataframe_records": [record]}).encode()
 
 
-def _ask_all(stage: Stage, server: Server, body: bytes) -> dict[str, float]:
+def _ask_all(stage: Stage, server: Server, bodies: Mapping[str, bytes]) -> dict[str, float]:
     """Send requests from 1, 8 and 32 clients; return percentiles, ms, and requests a second."""
-    figures = {}
+    refused = ask(server, bodies["refused"], 1, stage.count(_CLIENTS[1]))
+    figures = {"p50_refused": percentile(refused, 50)}
     for clients, full in _CLIENTS.items():
         started = time.perf_counter()
-        times = ask(server, body, clients, stage.count(full // clients))
+        times = ask(server, bodies["page"], clients, stage.count(full // clients))
         figures[f"rate_{clients}"] = len(times) / (time.perf_counter() - started)
         for percent in _PERCENTILES:
             figures[f"p{percent}_{clients}"] = percentile(times, percent)
@@ -123,15 +135,22 @@ def _client(port: int, body: bytes, requests: int) -> list[float]:
 
 
 @contextmanager
-def served(stage: Stage, model_uri: str, **environment: str) -> Iterator[Server]:
-    """Serve a logged model with MLflow's scoring server; go on once it is ready.
+def served(
+    stage: Stage, program: tuple[str, ...], model_uri: str, **environment: str
+) -> Iterator[Server]:
+    """Serve a logged model; go on once it is ready.
+
+    Args:
+        stage: Where to run.
+        program: `OURS` or `MLFLOWS`.
+        model_uri: The model.
+        environment: What is added to the server's environment.
 
     Raises:
         UsageError: It ends, or does not answer within two minutes.
     """
     port = _free_port()
-    words = [sys.executable, "-m", "mlflow", "models", "serve", "--env-manager", "local"]
-    words += ["--model-uri", model_uri, "--port", str(port), "--workers", "1"]
+    words = [sys.executable, "-m", *program, "--model-uri", model_uri, "--port", str(port)]
     log = stage.folder / f"serve-{port}.log"
     with (
         log.open("wb") as file,

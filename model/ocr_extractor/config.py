@@ -41,7 +41,7 @@ class ExtractorConfig(BaseModel):
         seed: Sampling seed, sent to servers that know one; None sends none.
         max_tokens: Most tokens the LLM may write for a page.
         stream: Whether the LLM's server is asked to stream, so that a completion that repeats
-            itself can be stopped.
+            itself can be stopped; None for where max_concurrency is 16 or less.
         timeout_s: Longest wait for one request, s.
         max_retries: How often a page's request that failed for a passing reason is repeated.
         retry_delay_s: Wait before the first retry, s; it doubles up to 8 s, with jitter.
@@ -81,7 +81,7 @@ class ExtractorConfig(BaseModel):
     temperature: float = Field(default=0.0, ge=0.0, le=2.0)
     seed: int | None = 42
     max_tokens: int = Field(default=8192, ge=16)
-    stream: bool = True
+    stream: bool | None = None
     timeout_s: float = Field(default=120.0, gt=0.0)
     max_retries: int = Field(default=4, ge=0)
     retry_delay_s: float = Field(default=0.5, ge=0.0)

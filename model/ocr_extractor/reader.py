@@ -24,7 +24,7 @@ from ocr_extractor.grounding import ground
 from ocr_extractor.page import open_document
 from ocr_extractor.selection import PageSelection
 from ocr_extractor.stopping import check
-from ocr_extractor.tracing import faults_reported, note_extraction, note_reading
+from ocr_extractor.tracing import TraceBacklog, faults_reported, note_extraction, note_reading
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -45,6 +45,8 @@ if TYPE_CHECKING:
 # What a browser shows as it is; other documents are attached page by page as PNG.
 _SHOWN_BY_BROWSERS = {"image/png", "image/jpeg", "image/webp", "image/gif", "application/pdf"}
 _ALL_PAGES = PageSelection()
+# Pages whose traces may wait to be written; each holds its page's image, 0.1 MB or so.
+_PAGES_TO_TRACE = 512
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,8 @@ class DocumentReader:
         self._documents = ThreadPoolExecutor(config.max_concurrency, "document")
         self._pages = ThreadPoolExecutor(config.max_concurrency, "page")
         self._slots = threading.BoundedSemaphore(config.max_concurrency)
+        self._backlog = TraceBacklog(_PAGES_TO_TRACE)
+        self._rendered: tuple[Prompt, str, str] | None = None
 
     @property
     def prompt(self) -> Prompt:
@@ -162,6 +166,11 @@ class DocumentReader:
 
     def _read(self, source: InputDocument, call: _Call) -> Extraction:
         check()
+        extraction = self._read_traced(source, call)
+        self._backlog.add(extraction.page_count or 1)
+        return extraction
+
+    def _read_traced(self, source: InputDocument, call: _Call) -> Extraction:
         with mlflow.start_span("extract", SpanType.WORKFLOW) as span:
             call.prompt.link_to_trace()
             span.set_attributes({"engine": self._engine.name, "prompt_uri": call.prompt.uri})
@@ -277,7 +286,7 @@ class DocumentReader:
 
     def _instructions(self, prompt: Prompt, additional_rules: str) -> Instruct:
         """Return what renders the prompt for a page; what is wrong with the template fails here."""
-        without_text = prompt.render(additional_rules=additional_rules)
+        without_text = self._render(prompt, additional_rules)
         if not self._fills_in_text:
             return lambda _: without_text
 
@@ -286,6 +295,14 @@ class DocumentReader:
             return prompt.render(additional_rules=additional_rules, ocr_text=text)
 
         return instruct
+
+    def _render(self, prompt: Prompt, additional_rules: str) -> str:
+        """Render the prompt, unless the last call did: Jinja takes 1 ms each time."""
+        last = self._rendered
+        if last is None or last[0] is not prompt or last[1] != additional_rules:
+            last = (prompt, additional_rules, prompt.render(additional_rules=additional_rules))
+            self._rendered = last
+        return last[2]
 
     def _words(self, document: Document, page: Page) -> OcrPage | None:
         """Read the page's words, once for all that needs them; None where nothing does."""

@@ -6,6 +6,7 @@ import base64
 import io
 import json
 import logging
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from ocr_extractor.engines.openai_chat import OpenAIChatEngine
 from ocr_extractor.inputs import InputDocument
 from ocr_extractor.prompt import load_prompt
 from ocr_extractor.reader import DocumentReader
+from ocr_extractor.tracing import TraceBacklog
 from tests.loopback_llm import KEY, LoopbackLlm, completion
 from tests.model.documents import encoded, pdf, tiff
 
@@ -214,6 +216,21 @@ def test_every_document_has_a_trace_of_its_own(store: Path, llm: LoopbackLlm) ->
         for trace in mlflow.search_traces(return_type="list")
     }
     assert states == {"form-0": ("OK", 5), "form-1": ("ERROR", 1), "form-2": ("OK", 9)}
+
+
+def test_traces_are_written_before_too_many_wait(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_ENABLE_ASYNC_TRACE_LOGGING", "true")
+    store: Path = request.getfixturevalue("store")
+    backlog, written = TraceBacklog(4), []
+    for pages in (1, 1, 2):
+        with mlflow.start_span("extract"):
+            pass
+        backlog.add(pages)
+        with sqlite3.connect(store / "mlflow.db") as database:
+            written += database.execute("SELECT COUNT(*) FROM trace_info").fetchone()
+    assert written == [0, 0, 3]
 
 
 def test_reading_goes_on_where_the_caller_turned_tracing_off(store: Path, llm: LoopbackLlm) -> None:

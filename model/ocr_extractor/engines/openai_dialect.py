@@ -33,6 +33,9 @@ _STRICT_SCHEMA: dict[str, Any] = {
         "schema": CompletedForm.model_json_schema(),
     },
 }
+# A streamed answer of 200 tokens takes 21 ms of CPU a page instead of 9: 64 at once were read at
+# 0.70 of the ideal throughput instead of 0.86.
+_MOST_STREAMS = 16
 # Not as the SDK's own parameter: it is given the whole completion (event_stream.py).
 _STREAM: dict[str, Any] = {
     "extra_body": {"stream": True, "stream_options": {"include_usage": True}},
@@ -63,7 +66,8 @@ class Dialect:
         }
         if config.seed is not None:
             self._parameters["seed"] = config.seed
-        self._streams = config.stream
+        few = config.max_concurrency <= _MOST_STREAMS
+        self._streams = few if config.stream is None else config.stream
         self._format = 0
         self._refused: set[str] = set()
         self._lock = threading.Lock()

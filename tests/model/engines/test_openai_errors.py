@@ -7,9 +7,12 @@ import logging
 import socket
 import time
 from collections.abc import Iterator
+from email.utils import formatdate
 from typing import Any
 
+import httpx2
 import mlflow
+import openai
 import pytest
 from PIL import Image
 from werkzeug import Response
@@ -17,6 +20,7 @@ from werkzeug import Response
 from ocr_extractor.config import ExtractorConfig
 from ocr_extractor.engines.base import Page
 from ocr_extractor.engines.openai_chat import OpenAIChatEngine
+from ocr_extractor.engines.openai_errors import retry_after_s
 from ocr_extractor.errors import CompletionError, EngineError
 from tests.loopback_llm import KEY, LoopbackLlm, completion
 
@@ -202,3 +206,26 @@ def test_a_server_that_quotes_the_request_is_not_quoted(llm: LoopbackLlm) -> Non
     assert said.startswith("HTTP 400: the server refuses the request")
     assert "they quote the request" in said
     assert "Read the" not in said
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected_s"),
+    [
+        ({"Retry-After": "3"}, 3.0),
+        ({"Retry-After-Ms": "250", "Retry-After": "3"}, 0.25),
+        # Not exactly: the date is written when the tests are collected.
+        (
+            {"Retry-After": formatdate(time.time() + 3600, usegmt=True)},
+            pytest.approx(3600.0, abs=1800.0),
+        ),
+        ({"Retry-After": "soon"}, None),
+        ({"Retry-After": "nan"}, None),
+        ({}, None),
+    ],
+    ids=["seconds", "milliseconds", "date", "words", "no number", "nothing"],
+)
+def test_how_long_a_server_asks_to_wait(headers: dict[str, str], expected_s: object) -> None:
+    request = httpx2.Request("POST", "http://127.0.0.1")
+    answer = httpx2.Response(429, headers=headers, request=request)
+    error = openai.RateLimitError("slow down", response=answer, body=None)
+    assert retry_after_s(error) == expected_s

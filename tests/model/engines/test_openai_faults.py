@@ -294,6 +294,21 @@ def test_a_line_of_dots_that_ends_is_read_to_its_end(llm: FaultyLlm):
     assert answers(read()) == pairs
 
 
+@pytest.mark.parametrize(
+    ("settings", "streams"),
+    [
+        ({"max_concurrency": 16}, True),
+        ({"max_concurrency": 17}, False),
+        ({"max_concurrency": 17, "stream": True}, True),
+    ],
+)
+def test_many_answers_at_once_are_streamed_only_where_that_is_set(
+    llm: FaultyLlm, settings: dict[str, Any], streams: bool
+):
+    assert read(**settings).failure is None
+    assert llm.requests[0].get("stream", False) is streams
+
+
 def test_a_server_that_refused_to_stream_is_not_asked_to_again(llm: FaultyLlm):
     llm.script = [error(400, "Unsupported parameter: 'stream_options'")]
     engine = build()
