@@ -170,4 +170,4 @@ def test_true_pairs_of_drawn_forms_are_placed_and_foreign_answers_flagged():
 @pytest.mark.slow
 def test_true_pairs_of_scanned_forms_are_placed_and_foreign_answers_flagged(funsd_training: Path):
     ids = [form.form_id for form in load_folder(funsd_training)[::25]]
-    check_real_pages(funsd_training, ids, placed=0.84)
+    check_real_pages(funsd_training, ids, placed=0.8)
