@@ -16,15 +16,34 @@ from entry_points.cli import UsageError
 KEY = "document_key"
 
 
+def configuration_of(
+    model_id: str | None, params: Mapping[str, str], prompt_uri: str | None = None
+) -> str:
+    """Return what, beside a document, decides what is read from it.
+
+    Args:
+        model_id: The extractor's id.
+        params: The params that it is given.
+        prompt_uri: The version of a followed prompt; None where it belongs to the model.
+    """
+    parts = [model_id, dict(params)]
+    return json.dumps(parts if prompt_uri is None else [*parts, prompt_uri])
+
+
+def key_prefix(configuration: str, *, readable: bool) -> bytes:
+    """Return what goes before a document's bytes in the hash that is its key."""
+    return configuration.encode() + (b"\1" if readable else b"\0")
+
+
 def document_key(content: bytes | None, configuration: str) -> str:
     """Name a document by what it holds and how it is read, not by its file name.
 
     Args:
         content: The document's bytes, None when its file cannot be read.
-        configuration: The model and everything that it is told beside the document.
+        configuration: See `configuration_of`.
     """
-    digest = hashlib.sha256(configuration.encode())
-    digest.update(b"\0" if content is None else b"\1" + content)
+    digest = hashlib.sha256(key_prefix(configuration, readable=content is not None))
+    digest.update(content or b"")
     return digest.hexdigest()
 
 

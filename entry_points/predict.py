@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import functools
 import glob
-import json
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -30,7 +29,7 @@ from entry_points.loading import (
     print_estimate,
     read_document,
 )
-from entry_points.output import OutputFile, document_key
+from entry_points.output import OutputFile, configuration_of, document_key
 from entry_points.table import SUFFIXES, write_table
 
 SOME_FAILED = 3
@@ -63,8 +62,7 @@ class Task:
         Args:
             prompt_uri: The version of a followed prompt; None where it belongs to the model.
         """
-        parts = [self.model.metadata.model_uuid, dict(self.params)]
-        return json.dumps(parts if prompt_uri is None else [*parts, prompt_uri])
+        return configuration_of(self.model.metadata.model_uuid, self.params, prompt_uri)
 
 
 @dataclass
@@ -105,6 +103,11 @@ def build_parser() -> argparse.ArgumentParser:
         help="read documents again that failed at an earlier start",
     )
     add_flags(parser)
+    parser.add_argument(
+        "--spark-master",
+        default="",
+        help="let Spark read them, local[2] or spark://host:7077; this process alone",
+    )
     return parser
 
 
@@ -257,10 +260,25 @@ def report(outcome: Outcome, output: Path, *, cancelled: bool) -> None:
         print(f"  failed: {row['doc_id']}: {row['error_code']}: {row['error']}")
 
 
+def _on_spark(args: argparse.Namespace) -> int:
+    from entry_points.spark.documents import is_url
+    from entry_points.spark.run import predict_on_spark
+
+    found = [] if is_url(args.input) else [doc_id for doc_id, _ in find_documents(args.input)]
+    try:
+        outcome = predict_on_spark(args, found)
+    except KeyboardInterrupt:
+        print(f"\nStopped. What is finished is in {args.output}; the same command goes on.")
+        return STOPPED
+    return SOME_FAILED if outcome.failures else 0
+
+
 @cli.reports()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the entry point; exit code 3 when some documents failed."""
     args = build_parser().parse_args(argv)
+    if args.spark_master:
+        return _on_spark(args)
     output = cli.in_project(args.output)
     if output.suffix not in {".jsonl", *SUFFIXES}:
         raise cli.UsageError(

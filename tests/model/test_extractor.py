@@ -343,6 +343,14 @@ def test_an_unknown_setting_of_a_server_fails_the_load(
         mlflow.pyfunc.load_model(logged.uri)
 
 
+def test_the_environment_replaces_a_logged_setting_as_on_a_spark_executor(
+    logged: Logged, extractor: PyFuncModel, llm: LoopbackLlm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SERVING_MODEL_CONFIG", '{"max_tokens": 77}')
+    rows(mlflow.pyfunc.load_model(logged.uri), PNG)
+    assert llm.requests[-1]["max_tokens"] == 77
+
+
 def test_without_a_key_it_fails_to_load_and_never_becomes_local(
     logged: Logged, extractor: PyFuncModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:

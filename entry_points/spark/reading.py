@@ -1,0 +1,186 @@
+"""Reads documents on Spark in waves: what a wave has read is kept, whatever becomes of the next."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from math import ceil
+from typing import TYPE_CHECKING, Any
+
+from tqdm import tqdm
+
+from entry_points.ceiling import CostCeiling
+from entry_points.output import KEY, configuration_of, key_prefix
+from entry_points.spark.session import DOCUMENTS_AT_ONCE
+
+if TYPE_CHECKING:
+    from mlflow.models.model import ModelInfo
+    from pyspark.sql import Column, DataFrame
+
+    from entry_points.spark.documents import Documents
+    from entry_points.spark.folder import OutputFolder
+
+_MOST_WAVES = 200
+_MOST_FAILED = 100
+
+# What is counted of the rows of a wave, as SQL.
+_FIGURES = {
+    "documents": "count(*)",
+    "failed": "count(error_code)",
+    "pages": "sum(page_count)",
+    "tokens": "sum(coalesce(input_tokens, 0) + coalesce(output_tokens, 0))",
+    "usd": "sum(cost)",
+    "unknown": "count_if(cost IS NULL AND attempts > 0)",
+    "attempts": "sum(attempts)",
+}
+
+# Why Spark's own reader has left a document out.
+_UNREADABLE = (
+    "Spark gave no content of it: check that it exists and may be read, is not empty and not "
+    "larger than max_document_bytes, and that its name begins with neither . nor _."
+)
+
+
+@dataclass(frozen=True)
+class Job:
+    """How documents are to be read.
+
+    Attributes:
+        model: The extractor.
+        read: Its `spark_udf`.
+        params: The signature's params: `additional_rules`, `pages`.
+        tasks: Most tasks at once.
+        max_cost: No wave is begun that could make them cost more, USD; None for no ceiling.
+        retry_errors: Whether documents that failed at an earlier start are read again.
+    """
+
+    model: ModelInfo
+    read: Callable[[Column], Column]
+    params: Mapping[str, str]
+    tasks: int
+    max_cost: float | None
+    retry_errors: bool
+
+    def key(self, *, readable: bool) -> Column:
+        """Return the column that names a document as `document_key` does."""
+        from pyspark.sql import functions as f
+
+        prefix = f.lit(
+            key_prefix(configuration_of(self.model.model_uuid, self.params), readable=readable)
+        )
+        return f.sha2(f.concat(prefix, "content") if readable else prefix, 256).alias(KEY)
+
+
+@dataclass
+class Outcome:
+    """What became of the documents.
+
+    Attributes:
+        total: How many there are.
+        skipped: How many an earlier start had read.
+        seen: Sums over what this start has read, named as in `_FIGURES`.
+        failed: Some of the rows with an error, of this start and earlier ones.
+        failures: Their number.
+    """
+
+    total: int
+    skipped: int
+    seen: dict[str, float] = field(default_factory=dict)
+    failed: list[Mapping[str, Any]] = field(default_factory=list)
+    failures: int = 0
+
+    @property
+    def left(self) -> int:
+        """How many were not begun, because of `max_cost`."""
+        return self.total - self.skipped - int(self.seen.get("documents", 0))
+
+
+def read_documents(job: Job, documents: Documents, folder: OutputFolder) -> Outcome:
+    """Read what the output does not hold yet, wave by wave.
+
+    Raises:
+        UsageError: `max_cost` is given for an LLM whose price is not known.
+    """
+    from pyspark.sql import functions as f
+
+    done = _finished(job, documents, folder)
+    outcome = Outcome(total=documents.count, skipped=done.count())
+    todo = outcome.total - outcome.skipped
+    waves = min(_MOST_WAVES, ceil(todo / (job.tasks * DOCUMENTS_AT_ONCE)))
+    ceiling = CostCeiling(job.max_cost)
+    with tqdm(total=todo, unit="doc") as bar:
+        for number in range(waves):
+            wave = documents.wave(number, waves).join(f.broadcast(done), "doc_id", "anti")
+            rows = _rows(job, wave, readable=True)
+            if ceiling.read(partial(_write, rows, job.tasks, folder, outcome, bar)) is None:
+                break
+        else:
+            unread = documents.names.join(folder.rows, "doc_id", "anti")
+            if not unread.isEmpty():
+                empty = unread.selectExpr("doc_id", "CAST(NULL AS BINARY) AS content")
+                _write(_rows(job, empty, readable=False), job.tasks, folder, outcome, bar)
+    ceiling.check()
+    failed = folder.rows.where("error_code IS NOT NULL").join(documents.names, "doc_id", "semi")
+    outcome.failures = failed.count()
+    outcome.failed = [row.asDict() for row in failed.orderBy("doc_id").take(_MOST_FAILED)]
+    return outcome
+
+
+def _finished(job: Job, documents: Documents, folder: OutputFolder) -> DataFrame:
+    """Return the doc_id of what need not be read again, and drop the rows of what will be."""
+    from pyspark.sql import functions as f
+
+    session = documents.names.sparkSession
+    if not folder.exists:
+        return session.createDataFrame([], "doc_id string")
+    rows = folder.rows
+    usable = rows.where("error_code IS NULL") if job.retry_errors else rows
+    contents = documents.wave(0, 1).select("doc_id", job.key(readable=True))
+    current = documents.names.join(contents, "doc_id", "left").select(
+        "doc_id", f.coalesce(KEY, job.key(readable=False)).alias(KEY)
+    )
+    found = current.join(usable, ["doc_id", KEY], "semi").select("doc_id").collect()
+    done = session.createDataFrame(found, "doc_id string")
+    replaced = documents.names.join(done, "doc_id", "anti")
+    if not rows.join(replaced, "doc_id", "semi").isEmpty():
+        folder.keep(rows.join(replaced, "doc_id", "anti"))
+    return done
+
+
+def _rows(job: Job, documents: DataFrame, *, readable: bool) -> DataFrame:
+    """Return the output's rows of documents, in its columns; nothing is read yet."""
+    from pyspark.sql import functions as f
+
+    document = f.struct(f.col("content").alias("image"), "doc_id")
+    rows = documents.select(job.read(document).alias("read"), job.key(readable=readable))
+    rows = rows.select("read.extraction.*", KEY)
+    if readable:
+        return rows
+    return rows.withColumns({"error_code": f.lit("unreadable_file"), "error": f.lit(_UNREADABLE)})
+
+
+def _write(
+    rows: DataFrame, tasks: int, folder: OutputFolder, outcome: Outcome, bar: tqdm[Any]
+) -> dict[str, Any]:
+    """Have rows read and written, count them, and say what they cost as a row of the output."""
+    from pyspark.sql import Observation
+
+    found = Observation()
+    folder.append(rows.observe(found, *_figures()).coalesce(tasks))
+    seen = found.get
+    for name, value in seen.items():
+        outcome.seen[name] = outcome.seen.get(name, 0) + value
+    bar.update(seen["documents"])
+    bar.set_postfix({name: outcome.seen[name] for name in ("failed", "pages", "tokens", "usd")})
+    return {
+        "cost": None if seen["unknown"] else seen["usd"],
+        "attempts": seen["attempts"],
+        "input_tokens": seen["tokens"],
+    }
+
+
+def _figures() -> list[Column]:
+    from pyspark.sql import functions as f
+
+    return [f.expr(f"coalesce({sql}, 0)").alias(name) for name, sql in _FIGURES.items()]

@@ -1,0 +1,120 @@
+"""predict on Spark, from its flags to what it prints."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+import mlflow
+from mlflow.models import get_model_info
+
+from entry_points import cli
+from entry_points.loading import ask_for_key, extractor_config
+from entry_points.output import KEY
+from entry_points.spark.budget import Shares
+from entry_points.spark.documents import find_on_spark, is_url, local_url
+from entry_points.spark.folder import OutputFolder
+from entry_points.spark.reading import Job, Outcome, read_documents
+from entry_points.spark.session import executor_environment, open_session, task_slots
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+    from pyspark.sql.types import StructType
+
+
+def predict_on_spark(args: argparse.Namespace, found: Sequence[str]) -> Outcome:
+    """Read a folder's documents with predict's flags, and print what became of them.
+
+    Args:
+        args: predict's flags.
+        found: The doc_ids of the input, where it is on this machine's disk.
+
+    Raises:
+        UsageError: A flag cannot be used with Spark, or Spark cannot do it.
+    """
+    config = extractor_config(args.model_uri)
+    output = _check(args)
+    if config.get("follow_alias"):
+        raise cli.UsageError(
+            f"{args.model_uri} follows an alias, and a run on Spark reads with one prompt: log it "
+            "with follow_alias=false."
+        )
+    ask_for_key(config["engine"], config.get("base_url", ""))
+    with open_session(args.spark_master, args.max_concurrency) as spark:
+        shares = Shares.of(config, args.max_concurrency, task_slots(spark))
+        print(f"Spark: {shares.count} tasks at once, each with {dict(shares.settings)}.")
+        documents = find_on_spark(spark, args.input, found, config["max_document_bytes"])
+        job, schema = _plan(spark, args, shares)
+        outcome = read_documents(job, documents, OutputFolder(spark, output, schema))
+    _report(outcome, output)
+    return outcome
+
+
+def _check(args: argparse.Namespace) -> str:
+    """Return the output as Spark takes it.
+
+    Raises:
+        UsageError: A flag cannot be used with Spark.
+    """
+    if args.mode != "now":
+        raise cli.UsageError("--mode batch and cancel are for one machine: leave out the master.")
+    if not args.output.endswith(".parquet"):
+        raise cli.UsageError(
+            f"--output is {args.output}: on Spark it is a folder of Parquet files, x.parquet."
+        )
+    if not is_url(args.input) and not cli.in_project(args.input).is_dir():
+        raise cli.UsageError(f"--input is {args.input}: on Spark it is a folder, or a URL of one.")
+    return args.output if is_url(args.output) else local_url(args.output)
+
+
+def _plan(spark: SparkSession, args: argparse.Namespace, shares: Shares) -> tuple[Job, StructType]:
+    """Return how to read with the logged extractor, and the columns of the rows.
+
+    Raises:
+        UsageError: The extractor does not say what type its output has on Spark.
+    """
+    from pyspark.sql.types import StructType
+
+    model = get_model_info(args.model_uri)
+    ddl = (model.metadata or {}).get("spark_ddl")
+    if ddl is None:
+        raise cli.UsageError(
+            f"{args.model_uri} was logged before extractors told Spark their columns: log it again."
+        )
+    params = {"additional_rules": args.additional_rules, "pages": args.pages}
+    read: Any = mlflow.pyfunc.spark_udf(
+        spark,
+        args.model_uri,
+        result_type=ddl,
+        env_manager="local",
+        params=params | {"as_struct": True},
+        extra_env=executor_environment(shares.settings),
+    )
+    job = Job(
+        model=model,
+        read=read,
+        params=params,
+        tasks=shares.count,
+        max_cost=args.max_cost,
+        retry_errors=cli.BOOLEANS[args.retry_errors],
+    )
+    columns: Any = cast(StructType, StructType.fromDDL(ddl))["extraction"].dataType
+    return job, columns.add(KEY, "string")
+
+
+def _report(outcome: Outcome, output: str) -> None:
+    documents = outcome.total - outcome.left
+    print(f"{documents - outcome.failures} of {outcome.total} documents read.")
+    if outcome.skipped:
+        print(f"{outcome.skipped} of them were there already.")
+    if outcome.left:
+        print(f"{outcome.left} left: --max-cost would be crossed. The same command goes on.")
+    if attempts := outcome.seen.get("attempts"):
+        cost = "unknown" if outcome.seen["unknown"] else f"{outcome.seen['usd']:.4f} USD"
+        print(f"{attempts} requests, cost {cost}.")
+    print(f"Written: {output}")
+    for row in outcome.failed:
+        print(f"  failed: {row['doc_id']}: {row['error_code']}: {row['error']}")
+    if more := outcome.failures - len(outcome.failed):
+        print(f"  and {more} more: those with an error_code.")
