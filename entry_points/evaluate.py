@@ -118,6 +118,26 @@ def evaluate(  # noqa: PLR0913 - what reads what, for how much, and where it is 
     return evaluation
 
 
+def report_left(forms: int, evaluation: Evaluation) -> int:
+    """Tell the active run and the user how many forms were left because of `max_cost`.
+
+    Args:
+        forms: How many there were.
+        evaluation: The evaluation of those that were read.
+
+    Returns:
+        How many were left.
+    """
+    left = forms - len(evaluation.forms)
+    mlflow.set_tag("forms_left", left)
+    if left:
+        print(
+            f"\n{left} of {forms} forms left: --max-cost would be crossed. The scores are those of "
+            "the others."
+        )
+    return left
+
+
 @cli.reports()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the entry point."""
@@ -137,14 +157,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             max_cost=args.max_cost,
             judge=args.judge,
         )
-        left = len(forms) - len(evaluation.forms)
-        mlflow.set_tag("forms_left", left)
-    report(evaluation)
-    if left:
-        print(
-            f"\n{left} of {len(forms)} forms left: --max-cost would be crossed. The scores are "
-            "those of the others."
-        )
+        report(evaluation)
+        report_left(len(forms), evaluation)
     where_to_look(run.info.run_id)
     return int(evaluation.all_failed)
 

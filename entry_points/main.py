@@ -13,7 +13,7 @@ from entry_points.comparing.gate import Gate
 from entry_points.comparing.printing import report_promotion
 from entry_points.comparing.processes import log_in_own_process
 from entry_points.comparing.promotion import promote
-from entry_points.evaluate import evaluate
+from entry_points.evaluate import evaluate, report_left
 from entry_points.evaluation.printing import report, where_to_look
 from entry_points.evaluation.reading import Dataset
 from entry_points.loading import ask_for_key
@@ -22,7 +22,7 @@ from entry_points.serve import curl
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the entry point's flags."""
-    return cli.parser(__doc__, "dataset", "limit", "seed", "cache", *cli.LOG_FLAGS)
+    return cli.parser(__doc__, "dataset", "limit", "seed", "cache", "max-cost", *cli.LOG_FLAGS)
 
 
 @cli.reports()
@@ -40,10 +40,19 @@ def main(argv: Sequence[str] | None = None) -> int:
             model_uri,
             Dataset(dataset.name, forms),
             settings=cli.reading_settings(args),
+            max_cost=args.max_cost,
         )
         report(evaluation)
         if evaluation.all_failed:
             raise cli.UsageError(f"no form was read, so {cli.CHAMPION} stays as it was: see above.")
+        if report_left(len(forms), evaluation):
+            print(
+                f"{cli.CHAMPION} stays as it was. Read the others, and promote it:\n"
+                f"  {cli.RUN} -e evaluate -P model_uri={model_uri} -P dataset={args.dataset}\n"
+                f"  {cli.RUN} -e promote -P model_uri={model_uri}"
+            )
+            where_to_look(run.info.run_id)
+            return 0
         outcome = promote(run, model_uri, Gate())
     print()
     report_promotion(outcome)

@@ -7,6 +7,7 @@ from typing import Any
 
 import mlflow
 import pytest
+from mlflow.exceptions import MlflowException
 
 from data.funsd import load_folder
 from entry_points.cli import UsageError
@@ -122,16 +123,21 @@ def test_a_judge_that_cannot_be_used_is_refused(llm, key, content, reason, monke
 
 def test_max_cost_leaves_forms_and_scores_the_others(project: Project, main_run: Done):
     prices = {"input_price": 10.0, "output_price": 10.0}  # 0.01342 USD a form
-    project.mlflow_run(
-        "log", engine="openai", llm="priced", model_name="priced", settings=json.dumps(prices)
-    )
     asked = len(project.llm.requests)
     done = project.mlflow_run(
-        "evaluate", model_uri="models:/priced/1", dataset=project.dataset, max_cost=0.03
+        "main",
+        dataset=project.dataset,
+        engine="openai",
+        model_name="priced",
+        settings=json.dumps(prices),
+        max_cost=0.03,
     )
     assert done.returncode == 0, done.stdout
     assert len(project.llm.requests) - asked == 2
     assert "1 of 3 forms left: --max-cost would be crossed." in done.stdout
+    assert "champion stays as it was." in done.stdout
+    with pytest.raises(MlflowException, match="champion"):
+        project.client.get_model_version_by_alias("priced", "champion")
     run = project.client.get_run(run_id_of(done))
     results = load_results(run_id_of(done))
     assert len(results) == 2
