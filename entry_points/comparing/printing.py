@@ -27,6 +27,7 @@ _SHOWN = (
     "pair_recall",
     "blank_correct",
     "blank_invented",
+    "blank_honesty",
     "hallucination_rate",
     "coverage",
 )

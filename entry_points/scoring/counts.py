@@ -98,7 +98,8 @@ def shares(sums: Mapping[str, Numbers]) -> dict[str, Numbers]:
     def share(part: Numbers, whole: Numbers, of_nothing: Numbers) -> Numbers:
         return np.where(whole > 0, part / np.maximum(whole, 1.0), of_nothing)
 
-    missed = blanks - sums["blank_correct"] - sums["blank_invented"]
+    mentioned = sums["blank_correct"] + sums["blank_invented"]
+    missed = blanks - mentioned
     return {
         "pair_f1": share(2 * sums["fuzzy"], both, right),
         "pair_precision": share(sums["fuzzy"], predicted, right),
@@ -110,6 +111,9 @@ def shares(sums: Mapping[str, Numbers]) -> dict[str, Numbers]:
         "blank_correct": share(sums["blank_correct"], blanks, right_blank),
         "blank_missed": share(missed, blanks, wrong),
         "blank_invented": share(sums["blank_invented"], blanks, wrong),
+        "blank_honesty": share(
+            sums["blank_correct"], mentioned, np.where(blanks > 0, 0.0, right_blank)
+        ),
         "hallucination_rate": share(sums["hallucinated"], predicted, wrong),
         "duplicate_rate": share(sums["repeated"], predicted, wrong),
     }

@@ -71,7 +71,7 @@ def test_one_more_failed_form_stops_what_reads_the_others_better():
     ("candidate", "objection"),
     [
         pytest.param(form(9, blank=3), "calls fewer blank fields blank", id="not-called-blank"),
-        pytest.param(form(9, made_up=1), "invents more answers to blank fields", id="made-up"),
+        pytest.param(form(9, made_up=1), "is less honest about blank fields", id="made-up"),
     ],
 )
 def test_a_loss_of_honesty_stops_what_reads_better(candidate: FormScore, objection: str):
@@ -82,6 +82,11 @@ def test_a_loss_of_honesty_stops_what_reads_better(candidate: FormScore, objecti
 def test_a_loss_of_honesty_that_may_be_chance_does_not():
     once = evidence([form(9, made_up=1), *[form(9)] * 19])
     assert Gate().objections(once, CHAMPION) == []
+
+
+def test_what_finds_nothing_is_not_the_more_honest_one():
+    silent = evidence([form(0, blank=0)] * 20)
+    assert Gate().objections(evidence([form(9, blank=1, made_up=3)] * 20), silent) == []
 
 
 def test_too_few_forms_are_refused_whatever_they_say():

@@ -40,6 +40,8 @@ ERRORS = (
     "parse_failure_rate",
 )
 
+BLANK = ("blank_correct", "blank_honesty")
+
 
 def truth_of(*pairs):
     """Return a truth in which every answer is one entity: the links are the pairs."""
@@ -253,7 +255,7 @@ def test_other_failures_are_no_parse_failures_and_miss_the_blank_fields():
 )
 def test_a_failed_form_scores_0_in_everything(truth, outputs):
     score = score_form(truth, outputs)
-    assert set(score.metrics()) == {*NAMES, *ERRORS, "blank_correct", "coverage"}
+    assert set(score.metrics()) == {*NAMES, *ERRORS, *BLANK, "coverage"}
     assert set(score.metrics().values()) == {0.0}
     assert score.counts == Counts(true=len(truth.pairs), failed=1)
     assert score.mistakes.missed == tuple(question for question, _ in truth.pairs)
@@ -280,6 +282,7 @@ def test_a_split_sums_counts_and_averages_the_rest():
             "anls": (1 + 1 / 3 + 0 + 1) / 4,
             "key_value_accuracy": (1 + 1 / 3 + 0 + 0) / 4,
             "blank_correct": 0.0,
+            "blank_honesty": 0.0,
             "coverage": 3 / 4,
         }
     )
@@ -398,8 +401,17 @@ def test_every_blank_field_has_one_fate(truth, blanks, stated):
 def test_calling_every_blank_field_blank_is_honest(truth, blanks):
     outputs = row(*truth, *((question, None) for question in blanks))
     metrics = score_form(Truth(tuple(truth), (), tuple(blanks)), outputs).metrics()
-    honest = (metrics["blank_correct"], metrics["blank_missed"], metrics["blank_invented"])
-    assert honest == (1, 0, 0)
+    honest = [metrics[name] for name in (*BLANK, "blank_missed", "blank_invented")]
+    assert honest == [1, 1, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("correct", "invented", "expected"),
+    [(0, 0, 0.0), (1, 0, 1.0), (0, 2, 0.0), (1, 3, 0.25)],
+)
+def test_honesty_is_of_the_blank_fields_that_are_mentioned(correct, invented, expected):
+    counts = Counts(blanks=5, blank_correct=correct, blank_invented=invented)
+    assert counts.metrics()["blank_honesty"] == expected
 
 
 @given(PAIRS)

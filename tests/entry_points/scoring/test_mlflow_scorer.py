@@ -91,6 +91,7 @@ def test_a_form_that_fails_stays_in_every_mean(with_content):
         "coverage": 2 / 4,
         "answer_cer": (0 + 0 + 3 / 9 + 0) / 4,
         "blank_correct": 2 / 4,
+        "blank_honesty": 2 / 4,
     }
     expected |= dict.fromkeys(LOWER_IS_BETTER - {"answer_cer"}, 0.0)
     means = {f"{name}/mean": value for name, value in expected.items()}
@@ -107,7 +108,7 @@ def test_every_form_carries_every_metric_and_says_what_went_wrong(with_content):
     run_id, _ = with_content
     stored = assessments(run_id)
     assert {doc_id: len(feedbacks) for doc_id, feedbacks in stored.items()} == dict.fromkeys(
-        TRUTHS, 16
+        TRUTHS, 17
     )
     assert {doc_id: feedbacks["pair_f1"].rationale for doc_id, feedbacks in stored.items()} == {
         "raises": "Failed (predict gave no row): all 2 pairs missed",
