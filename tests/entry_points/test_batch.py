@@ -308,6 +308,7 @@ def test_a_batch_that_was_refused_is_begun_later_or_dropped_by_cancel(
 def test_through_the_real_command(
     project: Project, inbox: Path, batches: LoopbackBatches, model: PyFuncModel
 ):
+    mlflow.flush_trace_async_logging()  # of the tests before
     seen = len(mlflow.search_traces(return_type="list"))
     done = project.mlflow_run(
         "predict",
