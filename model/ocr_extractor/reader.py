@@ -104,7 +104,7 @@ class DocumentReader:
         self._pages = ThreadPoolExecutor(config.max_concurrency, "page")
         self._slots = threading.BoundedSemaphore(config.max_concurrency)
         self._backlog = TraceBacklog(_PAGES_TO_TRACE)
-        self._rendered: tuple[Prompt, str, str] | None = None
+        self._rendered: tuple[object, str, str] | None = None
 
     @property
     def prompt(self) -> Prompt:
@@ -297,11 +297,14 @@ class DocumentReader:
         return instruct
 
     def _render(self, prompt: Prompt, additional_rules: str) -> str:
-        """Render the prompt, unless the last call did: Jinja takes 1 ms each time."""
-        last = self._rendered
-        if last is None or last[0] is not prompt or last[1] != additional_rules:
-            last = (prompt, additional_rules, prompt.render(additional_rules=additional_rules))
-            self._rendered = last
+        """Render the prompt, unless the last call did: Jinja takes 1 ms each time.
+
+        The texts decide: while MLflow tries a candidate, a version gives another one than its own.
+        """
+        template, last = prompt.version.template, self._rendered
+        if last is None or last[:2] != (template, additional_rules):
+            text = prompt.render(additional_rules=additional_rules)
+            last = self._rendered = (template, additional_rules, text)
         return last[2]
 
     def _words(self, document: Document, page: Page) -> OcrPage | None:
