@@ -72,14 +72,15 @@ class Optimization:
         winner_uri: The one that reads better, None when there is none.
         outcome: The scores behind that.
         proposed: How many prompts the LLM was asked for by this start.
-        cost: What all requests have cost, earlier starts included, USD.
+        cost: What all requests have cost, earlier starts included, USD; None where a price is not
+            known.
     """
 
     prompt_uri: str
     winner_uri: str | None
     outcome: Outcome
     proposed: int
-    cost: float
+    cost: float | None
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -157,7 +158,8 @@ def optimize(request: Request, forms: Sequence[Form]) -> Optimization:
     outcome = optimizer.outcome
     _log(prompt.uri, outcome, result.optimized_prompts)
     winner = _templates(prompt.name)[outcome.best.template] if outcome.wins else None
-    return Optimization(prompt.uri, winner, outcome, budget.questions, budget.spent)
+    cost = budget.spent if budget.priced else None
+    return Optimization(prompt.uri, winner, outcome, budget.questions, cost)
 
 
 def _write_examples(forms: Sequence[Form], extractor: Any) -> dict[str, str]:
@@ -256,7 +258,8 @@ def next_command(model_uri: str, prompt_uri: str, dataset: str) -> str:
 def report(found: Optimization) -> None:
     """Print what the search found, and what to do with it."""
     first, best = found.outcome.candidates[0], found.outcome.best
-    print(f"\n{found.prompt_uri}: {found.proposed} prompts proposed, cost {found.cost:.4f} USD.")
+    cost = "unknown" if found.cost is None else f"{found.cost:.4f} USD"
+    print(f"\n{found.prompt_uri}: {found.proposed} prompts proposed, cost {cost}.")
     print(f"Development forms: pair_f1 {first.score:.3f} -> {best.score:.3f} (mean).")
     if found.outcome.verdict is None:
         print("No prompt reads them better, so none is registered.")

@@ -22,7 +22,8 @@ class Budget:
 
     Attributes:
         max_metric_calls: Most forms read during the search; GEPA's progress bar ends there.
-        spent: What all requests have cost, USD, earlier starts included.
+        spent: What all requests have cost, USD, earlier starts included, as far as it is known.
+        priced: Whether it is known of all of them.
         questions: How many new prompts the LLM was asked for by this start.
         fault: What must end the optimization: GEPA itself would carry on without a prompt.
     """
@@ -50,6 +51,7 @@ class Budget:
             )
         self.max_metric_calls = max_calls - self._validation
         self.spent = 0.0
+        self.priced = True
         self.questions = 0
         self.fault: Exception | None = None
         self._max_cost = max_cost
@@ -79,6 +81,7 @@ class Budget:
         self._dearest_question = max(self._dearest_question, cost or 0.0)
 
     def _price_unknown(self) -> None:
+        self.priced = False
         if self._max_cost is not None:
             self.fault = UsageError(
                 "an LLM's price is not known, so --max-cost cannot be kept: log the extractor "

@@ -47,6 +47,8 @@ def test_an_unknown_price_ends_a_search_with_a_ceiling():
 
 def test_without_a_ceiling_no_price_is_needed():
     budget = Budget(100, None, 10, validation=5)
+    budget.count_form(0.5, 1)
+    assert budget.priced
     budget.count_form(None, 1)
     assert not budget(state(10))
-    assert budget.spent == 0.0
+    assert (budget.spent, budget.priced) == (0.5, False)
