@@ -309,7 +309,7 @@ def test_through_the_real_command(
     project: Project, inbox: Path, batches: LoopbackBatches, model: PyFuncModel
 ):
     mlflow.flush_trace_async_logging()  # of the tests before
-    seen = len(mlflow.search_traces(return_type="list"))
+    seen = len(mlflow.search_traces(locations=["0"], return_type="list"))
     done = project.mlflow_run(
         "predict",
         input=inbox,
@@ -323,7 +323,7 @@ def test_through_the_real_command(
     assert len((inbox / "out.csv").read_text().splitlines()) == 8
     assert asked(batches) == [4, 2]
     assert not (inbox / "out.csv.jsonl.batches").exists()
-    traces = mlflow.search_traces(return_type="list")
+    traces = mlflow.search_traces(locations=["0"], return_type="list")
     assert len(traces) - seen == 6
     assert {trace.info.state for trace in traces[:6]} == {"OK"}
 
