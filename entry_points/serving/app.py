@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import os
@@ -80,7 +81,9 @@ def build_app(model: PyFuncModel, options: Options) -> FastAPI:
         model: The loaded extractor.
         options: The limits of a request.
     """
-    app = FastAPI(title="OCR form extractor", version=str(mlflow.__version__))
+    app = FastAPI(
+        title="OCR form extractor", version=str(mlflow.__version__), lifespan=_writing_its_traces
+    )
     signature: Any = model.metadata.signature
     params = {spec.name: spec.dtype.to_python() for spec in signature.params}
 
@@ -112,6 +115,13 @@ def build_app(model: PyFuncModel, options: Options) -> FastAPI:
             return _failure(_hide(fault))
 
     return app
+
+
+@contextlib.asynccontextmanager
+async def _writing_its_traces(_: FastAPI) -> AsyncIterator[None]:
+    """Write the traces that wait before the process ends: uvicorn leaves it no other moment."""
+    yield
+    await run_in_threadpool(mlflow.flush_trace_async_logging)
 
 
 async def _answer(

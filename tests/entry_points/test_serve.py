@@ -159,6 +159,16 @@ def test_sigterm_finishes_what_is_in_flight(project: Project, main_run: Done, im
             server.wait(30)
 
 
+def test_sigterm_writes_the_traces_that_wait(project: Project, main_run: Done, image: str):
+    body = {"inputs": [{"doc_id": "last", "image": image}] * 40}
+    with served(project) as (address, server):
+        assert post(address, body).ok
+        server.send_signal(signal.SIGTERM)
+        server.wait(60)
+    traces = mlflow.search_traces(return_type="list", max_results=1000)
+    assert sum(trace.info.request_preview == "last" for trace in traces) == 40
+
+
 @pytest.mark.parametrize(
     "timeout_s", [pytest.param(None, id="client goes"), pytest.param(1, id="timeout")]
 )
