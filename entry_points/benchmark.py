@@ -23,7 +23,7 @@ from entry_points.benchmarks.memory import memory
 from entry_points.benchmarks.overhead import overhead
 from entry_points.benchmarks.plot import plot_ratios
 from entry_points.benchmarks.serving import serving
-from entry_points.benchmarks.stage import Stage, unwind_on_sigterm
+from entry_points.benchmarks.stage import Stage
 from entry_points.benchmarks.startup import startup
 from entry_points.benchmarks.throughput import throughput
 
@@ -105,7 +105,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = build_parser().parse_args(argv)
     suites = list(SUITES) if args.suite == "all" else [args.suite]
     before = machine()
-    unwind_on_sigterm()
+    cli.unwind_on_sigterm()
     with mlflow.start_run() as run, tempfile.TemporaryDirectory() as folder:
         mlflow.set_tag("machine", before)
         stage = Stage(Path(folder), cli.in_project(args.dataset), args.repeats, args.scale)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import functools
 import json
+import signal
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -184,6 +185,15 @@ def reports(*mendable: type[Exception]) -> Callable[[Main], Main]:
         return reporting
 
     return decorate
+
+
+def unwind_on_sigterm() -> None:
+    """Let SIGTERM end this process as Ctrl-C does, so that it leaves none of its own behind."""
+
+    def unwind(signum: int, _: object) -> None:
+        raise SystemExit(128 + signum)
+
+    signal.signal(signal.SIGTERM, unwind)
 
 
 def print_table(rows: Iterable[Sequence[str]], header: Sequence[str]) -> None:

@@ -119,15 +119,6 @@ class Stage:
             server.communicate(timeout=60)
 
 
-def unwind_on_sigterm() -> None:
-    """Let SIGTERM end this process as Ctrl-C does, so that it leaves none of its own behind."""
-
-    def unwind(signum: int, _: object) -> None:
-        raise SystemExit(128 + signum)
-
-    signal.signal(signal.SIGTERM, unwind)
-
-
 def documents(dataset: Path, count: int) -> list[bytes]:
     """Return so many documents, the dataset's PNG files over and over.
 

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 import mlflow
 
 from entry_points import ROOT
-from entry_points.cli import UsageError
+from entry_points.cli import UsageError, unwind_on_sigterm
 from entry_points.loading import ESTIMATE
 
 
@@ -74,10 +74,15 @@ def _start(
         "MLFLOW_RUN_ID": run_id,
         "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),
     }
+    unwind_on_sigterm()
     with subprocess.Popen(  # noqa: S603 - ours
         command, env=environment, stdout=subprocess.PIPE, text=True
     ) as process:
-        for line in process.stdout or ():
-            if line.startswith(only):
-                print(line, end="", flush=True)
+        try:
+            for line in process.stdout or ():
+                if line.startswith(only):
+                    print(line, end="", flush=True)
+        except SystemExit:  # SIGTERM reaches one process; Ctrl-C reaches both
+            process.terminate()
+            raise
     return process.returncode

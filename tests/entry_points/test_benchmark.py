@@ -95,7 +95,8 @@ def test_a_childs_environment_has_no_key_and_no_run_of_the_user(
 _WITH_A_SERVER = """
 import sys
 from pathlib import Path
-from entry_points.benchmarks.stage import Stage, unwind_on_sigterm
+from entry_points.benchmarks.stage import Stage
+from entry_points.cli import unwind_on_sigterm
 
 unwind_on_sigterm()
 stage = Stage(Path(sys.argv[1]), Path(), 1, 1.0)
