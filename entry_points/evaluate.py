@@ -24,6 +24,9 @@ from entry_points.scoring.calibration import judge_confidences
 from entry_points.scoring.forms import Truth, score_forms
 from entry_points.scoring.mlflow_scorer import form_scorer
 
+# The settings, by engine, that a reader of scores asks for first.
+_READ_BY = {"openai": ("llm", "page_input", "prompt_uri"), "local": ("ocr_quality",)}
+
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the entry point's flags."""
@@ -103,6 +106,7 @@ def evaluate(  # noqa: PLR0913 - what reads what, for how much, and where it is 
     evaluation = Evaluation(
         model_uri=model_uri,
         model_id=model.model_id,
+        read_by=_read_by(config),
         dataset_name=dataset.name,
         digest=dataset_digest(begun),
         content=content,
@@ -116,6 +120,10 @@ def evaluate(  # noqa: PLR0913 - what reads what, for how much, and where it is 
     log_figures(evaluation, run.info.run_id)
     log_report(evaluation, forms, truths, model, run)
     return evaluation
+
+
+def _read_by(config: Mapping[str, Any]) -> dict[str, str]:
+    return {name: config[name] for name in ("engine", *_READ_BY[config["engine"]])}
 
 
 def report_left(forms: int, evaluation: Evaluation) -> int:

@@ -18,6 +18,7 @@ def report(evaluation: Evaluation) -> None:
     forms = evaluation.forms
     failed = sum(form.cost.error_code is not None for form in forms)
     print(f"\n{evaluation.model_uri}: {len(forms)} forms, {failed} failed")
+    print(f"  read by {', '.join(f'{name} {what}' for name, what in evaluation.read_by.items())}")
     cli.print_table(
         (
             (

@@ -102,6 +102,7 @@ class Evaluation:
     Attributes:
         model_uri: The extractor that was evaluated.
         model_id: MLflow's id of its LoggedModel, None for one that is not logged.
+        read_by: What read the forms, by the settings' names: engine, LLM, page input, prompt.
         dataset_name: The name of the forms' dataset.
         digest: The content hash of the forms.
         content: Whether texts of the forms may be kept (`trace_content=full`).
@@ -115,6 +116,7 @@ class Evaluation:
 
     model_uri: str
     model_id: str | None
+    read_by: Mapping[str, str]
     dataset_name: str
     digest: str
     content: bool
@@ -178,7 +180,7 @@ def _latency(taken: Sequence[FormCost]) -> dict[str, float]:
 
 
 def log(evaluation: Evaluation) -> None:
-    """Log metrics with the model and the dataset's content hash, and the tables."""
+    """Log metrics with the model and the dataset's content hash, what read it, and the tables."""
     scores = pd.DataFrame([form.to_row() for form in evaluation.forms], dtype=object)
     dataset = from_pandas(
         scores[["doc_id"]], name=evaluation.dataset_name, digest=evaluation.digest
@@ -191,7 +193,8 @@ def log(evaluation: Evaluation) -> None:
     metrics = {**evaluation.metrics, **ends}
     mlflow.log_metrics(metrics, model_id=evaluation.model_id, dataset=dataset)
     mlflow.log_input(dataset, context="evaluation")
-    mlflow.set_tags({"model_uri": evaluation.model_uri, "dataset_digest": evaluation.digest})
+    digest = {"dataset_digest": evaluation.digest}
+    mlflow.set_tags({"model_uri": evaluation.model_uri, **digest, **evaluation.read_by})
     mlflow.log_table(scores, SCORES)
     mlflow.log_table(
         pd.DataFrame([_prediction(form, evaluation) for form in evaluation.forms]), PREDICTIONS

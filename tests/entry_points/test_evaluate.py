@@ -45,6 +45,14 @@ def test_every_score_has_its_interval(project: Project, main_run: Done):
     assert 0 < logged["seconds_per_page_p50"] <= logged["seconds_per_page_p95"]
 
 
+def test_an_evaluation_says_what_read_the_forms(project: Project, main_run: Done):
+    prompt = "prompts:/ocr-question-answer/1"
+    said = f"  read by engine openai, llm loopback-vision, page_input image, prompt_uri {prompt}"
+    assert said in main_run.stdout.splitlines()
+    tags = project.client.get_run(run_id_of(main_run)).data.tags
+    assert tags["page_input"] == "image"
+
+
 def report_of(project: Project, run_id: str) -> str:
     artifacts = project.client.get_run(run_id).info.artifact_uri
     return mlflow.artifacts.load_text(f"{artifacts}/report.html")

@@ -98,6 +98,7 @@ def report(*, content=True):
     evaluation = Evaluation(
         model_uri=f"models:/{HOSTILE}/1",
         model_id=None,
+        read_by={"engine": "local"},
         dataset_name="forms",
         digest="0123",
         content=content,
