@@ -80,11 +80,10 @@ def compare(
 
 
 def _evaluate(candidate: Candidate, reading_flags: Mapping[str, str], repeats: int) -> Evidence:
-    model_uri = candidate.model_uri
+    model_uri = candidate.model_uri or log_in_own_process(candidate.log_flags)
     run_ids = []
     for repeat in range(1, repeats + 1):
         with mlflow.start_run(nested=True, run_name=candidate.name) as run:
-            model_uri = model_uri or log_in_own_process(candidate.log_flags, run.info.run_id)
             flags = {
                 **reading_flags,
                 "model-uri": model_uri,

@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     ask_for_key(args.engine)
     with mlflow.start_run() as run:
         flags = cli.flags_of(args, cli.LOG_FLAGS)
-        model_uri = log_in_own_process(flags, run.info.run_id)
+        model_uri = log_in_own_process(flags)
         evaluation = evaluate(
             run,
             model_uri,

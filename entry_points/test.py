@@ -23,7 +23,9 @@ def test(select: str) -> int:
     Args:
         select: An expression for `pytest -k`, "" for all tests.
     """
-    command = [sys.executable, "-m", "pytest", "tests"]
+    # A file's tests share their servers and runs, so they stay in one process.
+    beside = ["-n", "auto", "--maxprocesses=4", "--dist=loadfile"]
+    command = [sys.executable, "-m", "pytest", "tests", *beside]
     if select:
         command += ["-k", select]
     return subprocess.run(command, cwd=ROOT, check=False).returncode  # noqa: S603 - fixed program

@@ -13,7 +13,7 @@ from entry_points.benchmarks.usage import usage_of_group
 SETTLED = 100
 """Documents after which pools, threads and caches have their size."""
 
-_DOCUMENTS = {"off": 5000, "on": 1500, "serve": 500}
+_DOCUMENTS = 5000
 _CLIENTS = 8
 _QUIET_S = 120.0
 
@@ -26,15 +26,14 @@ def memory(stage: Stage, models: Mapping[str, str]) -> list[Line]:
         models: The URIs of the logged models.
     """
     lines = []
+    count = stage.count(_DOCUMENTS)
     with stage.llm(0.0) as url:
         for mode in ("off", "on"):
-            count = stage.count(_DOCUMENTS[mode])
             taken = stage.child(
                 "growth", mode, models["openai"], stage.dataset, count, OPENAI_BASE_URL=url
             )
             lines.append(_line(f"predict, {count:,} documents, tracing {mode}", taken))
         with served(stage, OURS, models["openai"], OPENAI_BASE_URL=url) as server:
-            count = stage.count(_DOCUMENTS["serve"])
             lines.append(
                 _line(f"serve, {count:,} documents, tracing on", _serve(stage, server, count))
             )

@@ -18,12 +18,14 @@ from entry_points.cli import UsageError, unwind_on_sigterm
 from entry_points.loading import ESTIMATE
 
 
-def log_in_own_process(flags: Mapping[str, str], run_id: str) -> str:
-    """Run the entry point `log` within a run.
+def log_in_own_process(flags: Mapping[str, str]) -> str:
+    """Run the entry point `log` in a run of its own, nested in the active one.
+
+    MLflow takes a run that has logged a model for a training run, and would not show it among the
+    evaluations.
 
     Args:
         flags: Its flags by name, all of `cli.LOG_FLAGS`.
-        run_id: The run to log into; it must have logged no version of the model before.
 
     Returns:
         The URI of the version that was registered.
@@ -31,11 +33,12 @@ def log_in_own_process(flags: Mapping[str, str], run_id: str) -> str:
     Raises:
         UsageError: Logging failed; it has said why.
     """
-    if _start("log", flags, run_id, "last=False") != 0:
-        raise UsageError("the extractor was not logged: see above.")
+    with mlflow.start_run(nested=True, run_name="log") as run:
+        if _start("log", flags, run.info.run_id, "last=False") != 0:
+            raise UsageError("the extractor was not logged: see above.")
     name = flags["model-name"]
     client = mlflow.MlflowClient()
-    [version] = client.search_model_versions(f"name='{name}' and run_id='{run_id}'")
+    [version] = client.search_model_versions(f"name='{name}' and run_id='{run.info.run_id}'")
     return f"models:/{name}/{version.version}"
 
 

@@ -42,7 +42,7 @@ class Project:
     dataset: Path
     llm: LoopbackLlm
     environment: dict[str, str]
-    timeout_s: float = 300.0
+    timeout_s: float = 900.0
 
     @property
     def tracking_uri(self) -> str:
@@ -74,7 +74,7 @@ class Project:
             stderr=subprocess.STDOUT,
             text=True,
             check=False,
-            timeout=900,
+            timeout=self.timeout_s,
         )
 
 

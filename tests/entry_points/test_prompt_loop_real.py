@@ -1,7 +1,7 @@
 """The prompt loop with an LLM that we did not write: the post's prompt against the shipped one.
 
-LLM_PEER=1 runs it with three forms of each half, LLM_PEER_FORMS=16 with as many; a form takes
-20 to 45 s on two idle cores. `pytest -s` shows what the commands print.
+LLM_PEER=1 runs it: eight forms judge, a quarter as many are improved on; LLM_PEER_FORMS=16 takes
+twice as many. A form takes 20 to 45 s on two idle cores. `pytest -s` shows what is printed.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ pytestmark = [
         os.environ.get("LLM_PEER") != "1", reason="LLM_PEER=1 runs it: it downloads 1.1 GB once"
     ),
 ]
-FORMS = int(os.environ.get("LLM_PEER_FORMS", "3"))
+FORMS = int(os.environ.get("LLM_PEER_FORMS", "8"))
 # https://mlflow.org/blog/mlflow-prompt-evaluate; the LLM has no eyes, so it is given the text.
 POST = """You are an expert at Optical Character Recognition (OCR). Extract the questions and \
 answers from the image.
@@ -46,11 +46,11 @@ def test_the_loop_with_a_real_llm(
         (tmp_path / f"{name}.md").write_text(text)
     data = {
         "dataset": funsd_training,
-        "limit": FORMS,
         "cache": tmp_path / "cache.sqlite",
         "max_concurrency": 1,
     }
-    few = {"min_forms": min(FORMS, 8), "max_cost_ratio": 10}  # a careful prompt is a longer one
+    judged = {"split": "validation", "limit": FORMS} | data
+    promoted = {"max_cost_ratio": 10}  # a careful prompt is a longer one
 
     def run(entry_point: str, **parameters: object) -> Done:
         done = own.mlflow_run(entry_point, **parameters)
@@ -67,20 +67,21 @@ def test_the_loop_with_a_real_llm(
             "main",
             engine="openai",
             llm="qwen2.5-coder-1.5b",
-            settings=json.dumps(settings | {"max_tokens": 2000}),
+            settings=json.dumps(settings | {"max_tokens": 1200}),
+            limit=1,
             **data,
         ).returncode
         == 0
     )
-    assert run("improve", template=SHIPPED, **data).returncode == 0
+    assert run("improve", template=SHIPPED, limit=FORMS // 4, **data).returncode == 0
     candidates = "models:/ocr-extractor/1,models:/ocr-extractor/2"
-    assert run("compare", candidates=candidates, split="validation", **data).returncode == 0
-    assert run("promote", model_uri="models:/ocr-extractor/2", **few).returncode == 0
+    assert run("compare", candidates=candidates, **judged).returncode == 0
+    assert run("promote", model_uri="models:/ocr-extractor/2", **promoted).returncode == 0
     assert champion() == 2
 
-    worse = run("improve", template=tmp_path / "worse.md", split="validation", **data)
+    worse = run("improve", template=tmp_path / "worse.md", **judged)
     assert "The gate would hold it back:" in worse.stdout
-    assert run("promote", model_uri="models:/ocr-extractor/3", **few).returncode != 0
+    assert run("promote", model_uri="models:/ocr-extractor/3", **promoted).returncode != 0
     assert champion() == 2
 
     assert run("rollback").returncode == 0
