@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+FEWEST_AT_ONCE = 16
+"""Documents that Spark hands to a model at once, at least: they are in memory together."""
+
 _A_MINUTE = ("requests_per_minute", "tokens_per_minute")
 
 
@@ -20,6 +23,11 @@ class Shares:
 
     count: int
     settings: Mapping[str, Any]
+
+    @property
+    def documents_at_once(self) -> int:
+        """How many Spark should hand to a model: twice the pages it reads at once keep it busy."""
+        return max(FEWEST_AT_ONCE, 2 * int(self.settings["max_concurrency"]))
 
     @classmethod
     def of(cls, config: Mapping[str, Any], max_concurrency: int, slots: int) -> Shares:

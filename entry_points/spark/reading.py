@@ -12,7 +12,6 @@ from tqdm import tqdm
 
 from entry_points.ceiling import CostCeiling
 from entry_points.output import KEY, configuration_of, key_prefix
-from entry_points.spark.session import DOCUMENTS_AT_ONCE
 
 if TYPE_CHECKING:
     from mlflow.models.model import ModelInfo
@@ -51,6 +50,8 @@ class Job:
         read: Its `spark_udf`.
         params: The signature's params: `additional_rules`, `pages`.
         tasks: Most tasks at once.
+        wave: Documents that are read before any of them counts as finished; more where there would
+            be too many waves.
         max_cost: No wave is begun that could make them cost more, USD; None for no ceiling.
         retry_errors: Whether documents that failed at an earlier start are read again.
     """
@@ -59,6 +60,7 @@ class Job:
     read: Callable[[Column], Column]
     params: Mapping[str, str]
     tasks: int
+    wave: int
     max_cost: float | None
     retry_errors: bool
 
@@ -107,7 +109,7 @@ def read_documents(job: Job, documents: Documents, folder: OutputFolder) -> Outc
     done = _finished(job, documents, folder)
     outcome = Outcome(total=documents.count, skipped=done.count())
     todo = outcome.total - outcome.skipped
-    waves = min(_MOST_WAVES, ceil(todo / (job.tasks * DOCUMENTS_AT_ONCE)))
+    waves = min(_MOST_WAVES, ceil(todo / job.wave))
     ceiling = CostCeiling(job.max_cost)
     with tqdm(total=todo, unit="doc") as bar:
         for number in range(waves):

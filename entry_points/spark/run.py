@@ -12,7 +12,7 @@ from mlflow.models import get_model_info
 from entry_points import cli
 from entry_points.loading import ask_for_key, extractor_config
 from entry_points.output import KEY
-from entry_points.spark.budget import Shares
+from entry_points.spark.budget import FEWEST_AT_ONCE, Shares
 from entry_points.spark.documents import find_on_spark, is_url, local_url
 from entry_points.spark.folder import OutputFolder
 from entry_points.spark.reading import Job, Outcome, read_documents
@@ -44,6 +44,7 @@ def predict_on_spark(args: argparse.Namespace, found: Sequence[str]) -> Outcome:
     with open_session(args.spark_master, args.max_concurrency) as spark:
         shares = Shares.of(config, args.max_concurrency, task_slots(spark))
         print(f"Spark: {shares.count} tasks at once, each with {dict(shares.settings)}.")
+        spark.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", shares.documents_at_once)
         documents = find_on_spark(spark, args.input, found, config["max_document_bytes"])
         job, schema = _plan(spark, args, shares)
         outcome = read_documents(job, documents, OutputFolder(spark, output, schema))
@@ -96,6 +97,8 @@ def _plan(spark: SparkSession, args: argparse.Namespace, shares: Shares) -> tupl
         read=read,
         params=params,
         tasks=shares.count,
+        # What a document costs is known after the first wave.
+        wave=shares.count * (shares.documents_at_once if args.max_cost is None else FEWEST_AT_ONCE),
         max_cost=args.max_cost,
         retry_errors=cli.BOOLEANS[args.retry_errors],
     )

@@ -17,16 +17,12 @@ if TYPE_CHECKING:
 
 PYSPARK = "pyspark>=4.3,<5"
 
-# Documents that Spark hands to a model at once: they are in memory together.
-DOCUMENTS_AT_ONCE = 16
-
 # What an extractor looks for: its server and key, and MLflow's stores with their credentials.
 _FOR_EXECUTORS = ("OPENAI_", "AZURE_OPENAI_", "MLFLOW_")
 
 _SETTINGS: dict[str, bool | float | int | str | None] = {
     "spark.log.level": "ERROR",
     "spark.ui.showConsoleProgress": "false",
-    "spark.sql.execution.arrow.maxRecordsPerBatch": DOCUMENTS_AT_ONCE,
     # A file that cannot be read fails alone: predict notices that its row is missing.
     "spark.sql.files.ignoreCorruptFiles": "true",
     "spark.sql.files.ignoreMissingFiles": "true",

@@ -16,6 +16,11 @@ def test_divides_the_budget_among_the_tasks():
     assert shares.settings == {"max_concurrency": 4, "requests_per_minute": 125, "cache": ""}
 
 
+def test_a_model_gets_enough_documents_at_once_to_keep_its_requests_in_flight():
+    assert Shares.of(CEILINGS, max_concurrency=256, slots=2).documents_at_once == 256
+    assert Shares.of(CEILINGS, max_concurrency=8, slots=2).documents_at_once == 16
+
+
 def test_fewer_tasks_run_where_there_is_not_one_request_for_each():
     assert Shares.of(CEILINGS, max_concurrency=3, slots=64).count == 3
     assert Shares.of(CEILINGS | {"requests_per_minute": 2}, max_concurrency=8, slots=64).count == 2
