@@ -122,8 +122,10 @@ def run_id_of(done: Done) -> str:
 
 @pytest.fixture(scope="session")
 def main_run(project: Project) -> Done:
-    """The main job, run once: the LLM reads one form of three."""
+    """The main job, run once: the LLM reads one form of three. Its requests are the first kept."""
     answer_invoice(project.llm)
+    for kept in (project.llm.requests, project.llm.images, project.llm.keys):
+        kept.clear()
     done = project.mlflow_run(
         "main", dataset=project.dataset, engine="openai", llm="loopback-vision"
     )

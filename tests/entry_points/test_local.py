@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from entry_points import ROOT
-from tests.entry_points.conftest import Project
+from tests.entry_points.conftest import Project, run_id_of
 
 # Python imports it before anything else: whatever leaves this machine fails, and says so.
 NO_NETWORK = """
@@ -41,7 +41,7 @@ def test_main_job_reads_the_samples_offline(offline: Project):
     assert done.returncode == 0, done.stdout
     assert "Engine: local (auto: no key and no server in the environment)." in done.stdout
     assert "offline, but" not in done.stdout
-    [run] = offline.client.search_runs(["0"])
+    run = offline.client.get_run(run_id_of(done))
     assert run.data.metrics["coverage"] == 1.0
     assert run.data.metrics["pair_f1"] > 0.4
     assert run.data.metrics["input_tokens"] == 0

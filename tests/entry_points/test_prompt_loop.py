@@ -142,7 +142,7 @@ def test_rollback_returns_step_by_step(loop: Loop):
 
 def test_each_candidate_is_a_nested_run_with_its_own_model(own: Project, loop: Loop):
     [parent] = re.findall(r"^Run (\w{32}) ", loop.printed["improve"].stdout, re.M)
-    query = f"tags.mlflow.parentRunId = '{parent}'"
+    query = f"tags.mlflow.parentRunId = '{parent}' AND tags.model_uri LIKE 'models:%'"
     nested = own.client.search_runs(["0"], query, order_by=["start_time"])
     assert [run.data.tags["model_uri"] for run in nested] == [
         "models:/ocr-extractor/1",

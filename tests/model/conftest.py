@@ -62,4 +62,5 @@ def store(empty_store: Path, tmp_path: Path) -> Iterator[Path]:
     experiment = mlflow.create_experiment("test", artifact_location=str(folder / "artifacts"))
     mlflow.set_experiment(experiment_id=experiment)
     yield folder
+    mlflow.set_experiment(experiment_id="0")  # every store's default: it outlives the store
     mlflow.set_tracking_uri(before)
