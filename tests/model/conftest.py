@@ -62,5 +62,7 @@ def store(empty_store: Path, tmp_path: Path) -> Iterator[Path]:
     experiment = mlflow.create_experiment("test", artifact_location=str(folder / "artifacts"))
     mlflow.set_experiment(experiment_id=experiment)
     yield folder
-    mlflow.set_experiment(experiment_id="0")  # every store's default: it outlives the store
+    # What is active outlives the store: let it be what every store has.
+    mlflow.set_tracking_uri(f"sqlite:///{empty_store}")
+    mlflow.set_experiment(experiment_id="0")
     mlflow.set_tracking_uri(before)
