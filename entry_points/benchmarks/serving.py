@@ -51,7 +51,10 @@ def serving(stage: Stage, models: Mapping[str, str]) -> list[Line]:
         models: The URIs of the logged models.
     """
     page = page_of(stage)
-    bodies = {"page": request_body(page), "refused": request_body(b"no image" + page)}
+    sent = {"page": request_body(page)}
+    bodies = {"bare": sent} | dict.fromkeys(  # the bare client refuses nothing: it fails
+        ("ours", "empty"), sent | {"refused": request_body(b"no image" + page)}
+    )
     with (
         stage.llm(0.0) as url,
         served(stage, OURS, models["openai"], OPENAI_BASE_URL=url) as ours,
@@ -60,11 +63,14 @@ def serving(stage: Stage, models: Mapping[str, str]) -> list[Line]:
     ):
         servers = {"ours": ours, "empty": empty, "bare": bare}
         taken = side_by_side(
-            {name: partial(_ask_all, stage, server, bodies) for name, server in servers.items()},
+            {
+                name: partial(_ask_all, stage, server, bodies[name])
+                for name, server in servers.items()
+            },
             stage.repeats,
         )
     lines = [line for clients in _CLIENTS for line in _lines(clients, taken)]
-    refused = {name: figures["p50_refused"] for name, figures in taken.items()}
+    refused = {name: taken[name]["p50_refused"] for name in ("ours", "empty")}
     what, aim = "1 client, p50, a page that is refused at once", Aim("adds", True, 3.0)
     lines.append(
         Line("serving", what, "ms", refused["ours"], _AGAINST["empty"], refused["empty"], aim)
@@ -100,8 +106,10 @@ def request_body(page: bytes) -> bytes:
 
 def _ask_all(stage: Stage, server: Server, bodies: Mapping[str, bytes]) -> dict[str, float]:
     """Send requests from 1, 8 and 32 clients; return percentiles, ms, and requests a second."""
-    refused = ask(server, bodies["refused"], 1, stage.count(_CLIENTS[1]))
-    figures = {"p50_refused": percentile(refused, 50)}
+    figures = {}
+    if "refused" in bodies:
+        refused = ask(server, bodies["refused"], 1, stage.count(_CLIENTS[1]))
+        figures["p50_refused"] = percentile(refused, 50)
     for clients, full in _CLIENTS.items():
         started = time.perf_counter()
         times = ask(server, bodies["page"], clients, stage.count(full // clients))
