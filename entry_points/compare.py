@@ -16,10 +16,14 @@ from entry_points.comparing.candidates import Candidate, read_candidates
 from entry_points.comparing.comparison import Comparison
 from entry_points.comparing.evidence import Evidence, load_evidence
 from entry_points.comparing.printing import PAGE, log, next_command, report
-from entry_points.comparing.processes import evaluate_in_own_process, log_in_own_process
+from entry_points.comparing.processes import (
+    evaluate_in_own_process,
+    log_in_own_process,
+    require_key,
+)
 from entry_points.comparing.promotion import pinned
 from entry_points.evaluation.printing import where_to_look
-from entry_points.loading import ask_for_key, extractor_config
+from entry_points.loading import extractor_config
 
 READING_FLAGS = ("dataset", "split", "without", "limit", "seed", "max-concurrency", "cache")
 _BASE_FLAGS = ("engine", "llm", "prompt-name", "model-name", "settings")
@@ -102,21 +106,20 @@ def _cache_of(cache: str, repeat: int) -> str:
 
 
 def prepare(candidates: Sequence[Candidate]) -> list[Candidate]:
-    """Pin aliases, and ask for a key before the work begins, where one is needed.
+    """Pin aliases, and see to it before the work begins that there is a key where one is needed.
 
     Raises:
-        UsageError: A model cannot be found.
+        UsageError: A model cannot be found, or there is no key.
     """
     prepared = []
     for candidate in candidates:
         if not candidate.model_uri:
-            settings = json.loads(candidate.log_flags["settings"])
-            ask_for_key(candidate.log_flags["engine"], settings.get("base_url", ""))
+            flags = candidate.log_flags
+            require_key({"engine": flags["engine"]} | json.loads(flags["settings"]))
             prepared.append(candidate)
             continue
-        config = extractor_config(candidate.model_uri)
-        ask_for_key(config["engine"], config.get("base_url", ""))
         uri = candidate.model_uri
+        require_key(extractor_config(uri))
         if "@" in uri:
             uri = "models:/{}/{}".format(*pinned(uri))
         prepared.append(Candidate(candidate.name, model_uri=uri))

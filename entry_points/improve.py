@@ -12,6 +12,7 @@ from data.splits import split_of
 from entry_points import cli
 from entry_points.compare import READING_FLAGS, add_repeats, run
 from entry_points.comparing.candidates import Candidate
+from entry_points.comparing.processes import require_key
 from entry_points.loading import extractor_config
 from entry_points.register_prompt import (
     add_examples,
@@ -49,7 +50,7 @@ def candidates_of(
         form_ids: The forms that stand in it as examples.
 
     Raises:
-        UsageError: There is no champion, or its engine has no use for a prompt.
+        UsageError: There is no champion, its engine has no use for a prompt, or there is no key.
         PromptError: The template cannot be used.
     """
     champion = f"models:/{model_name}@{cli.CHAMPION}"
@@ -59,6 +60,7 @@ def candidates_of(
             f"{champion} reads with the engine {config['engine']}, which has no use for a prompt: "
             f"`{cli.RUN} -P engine=openai` logs one that has."
         )
+    require_key(config)
     prompt_name = config["prompt_uri"].removeprefix("prompts:/").rpartition("/")[0]
     version = register_prompt(
         prompt_name, template, commit_message=commit_message, tags=example_tags(form_ids)

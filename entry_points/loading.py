@@ -39,16 +39,16 @@ def has_llm_access() -> bool:
     return any(os.environ.get(name) for name in KEY_VARIABLES)
 
 
-def ask_for_key(engine: str, base_url: str = "") -> None:
+def ask_for_key(settings: Mapping[str, Any]) -> None:
     """Ask for the API key, without echo, where one is needed and a terminal is attached.
 
     The key lives in this process's environment, and so in its children's; it is stored nowhere.
 
     Args:
-        engine: The extractor's engine.
-        base_url: Its setting of that name: a server that may need none.
+        settings: The extractor's; with a `base_url` it may need none.
     """
-    if engine == "openai" and not base_url and not has_llm_access() and sys.stdin.isatty():
+    needed = settings["engine"] == "openai" and not settings.get("base_url")
+    if needed and not has_llm_access() and sys.stdin.isatty():
         os.environ["OPENAI_API_KEY"] = getpass.getpass("OpenAI API key (not shown): ")
 
 
@@ -82,7 +82,7 @@ def load_extractor(model_uri: str, **overrides: Any) -> PyFuncModel:
         UsageError: It cannot be found, or refuses to load for a reason that it names.
     """
     config = extractor_config(model_uri)
-    ask_for_key(config["engine"], config.get("base_url", ""))
+    ask_for_key(config)
     with extractor_errors_reported():
         model: PyFuncModel = mlflow.pyfunc.load_model(model_uri, model_config=overrides)
     return model

@@ -197,7 +197,7 @@ def main(argv: Sequence[str] | None = None, *, last: bool = True) -> int:
     settings = cli.read_settings(args.settings) | {"max_concurrency": args.max_concurrency}
     if args.llm:
         settings["llm"] = args.llm
-    ask_for_key(args.engine)
+    ask_for_key({"engine": args.engine} | settings)
     with mlflow.start_run():
         prompt = find_prompt(args.prompt, args.prompt_name)
         info = log(

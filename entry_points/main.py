@@ -11,12 +11,11 @@ from data.funsd import load_folder
 from entry_points import cli
 from entry_points.comparing.gate import Gate
 from entry_points.comparing.printing import report_promotion
-from entry_points.comparing.processes import log_in_own_process
+from entry_points.comparing.processes import log_in_own_process, require_key
 from entry_points.comparing.promotion import promote
 from entry_points.evaluate import evaluate, report_left
 from entry_points.evaluation.printing import report, where_to_look
 from entry_points.evaluation.reading import Dataset
-from entry_points.loading import ask_for_key
 from entry_points.serve import curl
 
 
@@ -31,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = build_parser().parse_args(argv)
     dataset = cli.in_project(args.dataset)
     forms = load_folder(dataset, limit=args.limit, seed=args.seed)
-    ask_for_key(args.engine)
+    require_key({"engine": args.engine} | cli.read_settings(args.settings))
     with mlflow.start_run() as run:
         flags = cli.flags_of(args, cli.LOG_FLAGS)
         model_uri = log_in_own_process(flags)

@@ -73,7 +73,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the entry point."""
     args = build_parser().parse_args(argv)
     config = extractor_config(args.model_uri)
-    ask_for_key(config["engine"], config.get("base_url", ""))
+    ask_for_key(config)
     print(f"Once it says that it runs, in another terminal:\n  {curl(args.port)}", flush=True)
     serve(
         Options(args.model_uri, args.timeout, args.max_request_bytes),

@@ -1,4 +1,4 @@
-"""Runs the entry points log and evaluate in processes of their own.
+"""Runs log, evaluate and what knows about keys in processes of their own.
 
 Logging imports the working tree's code, and a process that has done so would evaluate that instead
 of the logged copy; nor can one process evaluate two logged copies.
@@ -10,12 +10,39 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
+from typing import Any
 
 import mlflow
 
 from entry_points import ROOT
 from entry_points.cli import UsageError, unwind_on_sigterm
-from entry_points.loading import ESTIMATE
+from entry_points.loading import ESTIMATE, ask_for_key, has_llm_access
+
+
+def require_key(settings: Mapping[str, Any]) -> None:
+    """Ask for the API key where it is missing, and go on only if the engine can start with it.
+
+    A command that reads with what it logs does this before it logs anything.
+
+    Args:
+        settings: The extractor's; the engine may be "auto".
+
+    Raises:
+        UsageError: There is no key, or one that cannot be used.
+    """
+    ask_for_key(settings)
+    if settings["engine"] == "local" or (settings["engine"] == "auto" and not has_llm_access()):
+        return
+    base_url = str(settings.get("base_url", ""))
+    objection = subprocess.run(  # noqa: S603 - ours
+        [sys.executable, "-m", "entry_points.llm_access", base_url],
+        env=_environment(),
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    ).stdout
+    if objection:
+        raise UsageError(objection.strip())
 
 
 def log_in_own_process(flags: Mapping[str, str]) -> str:
@@ -72,10 +99,9 @@ def _start(
     """Run an entry point, passing on those of its lines that begin with `only`."""
     code = f"from entry_points.{entry_point} import main; raise SystemExit(main({options}))"
     command = [sys.executable, "-c", code, *(f"--{name}={value}" for name, value in flags.items())]
-    environment = os.environ | {
+    environment = _environment() | {
         "MLFLOW_TRACKING_URI": mlflow.get_tracking_uri(),
         "MLFLOW_RUN_ID": run_id,
-        "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),
     }
     unwind_on_sigterm()
     with subprocess.Popen(  # noqa: S603 - ours
@@ -89,3 +115,9 @@ def _start(
             process.terminate()
             raise
     return process.returncode
+
+
+def _environment() -> dict[str, str]:
+    """Return this process's environment, in which the entry points are found from any folder."""
+    paths = [str(ROOT), os.environ.get("PYTHONPATH", "")]
+    return os.environ | {"PYTHONPATH": os.pathsep.join(paths)}

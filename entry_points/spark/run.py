@@ -40,7 +40,7 @@ def predict_on_spark(args: argparse.Namespace, found: Sequence[str]) -> Outcome:
             f"{args.model_uri} follows an alias, and a run on Spark reads with one prompt: log it "
             "with follow_alias=false."
         )
-    ask_for_key(config["engine"], config.get("base_url", ""))
+    ask_for_key(config)
     with open_session(args.spark_master, args.max_concurrency) as spark:
         shares = Shares.of(config, args.max_concurrency, task_slots(spark))
         print(f"Spark: {shares.count} tasks at once, each with {dict(shares.settings)}.")

@@ -53,6 +53,7 @@ def test_every_verb_is_an_entry_point():
         "__init__",
         "ceiling",
         "cli",
+        "llm_access",
         "loading",
         "output",
         "table",
