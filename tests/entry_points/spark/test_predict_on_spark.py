@@ -104,6 +104,19 @@ def test_a_cluster_of_two_workers_shares_the_work(project: Project, inbox: Path)
     assert len(table(output)) == 41
 
 
+@pytest.mark.usefixtures("spark", "main_run")
+def test_a_model_is_handed_no_more_at_once_than_its_share_needs(project: Project, tmp_path: Path):
+    """One large file and 31 small ones are one wave, of which a task gets more than 16."""
+    settings = '{"max_documents": 16}'
+    project.mlflow_run("log", engine="openai", model_name="sixteen", settings=settings)
+    for number in range(31):
+        shutil.copy(project.dataset / "images" / "invoice-01.png", tmp_path / f"{number}.png")
+    (tmp_path / "large.png").write_bytes(bytes(30_000_000))
+    output = project.folder / "sixteen.parquet"
+    done = predict(project, input=tmp_path, output=output, model_uri="models:/sixteen/1")
+    assert "31 of 32 documents read." in done.stdout, done.stdout
+
+
 def test_says_what_to_install(project: Project, main_run: Done, tmp_path: Path):
     (tmp_path / "pyspark.py").write_text("raise ImportError")
     path = f"{tmp_path}:{project.environment['PYTHONPATH']}"
