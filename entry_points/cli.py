@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import functools
 import json
 import signal
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -185,6 +186,18 @@ def reports(*mendable: type[Exception]) -> Callable[[Main], Main]:
         return reporting
 
     return decorate
+
+
+@contextlib.contextmanager
+def writing(output: Path) -> Iterator[None]:
+    """Turn what keeps --output from being written into a `UsageError`."""
+    try:
+        yield
+    except OSError as error:
+        raise UsageError(
+            f"--output is {output}, which cannot be written ({error.filename}: {error.strerror}): "
+            "name another."
+        ) from error
 
 
 def unwind_on_sigterm() -> None:

@@ -78,7 +78,8 @@ def label(
         experiment_id: Where the predictions were traced.
 
     Raises:
-        UsageError: A document is missing, two would get one name, or a line cannot be used.
+        UsageError: A document is missing, two would get one name, a line cannot be used, or the
+            folder cannot be made.
     """
     if missing := sorted(rows.keys() - documents.keys()):
         raise cli.UsageError(
@@ -90,8 +91,9 @@ def label(
     lines = read_lines(review, rows)
     listed = {line.doc_id for line in lines}
     new = [line for doc_id, row in rows.items() if doc_id not in listed for line in lines_of(row)]
-    for part in ("images", "annotations"):
-        (output / part).mkdir(parents=True, exist_ok=True)
+    with cli.writing(output):
+        for part in ("images", "annotations"):
+            (output / part).mkdir(parents=True, exist_ok=True)
     if new:
         write_lines(review, [*lines, *new])
     traces = Traces(experiment_id)

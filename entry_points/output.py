@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from entry_points.cli import UsageError
+from entry_points.cli import UsageError, writing
 
 # The one key of a line that is not a column of the output contract.
 KEY = "document_key"
@@ -55,13 +55,15 @@ class OutputFile:
     """
 
     def __init__(self, path: Path) -> None:
-        """Read what an earlier start has left.
+        """Read what an earlier start has left; make the folder if it is not there.
 
         Raises:
-            UsageError: The file is not one of predict's.
+            UsageError: The file is not one of predict's, or the folder cannot be made.
         """
         self._path = path
-        self._rows = read_rows(path)
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._rows = read_rows(path)
 
     def finished(
         self, documents: Mapping[str, str], *, retry_errors: bool
@@ -89,7 +91,8 @@ class OutputFile:
         return found
 
     def __enter__(self) -> OutputFile:
-        self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        with writing(self._path):
+            self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         return self
 
     def __exit__(

@@ -120,8 +120,8 @@ def predict(task: Task, documents: Sequence[tuple[str, Path]], output: Path) -> 
         output: The file to write; documents that it holds already are skipped.
 
     Raises:
-        UsageError: The file is not one of predict's, `max_cost` is given for an LLM whose price
-            is not known, or the alias of a followed prompt cannot be looked up.
+        UsageError: The file is not one of predict's or cannot be written, `max_cost` is given for
+            an LLM whose price is not known, or the alias of a followed prompt cannot be looked up.
     """
     prompt_uri = followed_prompt(task.model, output)
     file = OutputFile(output)
@@ -284,6 +284,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise cli.UsageError(
             f"--output is {output.name}: give it the suffix .jsonl, {' or '.join(SUFFIXES)}."
         )
+    if output.is_dir():
+        raise cli.UsageError(f"--output is {output}, a folder: name a file.")
     # Lines can be written one by one and gone on with; a table is made of them at the end.
     lines = output if output.suffix == ".jsonl" else output.with_name(f"{output.name}.jsonl")
     documents = find_documents(args.input)

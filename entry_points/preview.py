@@ -45,11 +45,13 @@ def preview(form: Form, output: Path) -> None:
     Raises:
         DatasetError: The annotation and its document do not fit together.
         DocumentError: The document cannot be opened.
+        UsageError: The PNG cannot be written.
     """
     document = open_document(form.image_path.read_bytes())
     pages = [document.page(number).image for number in range(1, document.page_count + 1)]
-    output.parent.mkdir(parents=True, exist_ok=True)
-    draw_form(form, pages).save(output, "PNG")
+    with cli.writing(output):
+        output.parent.mkdir(parents=True, exist_ok=True)
+        draw_form(form, pages).save(output, "PNG")
     with mlflow.start_run() as run:
         mlflow.set_tag("form_id", form.form_id)
         mlflow.log_artifact(str(output))

@@ -108,6 +108,26 @@ def test_asks_for_a_suffix_that_it_knows(project: Project, main_run: Done):
     )
 
 
+def test_an_output_that_cannot_be_written_is_named_before_a_page_is_read(
+    project: Project, main_run: Done
+):
+    (project.folder / "file").touch()
+    (project.folder / "folder.parquet").mkdir()
+    asked = len(project.llm.requests)
+    below = project.mlflow_run("predict", output=project.folder / "file" / "out.jsonl")
+    assert f"out.jsonl, which cannot be written ({project.folder}/file: " in below.stdout
+    folder = project.mlflow_run("predict", output=project.folder / "folder.parquet")
+    assert "folder.parquet, a folder: name a file." in folder.stdout
+    assert len(project.llm.requests) == asked
+
+
+def test_the_folder_of_the_output_is_made(project: Project, main_run: Done):
+    output = project.folder / "new" / "folder" / "out.jsonl"
+    page = project.dataset / "images" / "fax-01.png"
+    assert project.mlflow_run("predict", input=page, output=output).returncode == 0
+    assert len(read_lines(output)) == 1
+
+
 def test_an_openai_model_without_a_key_never_becomes_local(project: Project, main_run: Done):
     nothing = {"OPENAI_API_KEY": "", "OPENAI_BASE_URL": ""}
     store = {"MLFLOW_TRACKING_URI": project.tracking_uri}

@@ -154,6 +154,19 @@ def test_a_form_that_is_not_there_is_answered_with_one_that_is(
     assert "no form is named 'f2': give one of f1" in capsys.readouterr().err
 
 
+def test_a_drawing_that_cannot_be_written_is_reported_and_makes_no_run(
+    dataset: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    white().save(annotate(dataset, "f1", [("Q", "A")]).with_suffix(".png"))
+    runs_before = len(mlflow.search_runs(output_format="list"))
+
+    assert main(["--dataset", str(dataset), "--output", str(dataset)]) == 2
+
+    told = f"error: --output is {dataset}, which cannot be written ({dataset}: Is a directory)"
+    assert capsys.readouterr().err.startswith(told)
+    assert len(mlflow.search_runs(output_format="list")) == runs_before
+
+
 def test_a_damaged_document_is_reported_and_makes_no_run(
     dataset: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
