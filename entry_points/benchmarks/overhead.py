@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 
-from entry_points.benchmarks.lines import Aim, Line, side_by_side
+from entry_points.benchmarks.lines import Aim, Line, Sample, side_by_side
 from entry_points.benchmarks.stage import Stage
 
 _PAGES_PREPARED = 100
@@ -38,23 +38,7 @@ def _prepare(stage: Stage) -> list[Line]:
 
 
 def _predict(stage: Stage, model_uri: str) -> list[Line]:
-    size = f"1:{stage.count(_PAGES_READ)}"
-    with stage.llm(0.0) as url:
-        taken = side_by_side(
-            {
-                mode: partial(
-                    stage.child,
-                    "reading",
-                    mode,
-                    model_uri,
-                    stage.dataset,
-                    size,
-                    OPENAI_BASE_URL=url,
-                )
-                for mode in ("bare", "off", "on")
-            },
-            stage.repeats,
-        )
+    taken = read_side_by_side(stage, model_uri, 0.0, {1: _PAGES_READ})
     unit, against = "CPU ms a page", "bare openai client"
     bare = taken["bare"]["cpu_ms_1"]
     lines = [
@@ -73,3 +57,29 @@ def _predict(stage: Stage, model_uri: str) -> list[Line]:
     written = taken["on"]["all_cpu_ms_1"]
     what = "predict, and its traces written"
     return [*lines, Line("overhead", what, unit, written, against, bare)]
+
+
+def read_side_by_side(
+    stage: Stage, model_uri: str, latency_s: float, pages: Mapping[int, int]
+) -> dict[str, dict[str, Sample]]:
+    """Let the bare client, and predict with tracing off and on, read pages.
+
+    Args:
+        stage: Where to run.
+        model_uri: The extractor with the LLM engine.
+        latency_s: How long the LLM takes for a page, s.
+        pages: How many are read at full scale, by how many are read at once.
+
+    Returns:
+        What `reading` measures, of "bare", "off" and "on".
+    """
+    sizes = [f"{most}:{stage.count(full)}" for most, full in pages.items()]
+    with stage.llm(latency_s) as url:
+        child = partial(stage.child, "reading", OPENAI_BASE_URL=url)
+        return side_by_side(
+            {
+                mode: partial(child, mode, model_uri, stage.dataset, *sizes)
+                for mode in ("bare", "off", "on")
+            },
+            stage.repeats,
+        )

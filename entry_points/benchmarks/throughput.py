@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from functools import partial
 
 from entry_points.benchmarks.lines import Aim, Line, Sample, side_by_side
+from entry_points.benchmarks.overhead import read_side_by_side
 from entry_points.benchmarks.stage import Stage
 
 _LATENCY_S = 1.0
@@ -28,23 +29,7 @@ def throughput(stage: Stage, models: Mapping[str, str]) -> list[Line]:
 
 
 def _llm(stage: Stage, model_uri: str) -> list[Line]:
-    sizes = [f"{most}:{stage.count(pages)}" for most, pages in _PAGES.items()]
-    with stage.llm(_LATENCY_S) as url:
-        taken = side_by_side(
-            {
-                mode: partial(
-                    stage.child,
-                    "reading",
-                    mode,
-                    model_uri,
-                    stage.dataset,
-                    *sizes,
-                    OPENAI_BASE_URL=url,
-                )
-                for mode in ("bare", "off", "on")
-            },
-            stage.repeats,
-        )
+    taken = read_side_by_side(stage, model_uri, _LATENCY_S, _PAGES)
     lines = []
     for most in _PAGES:
         bare = taken["bare"][f"rate_{most}"]

@@ -7,15 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from entry_points.comparing.comparison import Comparison
 from entry_points.comparing.gate import HEADLINES
+from entry_points.evaluation.html.render import templates
 from entry_points.scoring.alignment import align
 from entry_points.scoring.counts import LOWER_IS_BETTER
 from entry_points.scoring.forms import Truth, stated_pairs
-
-_FOLDER = Path(__file__).parent
 
 
 @dataclass(frozen=True)
@@ -78,14 +75,8 @@ def _view_forms(comparison: Comparison) -> list[FormView]:
 
 def render(comparison: Comparison) -> str:
     """Return a comparison as one HTML page; every text is escaped, and nothing is fetched."""
-    environment = Environment(
-        loader=FileSystemLoader([_FOLDER, _FOLDER.parent / "evaluation" / "html"]),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("comparison.html").render(
+    page = templates(Path(__file__).parent).get_template("comparison.html")
+    return page.render(
         comparison=comparison,
         forms=_view_forms(comparison),
         names=[comparison.name, *(contest.name for contest in comparison.contests)],

@@ -239,15 +239,20 @@ def test_only_the_pages_asked_for_are_read_and_keep_their_numbers() -> None:
     assert (short.page_count, short.error_code) == (1, "no_such_page")
 
 
-def test_a_document_that_takes_too_long_keeps_what_was_read_and_costs_no_other() -> None:
-    hung = threading.Event()
+def hanging_on(width: int, hung: threading.Event) -> FakeEngine:
+    """Return an engine that waits for the event on pages of that width, px."""
 
-    def hang_on_22(page: Page, _: str) -> PageReading:
-        if page.image.width == 22:
+    def read(page: Page, _: str) -> PageReading:
+        if page.image.width == width:
             hung.wait(30)
         return width_of(page)
 
-    shared = reader(FakeEngine(hang_on_22), max_concurrency=2, max_document_s=0.3)
+    return FakeEngine(read)
+
+
+def test_a_document_that_takes_too_long_keeps_what_was_read_and_costs_no_other() -> None:
+    hung = threading.Event()
+    shared = reader(hanging_on(22, hung), max_concurrency=2, max_document_s=0.3)
     documents = [document(21, 22, 23), document(24)]
     started = time.monotonic()
     try:
@@ -263,13 +268,7 @@ def test_a_document_that_takes_too_long_keeps_what_was_read_and_costs_no_other()
 
 def test_pages_that_got_no_turn_in_time_fail_and_the_slots_come_back() -> None:
     hung = threading.Event()
-
-    def hang_on_21(page: Page, _: str) -> PageReading:
-        if page.image.width == 21:
-            hung.wait(30)
-        return width_of(page)
-
-    shared = reader(FakeEngine(hang_on_21), max_concurrency=1, max_document_s=0.3)
+    shared = reader(hanging_on(21, hung), max_concurrency=1, max_document_s=0.3)
     [late] = shared.read_all([document(21, 22, 23)], "")
     assert str(late.error).startswith("3 of 3 pages failed (1, 2, 3)")
     hung.set()

@@ -12,7 +12,16 @@ from entry_points.evaluation.html.views import FormView
 from entry_points.evaluation.results import Evaluation
 from entry_points.scoring.counts import LOWER_IS_BETTER
 
-_TEMPLATES = Path(__file__).parent
+
+def templates(*folders: Path) -> Environment:
+    """Return the templates of the report and of other folders; what they show is escaped."""
+    return Environment(
+        loader=FileSystemLoader([Path(__file__).parent, *folders]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
 
 
 def render(evaluation: Evaluation, forms: Sequence[FormView], run_address: str) -> str:
@@ -26,14 +35,8 @@ def render(evaluation: Evaluation, forms: Sequence[FormView], run_address: str) 
         forms: What to show of each form, in any order.
         run_address: Address of the run in MLflow.
     """
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("report.html").render(
+    page = templates().get_template("report.html")
+    return page.render(
         evaluation=evaluation,
         forms=sorted(forms, key=lambda form: form.pair_f1),
         run_address=run_address,
