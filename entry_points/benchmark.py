@@ -106,10 +106,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     suites = list(SUITES) if args.suite == "all" else [args.suite]
     before = machine()
     cli.unwind_on_sigterm()
-    with mlflow.start_run() as run, tempfile.TemporaryDirectory() as folder:
-        mlflow.set_tag("machine", before)
+    with tempfile.TemporaryDirectory() as folder:
         stage = Stage(Path(folder), cli.in_project(args.dataset), args.repeats, args.scale)
-        lines = benchmark(suites, stage)
+        with mlflow.start_run() as run:
+            mlflow.set_tag("machine", before)
+            lines = benchmark(suites, stage)
     print(f"\n{before}; medians of {args.repeats}")
     cli.print_table([line.cells() for line in lines], HEADER)
     print(f"\nRun {run.info.run_id} ({TABLE}, {PLOT}, metrics). Look at it:")

@@ -16,7 +16,8 @@ _AGAINST = {
     "colon": "RapidOCR + colon",
     "rules": "RapidOCR + rules",
 }
-_FORMS_AT_SMALL_SCALE = 20
+# So many at a scale just below 1; at 1 they are all.
+_FORMS = 20
 
 
 def accuracy(stage: Stage, models: Mapping[str, str]) -> list[Line]:
@@ -26,7 +27,7 @@ def accuracy(stage: Stage, models: Mapping[str, str]) -> list[Line]:
         stage: Where to run.
         models: The URIs of the logged models.
     """
-    limit = "" if stage.scale >= 1 else str(stage.count(_FORMS_AT_SMALL_SCALE))
+    limit = stage.limit(_FORMS)
     simple = stage.child("simple_readers", stage.dataset, limit)
     ours = Sample.of(_evaluate(stage, models["local"], limit))
     return [

@@ -18,7 +18,7 @@ def distortions(stage: Stage, models: Mapping[str, str]) -> list[Line]:  # noqa:
         stage: Where to run.
         models: Not used.
     """
-    figures = stage.child("distorted", stage.dataset, stage.count(_FORMS))
+    figures = stage.child("distorted", stage.dataset, stage.count(_FORMS, least=1))
     as_given = Sample.of(figures.pop(AS_GIVEN))
     return [
         Line("distortions", name, "pair_f1", Sample.of(score), AS_GIVEN, as_given)

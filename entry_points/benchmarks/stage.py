@@ -28,6 +28,9 @@ class Stage:
         dataset: A FUNSD-layout folder.
         repeats: How often each figure is taken.
         scale: The part of the full number of pages and requests that is used, above 0.
+
+    Raises:
+        UsageError: Nothing would be measured.
     """
 
     folder: Path
@@ -35,9 +38,19 @@ class Stage:
     repeats: int
     scale: float
 
+    def __post_init__(self) -> None:
+        if self.repeats < 1:
+            raise UsageError(f"--repeats is {self.repeats}: give 1 or more.")
+        if not self.scale > 0:
+            raise UsageError(f"--scale is {self.scale}: give more than 0; 1 is all.")
+
     def count(self, full: int, least: int = 2) -> int:
         """Return how many pages or requests to use of the full number."""
         return max(least, round(full * self.scale))
+
+    def limit(self, full: int) -> str:
+        """Return how many forms a command is told to read: of the full number, or all ("")."""
+        return "" if self.scale >= 1 else str(self.count(full))
 
     def environment(self, **more: str) -> dict[str, str]:
         """Return a child's environment: the scratch store, no network, no key of the user's."""

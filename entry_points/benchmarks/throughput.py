@@ -55,7 +55,7 @@ def _line(what: str, ours: Sample, against: str, theirs: Sample, aim: Aim | None
 
 
 def _local(stage: Stage) -> list[Line]:
-    pages = stage.count(_LOCAL_PAGES)
+    pages = stage.count(_LOCAL_PAGES, least=1)
     cores = [1, 2] if (os.cpu_count() or 1) >= 2 else [1]
     taken = side_by_side(
         {

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +13,8 @@ import mlflow
 import pytest
 from PIL import Image
 
-from entry_points import ROOT
+from entry_points import ROOT, benchmark
+from entry_points.benchmark import SUITES
 from entry_points.benchmarks.distorted import AS_GIVEN, DISTORTIONS
 from entry_points.benchmarks.lines import Line, Sample
 from entry_points.benchmarks.plot import plot_ratios
@@ -22,6 +25,7 @@ from tests.entry_points.conftest import SAMPLES, Project
 from tests.loopback_llm import KEY
 
 SCALE = 0.001
+OF_THE_COMMAND = "overhead"
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +35,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Stage:
 
 @pytest.mark.slow
 def test_the_command_prints_and_logs_a_table(project: Project) -> None:
-    done = project.mlflow_run("benchmark", suite="overhead", repeats=1, scale=SCALE)
+    done = project.mlflow_run("benchmark", suite=OF_THE_COMMAND, repeats=1, scale=SCALE)
     assert done.returncode == 0, done.stdout
     assert "document to request" in done.stdout
     assert KEY not in done.stdout
@@ -39,6 +43,46 @@ def test_the_command_prints_and_logs_a_table(project: Project) -> None:
     assert run.data.metrics["overhead/document_to_request/cpu_ms_a_page"] > 0
     files = {file.path for file in project.client.list_artifacts(run.info.run_id)}
     assert {"benchmark.json", "benchmark.png"} <= files
+
+
+@pytest.fixture(scope="module")
+def models(stage: Stage) -> dict[str, str]:
+    return stage.child("log_models")
+
+
+@pytest.fixture
+def no_uv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Suite startup would have uv build an environment of a gigabyte."""
+    for program in ("bash", "git"):
+        (tmp_path / program).symlink_to(str(shutil.which(program)))
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("no_uv")
+@pytest.mark.parametrize("name", sorted(SUITES.keys() - {OF_THE_COMMAND}))
+def test_every_other_suite_runs(name: str, stage: Stage, models: dict[str, str]) -> None:
+    if name == "startup" and not (ROOT / ".git").exists():
+        pytest.skip("it clones the repository")
+    lines = SUITES[name](stage, models)
+    assert {line.suite for line in lines} == {name}
+    assert all(math.isfinite(line.ours.median) for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("flags", "told"),
+    [
+        (("--repeats", "0"), "--repeats is 0: give 1 or more."),
+        (("--scale", "0"), "--scale is 0.0: give more than 0; 1 is all."),
+        (("--scale", "nan"), "--scale is nan: give more than 0; 1 is all."),
+    ],
+    ids=["repeats", "scale", "no number"],
+)
+def test_nothing_to_measure_is_refused(
+    flags: tuple[str, str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert benchmark.main(flags) == 2
+    assert capsys.readouterr().err == f"error: {told}\n"
 
 
 def test_the_request_that_is_measured_shows_the_page() -> None:
