@@ -47,7 +47,7 @@ _IMAGE_TOO_LARGE = (
 _ADVICE_BY_STATUS: dict[int, tuple[str, str]] = {
     401: ("authentication_failed", "the server does not accept the API key: check it"),
     403: ("permission_denied", "the API key may not use this LLM: check its rights"),
-    404: ("not_found", "the server knows no such LLM or path: check `llm` and OPENAI_BASE_URL"),
+    404: ("not_found", "the server knows no such LLM or path: check `llm` and the base URL"),
     413: _IMAGE_TOO_LARGE,
     429: ("rate_limited", "the server limits requests: send fewer at once (max_concurrency)"),
 }
