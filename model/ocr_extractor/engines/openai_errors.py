@@ -173,6 +173,8 @@ def _status_error(error: openai.APIStatusError, sent: str) -> EngineError:
             else ("request_refused", "the server refuses the request: check `llm` and settings")
         )
     )
+    if asks_to_slow_down(error) and (wait_s := retry_after_s(error) or 0.0) > 0:
+        advice += f"; it asks to wait for {wait_s:,.0f} s"
     said = shorten(error.message.removeprefix(f"Error code: {status}").removeprefix(" - "))
     if _quotes(said, sent):
         said = "its words are left out: they quote the request"

@@ -200,6 +200,12 @@ def test_azures_keys_are_kept_out_too(llm: LoopbackLlm, monkeypatch: pytest.Monk
     assert llm.keys == [KEY, f"Bearer {KEY}"]
 
 
+def test_how_long_a_server_asks_to_wait_is_told(llm: LoopbackLlm) -> None:
+    llm.answer = refusal(429, "Rate limit reached")
+    llm.answer.headers["Retry-After"] = "1800"
+    assert "(max_concurrency); it asks to wait for 1,800 s (" in str(failure())
+
+
 def test_a_server_that_quotes_the_request_is_not_quoted(llm: LoopbackLlm) -> None:
     llm.answer = refusal(400, "messages.0.content: 'Read the form.' is too short")
     said = str(failure())
