@@ -49,8 +49,21 @@ def test_texts_get_the_boxes_of_their_words():
         ("STRASSE", ["Date", "Straße"], (50, 2, 110, 18)),
         ("—", ["Date", "—"], (50, 2, 60, 18)),
         ('"40%"', ["Date", '"40%",'], (50, 2, 100, 18)),
+        ("$ 400", ["Date", "$", "400"], (50, 2, 100, 18)),
+        ("B1014 - 23", ["Date", "BIO14-23"], (50, 2, 130, 18)),
+        ("6 / 21 / 90", ["Date", "6/2l190"], (50, 2, 120, 18)),
     ],
-    ids=["spaces", "glued", "misread", "folded", "punctuation alone", "punctuation around"],
+    ids=[
+        "spaces",
+        "glued",
+        "misread",
+        "folded",
+        "punctuation alone",
+        "punctuation around",
+        "a currency sign apart",
+        "look-alikes",
+        "many short words",
+    ],
 )
 def test_spacing_and_ocr_errors_are_borne(answer: str, printed: list[str], box: Box):
     pair = one("Date", answer, line(0, 0, 0, *printed))
@@ -67,6 +80,15 @@ def test_boxes_end_a_little_outside_the_ink():
     assert (pair.question_box, pair.answer_box) == ((0, 2, 50, 18), (60, 3, 126, 18))
 
 
+def test_ink_of_a_line_at_the_edge_of_a_box_is_not_the_text():
+    page = PAGE.copy()
+    page.paste("black", (62, 5, 66, 14))
+    page.paste("black", (120, 7, 124, 16))
+    page.paste("black", (127, 17, 140, 19))
+    [pair] = ground([Pair("Name:", "Ann Lee")], line(0, 0, 0, "Name:", "Ann", "Lee"), page)
+    assert pair.answer_box == (60, 3, 126, 18)
+
+
 @pytest.mark.parametrize("answer", ["☑", "x", "✓"])
 @pytest.mark.parametrize("read", ["☑", "X"])
 def test_all_ticks_are_alike_and_may_stand_before_their_option(answer: str, read: str):
@@ -79,6 +101,26 @@ def test_a_row_is_read_before_the_next_one():
     words += line(3, 0, 24, "Width:") + line(4, 100, 24, "27") + line(5, 300, 24, "27")
     both = ground([Pair("Length:", "27 27"), Pair("Width:", "27 27")], words, PAGE)
     assert [pair.answer_box for pair in both] == [(100, 2, 320, 18), (100, 26, 320, 42)]
+
+
+def test_a_column_is_read_down_where_other_fields_stand_between_its_cells_and_the_next():
+    words = line(0, 0, 0, "Tar") + line(1, 100, 0, "May") + line(2, 200, 0, "June")
+    words += line(3, 0, 30, "Low") + line(4, 100, 30, "27", "mg") + line(5, 200, 30, "31", "mg")
+    words += line(6, 0, 60, "High") + line(7, 100, 60, "48", "mg") + line(8, 200, 60, "52", "mg")
+    both = ground([Pair("May", "27 mg 48 mg"), Pair("June", "31 mg 52 mg")], words, PAGE)
+    assert [pair.answer_box for pair in both] == [(100, 32, 150, 78), (200, 32, 250, 78)]
+
+
+def test_questions_and_answers_of_equal_text_are_placed_in_the_order_of_the_pairs():
+    words = [
+        word
+        for at, text in enumerate(["Posters", "40", "Counter", "7", "Posters", "40"])
+        for word in line(at, 100 * (at % 2), 30 * (at // 2), text)
+    ]
+    pairs = [Pair("Posters", "40"), Pair("Counter", "7"), Pair("Posters", "40")]
+    found = ground(pairs, words, PAGE)
+    assert [pair.question_box[1] for pair in found if pair.question_box] == [2, 32, 62]
+    assert [pair.answer_box[1] for pair in found if pair.answer_box] == [2, 32, 62]
 
 
 def test_a_long_line_goes_on_where_the_next_one_begins():
@@ -170,4 +212,4 @@ def test_true_pairs_of_drawn_forms_are_placed_and_foreign_answers_flagged():
 @pytest.mark.slow
 def test_true_pairs_of_scanned_forms_are_placed_and_foreign_answers_flagged(funsd_training: Path):
     ids = [form.form_id for form in load_folder(funsd_training)[::25]]
-    check_real_pages(funsd_training, ids, placed=0.8)
+    check_real_pages(funsd_training, ids, placed=0.87)
