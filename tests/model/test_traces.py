@@ -7,6 +7,7 @@ import io
 import json
 import logging
 import sqlite3
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import mlflow
 import pytest
 from mlflow.entities import Trace
+from mlflow.tracing.client import TracingClient
 from PIL import Image
 from werkzeug import Response
 
@@ -231,6 +233,29 @@ def test_traces_are_written_before_too_many_wait(
         with sqlite3.connect(store / "mlflow.db") as database:
             written += database.execute("SELECT COUNT(*) FROM trace_info").fetchone()
     assert written == [0, 0, 3]
+
+
+def test_prompts_are_linked_before_too_many_traces_wait(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_ENABLE_ASYNC_TRACE_LOGGING", "true")
+    store: Path = request.getfixturevalue("store")
+    prompt = load_prompt(mlflow.genai.register_prompt("p", "Read.").uri, Path("none"))
+    link = TracingClient.link_prompt_versions_to_trace
+
+    def link_slowly(*args: Any, **more: Any) -> None:
+        time.sleep(3)  # as where other threads write to the store
+        link(*args, **more)
+
+    monkeypatch.setattr(TracingClient, "link_prompt_versions_to_trace", link_slowly)
+    backlog = TraceBacklog(4)
+    for _ in range(4):
+        with mlflow.start_span("extract"):
+            prompt.link_to_trace()
+        backlog.add(1)
+    with sqlite3.connect(store / "mlflow.db") as database:
+        links = "SELECT COUNT(*) FROM entity_associations WHERE destination_id = 'p/1'"
+        assert database.execute(links).fetchone() == (4,)
 
 
 def test_reading_goes_on_where_the_caller_turned_tracing_off(store: Path, llm: LoopbackLlm) -> None:
