@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -47,11 +48,16 @@ def main() -> None:
     images = [Image.open(io.BytesIO(data)).convert("RGB") for data in files]
     engine, words = LocalEngine(), WordReader()
     alone = rapidocr.RapidOCR(params={"Global.log_level": "error"})
-    ocr_s = seconds(words.read, images)
-    ours_s = seconds(lambda image: engine.read(Page(1, image), ""), images)
+
+    def read(image: Image.Image) -> None:
+        engine.read(Page(1, image), "")
+
+    ocr_s, ours_s = seconds(words.read, images), seconds(read, images)
+    with ThreadPoolExecutor(2 * cores) as callers:
+        side_by_side_s = seconds(lambda pages: list(callers.map(read, pages)), [images])
     figures = {
         "rapidocr": count / seconds(alone, images),
-        "ours": count / ours_s,
+        "ours": count / side_by_side_s,
         "ocr_s": ocr_s / count,
         "linking_s": max(ours_s - ocr_s, 0.0) / count,
     }

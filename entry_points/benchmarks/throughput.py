@@ -14,7 +14,7 @@ from entry_points.benchmarks.stage import Stage
 _LATENCY_S = 1.0
 # Pages for each number of requests in flight.
 _PAGES = {64: 512, 8: 24, 1: 3}
-_LOCAL_PAGES = 2
+_LOCAL_PAGES = 6
 _UNIT = "pages/s"
 
 
