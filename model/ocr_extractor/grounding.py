@@ -88,10 +88,11 @@ def _tight(box: Box, ink: MatLike) -> Box:
 
     height, width = ink.shape
     left, top = max(0, box[0] - _MARGIN), box[1]
-    part = _without_strays(ink[top : box[3], left : box[2] + _MARGIN])
-    rows, columns = np.flatnonzero(part.any(axis=1)), np.flatnonzero(part.any(axis=0))
-    if not len(rows):
+    part = ink[top : box[3], left : box[2] + _MARGIN]
+    if not part.any():
         return box
+    part = _without_strays(part)
+    rows, columns = np.flatnonzero(part.any(axis=1)), np.flatnonzero(part.any(axis=0))
     return (
         max(0, left + int(columns[0]) - _MARGIN),
         max(0, top + int(rows[0]) - _MARGIN),

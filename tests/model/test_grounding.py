@@ -80,6 +80,11 @@ def test_boxes_end_a_little_outside_the_ink():
     assert (pair.question_box, pair.answer_box) == ((0, 2, 50, 18), (60, 3, 126, 18))
 
 
+def test_words_beside_the_image_keep_their_boxes():
+    words = line(0, 0, 0, "Name:") + line(1, 900, 700, "Ann")
+    assert one("Name:", "Ann", words).answer_box == (900, 702, 930, 718)
+
+
 def test_ink_of_a_line_at_the_edge_of_a_box_is_not_the_text():
     page = PAGE.copy()
     page.paste("black", (62, 5, 66, 14))
