@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from ocr_extractor.contract import Pair
 from ocr_extractor.engines.local.blanks import add_blanks
 from ocr_extractor.engines.local.words import Word
@@ -46,6 +48,16 @@ def test_a_label_within_a_longer_question_or_answer_is_no_field():
         "Name: Fax:",
         "Date:",
     ]
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "blank"),
+    [(80, 0, False), (300, 0, True), (0, 30, False), (0, 60, True), (100, 30, True)],
+    ids=["beside", "far beside", "below", "far below", "neither"],
+)
+def test_a_label_with_text_beside_or_below_is_not_blank(x: int, y: int, blank: bool):
+    words = [word("Name:", 0, 0, 0), word("Ann", x, y, 1)]
+    assert bool(add_blanks([], words, 1)) is blank
 
 
 def test_a_page_without_words_has_no_fields():

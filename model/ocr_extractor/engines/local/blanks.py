@@ -6,23 +6,33 @@ from typing import TYPE_CHECKING
 
 from ocr_extractor.contract import Pair
 from ocr_extractor.engines.local.layout import find_segments
-from ocr_extractor.engines.local.neighbours import insert_in_order, share_middle
+from ocr_extractor.engines.local.neighbours import (
+    insert_in_order,
+    share_column,
+    share_middle,
+    share_row,
+)
 from ocr_extractor.engines.local.shapes import announces_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from ocr_extractor.contract import Box
     from ocr_extractor.engines.local.words import Word
 
-_CONFIDENCE = 0.4
-"""Of the blank fields given on FUNSD's training forms, the part that is annotated so."""
+_CONFIDENCE = 0.66
+"""Of the blank fields given on FUNSD's training forms, the part that is annotated so: 124 of 187
+(1141 are annotated). Without a look at what stands beside and below, 153 of 399."""
+
+_BESIDE, _BELOW = 10.0, 1.0
+"""White space from a label to what may fill it in, in label heights."""
 
 
 def add_blanks(pairs: Iterable[Pair], words: Sequence[Word], page: int) -> tuple[Pair, ...]:
     """Add the blank fields among a page's words to its pairs.
 
     A label without a colon looks like any other text when nothing stands beside it: it is not
-    taken for a field.
+    taken for a field. Nor is one that text stands beside or below, though it is in no pair.
 
     Args:
         pairs: The page's pairs with their boxes, in reading order.
@@ -35,7 +45,20 @@ def add_blanks(pairs: Iterable[Pair], words: Sequence[Word], page: int) -> tuple
     """
     found = list(pairs)
     taken = [box for pair in found for box in (pair.question_box, pair.answer_box) if box]
-    for label in find_segments(words):
-        if announces_value(label.text) and not any(share_middle(label.box, box) for box in taken):
+    segments = find_segments(words)
+    others = [segment.box for segment in segments if not announces_value(segment.text)]
+    for label in segments:
+        if not announces_value(label.text) or any(share_middle(label.box, box) for box in taken):
+            continue
+        if not any(_may_fill(other, label.box) for other in others):
             insert_in_order(found, Pair(label.text, None, page, _CONFIDENCE, label.box))
     return tuple(found)
+
+
+def _may_fill(box: Box, label: Box) -> bool:
+    """Tell whether what stands in a box could be the entry of a label."""
+    height = max(1, label[3] - label[1])
+    beside, below = (box[0] - label[2]) / height, (box[1] - label[3]) / height
+    if share_row(label, box) and -0.5 <= beside <= _BESIDE:
+        return True
+    return share_column(label, box) and -0.5 <= below <= _BELOW
