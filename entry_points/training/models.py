@@ -47,6 +47,7 @@ _GROWTH: dict[Stage, Growth] = {
     "link": Growth(150, 31, 0.06, 0.3),
     "join": Growth(150, 31, 0.06, 0.3),
     "pair": Growth(200, 15, 0.05, 0.4),
+    "rival": Growth(150, 15, 0.05, 0.4),
 }
 _TEXT_STRENGTH = 6.0
 

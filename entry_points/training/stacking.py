@@ -35,8 +35,8 @@ Observe = Callable[["Ask", "Floats", "Targets"], None]
 
 _LEAST = tuple(np.arange(0.1, 0.45, 0.05).round(2).tolist())
 
-_AS_GOOD = 0.99
-"""Of the best F1; a doubtful pair can be told by its confidence, a pair that is missing cannot."""
+_AS_GOOD = 1.01
+"""Times the least 1 - F1; a doubtful pair can be told by its confidence, a missing one cannot."""
 
 
 @dataclass(frozen=True)
@@ -175,8 +175,8 @@ def _decide(walks: Sequence[_Walk]) -> Decision:
         hits = sum(of[n] for of, numbers in zip(right, chosen, strict=True) for n in numbers)
         return float(2 * hits / max(1, sum(map(len, chosen)) + true))
 
-    found = {least: f1(least) for least in _LEAST}
-    least = min(each for each in _LEAST if found[each] >= _AS_GOOD * max(found.values()))
+    lost = {least: 1 - f1(least) for least in _LEAST}
+    least = min(each for each in _LEAST if lost[each] <= _AS_GOOD * min(lost.values()))
     scores, hits = [], []
     for walk, of in zip(walks, right, strict=True):
         for number in _choose(walk.scored, least):

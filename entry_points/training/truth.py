@@ -45,7 +45,7 @@ class PageTruth:
         """Return what the right answer is, a row: a label's number, or 1 for yes and 0 for no."""
         if ask.stage in ("text", "label"):
             return np.array([self._label(piece) for piece in ask.about], np.intp)
-        if ask.stage == "pair":
+        if ask.stage in ("pair", "rival"):
             return self.are_pairs(ask.about)
         judges: dict[str, Callable[[Any, Any], bool]]
         judges = {"cut": self._is_cut, "link": self._is_link, "join": self._is_join}

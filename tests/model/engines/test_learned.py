@@ -10,11 +10,13 @@ from PIL import Image, ImageDraw
 
 from ocr_extractor.engines.local.engine import BUNDLED_WEIGHTS
 from ocr_extractor.engines.local.learned.candidates import Candidate, select
-from ocr_extractor.engines.local.learned.geometry import reading_order
+from ocr_extractor.engines.local.learned.geometry import place, reading_order
 from ocr_extractor.engines.local.learned.ink import find_ink
 from ocr_extractor.engines.local.learned.linker import link
-from ocr_extractor.engines.local.learned.pieces import cut_lines, find_lines
+from ocr_extractor.engines.local.learned.pieces import boundaries, cut_lines, find_lines
+from ocr_extractor.engines.local.learned.rivals import rival_columns
 from ocr_extractor.engines.local.learned.shape import GRAMS, gram_numbers
+from ocr_extractor.engines.local.learned.sheet import Sheet
 from ocr_extractor.engines.local.learned.weights import Decision, TextTable, Weights
 from ocr_extractor.engines.local.words import Word
 from ocr_extractor.errors import ConfigError
@@ -133,6 +135,32 @@ def test_lines_are_cut_where_that_is_likely_and_lose_their_fill_lines():
 def candidate(question: set[int], answer: set[int]) -> Candidate:
     box = (0, 0, 1, 1)
     return Candidate(frozenset(question), frozenset(answer), ("q", "a"), (box, box), frozenset())
+
+
+def test_rivals_are_told_by_what_they_share_and_friends_by_where_they_stand():
+    ink = find_ink(FORM, BLANK)
+    lines = find_lines(FORM, ink)
+    pieces = cut_lines(lines, np.ones(len(boundaries(lines)), np.float32))
+    sheet = Sheet(pieces, place(pieces), ink, np.zeros((0, 0), np.intp))
+
+    def at(question: set[int], answer: set[int], y: int) -> Candidate:
+        boxes = (40, y, 90, y + 20), (120, y, 220, y + 20)
+        return Candidate(frozenset(question), frozenset(answer), ("q", "a"), boxes, frozenset())
+
+    candidates = [at({2}, {3}, 100), at({2}, {3, 4}, 100), at({5}, {6}, 150), at({4}, {7}, 400)]
+    columns = rival_columns(sheet, candidates, np.array([0.6, 0.3, 0.8, 0.1], np.float32))
+    assert columns["best rival"] == pytest.approx([0.3, 0.6, 0, 0.3])
+    assert columns["best with a longer answer"] == pytest.approx([0.3, 0, 0, 0])
+    assert columns["best with a shorter answer"] == pytest.approx([0, 0.6, 0, 0])
+    assert columns["best with swapped parts"] == pytest.approx([0, 0.1, 0, 0.3])
+    assert columns["both aligned"] == pytest.approx([0.9, 0.8, 1.0, 1.4])
+    assert columns["better rivals"].tolist() == [0, 1, 0, 1]
+
+    crowd = [at({0}, {1}, 800)] * 300
+    crowded = rival_columns(sheet, crowd + candidates, np.array([0] * 300 + [0.6, 0.3, 0.8, 0.1]))
+    assert {name: values[300:].tolist() for name, values in crowded.items()} == {
+        name: pytest.approx(values.tolist()) for name, values in columns.items()
+    }
 
 
 def test_the_likeliest_candidates_that_share_no_piece_are_chosen():

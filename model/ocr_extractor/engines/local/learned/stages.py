@@ -28,6 +28,7 @@ from ocr_extractor.engines.local.learned.pieces import (
     find_lines,
 )
 from ocr_extractor.engines.local.learned.ranking import candidate_columns
+from ocr_extractor.engines.local.learned.rivals import rival_columns
 from ocr_extractor.engines.local.learned.shape import gram_numbers
 from ocr_extractor.engines.local.learned.sheet import Sheet, mark_rules
 from ocr_extractor.engines.local.learned.table import Floats, Whole, matrix
@@ -40,9 +41,9 @@ if TYPE_CHECKING:
     from ocr_extractor.engines.local.learned.table import Columns
     from ocr_extractor.engines.local.words import Word
 
-Stage = Literal["cut", "text", "label", "link", "join", "pair"]
-STAGES: tuple[Stage, ...] = ("cut", "text", "label", "link", "join", "pair")
-TREES: tuple[Stage, ...] = ("cut", "label", "link", "join", "pair")
+Stage = Literal["cut", "text", "label", "link", "join", "pair", "rival"]
+STAGES: tuple[Stage, ...] = ("cut", "text", "label", "link", "join", "pair", "rival")
+TREES: tuple[Stage, ...] = ("cut", "label", "link", "join", "pair", "rival")
 """The stages whose models are trees; that of "text" is a table of n-grams."""
 
 
@@ -55,7 +56,7 @@ class Ask:
         rows: (rows, features); of "text" (rows, n-grams), as `gram_numbers` returns them.
         names: The features' names.
         about: What each row is about: for "cut" (atom, next atom), for "text" and "label" a
-            piece, for "link" and "join" (piece, piece), for "pair" a candidate.
+            piece, for "link" and "join" (piece, piece), for "pair" and "rival" a candidate.
     """
 
     stage: Stage
@@ -98,6 +99,8 @@ def understand(words: Sequence[Word], ink: Ink) -> Thoughts:
         return []
     columns = candidate_columns(sheet, text, labels, bond, candidates)
     chances = yield _ask("pair", columns, candidates)
+    columns |= rival_columns(sheet, candidates, chances)
+    chances = yield _ask("rival", columns, candidates)
     return list(zip(candidates, chances.tolist(), strict=True))
 
 
