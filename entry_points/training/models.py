@@ -132,6 +132,8 @@ class TreeModel:
         network: Any = convert_lightgbm(
             self.booster, name=self.stage, initial_types=[("rows", shape)], zipmap=False
         )
+        # They come out of a set, in another order in every process.
+        network.opset_import.sort(key=lambda opset: opset.domain)
         (folder / f"{self.stage}.onnx").write_bytes(network.SerializeToString())
 
     def importances(self) -> dict[str, float]:
