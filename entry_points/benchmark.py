@@ -6,6 +6,7 @@ import argparse
 import os
 import platform
 import re
+import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
@@ -53,7 +54,7 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def benchmark(suites: Sequence[str], stage: Stage) -> list[Line]:
+def benchmark(suites: Sequence[str], stage: Stage) -> tuple[list[Line], list[str]]:
     """Run suites and log their lines to the active run.
 
     Args:
@@ -61,19 +62,25 @@ def benchmark(suites: Sequence[str], stage: Stage) -> list[Line]:
         stage: Where to run.
 
     Returns:
-        The lines of all suites.
+        The lines of all suites, and what became of those that failed.
 
     Raises:
-        UsageError: Something that is measured failed.
+        UsageError: Nothing could be measured.
     """
     models = stage.child("log_models")
     lines: list[Line] = []
+    failures: list[str] = []
     with tqdm(suites, unit="suite") as bar:
         for name in bar:
             bar.set_postfix_str(name)
-            lines += SUITES[name](stage, models)
+            try:
+                lines += SUITES[name](stage, models)
+            except cli.UsageError as error:
+                failures.append(f"Suite {name} failed: {error}")
+    if not lines:
+        raise cli.UsageError("\n".join(failures))
     _log(lines)
-    return lines
+    return lines, failures
 
 
 def _log(lines: Sequence[Line]) -> None:
@@ -110,12 +117,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         stage = Stage(Path(folder), cli.in_project(args.dataset), args.repeats, args.scale)
         with mlflow.start_run() as run:
             mlflow.set_tag("machine", before)
-            lines = benchmark(suites, stage)
+            lines, failures = benchmark(suites, stage)
     print(f"\n{before}; medians of {args.repeats}")
     cli.print_table([line.cells() for line in lines], HEADER)
     print(f"\nRun {run.info.run_id} ({TABLE}, {PLOT}, metrics). Look at it:")
     print(f"  mlflow ui --backend-store-uri {mlflow.get_tracking_uri()}")
-    return 0
+    for failure in failures:
+        print(failure, file=sys.stderr)
+    return 1 if failures else 0
 
 
 if __name__ == "__main__":

@@ -69,6 +69,22 @@ def test_every_other_suite_runs(name: str, stage: Stage, models: dict[str, str])
     assert all(math.isfinite(line.ours.median) for line in lines)
 
 
+@pytest.mark.filterwarnings("ignore:For backward compatibility:DeprecationWarning")  # MLflow's
+def test_a_suite_that_fails_costs_no_other(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    line = Line("memory", "predict", "MB", Sample.of(1.0))
+
+    def fails(*_: object) -> list[Line]:
+        raise UsageError("no server")
+
+    monkeypatch.setitem(SUITES, "serving", fails)
+    monkeypatch.setitem(SUITES, "memory", lambda *_: [line])
+    with mlflow.start_run():
+        measured = benchmark.benchmark(["serving", "memory"], stage)
+        assert measured == ([line], ["Suite serving failed: no server"])
+        with pytest.raises(UsageError, match="Suite serving failed: no server"):
+            benchmark.benchmark(["serving"], stage)
+
+
 @pytest.mark.parametrize(
     ("flags", "told"),
     [
