@@ -60,7 +60,7 @@ def _rss_once_quiet(group: int) -> float:
     deadline = time.monotonic() + _QUIET_S
     used, rss = usage_of_group(group)
     while time.monotonic() < deadline:
-        time.sleep(6.0)  # s; MLflow hands traces on every 5 s
+        time.sleep(6.0)  # s; traces are written once nothing was read for one
         before, (used, rss) = used, usage_of_group(group)
         if used - before < 0.3:
             break

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-from mlflow.environment_variables import MLFLOW_ASYNC_TRACE_LOGGING_MAX_SPAN_BATCH_SIZE
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
+from ocr_extractor.backlog import leave_writing_to_backlog
 from ocr_extractor.config import ExtractorConfig, serving_settings
 from ocr_extractor.contract import to_frame
 from ocr_extractor.errors import ConfigError, DocumentError, PromptError
@@ -34,10 +33,6 @@ if TYPE_CHECKING:
     from ocr_extractor.engines.openai_chat import OpenAIChatEngine
     from ocr_extractor.estimate import Estimate
 
-# Spans that MLflow writes in one transaction, of a hundred documents; by default it writes 5, and
-# tracing on SQLite takes a quarter more CPU. They wait for 5 s at most.
-_SPANS_AT_ONCE = "512"
-
 WEIGHTS_ARTIFACT = "local_weights"
 """The logged model's artifact with weights of its own for the local engine."""
 
@@ -57,7 +52,7 @@ class OcrExtractor(PythonModel):
             PromptError: The prompt version is not a text prompt, or has no place for the text that
                 `page_input` asks for.
         """
-        os.environ.setdefault(MLFLOW_ASYNC_TRACE_LOGGING_MAX_SPAN_BATCH_SIZE.name, _SPANS_AT_ONCE)
+        leave_writing_to_backlog()
         # MLflow's server puts the known ones into model_config itself, its spark_udf does not.
         settings = dict(context.model_config) | serving_settings()
         config = ExtractorConfig.from_model_config(settings)

@@ -14,6 +14,8 @@ import mlflow
 from mlflow.entities import SpanType
 from mlflow.tracing.attachments import Attachment
 
+from ocr_extractor import memory
+from ocr_extractor.backlog import TraceBacklog
 from ocr_extractor.contract import Extraction
 from ocr_extractor.encoding import encode_for_llm
 from ocr_extractor.engines.base import total, total_cost
@@ -24,7 +26,7 @@ from ocr_extractor.grounding import ground
 from ocr_extractor.page import open_document
 from ocr_extractor.selection import PageSelection
 from ocr_extractor.stopping import check
-from ocr_extractor.tracing import TraceBacklog, faults_reported, note_extraction, note_reading
+from ocr_extractor.tracing import faults_reported, note_extraction, note_reading
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -45,8 +47,8 @@ if TYPE_CHECKING:
 # What a browser shows as it is; other documents are attached page by page as PNG.
 _SHOWN_BY_BROWSERS = {"image/png", "image/jpeg", "image/webp", "image/gif", "application/pdf"}
 _ALL_PAGES = PageSelection()
-# Pages whose traces may wait to be written; each holds its page's image, 0.1 MB or so.
-_PAGES_TO_TRACE = 512
+# One for all readers, as MLflow has one queue; a page's trace holds its image, 0.1 MB or so.
+_BACKLOG = TraceBacklog(burst=512)
 
 
 @dataclass(frozen=True)
@@ -98,12 +100,12 @@ class DocumentReader:
         self._followed = followed
         self._engine = engine
         self._word_reader = word_reader
+        memory.share_pools()
         # Documents wait for their pages, so they need threads of their own; a page is decoded
         # only when it holds a slot, so no more than max_concurrency pages are in memory.
         self._documents = ThreadPoolExecutor(config.max_concurrency, "document")
         self._pages = ThreadPoolExecutor(config.max_concurrency, "page")
         self._slots = threading.BoundedSemaphore(config.max_concurrency)
-        self._backlog = TraceBacklog(_PAGES_TO_TRACE)
         self._rendered: tuple[object, str, str] | None = None
 
     @property
@@ -166,8 +168,9 @@ class DocumentReader:
 
     def _read(self, source: InputDocument, call: _Call) -> Extraction:
         check()
+        _BACKLOG.make_room()
         extraction = self._read_traced(source, call)
-        self._backlog.add(extraction.page_count or 1)
+        _BACKLOG.add(extraction.page_count or 1)
         return extraction
 
     def _read_traced(self, source: InputDocument, call: _Call) -> Extraction:

@@ -1,10 +1,9 @@
-"""What is told of a document on its spans, when they are written, and our own faults in the log."""
+"""What is told of a document on its spans, and our own faults in the log."""
 
 from __future__ import annotations
 
 import contextlib
 import logging
-import threading
 import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,40 +21,6 @@ if TYPE_CHECKING:
     from ocr_extractor.engines.base import PageReading
 
 _logger = logging.getLogger(__name__)
-
-
-# MLflow links a trace that it has written to its prompt in a thread of its own, of this name.
-_LINKS_PROMPT = "link_prompts_from_exporter"
-
-
-class TraceBacklog:
-    """Bounds the traces that wait to be written; safe to share between threads.
-
-    MLflow writes them in the background, slower than pages can be read. They would fill the memory,
-    and from the thousandth on MLflow drops them. The threads that link them to their prompts are
-    waited for, too: MLflow has no bound for them, and 5,000 pages had 3,390 at once.
-    """
-
-    def __init__(self, most: int) -> None:
-        """Begin with nothing to write.
-
-        Args:
-            most: Pages whose traces may wait.
-        """
-        self._most = most
-        self._pages = 0
-        self._lock = threading.Lock()
-
-    def add(self, pages: int) -> None:
-        """Count the pages of a trace that has ended; where they are too many, wait for all."""
-        with self._lock:
-            self._pages += pages
-            if self._pages >= self._most:
-                mlflow.flush_trace_async_logging()
-                for thread in threading.enumerate():
-                    if thread.name.startswith(_LINKS_PROMPT):
-                        thread.join()
-                self._pages = 0
 
 
 def note_extraction(span: LiveSpan, extraction: Extraction, *, content: bool) -> None:

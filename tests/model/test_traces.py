@@ -6,8 +6,6 @@ import base64
 import io
 import json
 import logging
-import sqlite3
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +13,6 @@ from typing import Any
 import mlflow
 import pytest
 from mlflow.entities import Trace
-from mlflow.tracing.client import TracingClient
 from PIL import Image
 from werkzeug import Response
 
@@ -26,7 +23,6 @@ from ocr_extractor.engines.openai_chat import OpenAIChatEngine
 from ocr_extractor.inputs import InputDocument
 from ocr_extractor.prompt import load_prompt
 from ocr_extractor.reader import DocumentReader
-from ocr_extractor.tracing import TraceBacklog
 from tests.loopback_llm import KEY, LoopbackLlm, completion
 from tests.model.documents import encoded, pdf, tiff
 
@@ -218,44 +214,6 @@ def test_every_document_has_a_trace_of_its_own(store: Path, llm: LoopbackLlm) ->
         for trace in mlflow.search_traces(return_type="list")
     }
     assert states == {"form-0": ("OK", 5), "form-1": ("ERROR", 1), "form-2": ("OK", 9)}
-
-
-def test_traces_are_written_before_too_many_wait(
-    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("MLFLOW_ENABLE_ASYNC_TRACE_LOGGING", "true")
-    store: Path = request.getfixturevalue("store")
-    backlog, written = TraceBacklog(4), []
-    for pages in (1, 1, 2):
-        with mlflow.start_span("extract"):
-            pass
-        backlog.add(pages)
-        with sqlite3.connect(store / "mlflow.db") as database:
-            written += database.execute("SELECT COUNT(*) FROM trace_info").fetchone()
-    assert written == [0, 0, 3]
-
-
-def test_prompts_are_linked_before_too_many_traces_wait(
-    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("MLFLOW_ENABLE_ASYNC_TRACE_LOGGING", "true")
-    store: Path = request.getfixturevalue("store")
-    prompt = load_prompt(mlflow.genai.register_prompt("p", "Read.").uri, Path("none"))
-    link = TracingClient.link_prompt_versions_to_trace
-
-    def link_slowly(*args: Any, **more: Any) -> None:
-        time.sleep(3)  # as where other threads write to the store
-        link(*args, **more)
-
-    monkeypatch.setattr(TracingClient, "link_prompt_versions_to_trace", link_slowly)
-    backlog = TraceBacklog(4)
-    for _ in range(4):
-        with mlflow.start_span("extract"):
-            prompt.link_to_trace()
-        backlog.add(1)
-    with sqlite3.connect(store / "mlflow.db") as database:
-        links = "SELECT COUNT(*) FROM entity_associations WHERE destination_id = 'p/1'"
-        assert database.execute(links).fetchone() == (4,)
 
 
 def test_reading_goes_on_where_the_caller_turned_tracing_off(store: Path, llm: LoopbackLlm) -> None:

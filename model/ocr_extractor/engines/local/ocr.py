@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
-import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
@@ -16,6 +14,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
+from ocr_extractor import memory
 from ocr_extractor.engines.local.upright import Lie, box_within
 from ocr_extractor.engines.local.words import Word, part_glued_words, union
 from ocr_extractor.errors import EngineError
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
     from ocr_extractor.contract import Box
 
 _THREADS_PER_PAGE = 4
-_M_ARENA_MAX = -8  # of glibc's malloc.h
 _LINES_PER_BATCH = 1
 """Lines of a batch are padded to the widest one. Alone, a line reads the same whatever else is on
 the page, and peak memory over 45 FUNSD pages was 538 MB, against 746 MB with RapidOCR's six."""
@@ -89,7 +87,7 @@ class WordReader:
         """
         import rapidocr
 
-        _share_memory_pools()
+        memory.share_pools()
         cores = usable_cores()
         models = _models(tiny, Path(rapidocr.__file__).parent / "models")
         self._alone, self._side_by_side = (
@@ -209,16 +207,6 @@ def _models(tiny: Path | None, of_wheel: Path) -> dict[str, str]:
         "Det.model_path": str(of_wheel / "PP-OCRv6_det_small.onnx"),
         "Rec.model_path": str(of_wheel / "PP-OCRv6_rec_small.onnx"),
     }
-
-
-def _share_memory_pools() -> None:
-    """Let all threads of the process allocate from two of glibc's pools; elsewhere do nothing.
-
-    By default each thread has a pool of its own and gives little of what a page took back: 24 FUNSD
-    pages on 2 cores took 1032 MB, with two pools for all 794.
-    """
-    if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):
-        libc.mallopt(_M_ARENA_MAX, 2)
 
 
 def _settings(threads: int) -> dict[str, Any]:
