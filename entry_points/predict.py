@@ -304,10 +304,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print(f"\nStopped. What is finished is in {lines}; the same command goes on.", flush=True)
         os._exit(STOPPED)  # requests in flight would keep the interpreter for minutes
-    mlflow.flush_trace_async_logging()
     if lines != output:
         write_table(lines, output, task.model.metadata.signature.outputs)
     report(outcome, output, cancelled=batches is not None and batches.cancel)
+    print("Writing the traces that wait ...", flush=True)
+    mlflow.flush_trace_async_logging()
     return SOME_FAILED if outcome.failed else 0
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class Pair:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the pair as plain JSON values, boxes as lists."""
-        row = asdict(self)
+        row = {name: getattr(self, name) for name in self.__slots__}
         for side in ("question_box", "answer_box"):
             if row[side] is not None:
                 row[side] = list(row[side])
