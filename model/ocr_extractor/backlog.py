@@ -34,6 +34,7 @@ def leave_writing_to_backlog() -> None:
     spans (of 550 of 5,000 traces). A span that nobody asks for is written after a minute. At the
     end of the process it leaves behind what links the last traces to their prompts.
     """
+    # Spans that may wait: a page has 5 to 10. MLflow begins to write when there are as many.
     for variable, value in (
         (MLFLOW_ASYNC_TRACE_LOGGING_MAX_WORKERS, 1),
         (MLFLOW_ASYNC_TRACE_LOGGING_MAX_SPAN_BATCH_SIZE, 8192),
