@@ -103,8 +103,8 @@ class TraceBacklog:
 
     def _begin_to_write(self) -> None:
         if self._waiting and not self._writing:
-            self._writing = True
             threading.Thread(target=self._write, name="trace-backlog", daemon=True).start()
+            self._writing = True
 
     def _write(self) -> None:
         """Have what waits written, once few pages are read or a burst waits."""
