@@ -22,8 +22,8 @@ _LINKS_PROMPT = "link_prompts_from_exporter"
 # Pages read in a second beside which traces can be written.
 _FEW = 10
 _LOOK_EVERY_S = 1.0
-# What a trace takes, s, until it has been measured.
-_TRACE_S = 0.05
+# What a trace takes beside reading, s, until it has been measured: too little brings a long halt.
+_TRACE_S = 0.1
 
 
 def leave_writing_to_backlog() -> None:
