@@ -9,6 +9,7 @@ import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock, call
 
 import mlflow
 import pytest
@@ -16,6 +17,7 @@ from mlflow.entities import Trace
 from PIL import Image
 from werkzeug import Response
 
+from ocr_extractor import reader
 from ocr_extractor.config import ExtractorConfig
 from ocr_extractor.contract import Extraction
 from ocr_extractor.engines.base import Page, PageReading
@@ -54,9 +56,9 @@ def read(*documents: bytes, **settings: Any) -> list[Extraction]:
         {"engine": "openai", "prompt_uri": prompt.uri, "max_retries": 0} | settings
     )
     engine = OpenAIChatEngine(config) if config.engine == "openai" else StumblingEngine()
-    reader = DocumentReader(config, load_prompt(prompt.uri, Path("none")), engine)
+    document_reader = DocumentReader(config, load_prompt(prompt.uri, Path("none")), engine)
     sources = [InputDocument(f"form-{number}", data) for number, data in enumerate(documents)]
-    return reader.read_all(sources, RULES)
+    return document_reader.read_all(sources, RULES)
 
 
 def as_json(body: dict[str, Any], status: int = 200) -> Response:
@@ -214,6 +216,15 @@ def test_every_document_has_a_trace_of_its_own(store: Path, llm: LoopbackLlm) ->
         for trace in mlflow.search_traces(return_type="list")
     }
     assert states == {"form-0": ("OK", 5), "form-1": ("ERROR", 1), "form-2": ("OK", 9)}
+
+
+def test_each_document_waits_for_room_and_adds_its_pages(
+    store: Path, llm: LoopbackLlm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backlog = Mock()
+    monkeypatch.setattr(reader, "_BACKLOG", backlog)
+    read(PNG, tiff(NOISE, NOISE), max_concurrency=1)
+    assert backlog.mock_calls == [call.make_room(), call.add(1), call.make_room(), call.add(2)]
 
 
 def test_reading_goes_on_where_the_caller_turned_tracing_off(store: Path, llm: LoopbackLlm) -> None:
