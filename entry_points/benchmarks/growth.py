@@ -7,19 +7,17 @@ import os
 import sys
 from pathlib import Path
 
-import mlflow
-
 from entry_points.benchmarks.memory import SETTLED
 from entry_points.benchmarks.reading import reader
 from entry_points.benchmarks.stage import documents
-from entry_points.benchmarks.usage import rss_mb
+from entry_points.benchmarks.usage import cpu_s, rss_mb, rss_once_quiet
 
 _AT_ONCE = 50
 _CONCURRENCY = 8
 
 
 def main() -> None:
-    """Print both, MB, each once all traces are written; arguments: mode, model, dataset, count."""
+    """Print both, MB, each once the traces are written; arguments: mode, model, dataset, count."""
     mode, model_uri, dataset, count = sys.argv[1:]
     read = reader(mode, model_uri, _CONCURRENCY)
     pages = documents(Path(dataset), _AT_ONCE)
@@ -28,8 +26,7 @@ def main() -> None:
         while done < until:
             read(pages)
             done += len(pages)
-        mlflow.flush_trace_async_logging()
-        figures[name] = rss_mb()
+        figures[name] = rss_once_quiet(lambda: (cpu_s(), rss_mb()))
     print(json.dumps(figures), flush=True)
     os._exit(0)
 

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 
 from entry_points.benchmarks.lines import Aim, Line, Sample
 from entry_points.benchmarks.serving import OURS, Server, ask, page_of, request_body, served
 from entry_points.benchmarks.stage import Stage
-from entry_points.benchmarks.usage import usage_of_group
+from entry_points.benchmarks.usage import rss_once_quiet, usage_of_group
 
 SETTLED = 100
 """Documents after which pools, threads and caches have their size."""
 
 _DOCUMENTS = 5000
 _CLIENTS = 8
-_QUIET_S = 120.0
 
 
 def memory(stage: Stage, models: Mapping[str, str]) -> list[Line]:
@@ -51,17 +49,5 @@ def _serve(stage: Stage, server: Server, count: int) -> dict[str, float]:
     figures = {}
     for name, requests in {"start_mb": SETTLED, "end_mb": count}.items():
         ask(server, body, _CLIENTS, max(1, requests // _CLIENTS))
-        figures[name] = _rss_once_quiet(server.group)
+        figures[name] = rss_once_quiet(lambda: usage_of_group(server.group))
     return figures
-
-
-def _rss_once_quiet(group: int) -> float:
-    """Return the group's memory, MB, once its traces are written and it uses no CPU."""
-    deadline = time.monotonic() + _QUIET_S
-    used, rss = usage_of_group(group)
-    while time.monotonic() < deadline:
-        time.sleep(6.0)  # s; traces are written once nothing was read for one
-        before, (used, rss) = used, usage_of_group(group)
-        if used - before < 0.3:
-            break
-    return rss

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import os
 import resource
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 _PAGE_BYTES = resource.getpagesize()
 _TICKS = os.sysconf("SC_CLK_TCK")
+# Traces are written once nothing was read for a second, and 512 of them take half a minute.
+_LOOK_EVERY_S = 6.0
+_QUIET_S = 120.0
 
 
 def cpu_s() -> float:
@@ -19,6 +24,22 @@ def cpu_s() -> float:
 def rss_mb() -> float:
     """Return the resident memory of this process, MB (Linux)."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * _PAGE_BYTES / 1e6
+
+
+def rss_once_quiet(usage: Callable[[], tuple[float, float]]) -> float:
+    """Return what is resident, MB, once the traces are written and no CPU is used.
+
+    Args:
+        usage: Returns the CPU time so far, s, and the resident memory, MB.
+    """
+    deadline = time.monotonic() + _QUIET_S
+    used, rss = usage()
+    while time.monotonic() < deadline:
+        time.sleep(_LOOK_EVERY_S)
+        before, (used, rss) = used, usage()
+        if used - before < 0.3:
+            break
+    return rss
 
 
 def usage_of_group(group: int) -> tuple[float, float]:
