@@ -34,3 +34,25 @@ def test_the_readmes_snippets_run_beside_another_package_called_model(
     assert done.returncode == 0, done.stdout
     assert "Left blank -> None" in done.stdout
     assert "2 documents" in done.stdout
+
+
+def test_a_loaded_extractor_is_left_out_of_garbage_collections(project: Project, main_run: Done):
+    code = """
+import gc, weakref
+from entry_points.loading import load_extractor
+
+def load():
+    return load_extractor("models:/ocr-extractor@champion")
+
+model = load()
+model.itself = model
+gone = weakref.ref(model)
+print("left out:", gc.get_freeze_count() > 100_000)
+del model
+again = load()
+print("dead ones left out:", gone() is not None)
+"""
+    done = project.run("-c", code, MLFLOW_TRACKING_URI=project.tracking_uri)
+
+    assert done.returncode == 0, done.stdout
+    assert "left out: True\ndead ones left out: False" in done.stdout
