@@ -8,19 +8,19 @@ import sys
 _M_ARENA_MAX = -8  # of glibc's malloc.h
 
 
-def share_pools() -> None:
-    """Let all threads of the process allocate from two pools.
+def share_pool() -> None:
+    """Let all threads of the process allocate from one pool.
 
     By default each thread has a pool of its own and gives little of what a page took back: 24 FUNSD
-    pages on 2 cores took 1032 MB, with two pools for all 794; 2,000 pages through an LLM left 46 MB
-    more than 100, with two pools 30. For whoever starts threads that read pages.
+    pages on 2 cores took 1032 MB, with two pools for all 794, with one 30 less still, and no more
+    time. For whoever starts threads that read pages.
     """
     if libc := _glibc("mallopt"):
-        libc.mallopt(_M_ARENA_MAX, 2)
+        libc.mallopt(_M_ARENA_MAX, 1)
 
 
 def give_back() -> None:
-    """Give what is free in the pools back to the system."""
+    """Give what is free in the pool back to the system."""
     if libc := _glibc("malloc_trim"):
         libc.malloc_trim(0)
 

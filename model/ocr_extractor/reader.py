@@ -100,7 +100,7 @@ class DocumentReader:
         self._followed = followed
         self._engine = engine
         self._word_reader = word_reader
-        memory.share_pools()
+        memory.share_pool()
         # Documents wait for their pages, so they need threads of their own; a page is decoded
         # only when it holds a slot, so no more than max_concurrency pages are in memory.
         self._documents = ThreadPoolExecutor(config.max_concurrency, "document")

@@ -21,7 +21,7 @@ MEDIA_TYPE = "text/event-stream"
 _LOOK_EVERY = 4096
 # Servers send an event a token, and to wait for each of them costs 0.1 ms of CPU. So they are let
 # gather: for this part of the time since the first one, and this long at most, s.
-_GATHERING = 1 / 16
+_GATHERING = 1 / 32
 _LONGEST_GATHERING_S = 0.5
 # What took longer to come was waited for, s.
 _WAITED_S = 0.001

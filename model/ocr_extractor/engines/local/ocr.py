@@ -87,7 +87,7 @@ class WordReader:
         """
         import rapidocr
 
-        memory.share_pools()
+        memory.share_pool()
         cores = usable_cores()
         models = _models(tiny, Path(rapidocr.__file__).parent / "models")
         self._alone, self._side_by_side = (
