@@ -59,3 +59,8 @@ def test_every_verb_is_an_entry_point():
         "table",
         "tiny_ocr",
     } == set(ENTRY_POINTS)
+
+
+def test_the_environment_names_no_python_so_that_the_default_manager_finds_one():
+    environment = yaml.safe_load((ROOT / "python_env.yaml").read_text(encoding="utf-8"))
+    assert set(environment) == {"build_dependencies", "dependencies"}
