@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
-from ocr_extractor.backlog import leave_writing_to_backlog
 from ocr_extractor.config import ExtractorConfig, serving_settings
 from ocr_extractor.contract import to_frame
 from ocr_extractor.errors import ConfigError, DocumentError, PromptError
@@ -20,6 +19,7 @@ from ocr_extractor.prompt import SNAPSHOT_ARTIFACT, check_replacement, load_prom
 from ocr_extractor.reader import DocumentReader
 from ocr_extractor.selection import PageSelection
 from ocr_extractor.stopping import stopped_by
+from ocr_extractor.trace_export import dropped_traces, flush_traces
 
 if TYPE_CHECKING:
     import threading
@@ -52,7 +52,6 @@ class OcrExtractor(PythonModel):
             PromptError: The prompt version is not a text prompt, or has no place for the text that
                 `page_input` asks for.
         """
-        leave_writing_to_backlog()
         # MLflow's server puts the known ones into model_config itself, its spark_udf does not.
         settings = dict(context.model_config) | serving_settings()
         config = ExtractorConfig.from_model_config(settings)
@@ -204,6 +203,24 @@ class OcrExtractor(PythonModel):
         if not isinstance(self._engine, OpenAIChatEngine):
             raise ConfigError("The local engine has no LLM to ask: log one with engine=openai.")
         return self._engine
+
+    @staticmethod
+    def flush_traces(timeout_s: float) -> int:
+        """Write the traces that wait.
+
+        Args:
+            timeout_s: Longest wait, s; it ends earlier where the tracking store fails, or hangs
+                for 5 s.
+
+        Returns:
+            How many traces of this process were not written: those that wait, and those dropped.
+        """
+        return flush_traces(timeout_s)
+
+    @staticmethod
+    def traces_dropped() -> int:
+        """Return how many traces of this process were given up so far."""
+        return dropped_traces()
 
     def document_text(self, document: bytes) -> str:
         """Return a document's text as `page_input=text` shows pages to an LLM.

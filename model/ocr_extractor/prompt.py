@@ -13,7 +13,6 @@ from jinja2 import TemplateError, meta
 from jinja2.sandbox import SandboxedEnvironment
 from mlflow.entities.model_registry import PromptVersion
 from mlflow.exceptions import MlflowException
-from mlflow.tracing.trace_manager import InMemoryTraceManager
 
 from ocr_extractor.errors import PromptError, shorten
 
@@ -63,17 +62,6 @@ class Prompt:
         except (MlflowException, TemplateError, TypeError) as error:
             raise PromptError(f"{self.uri} cannot be rendered: {shorten(error)}") from error
         return str(text).strip()
-
-    def link_to_trace(self) -> None:
-        """Link the version to the active trace.
-
-        `mlflow.genai.load_prompt` would link it too, but asks the store about the active run each
-        time, and fails a document when the store does.
-        """
-        trace_id = mlflow.get_active_trace_id()  # None where the caller turned tracing off
-        if self.source != "snapshot" and trace_id is not None:
-            manager: InMemoryTraceManager = InMemoryTraceManager.get_instance()  # type: ignore[no-untyped-call]
-            manager.register_prompt(trace_id, self.version)
 
 
 def check_template(template: str) -> None:

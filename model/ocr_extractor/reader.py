@@ -10,12 +10,9 @@ from contextvars import copy_context
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-import mlflow
 from mlflow.entities import SpanType
 from mlflow.tracing.attachments import Attachment
 
-from ocr_extractor import memory
-from ocr_extractor.backlog import TraceBacklog
 from ocr_extractor.contract import Extraction
 from ocr_extractor.encoding import encode_for_llm
 from ocr_extractor.engines.base import total, total_cost
@@ -26,12 +23,16 @@ from ocr_extractor.grounding import ground
 from ocr_extractor.page import open_document
 from ocr_extractor.selection import PageSelection
 from ocr_extractor.stopping import check
-from ocr_extractor.tracing import faults_reported, note_extraction, note_reading
+from ocr_extractor.tracing import (
+    RecordedSpan,
+    faults_reported,
+    note_extraction,
+    note_reading,
+    start_span,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
-
-    from mlflow.entities import LiveSpan
 
     from ocr_extractor.config import ExtractorConfig
     from ocr_extractor.engines.base import Engine, Page, PageReading
@@ -47,8 +48,6 @@ if TYPE_CHECKING:
 # What a browser shows as it is; other documents are attached page by page as PNG.
 _SHOWN_BY_BROWSERS = {"image/png", "image/jpeg", "image/webp", "image/gif", "application/pdf"}
 _ALL_PAGES = PageSelection()
-# One for all readers, as MLflow has one queue; a page's trace holds its image, 0.1 MB or so.
-_BACKLOG = TraceBacklog(burst=512)
 
 
 @dataclass(frozen=True)
@@ -100,7 +99,6 @@ class DocumentReader:
         self._followed = followed
         self._engine = engine
         self._word_reader = word_reader
-        memory.share_pool()
         # Documents wait for their pages, so they need threads of their own; a page is decoded
         # only when it holds a slot, so no more than max_concurrency pages are in memory.
         self._documents = ThreadPoolExecutor(config.max_concurrency, "document")
@@ -168,14 +166,9 @@ class DocumentReader:
 
     def _read(self, source: InputDocument, call: _Call) -> Extraction:
         check()
-        _BACKLOG.make_room()
-        extraction = self._read_traced(source, call)
-        _BACKLOG.add(extraction.page_count or 1)
-        return extraction
-
-    def _read_traced(self, source: InputDocument, call: _Call) -> Extraction:
-        with mlflow.start_span("extract", SpanType.WORKFLOW) as span:
-            call.prompt.link_to_trace()
+        with start_span("extract", SpanType.WORKFLOW) as span:
+            if call.prompt.source != "snapshot":
+                span.prompts.append(call.prompt.version)
             span.set_attributes({"engine": self._engine.name, "prompt_uri": call.prompt.uri})
             readings: list[PageReading] = []
             page_count: int | None = None
@@ -190,7 +183,7 @@ class DocumentReader:
             note_extraction(span, extraction, content=self.config.trace_content == "full")
             return extraction
 
-    def _open(self, source: InputDocument, span: LiveSpan) -> Document:
+    def _open(self, source: InputDocument, span: RecordedSpan) -> Document:
         data = source.content
         if isinstance(data, InputError):
             span.set_inputs({"doc_id": source.doc_id})
@@ -258,7 +251,7 @@ class DocumentReader:
     def _read_page(self, document: Document, number: int, instruct: Instruct) -> PageReading:
         try:
             with (
-                mlflow.start_span("prepare", SpanType.TASK, attributes={"page": number}) as span,
+                start_span("prepare", SpanType.TASK, attributes={"page": number}) as span,
                 faults_reported(),
             ):
                 check()
@@ -274,7 +267,7 @@ class DocumentReader:
                         {"page": Attachment(content_type="image/png", content_bytes=png)}
                     )
             with (
-                mlflow.start_span("engine", SpanType.TASK, attributes={"page": number}) as span,
+                start_span("engine", SpanType.TASK, attributes={"page": number}) as span,
                 faults_reported(),
             ):
                 read = self._words(document, page)
@@ -322,7 +315,7 @@ class DocumentReader:
 
     @staticmethod
     def _recognise(reader: WordReader, page: Page) -> OcrPage:
-        with mlflow.start_span("ocr", SpanType.TASK, attributes={"page": page.number}) as span:
+        with start_span("ocr", SpanType.TASK, attributes={"page": page.number}) as span:
             read = reader.read_upright(page.image)
             span.set_attributes(
                 {

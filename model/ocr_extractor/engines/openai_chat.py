@@ -28,6 +28,7 @@ from ocr_extractor.engines.pacing import Pacer
 from ocr_extractor.engines.pricing import cost_of
 from ocr_extractor.errors import EngineError
 from ocr_extractor.parsing import CompletedForm, parse_completion
+from ocr_extractor.tracing import current_span
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -216,7 +217,7 @@ class OpenAIChatEngine:
 
     @staticmethod
     def _note(attributes: dict[str, Any]) -> None:
-        if (span := mlflow.get_current_active_span()) is not None:
+        if (span := current_span()) is not None:
             span.set_attributes(attributes)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import mlflow
 import openai
 from mlflow.entities import SpanType
 
@@ -20,6 +19,7 @@ from ocr_extractor.engines.patience import Patience
 from ocr_extractor.errors import CompletionError, EngineError
 from ocr_extractor.parsing import ParsedCompletion, cut_off, parse_completion
 from ocr_extractor.stopping import wait
+from ocr_extractor.tracing import start_span
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -98,7 +98,7 @@ class PageExchange:
 
     def _parse(self, answer: Answer, page: int) -> ParsedCompletion:
         self.text = answer.text()
-        with mlflow.start_span("parse", SpanType.PARSER) as span:
+        with start_span("parse", SpanType.PARSER) as span:
             try:
                 parsed = parse_completion(self.text, page)
             except CompletionError:

@@ -14,7 +14,6 @@ from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from ocr_extractor import memory
 from ocr_extractor.engines.local.upright import Lie, box_within
 from ocr_extractor.engines.local.words import Word, part_glued_words, union
 from ocr_extractor.errors import EngineError
@@ -87,7 +86,6 @@ class WordReader:
         """
         import rapidocr
 
-        memory.share_pool()
         cores = usable_cores()
         models = _models(tiny, Path(rapidocr.__file__).parent / "models")
         self._alone, self._side_by_side = (
