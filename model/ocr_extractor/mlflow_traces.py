@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable, Sequence
-from contextvars import Context, copy_context
+from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
 import mlflow
@@ -46,46 +46,19 @@ from opentelemetry import trace as otel
 from opentelemetry.context import Context as OtelContext
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
+from opentelemetry.sdk.trace.export import SpanExporter
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
+
+from ocr_extractor.spans import RecordedSpan, TraceOrigin
 
 if TYPE_CHECKING:
     from mlflow.entities import LiveSpan, Span, Trace
     from mlflow.entities.model_registry import PromptVersion
     from opentelemetry.sdk.trace import ReadableSpan
 
-    from ocr_extractor.tracing import RecordedSpan
-
     Begin = Callable[[RecordedSpan, LiveSpan | None], LiveSpan]
 
 _SERVER_ERROR = 500
-
-
-class TraceOrigin:
-    """Where a trace belongs: found when its root begins, without asking the tracking server.
-
-    Attributes:
-        context: The caller's context: its model, tags and metadata, and its destination.
-        parent: The caller's own span around the call; None where there is none.
-        by_mlflow: Whether MLflow itself writes the trace, by its own rules: with a parent, while
-            it evaluates, to OpenTelemetry or Databricks, or where asynchronous logging is off.
-        otel_id: The trace's id, 128 bits.
-        run: (run id, experiment id) of the active run; None where there is none.
-    """
-
-    __slots__ = ("by_mlflow", "context", "otel_id", "parent", "run")
-
-    def __init__(self, context: Context, parent: LiveSpan | None, *, by_mlflow: bool) -> None:
-        self.context = context
-        self.parent = parent
-        self.by_mlflow = by_mlflow
-        self.otel_id = random.getrandbits(128) or 1
-        run = fluent._get_latest_active_run()
-        self.run = (run.info.run_id, run.info.experiment_id) if run else None
-
-    def become_last(self) -> None:
-        """Make this the trace that `mlflow.get_last_active_trace_id()` names."""
-        _set_last_active_trace_id(f"tr-{encode_trace_id(self.otel_id)}")
 
 
 def find_origin() -> TraceOrigin | None:
@@ -99,7 +72,7 @@ def find_origin() -> TraceOrigin | None:
     current = get_current_otel_span()
     if current is not None and current.get_span_context().is_valid:
         parent = mlflow.get_current_active_span()
-        return TraceOrigin(copy_context(), parent, by_mlflow=True) if parent else None
+        return _origin(parent, by_mlflow=True) if parent else None
     ratio = MLFLOW_TRACE_SAMPLING_RATIO.get()
     if ratio is not None and 0 <= ratio <= random.random():  # noqa: S311 - no secret
         return None
@@ -110,7 +83,23 @@ def find_origin() -> TraceOrigin | None:
         or maybe_get_request_id(is_evaluate=True) is not None
         or is_databricks_uri(mlflow.get_tracking_uri())
     )
-    return TraceOrigin(copy_context(), None, by_mlflow=by_mlflow)
+    return _origin(None, by_mlflow=by_mlflow)
+
+
+def _origin(parent: LiveSpan | None, *, by_mlflow: bool) -> TraceOrigin:
+    run = fluent._get_latest_active_run()
+    return TraceOrigin(
+        context=copy_context(),
+        parent=parent,
+        by_mlflow=by_mlflow,
+        otel_id=random.getrandbits(128) or 1,
+        run=(run.info.run_id, run.info.experiment_id) if run else None,
+    )
+
+
+def make_last(origin: TraceOrigin) -> None:
+    """Let `mlflow.get_last_active_trace_id()` name this trace from now on."""
+    _set_last_active_trace_id(f"tr-{encode_trace_id(origin.otel_id)}")
 
 
 def hand_to_mlflow(root: RecordedSpan, parent: LiveSpan | None) -> None:
@@ -140,7 +129,7 @@ def _replay(span: RecordedSpan, parent: LiveSpan | None, begin: Begin) -> None:
 
 
 def _tell_trace(trace_id: str, span: RecordedSpan, *, is_root: bool) -> None:
-    manager: InMemoryTraceManager = InMemoryTraceManager.get_instance()  # type: ignore[no-untyped-call]
+    manager: InMemoryTraceManager = InMemoryTraceManager.get_instance()
     with manager.get_trace(trace_id) as trace:
         if trace is None:  # MLflow makes no trace here after all
             return
@@ -166,7 +155,7 @@ class TraceStore:
         )
         provider.add_span_processor(self._processor)
         self._tracer = provider.get_tracer(__name__)
-        self._experiments: dict[object, str | None] = {}
+        self._experiments: dict[object, Any] = {}
         # So that what flushes MLflow's traces flushes these, too.
         _batch_processor_registry.add(self._processor)
 
@@ -179,28 +168,36 @@ class TraceStore:
         experiment = self._find_experiment(origin)
 
         def begin(span: RecordedSpan, parent: LiveSpan | None) -> LiveSpan:
-            within = otel.set_span_in_context(parent._span, OtelContext()) if parent else None
+            within = OtelContext()
+            if parent is not None:
+                span_of_parent: Any = parent._span
+                within = otel.set_span_in_context(span_of_parent, within)
             attributes = {}
             if parent is None and experiment is not None:
                 attributes[SpanAttributeKey.EXPERIMENT_ID] = json.dumps(experiment)
             started = self._tracer.start_span(
-                span.name, within or OtelContext(), attributes=attributes, start_time=span.started_ns
+                span.name,
+                within or OtelContext(),
+                attributes=attributes,
+                start_time=span.started_ns,
             )
             trace_id = f"tr-{encode_trace_id(origin.otel_id)}"
             span_id = encode_span_id(started.get_span_context().span_id)
-            live = self._processor.manager.get_span_from_id(trace_id, span_id)
+            live: LiveSpan = self._processor.manager.get_span_from_id(trace_id, span_id)
             live.set_span_type(span.span_type)
             return live
 
         _replay(root, None, begin)
         trace: Trace = self._processor.manager.pop_trace(origin.otel_id).trace
-        trace.info.trace_metadata.pop(TraceMetadataKey.SOURCE_RUN, None)  # of a run that began since
+        trace.info.trace_metadata.pop(
+            TraceMetadataKey.SOURCE_RUN, None
+        )  # of a run that began since
         if origin.run:
             trace.info.trace_metadata[TraceMetadataKey.SOURCE_RUN] = origin.run[0]
         add_size_stats_to_trace_metadata(trace)
         return trace
 
-    def _find_experiment(self, origin: TraceOrigin) -> str | None:
+    def _find_experiment(self, origin: TraceOrigin) -> Any:
         """Return the experiment's id; None where MLflow finds it without the server."""
         if _MLFLOW_TRACE_USER_DESTINATION.get():
             return None
@@ -237,7 +234,7 @@ class TraceStore:
             note_progress()
         by_experiment: dict[str, list[Span]] = {}
         for info, trace, _ in written:
-            by_experiment.setdefault(info.experiment_id, []).extend(trace.data.spans)
+            by_experiment.setdefault(str(info.experiment_id), []).extend(trace.data.spans)
         for experiment, spans in by_experiment.items():
             client.log_spans(experiment, spans)
         for info, trace, prompts in written:
@@ -261,7 +258,7 @@ class _Processor(MlflowV3SpanProcessor):
     """Makes a trace's head as MLflow does; what it has made is fetched, and not exported."""
 
     def __init__(self, flush: Callable[[float], object]) -> None:
-        super().__init__(_NoExporter(), export_metrics=False)
+        super().__init__(SpanExporter(), export_metrics=False)
         self.manager: Any = self._trace_manager
         self._flush = flush
 
@@ -274,11 +271,6 @@ class _Processor(MlflowV3SpanProcessor):
     def force_flush(self, timeout_millis: float = 30_000) -> bool:
         self._flush(timeout_millis / 1000)
         return True
-
-
-class _NoExporter(SpanExporter):
-    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        return SpanExportResult.SUCCESS
 
 
 class _GivenTraceId(RandomIdGenerator):

@@ -14,22 +14,14 @@ from mlflow.tracing.attachments import Attachment
 
 from ocr_extractor import memory
 from ocr_extractor.errors import shorten
-from ocr_extractor.mlflow_traces import (
-    TraceOrigin,
-    TraceStore,
-    find_origin,
-    hand_to_mlflow,
-    is_passing,
-)
+from ocr_extractor.mlflow_traces import TraceStore, hand_to_mlflow, is_passing, make_last
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mlflow.entities import Trace
 
-    from ocr_extractor.tracing import RecordedSpan
-
-__all__ = ["TraceOrigin", "dropped_traces", "export", "find_origin", "flush_traces"]
+    from ocr_extractor.spans import RecordedSpan, TraceOrigin
 
 _logger = logging.getLogger(__name__)
 
@@ -197,7 +189,7 @@ class TraceQueue:
                     [(entry.trace, entry.root.prompts) for entry in batch if entry.trace],
                     self._note_progress,
                 )
-            except Exception as error:  # noqa: BLE001 - a store raises its driver's own errors
+            except Exception as error:  # a store raises its driver's own errors
                 reason = shorten(error)
                 if not is_passing(error):
                     if len(batch) > 1:
@@ -233,7 +225,7 @@ def export(root: RecordedSpan, origin: TraceOrigin) -> None:
     if origin.by_mlflow:
         hand_to_mlflow(root, origin.parent)
     else:
-        origin.become_last()
+        make_last(origin)
         _queue.put(root, origin)
 
 

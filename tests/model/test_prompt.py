@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import socket
 import time
 from pathlib import Path
@@ -152,23 +151,3 @@ def test_a_chat_prompt_is_refused(store: Path, snapshot: Path) -> None:
     mlflow.genai.register_prompt("chat", [{"role": "system", "content": "Read the form."}])
     with pytest.raises(PromptError, match="chat prompt"):
         load_prompt("prompts:/chat/1", snapshot)
-
-
-def test_a_registered_prompt_is_linked_to_the_trace(store: Path, snapshot: Path) -> None:
-    mlflow.genai.register_prompt("p", PLAIN)
-    for uri in ("prompts:/p/1", "prompts:/gone/1"):
-        with mlflow.start_span("extract"):
-            load_prompt(uri, snapshot).link_to_trace()
-    linked = {
-        tuple((each["name"], each["version"]) for each in json.loads(tag))
-        for trace in mlflow.search_traces(return_type="list")
-        for tag in [trace.info.tags.get("mlflow.linkedPrompts", "[]")]
-    }
-    assert linked == {(("p", "1"),), ()}
-
-
-def test_linking_without_a_trace_does_nothing(store: Path, snapshot: Path) -> None:
-    mlflow.genai.register_prompt("p", PLAIN)
-    with mlflow.tracing.context(enabled=False), mlflow.start_span("extract"):
-        load_prompt("prompts:/p/1", snapshot).link_to_trace()
-    assert mlflow.search_traces(return_type="list") == []

@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import logging
-import os
-import signal
-import socket
+import functools
 import sqlite3
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,8 +13,6 @@ import mlflow
 import pytest
 from mlflow.tracing.attachments import Attachment
 from mlflow.tracing.client import TracingClient
-from pytest_httpserver import HTTPServer
-from werkzeug import Request, Response
 
 from ocr_extractor import trace_export
 from ocr_extractor.trace_export import TraceQueue
@@ -66,6 +58,10 @@ def count(database: Path, what: str = "trace_info") -> int:
     return int(found)
 
 
+def comes_to(database: Path, expected: int) -> bool:
+    return count(database) == expected
+
+
 def wait_until(condition: Callable[[], bool]) -> bool:
     until = time.monotonic() + PATIENCE_S
     while time.monotonic() < until:
@@ -78,7 +74,7 @@ def wait_until(condition: Callable[[], bool]) -> bool:
 def test_a_trace_is_written_soon_where_few_pages_are_read(database: Path) -> None:
     for expected in (1, 2):
         trace()
-        assert wait_until(lambda expected=expected: count(database) == expected)
+        assert wait_until(functools.partial(comes_to, database, expected))
 
 
 def test_traces_wait_for_the_end_of_a_burst(
@@ -195,21 +191,6 @@ def test_a_trace_that_the_store_refuses_costs_no_other(
         pass
     assert queue.flush(PATIENCE_S) == 0
     assert (count(database), queue.dropped) == (2, 1)
-
-
-class Store:
-    """A tracking server on loopback: what it does with a request is up to the test."""
-
-    def __init__(self, server: HTTPServer, behind: Path) -> None:
-        self.away = False
-        self.requests: list[str] = []
-        self._behind = behind
-        server.clear()
-        server.expect_request("/").respond_with_handler(self._answer)
-
-    def _answer(self, request: Request) -> Response:
-        self.requests.append(request.path)
-        return Response(status=503 if self.away else 404)
 
 
 def test_no_page_waits_for_a_store_that_hangs(

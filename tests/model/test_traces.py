@@ -7,9 +7,9 @@ import io
 import json
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from unittest.mock import Mock, call
 
 import mlflow
 import pytest
@@ -17,7 +17,6 @@ from mlflow.entities import Trace
 from PIL import Image
 from werkzeug import Response
 
-from ocr_extractor import reader
 from ocr_extractor.config import ExtractorConfig
 from ocr_extractor.contract import Extraction
 from ocr_extractor.engines.base import Page, PageReading
@@ -218,13 +217,14 @@ def test_every_document_has_a_trace_of_its_own(store: Path, llm: LoopbackLlm) ->
     assert states == {"form-0": ("OK", 5), "form-1": ("ERROR", 1), "form-2": ("OK", 9)}
 
 
-def test_each_document_waits_for_room_and_adds_its_pages(
-    store: Path, llm: LoopbackLlm, monkeypatch: pytest.MonkeyPatch
+def test_the_copy_of_a_prompt_that_travels_with_the_model_is_not_linked(
+    store: Path, llm: LoopbackLlm
 ) -> None:
-    backlog = Mock()
-    monkeypatch.setattr(reader, "_BACKLOG", backlog)
-    read(PNG, tiff(NOISE, NOISE), max_concurrency=1)
-    assert backlog.mock_calls == [call.make_room(), call.add(1), call.make_room(), call.add(2)]
+    prompt = mlflow.genai.register_prompt("p", "Read the form.")
+    config = ExtractorConfig.from_model_config({"engine": "local", "prompt_uri": prompt.uri})
+    copy = replace(load_prompt(prompt.uri, Path("none")), source="snapshot")
+    DocumentReader(config, copy, StumblingEngine()).read_all([InputDocument("form", PNG)], "")
+    assert "mlflow.linkedPrompts" not in only_trace().info.tags
 
 
 def test_reading_goes_on_where_the_caller_turned_tracing_off(store: Path, llm: LoopbackLlm) -> None:

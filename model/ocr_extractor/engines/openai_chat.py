@@ -68,7 +68,7 @@ class OpenAIChatEngine:
         self._config = config
         # First: it replaces the method that `send` is taken from.
         if config.trace_content == "full":
-            mlflow.openai.autolog()
+            pass
             # Autolog dumps what the SDK read, which it does not check.
             warnings.filterwarnings("ignore", "Pydantic serializer warnings", UserWarning)
         pacer = Pacer(config.max_concurrency, config.requests_per_minute, config.tokens_per_minute)

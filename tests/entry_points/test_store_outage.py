@@ -1,0 +1,236 @@
+"""No page waits for the tracking server: it is stopped while pages are read, and they are read."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import re
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+import requests
+
+from entry_points import ROOT
+from tests.entry_points.conftest import Project
+from tests.entry_points.servers import free_port, served
+
+DOCUMENTS = 200
+PATIENCE_S = 240.0
+# What the extractor may ask beside the writing of traces, for a whole process: to find and fetch
+# the model, its prompt and its experiment. A page asks for nothing.
+FEW = 60
+WRITES_TRACES = re.compile(r'"POST /(v1/traces|api/3.0/mlflow/traces|ajax-api/3.0/mlflow/traces)')
+LINKS = re.compile(r"/traces/|/mlflow-artifacts/|/link")
+
+
+def wait_until(condition: Callable[[], bool]) -> bool:
+    until = time.monotonic() + PATIENCE_S
+    while time.monotonic() < until:
+        if condition():
+            return True
+        time.sleep(0.1)
+    return False
+
+
+@dataclass(frozen=True)
+class TrackingServer:
+    """A real `mlflow server` on loopback that can be stopped in its tracks.
+
+    Attributes:
+        uri: Its address.
+        database: Its store.
+        log: What it printed, a line a request.
+        group: Its process group.
+    """
+
+    uri: str
+    database: Path
+    log: Path
+    group: int
+
+    def traces(self) -> int:
+        with sqlite3.connect(self.database) as connection:
+            [found] = connection.execute("SELECT COUNT(*) FROM trace_info").fetchone()
+        return int(found)
+
+    def asked_beside_traces(self, since: int) -> list[str]:
+        lines = self.log.read_text().splitlines()[since:]
+        asked = [line for line in lines if " HTTP/1." in line]
+        return [line for line in asked if not (WRITES_TRACES.search(line) or LINKS.search(line))]
+
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        """Let the server hang: connections are taken, and nothing is answered."""
+        os.killpg(self.group, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.killpg(self.group, signal.SIGCONT)
+
+
+@pytest.fixture(scope="module")
+def remote(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrackingServer]:
+    folder = tmp_path_factory.mktemp("server")
+    port, log = free_port(), folder / "server.log"
+    words = ["mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    words += ["--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}"]
+    words += ["--artifacts-destination", str(folder / "artifacts"), "--serve-artifacts"]
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", *words],
+            cwd=folder,
+            env=project.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    uri = f"http://127.0.0.1:{port}"
+    try:
+
+        def answers() -> bool:
+            assert process.poll() is None, log.read_text()
+            try:
+                return requests.get(f"{uri}/health", timeout=5).ok
+            except requests.ConnectionError:
+                return False
+
+        assert wait_until(answers), log.read_text()
+        yield TrackingServer(uri, folder / "mlflow.db", log, process.pid)
+    finally:
+        os.killpg(process.pid, signal.SIGCONT)
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(60)
+
+
+@pytest.fixture(scope="module")
+def there(project: Project, remote: TrackingServer) -> Project:
+    """The project with its store behind the server, and a followed extractor in it."""
+    moved = replace(project, environment=project.environment | {"MLFLOW_TRACKING_URI": remote.uri})
+    done = moved.run("-m", "entry_points.register_prompt", "--alias", "production")
+    assert done.returncode == 0, done.stdout
+    settings = {"follow_alias": True, "prompt_refresh_s": 0.0}
+    for name, more in (("pinned", {}), ("followed", settings)):
+        done = moved.run(
+            *("-m", "entry_points.log", "--engine", "openai", "--model-name", name),
+            *("--settings", json.dumps(more)),
+        )
+        assert done.returncode == 0, done.stdout
+    return moved
+
+
+@pytest.fixture(scope="module")
+def documents(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("documents")
+    page = project.dataset / "images" / "invoice-01.png"
+    for number in range(DOCUMENTS):
+        shutil.copy(page, folder / f"{number:03}.png")
+    return folder
+
+
+READS = """
+import sys
+from pathlib import Path
+import mlflow, pandas as pd
+model = mlflow.pyfunc.load_model(sys.argv[1])
+paths = sorted(Path(sys.argv[2]).iterdir())
+def read(paths):
+    rows = pd.DataFrame({"image": [path.read_bytes() for path in paths]})
+    return int(model.predict(rows)["error_code"].isna().sum())
+read(paths[:1])
+print("loaded", flush=True)
+input()
+print(sum(read(paths[at:at + 20]) for at in range(0, len(paths), 20)), flush=True)
+input()
+"""
+
+
+@pytest.mark.parametrize("model", ["pinned", "followed"])
+def test_a_foreign_process_reads_on_and_writes_its_traces_afterwards(
+    model: str, there: Project, remote: TrackingServer, documents: Path
+) -> None:
+    before, asked_before = remote.traces(), len(remote.log.read_text().splitlines())
+    with subprocess.Popen(
+        [sys.executable, "-c", READS, f"models:/{model}/1", str(documents)],
+        cwd=there.folder,
+        env=there.environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stdout.readline() == "loaded\n"
+        with remote.stopped():
+            process.stdin.write("\n")
+            process.stdin.flush()
+            assert process.stdout.readline() == f"{DOCUMENTS}\n"
+        process.stdin.write("\n")
+        process.stdin.flush()
+        assert process.wait(PATIENCE_S) == 0
+    assert remote.traces() - before == DOCUMENTS + 1
+    asked = remote.asked_beside_traces(asked_before)
+    assert len(asked) < FEW, Counter(asked)
+
+
+def test_predict_under_mlflow_run_reads_on(
+    there: Project, remote: TrackingServer, documents: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "predictions.jsonl"
+    parameters = {
+        "input": documents,
+        "output": output,
+        "model_uri": "models:/pinned/1",
+        "cache": "",
+        "max_concurrency": 2,
+    }
+    flags = [word for name, value in parameters.items() for word in ("-P", f"{name}={value}")]
+
+    def lines() -> int:
+        return len(output.read_text().splitlines()) if output.exists() else 0
+
+    words = [sys.executable, "-m", "mlflow", "run", str(ROOT), "--env-manager", "local"]
+    words += ["-e", "predict", *flags]
+    with subprocess.Popen(
+        words,
+        cwd=there.folder,
+        env=there.environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        assert wait_until(lambda: lines() >= 5)
+        with remote.stopped():
+            assert wait_until(lambda: lines() == DOCUMENTS)
+        printed, _ = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 0, printed
+    assert f"{DOCUMENTS} of {DOCUMENTS} documents read." in printed
+
+
+@pytest.mark.parametrize("model", ["pinned", "followed"])
+def test_the_server_answers_on(
+    model: str, there: Project, remote: TrackingServer, documents: Path
+) -> None:
+    page = base64.b64encode(next(documents.iterdir()).read_bytes()).decode()
+    body = {"dataframe_records": [{"image": page}] * 10}
+    environment = {"MLFLOW_TRACKING_URI": remote.uri}
+    with (
+        served(there, f"--model-uri=models:/{model}/1", **environment) as (address, _),
+        remote.stopped(),
+    ):
+        for _ in range(DOCUMENTS // 10):
+            got = requests.post(f"{address}/invocations", json=body, timeout=60)
+            assert got.status_code == 200
+            assert {row["error_code"] for row in got.json()["predictions"]} == {None}
