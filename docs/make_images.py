@@ -78,7 +78,9 @@ def photograph(address: str, name: str, profile: Path, *, height: int = 900) -> 
     ]
     subprocess.run(command, check=True, timeout=120)  # noqa: S603 - as above
     with Image.open(picture) as image:
-        image.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(picture, optimize=True)
+        image.quantize(256, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE).save(
+            picture, optimize=True
+        )
 
 
 def wait_until_served(port: int) -> None:

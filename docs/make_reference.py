@@ -1,7 +1,7 @@
 """Writes the reference pages from the code: `python -m docs.make_reference`.
 
 The settings come from `ExtractorConfig`, the parameters from each entry point's parser, the prose
-of an error code from error_codes.toml. A test compares those codes with the ones that the code raises.
+of an error code from error_codes.toml. A test compares these codes with those in the code.
 """
 
 from __future__ import annotations
@@ -43,9 +43,10 @@ codes are stable; the sentences may change."""
 
 _ENTRY_POINTS = """\
 Every entry point runs with `mlflow run . --env-manager uv -e <name> -P <parameter>=<value>`.
-Without `-e`, `main` runs. Inside an environment that has the packages, `python -m entry_points.<name>
---<parameter> <value>` does the same; there, a parameter's name has hyphens instead of underscores.
-Relative paths start at the project's folder. A parameter without a default is empty."""
+Without `-e`, `main` runs. Inside an environment that has the packages,
+`python -m entry_points.<name> --<parameter> <value>` does the same; there, a parameter's name has
+hyphens instead of underscores. Relative paths start at the project's folder. A parameter without a
+default is empty."""
 
 _VARIABLES = (
     (
