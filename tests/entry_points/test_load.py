@@ -1,22 +1,19 @@
-"""The logged model in other people's code: the README's lines, run in a process of its own."""
+"""The logged model in other people's code: the documented lines, run in a process of its own."""
 
 from __future__ import annotations
 
-import re
 import shutil
 from pathlib import Path
 
-from entry_points import ROOT
+from tests.documentation import block
 from tests.entry_points.conftest import Done, Project
 
 
-def test_the_readmes_snippets_run_beside_another_package_called_model(
+def test_the_documented_snippets_run_beside_another_package_called_model(
     project: Project, main_run: Done, tmp_path: Path
 ):
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    snippets = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-    [load] = [each for each in snippets if "load_model(" in each]
-    [in_async_code] = [each for each in snippets if "asyncio" in each]
+    load = block("python", "extractor.predict(pd")
+    in_async_code = block("python", "asyncio")
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "__init__.py").write_text("NAME = 'theirs'\n")
     shutil.copy(project.dataset / "images" / "invoice-01.png", tmp_path)

@@ -8,6 +8,7 @@ import sqlite3
 import mlflow
 from mlflow.models import get_model_info
 
+from tests.documentation import inline_code, page
 from tests.entry_points.conftest import FORMS, Done, Project, answer_invoice, run_id_of
 from tests.loopback_llm import KEY
 
@@ -45,6 +46,13 @@ def test_logs_every_metric_of_the_contract(project: Project, main_run: Done):
     assert run.data.metrics["input_tokens"] == 3 * 1300
     assert run.data.metrics["output_tokens"] == 3 * 42
     assert run.info.status == "FINISHED"
+
+
+def test_the_docs_name_every_metric(project: Project, main_run: Done):
+    logged = project.client.get_run(run_id_of(main_run)).data.metrics
+    told = set(inline_code(page("evaluation.md")))
+    names = {name.partition("/")[0].removesuffix("_low").removesuffix("_high") for name in logged}
+    assert names <= told
 
 
 def test_scores_what_the_llm_answered(project: Project, main_run: Done):

@@ -1,10 +1,9 @@
-"""The served model: a real server, the README's curl, every request shape, bad documents."""
+"""The served model: a real server, the documented clients, every request shape, bad documents."""
 
 from __future__ import annotations
 
 import base64
 import json
-import re
 import shutil
 import signal
 import socket
@@ -21,6 +20,7 @@ import requests
 
 from entry_points import ROOT
 from entry_points.serve import curl
+from tests.documentation import block
 from tests.entry_points.conftest import Done, Project
 from tests.entry_points.servers import served
 from tests.faulty_llm import FORM, answer, serve
@@ -239,8 +239,8 @@ def test_params_reach_the_prompt(project: Project, url: str, image: str):
     assert "Skip stamps." in project.llm.requests[-1]["messages"][0]["content"]
 
 
-def test_the_readmes_curl_works_as_pasted(project: Project, url: str):
-    [command] = re.findall(r"^printf .*$", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE)
+def test_the_documented_curl_works_as_pasted(project: Project, url: str):
+    command = block("bash", "printf").strip()
     assert command == curl(5001)
     port = url.rpartition(":")[2]
     done = subprocess.run(
@@ -257,16 +257,8 @@ def test_the_readmes_curl_works_as_pasted(project: Project, url: str):
     assert row["error_code"] is None
 
 
-def readme(language: str, word: str) -> str:
-    """Return the README's only block of code in a language that has the word."""
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    blocks = re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
-    [block] = [block for block in blocks if word in block]
-    return str(block)
-
-
-def test_the_readmes_python_client_works_as_pasted(project: Project, url: str):
-    code = readme("python", "requests.post").replace("http://127.0.0.1:5001", url)
+def test_the_documented_python_client_works_as_pasted(project: Project, url: str):
+    code = block("python", "requests.post").replace("http://127.0.0.1:5001", url)
     shutil.copy(project.dataset / "images" / "invoice-01.png", project.folder)
     done = project.run("-c", code)
     assert done.returncode == 0, done.stdout
@@ -274,9 +266,9 @@ def test_the_readmes_python_client_works_as_pasted(project: Project, url: str):
 
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="node runs the browser's code")
-def test_the_readmes_fetch_works_as_pasted(project: Project, url: str):
+def test_the_documented_fetch_works_as_pasted(project: Project, url: str):
     page = project.dataset / "images" / "invoice-01.png"
-    script = readme("js", "fetch(") + (
+    script = block("js", "fetch(") + (
         f"\nconst bytes = require('fs').readFileSync({str(page)!r});"
         "\nconst file = Object.assign(new Blob([bytes]), {name: 'invoice-01.png'});"
         f"\nreadForm(file, '{url}/invocations').then((row) => console.log(JSON.stringify(row)));"

@@ -1,18 +1,16 @@
-"""A logged extractor reads documents through MLflow's spark_udf, as the README shows it."""
+"""A logged extractor reads documents through MLflow's spark_udf, as the documentation shows it."""
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 
-from entry_points import ROOT
+from tests.documentation import block
 from tests.entry_points.conftest import Done, Project
 
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-[EXAMPLE] = re.findall(r"```python\n([^`]*spark_udf.*?)```", README, re.DOTALL)
+EXAMPLE = block("python", "spark_udf(")
 
 
 @pytest.mark.slow

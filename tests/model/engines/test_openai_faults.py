@@ -17,10 +17,10 @@ import mlflow
 import pytest
 from PIL import Image
 
-from entry_points import ROOT
 from ocr_extractor.config import ExtractorConfig
 from ocr_extractor.engines.base import Page, PageReading
 from ocr_extractor.engines.openai_chat import OpenAIChatEngine
+from tests.documentation import section
 from tests.faulty_llm import (
     FORM,
     FaultyLlm,
@@ -141,7 +141,7 @@ FAULTS: dict[str, Fault] = {
     "HTTP body cut off": passing(cut(reset=False)),
     "no answer": passing(slow(0.6, pieces=0)),
     "no answer without end": lasting(slow(0.6, pieces=0), "timeout"),
-    "an answer that drips": passing(slow(1.0, pieces=20)),
+    "an answer that arrives byte by byte": passing(slow(1.0, pieces=20)),
     "JSON of the HTTP body cut off": passing(raw('{"id": "chatcmpl-1", "choi')),
     "HTML with status 200": lasting(raw("<html>", Content_Type="text/html"), "not_a_completion", 1),
     "an error body with status 200": lasting(error(200, "overloaded"), "server_error"),
@@ -172,7 +172,9 @@ FAULTS: dict[str, Fault] = {
         error(400, "too long", code="context_length_exceeded"), "context_too_long", 1
     ),
     "413": lasting(error(413), "request_too_large", 1),
-    "an LLM without eyes (llama.cpp: 500)": lasting(error(500, LLAMA_CPP), "image_unsupported", 1),
+    "an LLM that takes no images (llama.cpp: 500)": lasting(
+        error(500, LLAMA_CPP), "image_unsupported", 1
+    ),
 }
 
 
@@ -243,9 +245,9 @@ def test_unreachable(name: str, llm: FaultyLlm, monkeypatch: pytest.MonkeyPatch)
     assert (reading.failure.code, reading.attempts) == (code, attempts)
 
 
-def test_the_readme_has_the_table_of_faults():
-    text = (ROOT / "README.md").read_text(encoding="utf-8").partition("## Faults")[2]
-    rows = re.findall(r"^\| (.+?) \| (?:`(\w+)`|right answer)", text.partition("\n## ")[0], re.M)
+def test_the_docs_have_the_table_of_faults():
+    text = section("engines.md", "## Faults of a server")
+    rows = re.findall(r"^\| (.+?) \| (?:`(\w+)`|right answer)", text, re.MULTILINE)
     told = {name: code or None for name, code in rows}
     seen = {name: fault.code for name, fault in (FAULTS | STREAM_FAULTS).items()}
     seen |= {name: each[0] for name, each in UNREACHABLE.items()}
