@@ -103,6 +103,7 @@ _NOTES = {
     "max_concurrency": "`-P max_concurrency=` sets it.",
     "cache": "`evaluate` and `predict` set it. See [predict](predict.md#cost).",
     "price_factor": "`predict -P mode=batch` sets 0.5.",
+    "max_size": "Pages are never enlarged.",
     "trace_content": "`metadata` also keeps page images, document text and answers out of the "
     "files that `evaluate` logs.",
     "max_document_s": "Later pages fail with `document_timeout`; pages that were read are kept.",
@@ -216,7 +217,8 @@ def _attributes(docstring: str) -> dict[str, str]:
     """Return the texts of a Google docstring's section Attributes, by name."""
     section = docstring.partition("Attributes:")[2]
     found = re.findall(r"^ {8}(\w+): (.*(?:\n {12}.*)*)", section, re.MULTILINE)
-    return {name: " ".join(text.split()) for name, text in found}
+    # Settings are written as JSON.
+    return {name: " ".join(text.split()).replace("None", "`null`") for name, text in found}
 
 
 def _type_of(annotation: Any) -> str:
