@@ -85,7 +85,7 @@ _COMMON: dict[str, dict[str, Any]] = {
     },
     "settings": {
         "default": "",
-        "help": 'a JSON object of other settings, {"max_size": 1500}; the README lists them',
+        "help": 'a JSON object of other settings, {"max_size": 1500}; see docs/settings.md',
     },
 }
 
