@@ -201,7 +201,8 @@ def _codes_of(node: ast.AST) -> Iterator[str]:
         case ast.Dict(keys=keys, values=values):
             for key, value in zip(keys, values, strict=True):
                 if isinstance(key, ast.Constant) and key.value == "error_code":
-                    yield from _constant(value)
+                    found = {code for part in ast.walk(value) for code in _constant(part)}
+                    yield from found - {"error_code"}  # a row's own, passed on
         case ast.Tuple(elts=[code, ast.Constant(value=str(advice))]) if " " in advice:
             yield from (each for each in _constant(code) if "_" in each)
         case ast.Assign(targets=[ast.Name(id="NOT_BEGUN")], value=code):
