@@ -7,7 +7,9 @@ from pathlib import Path
 
 from entry_points import ROOT
 
+WEIGHTS = ROOT / "model" / "ocr_extractor" / "engines" / "local" / "weights" / "WEIGHTS.md"
 PATHS: list[Path] = [
+    WEIGHTS,
     ROOT / "README.md",
     ROOT / "CHANGELOG.md",
     *sorted((ROOT / "docs").glob("*.md")),
