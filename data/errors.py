@@ -1,4 +1,4 @@
-"""The errors the truth raises.
+"""The errors that reading annotated forms raises.
 
 DatasetError         a dataset is missing, damaged or not in FUNSD layout
 └── DownloadError    an archive cannot be fetched, or is not the one expected

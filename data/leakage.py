@@ -1,4 +1,4 @@
-"""Finds pages that stand on both sides of a split: what was learnt on one is known on the other."""
+"""Finds pages, and near copies of pages, that are on both sides of a split."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Splits a dataset by form id: what a prompt is improved on, and what its gain is measured on."""
+"""Splits a dataset by form id into a development and a validation half."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Measures what the extractor costs beside its engine, side by side with what it is built on."""
+"""Measures overhead, throughput, accuracy, serving, startup and memory against baselines."""
 
 from __future__ import annotations
 

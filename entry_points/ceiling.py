@@ -1,4 +1,4 @@
-"""A ceiling on what documents that are read side by side may cost."""
+"""Limits what documents that are read in parallel may cost."""
 
 from __future__ import annotations
 

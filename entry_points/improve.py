@@ -1,4 +1,4 @@
-"""Registers a prompt template and compares it with what is in force, on the development split."""
+"""Registers a prompt template and compares it with the champion's, on the development split."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Says, in a process of its own, what keeps the openai engine from its LLM: most often no key.
+"""Reports, in a process of its own, why the openai engine cannot use its LLM: usually no key.
 
 Whatever loads a logged extractor must not import the code that knows it.
 """

@@ -1,4 +1,4 @@
-"""The main job: log the extractor, evaluate it, make it champion if it is no worse, say where."""
+"""The main job: logs the extractor, evaluates it, and makes it champion if it is no worse."""
 
 from __future__ import annotations
 

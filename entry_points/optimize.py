@@ -1,4 +1,4 @@
-"""Searches for a better prompt: an LLM reflects on mistakes (GEPA), forms it never saw decide."""
+"""Searches for a better prompt (GEPA) and registers it if it wins on forms the search never saw."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Puts a model version and its prompt in force, if it was shown to be no worse."""
+"""Makes a model version champion and its prompt production, if it was shown to be no worse."""
 
 from __future__ import annotations
 

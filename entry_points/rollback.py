@@ -1,4 +1,4 @@
-"""Puts the model version and the prompt in force again that were before the last promotion."""
+"""Returns to the model version and the prompt that were in force before the last promotion."""
 
 from __future__ import annotations
 

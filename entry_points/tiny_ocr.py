@@ -1,4 +1,4 @@
-"""Fetches the weights that ocr_quality=fast reads with: RapidOCR's wheel has only those of best."""
+"""Fetches the OCR weights of ocr_quality=fast; RapidOCR's wheel has only those of best."""
 
 from __future__ import annotations
 

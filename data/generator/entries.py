@@ -1,4 +1,4 @@
-"""Sets what is not a plain list of questions: options, prose, signatures, notes."""
+"""Draws what is not a plain list of questions: options, prose, signatures, notes."""
 
 from __future__ import annotations
 

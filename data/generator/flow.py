@@ -1,4 +1,4 @@
-"""Keeps the place on the sheet while blocks are set one under the other."""
+"""Tracks the position on the sheet while blocks are placed below each other."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Puts on a page what belongs to no question: letterheads, fax lines, stamps, page numbers."""
+"""Draws what belongs to no question: letterheads, fax lines, stamps, page numbers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How documents are to be read through batches: predict's flags for it, and what they mean."""
+"""How documents are read through batches: predict's flags and their meaning."""
 
 from __future__ import annotations
 

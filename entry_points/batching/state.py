@@ -1,4 +1,4 @@
-"""What was asked for in batches and what they answered: a file beside the output."""
+"""The file beside the output that keeps what batches were asked and what they answered."""
 
 from __future__ import annotations
 

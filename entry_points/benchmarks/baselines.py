@@ -1,4 +1,4 @@
-"""What the extractor is compared against: the lines that one would write by hand."""
+"""The baselines: the code that one would write without this project."""
 
 from __future__ import annotations
 

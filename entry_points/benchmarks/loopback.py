@@ -1,4 +1,4 @@
-"""An OpenAI-compatible server of fixed latency, run as a process of its own: it is not measured."""
+"""An OpenAI-compatible server of fixed latency in its own process, so that it is not measured."""
 
 from __future__ import annotations
 

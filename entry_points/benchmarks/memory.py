@@ -1,4 +1,4 @@
-"""Suite `memory`: what stays in memory after thousands of documents."""
+"""Suite `memory`: memory in use after thousands of documents."""
 
 from __future__ import annotations
 

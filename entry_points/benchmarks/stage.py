@@ -1,4 +1,4 @@
-"""Where the suites run: a store of its own, child processes, loopback servers, the documents."""
+"""The environment of the suites: their store, child processes, loopback servers, documents."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Suite `startup`: how long one waits before the first page."""
+"""Suite `startup`: the time until the first page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What processes have used: CPU time and memory."""
+"""CPU time and memory of processes."""
 
 from __future__ import annotations
 

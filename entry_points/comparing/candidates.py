@@ -1,4 +1,4 @@
-"""What can be compared: logged models, and whatever can be logged as one."""
+"""Candidates of a comparison: logged models, or settings that can be logged as one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Candidates measured against the first of them, form by form."""
+"""Compares candidates with the first of them, form by form."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What evaluations say of an extractor, and which of them two extractors have in common."""
+"""The evaluations of an extractor, and the forms on which two extractors can be compared."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The one rule by which an extractor may take the place of another."""
+"""The rule that decides whether an extractor may replace the champion."""
 
 from __future__ import annotations
 

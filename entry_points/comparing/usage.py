@@ -1,4 +1,4 @@
-"""What reading a page takes of an LLM, as evaluations have measured it."""
+"""The tokens and cost of a page, as evaluations have measured them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Logs an evaluation's figures; none of them holds a text of a form."""
+"""Logs an evaluation's figures; they contain no text of a form."""
 
 from __future__ import annotations
 

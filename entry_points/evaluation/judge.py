@@ -1,4 +1,4 @@
-"""An LLM's opinion on the form of the output: an assessment beside the scores, none of them."""
+"""An LLM judges the format of the output: an assessment that is not part of the scores."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lets MLflow's harness read every form: one trace a form, with its scores as assessments."""
+"""Reads every form through MLflow's harness: one trace a form, with its scores as assessments."""
 
 from __future__ import annotations
 

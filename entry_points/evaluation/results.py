@@ -1,4 +1,4 @@
-"""What an evaluation found, and its way into an MLflow run and back."""
+"""The results of an evaluation: how they are logged to an MLflow run and loaded from it."""
 
 from __future__ import annotations
 

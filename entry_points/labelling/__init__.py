@@ -1,1 +1,1 @@
-"""How `label` asks a person for the truth, and takes it."""
+"""The review file of `label`, and what is done with the reviewed pairs."""

@@ -1,4 +1,4 @@
-"""Tells the traces of predictions what a person made of them."""
+"""Writes a person's review to the traces of the predictions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an optimization may take, counted in forms read and in money."""
+"""The budget of an optimization, in forms read and in money."""
 
 from __future__ import annotations
 

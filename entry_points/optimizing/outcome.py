@@ -1,4 +1,4 @@
-"""What a search has found, and whether that is better."""
+"""The result of a search, and whether it is better than the current prompt."""
 
 from __future__ import annotations
 

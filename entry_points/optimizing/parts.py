@@ -1,4 +1,4 @@
-"""Which forms the search sees, which it shows, and which decide."""
+"""Splits the forms: those the search reads, those it may use as examples, those that decide."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What varies in a search: the instructions, and which forms are shown as examples."""
+"""What a search varies: the instructions, and the forms that are shown as examples."""
 
 from __future__ import annotations
 

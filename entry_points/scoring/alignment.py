@@ -1,4 +1,4 @@
-"""What became of every true pair, every blank field and every predicted pair of a form."""
+"""The outcome of every true pair, blank field and predicted pair of a form."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far the scores of one sample of forms can be trusted: the bootstrap over forms."""
+"""Confidence intervals of scores and of their differences: the bootstrap over forms."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether an engine knows what it does not know: confidences held against what was right."""
+"""Calibration of an engine's confidences: how well they predict which pairs are right."""
 
 from __future__ import annotations
 

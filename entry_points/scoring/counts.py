@@ -1,4 +1,4 @@
-"""What a form comes to in whole numbers that add up, and the shares that any sum of them makes."""
+"""Additive counts of one form, and the metrics computed from their sums."""
 
 from __future__ import annotations
 

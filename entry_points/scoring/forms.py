@@ -1,4 +1,4 @@
-"""One form's score, and a split's: counts that add up, and the metrics they make."""
+"""The score of one form and of a set of forms, computed from additive counts."""
 
 from __future__ import annotations
 

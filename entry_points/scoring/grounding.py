@@ -1,4 +1,4 @@
-"""Whether an answer stands on the page at all, judged by the annotation's words."""
+"""Whether an answer is on the page at all, judged by the words of the annotation."""
 
 from __future__ import annotations
 

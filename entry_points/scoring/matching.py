@@ -1,4 +1,4 @@
-"""When two texts, and two lists of pairs, are the same: normalisation, similarity, assignment."""
+"""When two texts, or two lists of pairs, match: normalisation, similarity, assignment."""
 
 from __future__ import annotations
 

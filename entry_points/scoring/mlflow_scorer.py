@@ -1,4 +1,4 @@
-"""The scorer that `mlflow.genai.evaluate` runs on each form; all that scoring has of MLflow."""
+"""The scorer that `mlflow.genai.evaluate` runs on each form; scoring's only use of MLflow."""
 
 from __future__ import annotations
 

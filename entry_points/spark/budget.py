@@ -1,4 +1,4 @@
-"""Divides what a run may ask for at once among the models that Spark loads."""
+"""Divides concurrency and rate limits among the models that Spark loads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The folder of Parquet files that predict writes on Spark: a row a document, never twice."""
+"""The folder of Parquet files that predict writes on Spark: one row a document."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads documents on Spark in waves: what a wave has read is kept, whatever becomes of the next."""
+"""Reads documents on Spark in waves; the rows of finished waves are kept."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Starts Spark, and says what its executors get of the environment."""
+"""Starts Spark and passes parts of the environment to its executors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How good the trained stages are on forms they have not seen: numbers and pictures."""
+"""Metrics and figures of the trained stages on forms that they have not seen."""
 
 from __future__ import annotations
 

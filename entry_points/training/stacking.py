@@ -1,4 +1,4 @@
-"""Fits all stages, each on what those before it answer for pages they have not seen."""
+"""Fits all stages, each on the out-of-fold answers of the stages before it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an annotation answers to the questions that the stages ask about a page."""
+"""The true answers to the stages' questions about a page, taken from its annotation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The contract with callers: pairs, one extraction a document, MLflow's signature of both."""
+"""The contract with callers: pairs, one extraction a document, and MLflow's signature."""
 
 from __future__ import annotations
 

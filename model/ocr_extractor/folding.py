@@ -1,4 +1,4 @@
-"""Texts and lines without what does not matter in comparing them: case, spaces, look-alikes."""
+"""Normalises texts and lines before they are compared: case, spaces, look-alike characters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Grounds an LLM's pairs: finds their texts among the words that the OCR read on the page."""
+"""Grounds an LLM's pairs: finds their texts among the words that OCR read on the page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From the frame that MLflow hands to `predict` to documents: ids and bytes, or what is wrong."""
+"""Reads documents (ids and bytes, or an error) from the frame that MLflow passes to `predict`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Places a page's pairs together: each question and answer where it and the others fit best."""
+"""Places all pairs of a page together, so that each question and answer fits best."""
 
 from __future__ import annotations
 

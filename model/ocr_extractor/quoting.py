@@ -1,4 +1,4 @@
-"""Where a page's words say a text, though the OCR misread it or parted it otherwise."""
+"""Finds a text among a page's words, although OCR misread it or split it differently."""
 
 from __future__ import annotations
 

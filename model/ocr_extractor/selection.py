@@ -1,4 +1,4 @@
-"""Which pages of a document are asked for."""
+"""The pages of a document that a caller asks for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a caller that no longer waits stops what is read for it, in whichever thread that is."""
+"""Cancellation: stops the reading of a request whose caller no longer waits, in any thread."""
 
 from __future__ import annotations
 

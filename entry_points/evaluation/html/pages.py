@@ -1,4 +1,4 @@
-"""Pages as small pictures that stand in the report itself."""
+"""Pages as small pictures that are embedded in the report."""
 
 from __future__ import annotations
 

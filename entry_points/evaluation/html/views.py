@@ -1,4 +1,4 @@
-"""What the report shows of one form: its pages, and every pair beside what became of it."""
+"""What the report shows of one form: its pages, and every pair with its outcome."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How often and how long one page's requests are repeated."""
+"""Limits of how often and how long a page's requests are repeated."""
 
 from __future__ import annotations
 

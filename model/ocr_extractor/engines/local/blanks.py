@@ -1,4 +1,4 @@
-"""Fields that were left blank: labels that ask for an answer, and no pair has them."""
+"""Blank fields: labels that ask for an answer and belong to no pair."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where segments stand to each other on the page: beside, below, aligned."""
+"""The positions of segments relative to each other: beside, below, aligned."""
 
 from __future__ import annotations
 

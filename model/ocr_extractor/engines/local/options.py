@@ -1,4 +1,4 @@
-"""Options to choose from: which of them are ticked, and what question that answers."""
+"""Options of a question: which of them are ticked, and which question they answer."""
 
 from __future__ import annotations
 

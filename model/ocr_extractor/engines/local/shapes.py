@@ -1,4 +1,4 @@
-"""What the characters of a text say about it: a label, a value, a tick."""
+"""Whether a text's characters look like a label, a value or a tick."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a page lies, in quarter turns and skew, and the way from its upright px back to its own."""
+"""A page's orientation (quarter turns and skew), and the mapping from upright px to its own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a page's pixels say beside its words: ruled lines, how dark and thick a text's ink is."""
+"""Features from a page's pixels: ruled lines, and how dark and thick the ink of a text is."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a piece and its surroundings look like, for the model that labels it."""
+"""Features of a piece and its surroundings, for the model that labels it."""
 
 from __future__ import annotations
 

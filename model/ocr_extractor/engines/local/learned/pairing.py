@@ -1,4 +1,4 @@
-"""What two pieces have to do with each other, for the models that link and join them."""
+"""Features of two pieces, for the models that link and join them."""
 
 from __future__ import annotations
 

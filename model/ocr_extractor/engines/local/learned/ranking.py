@@ -1,4 +1,4 @@
-"""What speaks for a candidate and against it, for the model that ranks them."""
+"""Features of a candidate, for the model that ranks candidates."""
 
 from __future__ import annotations
 

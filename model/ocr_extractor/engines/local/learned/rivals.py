@@ -1,4 +1,4 @@
-"""What the other candidates of a page say about one, for the model that judges them again."""
+"""Features of a candidate relative to the page's other candidates, for the second ranking."""
 
 from __future__ import annotations
 

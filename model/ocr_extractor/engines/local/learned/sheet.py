@@ -1,4 +1,4 @@
-"""A page cut into pieces: what is known of each of them by itself."""
+"""A page cut into pieces, with what is known of each piece by itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The way from a page's words to its candidates, as questions put to models.
+"""The stages from a page's words to its candidates, each a question to a model.
 
 Reading a page and training the models go the same way: `understand` asks, and whoever drives it
 answers with probabilities, from the weights or from models that are being trained.
