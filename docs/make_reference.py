@@ -248,7 +248,7 @@ def _default(value: Any) -> str:
 
 
 def _help(text: str | None, choices: Iterable[str] | None) -> str:
-    said = (text or "").replace("|", "or").replace("<", "&lt;")
+    said = (text or "").replace("|", "or").replace("<", "&lt;").replace("%%", "%")
     return said + (f"; one of {', '.join(f'`{each}`' for each in choices)}" if choices else "")
 
 

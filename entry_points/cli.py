@@ -51,7 +51,7 @@ _COMMON: dict[str, dict[str, Any]] = {
     "engine": {
         "default": "auto",
         "choices": ("auto", "openai", "local"),
-        "help": "what reads the pages; auto: openai if a key or base URL is set, else local",
+        "help": "what reads the pages; auto: openai if a key or server is set, else local",
     },
     "llm": {"default": "", "help": "the LLM's name as its server knows it"},
     "prompt": {
@@ -70,18 +70,26 @@ _COMMON: dict[str, dict[str, Any]] = {
         "choices": ("all", *SPLITS),
         "help": "the forms to take: development to improve on, validation to judge by, or all",
     },
-    "without": {"default": "", "type": ids, "help": "ids of forms to leave out: a,b"},
-    "limit": {"default": "", "type": optional_int, "help": "at most this many forms; all"},
+    "without": {
+        "default": "",
+        "type": ids,
+        "help": "ids of forms to leave out, separated by commas",
+    },
+    "limit": {"default": "", "type": optional_int, "help": "at most this many forms; empty: all"},
     "seed": {"default": "42", "type": int, "help": "which forms are drawn when there is a limit"},
     "max-concurrency": {"default": "8", "type": int, "help": "most pages read at once"},
     "cache": {
         "default": ".cache/completions.sqlite",
         "help": "where LLM completions are kept, so that no page is paid for twice; empty: nowhere",
     },
-    "max-cost": {"default": "", "type": optional_usd, "help": "stop before crossing this, USD"},
+    "max-cost": {
+        "default": "",
+        "type": optional_usd,
+        "help": "stop before costing more than this, USD",
+    },
     "local-weights": {
         "default": "",
-        "help": "the local engine's weights, runs:/<id>/local_weights of train; the bundled ones",
+        "help": "the local engine's weights, runs:/<id>/local_weights of train; empty: bundled",
     },
     "settings": {
         "default": "",

@@ -89,7 +89,7 @@ def build_parser() -> argparse.ArgumentParser:
         __doc__, "model-uri", "dataset", "limit", "seed", "max-concurrency", "cache", "max-cost"
     )
     parser.add_argument(
-        "--reflection-llm", default="", help="the LLM that proposes prompts; the extractor's own"
+        "--reflection-llm", default="", help="the LLM that proposes prompts; empty: the extractor's"
     )
     parser.add_argument(
         "--max-calls", default="200", type=int, help="most forms read, cached ones included"
@@ -98,7 +98,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--examples",
         default="0",
         type=int,
-        help="put so many development forms, which the search chooses, into the prompt",
+        help="how many forms the search chooses as examples in the prompt",
     )
     return parser
 

@@ -24,13 +24,13 @@ def build_parser() -> argparse.ArgumentParser:
         "--max-drop",
         default=_GATE.max_drop,
         type=float,
-        help="how far below 0 the 95 %% interval of a headline's difference may reach",
+        help="how far below 0 the 95 %% interval of a headline metric's difference may reach",
     )
     parser.add_argument(
         "--max-cost-ratio",
         default=_GATE.max_cost_ratio,
         type=float,
-        help="most that a page may cost, as a multiple of what it costs now",
+        help="highest cost of a page, as a multiple of the champion's",
     )
     parser.add_argument(
         "--min-forms", default=_GATE.min_forms, type=int, help="fewer forms are too few to judge by"
@@ -39,7 +39,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--force",
         default="false",
         choices=sorted(cli.BOOLEANS),
-        help="promote whatever speaks against it, and record who did",
+        help="promote despite objections, and record who did",
     )
     return parser
 
