@@ -42,9 +42,11 @@ def rollback(run: Run, model_name: str) -> InForce:
     config = extractor_config(f"models:/{model_name}/{after.champion}")
     before = in_force(history, after.production or config["prompt_uri"])
     move(history, Move(before, after, True, run.info.run_id, user(run)))
-    history.client.set_model_version_tag(
-        model_name, before.champion, "promotion.rolled_back_by", f"{user(run)}, {run.info.run_id}"
-    )
+    if before.champion:  # a version that was deleted has lost the alias, and takes no tag
+        by = f"{user(run)}, {run.info.run_id}"
+        history.client.set_model_version_tag(
+            model_name, before.champion, "promotion.rolled_back_by", by
+        )
     return after
 
 

@@ -1,23 +1,32 @@
 """Which extractor and prompt were in force: an append-only list that two people cannot fork.
 
-Aliases and tags of MLflow's registry are simply overwritten. A run's param is not: the tracking
-store refuses a second value, in one transaction. So each move is the next numbered param of one
-run, the one that logged the model's oldest version, and of two people who write the same number one
-is told.
+Each move is a tag of the registered model, so it outlives every version and run. MLflow overwrites
+tags, so writers take turns: each sets a tag of its own, its claim, and then looks for others. A
+writer that sees a smaller key withdraws. A writer that sees only greater keys waits until they are
+gone: their writers withdraw, or are about to finish. So at most one writes at a time, and of those
+who come at the same time exactly one succeeds. This needs a store where a confirmed write is seen
+by every later read: SQLite and a PostgreSQL server are such stores, lagging read replicas are not.
 """
 
 from __future__ import annotations
 
-import json
+import re
+import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
+from pydantic import TypeAdapter, ValidationError
 
 from entry_points.cli import UsageError
 
-_PREFIX = "promotion."
+# A move's tag is `promotion.000001`. MLflow's column holds 5,000 characters, and names have 256.
+_KEY = "promotion.{:06}"
+_IS_KEY = re.compile(r"promotion\.\d{6}")
+_CLAIM = "promotion_claim."
+_POLL_S = 0.1
 
 
 @dataclass(frozen=True)
@@ -52,6 +61,14 @@ class Move:
     user: str
 
 
+_MOVE = TypeAdapter(Move)
+
+
+def is_missing(error: MlflowException) -> bool:
+    """Tell whether MLflow says that what was asked for is not there."""
+    return bool(error.error_code == ErrorCode.Name(RESOURCE_DOES_NOT_EXIST))
+
+
 class History:
     """The moves of one registered model.
 
@@ -65,50 +82,117 @@ class History:
         """Read the list as it is now.
 
         Raises:
-            UsageError: No version of the model was logged by a run.
+            UsageError: There is no such model, or somebody has edited an entry.
         """
-        versions = client.search_model_versions(f"name='{model_name}'")
-        logged = sorted((int(each.version), each.run_id) for each in versions if each.run_id)
-        if not logged:
-            raise UsageError(f"no run has logged a version of {model_name}.")
         self.client = client
         self.model_name = model_name
-        self._run_id = logged[0][1]
-        params = client.get_run(self._run_id).data.params
-        entries = sorted(item for item in params.items() if item[0].startswith(_PREFIX))
-        self.moves: Sequence[Move] = [_parse(value) for _, value in entries]
+        entries = self._entries()
+        if _KEY.format(1) not in entries:
+            self._take_over()
+            entries = self._entries()
+        self._last = max(entries, default="")
+        self.moves: Sequence[Move] = [self._parse(*entry) for entry in entries.items()]
 
-    def append(self, move: Move) -> None:
+    def append(self, move: Move, *, patience_s: float = 30.0) -> None:
         """Write the next move.
 
+        Args:
+            move: The next move; nobody else writes one with its `run_id`.
+            patience_s: How long to wait for others who may be writing, s.
+
         Raises:
-            UsageError: Somebody else wrote one since this list was read.
+            UsageError: Somebody else has written one since this list was read, or is writing one.
         """
-        key = f"{_PREFIX}{len(self.moves) + 1:06}"
+        claim = f"{_CLAIM}{move.run_id}"
+        self._set(claim, move)
         try:
-            self.client.log_param(self._run_id, key, json.dumps(asdict(move)))
-        except MlflowException:
-            params = self.client.get_run(self._run_id).data.params
-            if key not in params:
-                raise
-            theirs = _parse(params[key])
-            raise UsageError(
-                f"{theirs.user} was faster: version {theirs.after.champion} is in force (run "
-                f"{theirs.run_id}). Compare with that one."
-            ) from None
+            self._wait_for_turn(claim, patience_s)
+            entries = self._entries()
+            if (last := max(entries, default="")) > self._last:
+                theirs = self._parse(last, entries[last])
+                raise UsageError(
+                    f"{theirs.user} was faster: version {theirs.after.champion} is in force (run "
+                    f"{theirs.run_id}). Compare with that one."
+                )
+            number = int(self._last[-6:] or 0) + 1
+            self._set(_KEY.format(number), move)
+        finally:
+            self.client.delete_registered_model_tag(self.model_name, claim)
 
     def previous(self) -> InForce | None:
         """Return what a rollback leads to, None when there is nothing before."""
         undoable: list[InForce] = []
         for move in self.moves:
             if move.is_rollback:
-                undoable.pop()
+                del undoable[-1:]  # none is left where somebody has deleted its entry
             else:
                 undoable.append(move.before)
         return undoable[-1] if undoable and undoable[-1].champion else None
 
+    def _wait_for_turn(self, claim: str, patience_s: float) -> None:
+        """Return when nobody else may be writing; the module's docstring has the rule.
 
-def _parse(text: str) -> Move:
-    values = json.loads(text)
-    before, after = InForce(**values.pop("before")), InForce(**values.pop("after"))
-    return Move(before=before, after=after, **values)
+        Raises:
+            UsageError: Somebody else was first, or does not finish.
+        """
+        deadline = time.monotonic() + patience_s
+        while others := {
+            key: value
+            for key, value in self._tags().items()
+            if key.startswith(_CLAIM) and key != claim
+        }:
+            first = min(others)
+            if first < claim or time.monotonic() > deadline:
+                theirs = self._parse(first, others[first])
+                raise UsageError(
+                    f"{theirs.user} is promoting version {theirs.after.champion} (run "
+                    f"{theirs.run_id}). Try again when that run has ended; if its process has "
+                    f"died, delete the tag {first} of the model {self.model_name}: `mlflow ui` "
+                    "shows it."
+                )
+            time.sleep(_POLL_S)
+
+    def _take_over(self) -> None:
+        """Copy the moves from where they were kept earlier: the run of the oldest version.
+
+        The first move is copied last: where it is, all are.
+        """
+        versions = self.client.search_model_versions(f"name='{self.model_name}'")
+        logged = sorted((int(each.version), each.run_id) for each in versions if each.run_id)
+        if not logged:
+            return
+        try:
+            params = self.client.get_run(logged[0][1]).data.params
+        except MlflowException as error:
+            if is_missing(error):
+                return
+            raise
+        for key in sorted(filter(_IS_KEY.fullmatch, params), reverse=True):
+            self.client.set_registered_model_tag(self.model_name, key, params[key])
+
+    def _entries(self) -> dict[str, str]:
+        """Return the moves' tags in their order."""
+        return {key: value for key, value in sorted(self._tags().items()) if _IS_KEY.fullmatch(key)}
+
+    def _tags(self) -> dict[str, str]:
+        try:
+            return dict(self.client.get_registered_model(self.model_name).tags)
+        except MlflowException as error:
+            if is_missing(error):
+                raise UsageError(
+                    f"no model is registered as {self.model_name[:80]!r}: `mlflow ui` lists them."
+                ) from None
+            raise
+
+    def _set(self, key: str, move: Move) -> None:
+        value = _MOVE.dump_json(move).decode()
+        self.client.set_registered_model_tag(self.model_name, key, value)
+
+    def _parse(self, key: str, value: str) -> Move:
+        try:
+            return _MOVE.validate_json(value)
+        except ValidationError:
+            raise UsageError(
+                f"the tag {key} of the model {self.model_name} is no move of its history: "
+                f"{value[:80]!r}. Restore it or delete it."
+            ) from None

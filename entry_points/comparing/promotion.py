@@ -14,7 +14,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_USER
 from entry_points import cli
 from entry_points.comparing.evidence import shared_evidence
 from entry_points.comparing.gate import Gate
-from entry_points.comparing.history import History, InForce, Move
+from entry_points.comparing.history import History, InForce, Move, is_missing
 from entry_points.loading import extractor_config
 
 
@@ -119,11 +119,7 @@ def in_force(history: History, prompt_uri: str) -> InForce:
     champion = str(client.get_registered_model(history.model_name).aliases.get(cli.CHAMPION, ""))
     last = history.moves[-1] if history.moves else None
     # A move of a run that has ended was followed by one by hand: the alias is what users get.
-    if (
-        last
-        and last.after.champion != champion
-        and client.get_run(last.run_id).info.status == "RUNNING"
-    ):
+    if last and last.after.champion != champion and _is_running(client, last.run_id):
         raise cli.UsageError(
             f"{last.user} is moving {cli.CHAMPION} to version {last.after.champion} (run "
             f"{last.run_id}): wait for its end. If it has died, end that run: `mlflow runs`."
@@ -136,6 +132,15 @@ def in_force(history: History, prompt_uri: str) -> InForce:
             raise
         return InForce(champion, "")
     return InForce(champion, f"prompts:/{prompt_name}/{prompt.version}")
+
+
+def _is_running(client: mlflow.MlflowClient, run_id: str) -> bool:
+    try:
+        return bool(client.get_run(run_id).info.status == "RUNNING")
+    except MlflowException as error:
+        if is_missing(error):  # it was deleted for good
+            return False
+        raise
 
 
 def move(history: History, step: Move) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,14 +14,44 @@ from mlflow import MlflowClient
 def client(tmp_path_factory: pytest.TempPathFactory) -> MlflowClient:
     folder: Path = tmp_path_factory.mktemp("registry")
     uri = f"sqlite:///{folder / 'mlflow.db'}"
-    return MlflowClient(uri, uri)
+    client = MlflowClient(uri, uri)
+    client.create_experiment("promotions", (folder / "artifacts").as_uri())
+    return client
 
 
 @pytest.fixture
 def name(client: MlflowClient, request: pytest.FixtureRequest) -> str:
     """A registered model with one version."""
-    name = str(request.node.name)
-    run = client.create_run("0")
+    name = str(request.node.name).translate(str.maketrans("[]{}", "----"))
     client.create_registered_model(name)
-    client.create_model_version(name, "runs:/x/y", run.info.run_id)
+    add_version(client, name)
     return name
+
+
+def new_run(client: MlflowClient) -> str:
+    """Return the id of a new run."""
+    experiment = client.get_experiment_by_name("promotions")
+    return str(client.create_run(experiment.experiment_id).info.run_id)
+
+
+def add_version(client: MlflowClient, name: str) -> str:
+    """Register another version, logged by a run of its own; return the run's id."""
+    run_id = new_run(client)
+    client.create_model_version(name, "runs:/x/y", run_id)
+    return run_id
+
+
+def run_of_version(client: MlflowClient, name: str, version: str) -> str:
+    """Return the id of the run that has logged a version."""
+    return str(client.get_model_version(name, version).run_id)
+
+
+def collect_garbage(client: MlflowClient, *run_ids: str) -> None:
+    """Delete runs for good, with `mlflow gc`."""
+    for run_id in run_ids:
+        client.delete_run(run_id)
+    uri = client.tracking_uri
+    stores = ("--backend-store-uri", uri, "--tracking-uri", uri)
+    subprocess.run(
+        [sys.executable, "-m", "mlflow", "gc", *stores, "--run-ids", ",".join(run_ids)], check=True
+    )

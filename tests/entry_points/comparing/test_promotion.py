@@ -8,6 +8,7 @@ from mlflow import MlflowClient
 from entry_points.cli import UsageError
 from entry_points.comparing.history import History, InForce, Move
 from entry_points.comparing.promotion import in_force, pinned
+from tests.entry_points.comparing.conftest import collect_garbage, new_run
 
 
 @pytest.fixture
@@ -27,15 +28,24 @@ def test_a_prompt_that_is_not_in_production_and_no_champion_are_empty(
 
 def test_nobody_decides_between_a_move_and_its_alias(client: MlflowClient, name: str, prompt: str):
     client.set_registered_model_alias(name, "champion", "1")
-    run = client.create_run("0")
-    move = Move(InForce("1", ""), InForce("2", ""), False, run.info.run_id, "ann")
+    run_id = new_run(client)
+    move = Move(InForce("1", ""), InForce("2", ""), False, run_id, "ann")
     History(client, name).append(move)
     with pytest.raises(UsageError, match="ann is moving champion to version 2"):
         in_force(History(client, name), prompt)
 
     # The run is over, and the alias is what somebody has set by hand.
-    client.set_terminated(run.info.run_id)
+    client.set_terminated(run_id)
     assert in_force(History(client, name), prompt).champion == "1"
+
+
+def test_a_move_whose_run_was_deleted_for_good_is_over(
+    client: MlflowClient, name: str, prompt: str
+):
+    run_id = new_run(client)
+    History(client, name).append(Move(InForce("", ""), InForce("1", ""), False, run_id, "ann"))
+    collect_garbage(client, run_id)
+    assert in_force(History(client, name), prompt).champion == ""
 
 
 @pytest.mark.parametrize("uri", ["ocr-extractor/1", "prompts:/ocr/1", "models:/unknown@champion"])

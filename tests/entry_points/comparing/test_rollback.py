@@ -1,0 +1,65 @@
+"""Rolling back when versions are gone that the history names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import mlflow
+import pytest
+from mlflow import MlflowClient
+
+from entry_points.cli import UsageError
+from entry_points.comparing.gate import Gate
+from entry_points.comparing.history import History
+from entry_points.comparing.promotion import promote
+from entry_points.rollback import rollback
+from tests.entry_points.comparing.conftest import collect_garbage, run_of_version
+
+
+@pytest.fixture
+def name(client: MlflowClient, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A model with three versions, each promoted, whose first version is deleted with its run."""
+    name = str(request.node.name)
+    prompt = client.register_prompt(f"prompt-of-{name}", "Read the form.")
+    before = mlflow.get_tracking_uri()
+    mlflow.set_tracking_uri(client.tracking_uri)
+    experiment = client.get_experiment_by_name("promotions").experiment_id
+    code = tmp_path / "nothing.py"
+    code.write_text(
+        "import mlflow\n"
+        "class Nothing(mlflow.pyfunc.PythonModel):\n"
+        "    def predict(self, context, model_input, params=None):\n"
+        "        return []\n"
+        "mlflow.models.set_model(Nothing())\n"
+    )
+    for version in ("1", "2", "3"):
+        with mlflow.start_run(experiment_id=experiment) as run:
+            mlflow.pyfunc.log_model(
+                name="extractor",
+                python_model=str(code),
+                model_config={"engine": "openai", "prompt_uri": f"prompts:/{prompt.name}/1"},
+                pip_requirements=["mlflow"],
+                registered_model_name=name,
+            )
+            promote(run, f"models:/{name}/{version}", Gate(), force=True)
+    first = run_of_version(client, name, "1")
+    client.delete_model_version(name, "1")
+    collect_garbage(client, first)
+    yield name
+    mlflow.set_tracking_uri(before)
+
+
+def test_a_champion_that_was_deleted_is_rolled_back(client: MlflowClient, name: str):
+    client.delete_model_version(name, "3")
+    experiment = client.get_experiment_by_name("promotions").experiment_id
+    with mlflow.start_run(experiment_id=experiment) as run:
+        assert rollback(run, name).champion == "2"
+    assert str(client.get_registered_model(name).aliases["champion"]) == "2"
+    assert len(History(client, name).moves) == 4
+    with (
+        mlflow.start_run(experiment_id=experiment) as run,
+        pytest.raises(UsageError, match="/1 cannot be found"),
+    ):
+        rollback(run, name)
+    assert str(client.get_registered_model(name).aliases["champion"]) == "2"
