@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib.metadata
 import logging
 import tempfile
 import warnings
@@ -11,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import mlflow
-import yaml
 from mlflow.entities.model_registry import PromptVersion
 from mlflow.exceptions import MlflowException
 from mlflow.models.model import ModelInfo
@@ -27,16 +27,23 @@ from ocr_extractor.errors import ConfigError, PromptError
 from ocr_extractor.extractor import TINY_OCR_ARTIFACT, WEIGHTS_ARTIFACT
 from ocr_extractor.prompt import SNAPSHOT_ARTIFACT, check_template
 
-# The packages of python_env.yaml that the logged model needs.
+# What the logged model needs: all that `model/` imports, and what MLflow adds to each Python model.
+# python_env.yaml has the reasons.
 TRAVELLING = (
     "mlflow",
     "openai",
+    "httpx2",
     "pillow",
+    "numpy",
+    "pandas",
+    "jinja2",
     "cloudpickle",
     "pypdfium2",
     "rapidocr",
+    "opencv-python-headless",
     "onnxruntime",
     "pydantic",
+    "pydantic-core",
     "rapidfuzz",
     "pip",
 )
@@ -69,7 +76,8 @@ def log(
 
     Raises:
         ConfigError: A setting is wrong.
-        UsageError: The model has the prompt's name, or weights cannot be fetched.
+        UsageError: The model has the prompt's name, weights cannot be fetched, or a package that
+            the model needs is not installed.
     """
     if model_name == prompt.name:
         raise cli.UsageError(
@@ -184,10 +192,18 @@ def find_prompt(uri: str, name: str) -> PromptVersion:
 
 
 def travelling_requirements() -> list[str]:
-    """Return the logged model's pip requirements, with python_env.yaml's bounds."""
-    listed = yaml.safe_load((ROOT / "python_env.yaml").read_text(encoding="utf-8"))
-    requirements: list[str] = listed["dependencies"]
-    return [each for each in requirements if each.startswith(TRAVELLING)]
+    """Return the logged model's pip requirements: exactly the versions that are installed.
+
+    Raises:
+        UsageError: One is not installed.
+    """
+    try:
+        return [f"{name}=={importlib.metadata.version(name)}" for name in TRAVELLING]
+    except importlib.metadata.PackageNotFoundError as error:
+        raise cli.UsageError(
+            f"the extractor needs the package {error.name}, which is not installed: "
+            f"`{cli.RUN}` installs what python_env.yaml lists."
+        ) from None
 
 
 @cli.reports(ConfigError, PromptError)
