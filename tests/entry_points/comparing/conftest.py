@@ -28,10 +28,16 @@ def name(client: MlflowClient, request: pytest.FixtureRequest) -> str:
     return name
 
 
+def experiment_id(client: MlflowClient) -> str:
+    """Return the id of the experiment whose artifacts lie beside the store."""
+    experiment = client.get_experiment_by_name("promotions")
+    assert experiment is not None
+    return str(experiment.experiment_id)
+
+
 def new_run(client: MlflowClient) -> str:
     """Return the id of a new run."""
-    experiment = client.get_experiment_by_name("promotions")
-    return str(client.create_run(experiment.experiment_id).info.run_id)
+    return str(client.create_run(experiment_id(client)).info.run_id)
 
 
 def add_version(client: MlflowClient, name: str) -> str:

@@ -141,8 +141,10 @@ def test_of_four_processes_at_the_same_time_exactly_one_wins(client: MlflowClien
         for user in users
     ]
     for person in people:
+        assert person.stdout is not None
         assert person.stdout.readline() == "ready\n"
     for person in people:
+        assert person.stdin is not None
         person.stdin.write("go\n")
         person.stdin.flush()
     errors = [person.communicate(timeout=300)[1] for person in people]

@@ -14,7 +14,7 @@ from entry_points.comparing.gate import Gate
 from entry_points.comparing.history import History
 from entry_points.comparing.promotion import promote
 from entry_points.rollback import rollback
-from tests.entry_points.comparing.conftest import collect_garbage, run_of_version
+from tests.entry_points.comparing.conftest import collect_garbage, experiment_id, run_of_version
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def name(client: MlflowClient, request: pytest.FixtureRequest, tmp_path: Path) -
     prompt = client.register_prompt(f"prompt-of-{name}", "Read the form.")
     before = mlflow.get_tracking_uri()
     mlflow.set_tracking_uri(client.tracking_uri)
-    experiment = client.get_experiment_by_name("promotions").experiment_id
+    experiment = experiment_id(client)
     code = tmp_path / "nothing.py"
     code.write_text(
         "import mlflow\n"
@@ -52,7 +52,7 @@ def name(client: MlflowClient, request: pytest.FixtureRequest, tmp_path: Path) -
 
 def test_a_champion_that_was_deleted_is_rolled_back(client: MlflowClient, name: str):
     client.delete_model_version(name, "3")
-    experiment = client.get_experiment_by_name("promotions").experiment_id
+    experiment = experiment_id(client)
     with mlflow.start_run(experiment_id=experiment) as run:
         assert rollback(run, name).champion == "2"
     assert str(client.get_registered_model(name).aliases["champion"]) == "2"
