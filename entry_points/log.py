@@ -31,6 +31,8 @@ from ocr_extractor.prompt import SNAPSHOT_ARTIFACT, check_template
 # python_env.yaml has the reasons.
 TRAVELLING = (
     "mlflow",
+    "opentelemetry-api",
+    "opentelemetry-sdk",
     "openai",
     "httpx2",
     "pillow",
