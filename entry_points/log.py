@@ -25,7 +25,8 @@ from ocr_extractor.contract import input_example, signature, spark_ddl
 from ocr_extractor.engines.local.learned.weights import DECISION
 from ocr_extractor.errors import ConfigError, PromptError
 from ocr_extractor.extractor import TINY_OCR_ARTIFACT, WEIGHTS_ARTIFACT
-from ocr_extractor.prompt import SNAPSHOT_ARTIFACT, check_template
+from ocr_extractor.prompt import SNAPSHOT_ARTIFACT
+from ocr_extractor.template import check_template
 
 # What the logged model needs: all that `model/` imports, and what MLflow adds to each Python model.
 # python_env.yaml has the reasons.

@@ -16,7 +16,7 @@ from entry_points import cli
 from entry_points.optimizing.examples import fill, has_place, write_example
 from ocr_extractor.engines.local.text import document_text
 from ocr_extractor.errors import DocumentError, PromptError
-from ocr_extractor.prompt import check_template
+from ocr_extractor.template import check_template
 
 TEMPLATE = "model/prompts/ocr-question-answer.md"
 

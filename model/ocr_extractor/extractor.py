@@ -17,6 +17,7 @@ from ocr_extractor.inputs import to_documents
 from ocr_extractor.page import open_document
 from ocr_extractor.prompt import SNAPSHOT_ARTIFACT, check_replacement, load_prompt
 from ocr_extractor.reader import DocumentReader
+from ocr_extractor.registry import Registry
 from ocr_extractor.selection import PageSelection
 from ocr_extractor.stopping import stopped_by
 from ocr_extractor.trace_export import dropped_traces, flush_traces
@@ -49,18 +50,24 @@ class OcrExtractor(PythonModel):
         Raises:
             ConfigError: A setting is wrong, the LLM engine has no API key, or the model was logged
                 without what `ocr_quality` needs.
-            PromptError: The prompt version is not a text prompt, or has no place for the text that
-                `page_input` asks for.
+            PromptError: The prompt version is not a text prompt, its template cannot be used, or
+                it has no place for the text that `page_input` asks for.
         """
         # MLflow's server puts the known ones into model_config itself, its spark_udf does not.
         settings = dict(context.model_config) | serving_settings()
         config = ExtractorConfig.from_model_config(settings)
-        prompt = load_prompt(config.prompt_uri, Path(context.artifacts[SNAPSHOT_ARTIFACT]))
+        registry = Registry()
+        snapshot = Path(context.artifacts[SNAPSHOT_ARTIFACT])
+        prompt = load_prompt(config.prompt_uri, snapshot, registry)
         tiny_ocr = _find_tiny_ocr(config, context.artifacts)
         self._engine = _build_engine(config, context.artifacts.get(WEIGHTS_ARTIFACT), tiny_ocr)
-        followed = FollowedPrompt(prompt, config.prompt_refresh_s) if config.follow_alias else None
+        self._followed = (
+            FollowedPrompt(prompt, config.prompt_refresh_s, registry)
+            if config.follow_alias
+            else None
+        )
         words = _build_word_reader(config, tiny_ocr)
-        self._reader = DocumentReader(config, prompt, self._engine, words, followed)
+        self._reader = DocumentReader(config, prompt, self._engine, words, self._followed)
 
     def predict(
         self,
@@ -180,10 +187,13 @@ class OcrExtractor(PythonModel):
         return self._llm_engine().ask(question, llm)
 
     def followed_prompt(self) -> tuple[str, str] | None:
-        """Return URI and source of the prompt that its alias names now; None for a pinned one."""
-        if not self._reader.config.follow_alias:
+        """Return URI and source of the prompt that its alias names now; None for a pinned one.
+
+        The registry is asked, and waited for as long as when the model was loaded.
+        """
+        if self._followed is None:
             return None
-        prompt = self._reader.prompt
+        prompt = self._followed.refreshed()
         return prompt.uri, prompt.source
 
     def batch_server(self) -> BatchServer:

@@ -4,24 +4,20 @@ from __future__ import annotations
 
 import logging
 import queue
-import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
-import mlflow
-from jinja2 import TemplateError, meta
-from jinja2.sandbox import SandboxedEnvironment
 from mlflow.entities.model_registry import PromptVersion
-from mlflow.exceptions import MlflowException
 
-from ocr_extractor.errors import PromptError, shorten
+from ocr_extractor.errors import PromptError
+from ocr_extractor.registry import Registry, in_one_line
+from ocr_extractor.template import check_template
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 _logger = logging.getLogger(__name__)
 
-VARIABLES = ("additional_rules", "ocr_text")
 SNAPSHOT_ARTIFACT = "prompt"
 
 # MLflow's own client goes on for minutes when a registry does not answer; a model must load.
@@ -43,6 +39,11 @@ class Prompt:
     version: PromptVersion
     source: Literal["registry", "snapshot", "last_good"]
 
+    @property
+    def variables(self) -> frozenset[str]:
+        """The variables whose text the template puts somewhere."""
+        return check_template(str(self.version.template)).variables
+
     def render(self, *, additional_rules: str = "", ocr_text: str = "") -> str:
         """Fill in the variables.
 
@@ -57,109 +58,69 @@ class Prompt:
             PromptError: The template cannot be rendered.
         """
         try:
-            # additional_rules last: MLflow replaces one variable after the other.
-            text = self.version.format(ocr_text=ocr_text, additional_rules=additional_rules)
-        except (MlflowException, TemplateError, TypeError) as error:
-            raise PromptError(f"{self.uri} cannot be rendered: {shorten(error)}") from error
-        return str(text).strip()
-
-
-def check_template(template: str) -> None:
-    """Refuse a template that the extractor could not fill in.
-
-    Raises:
-        PromptError: The template is empty, broken, or uses a variable that is not supplied.
-    """
-    if not template.strip():
-        raise PromptError("The template is empty: write the instructions for the LLM into it.")
-    version = _version("check", 1, template)
-    used = version.variables
-    if "{%" in template:
-        try:
-            used = meta.find_undeclared_variables(SandboxedEnvironment().parse(template))
-        except TemplateError as error:
-            raise PromptError(f"The template is not valid Jinja: {shorten(error)}") from error
-    if unknown := sorted(used - set(VARIABLES)):
-        raise PromptError(
-            f"The template uses {', '.join(unknown)}, which the extractor does not supply: "
-            f"use only {', '.join(VARIABLES)}."
-        )
-    text = Prompt("The template", version, "snapshot").render()
-    # Without {% ... %} MLflow fills in plain names only: a filter would reach the LLM as it stands.
-    if "{%" not in template and (left := text.find("{{")) >= 0:
-        raise PromptError(
-            f"The template has a placeholder that is not filled in ({shorten(text[left:], 40)}): "
-            f"write {' or '.join(f'{{{{ {name} }}}}' for name in VARIABLES)}."
-        )
+            template = check_template(str(self.version.template))
+        except PromptError as error:
+            raise PromptError(f"{self.uri} cannot be rendered. {error}") from None
+        return template.render(additional_rules=additional_rules, ocr_text=ocr_text).strip()
 
 
 def check_replacement(template: str, prompt: Prompt) -> None:
     """Refuse a template that could not take a prompt's place.
 
     Raises:
-        PromptError: See `check_template`; or it has lost one of the prompt's variables, and with
-            it what callers or the settings put there.
+        PromptError: See `Template`; or it has lost one of the prompt's variables, and with it what
+            callers or the settings put there.
     """
-    check_template(template)
-    if lost := sorted(prompt.version.variables - _version("check", 1, template).variables):
+    kept = check_template(template).variables
+    if lost := sorted(prompt.variables - kept):
         raise PromptError(
             f"The template has no place for {', '.join(lost)}: keep "
             f"{' and '.join(f'{{{{ {name} }}}}' for name in lost)}."
         )
 
 
-def load_prompt(uri: str, snapshot: Path, timeout_s: float = REGISTRY_TIMEOUT_S) -> Prompt:
+def load_prompt(
+    uri: str,
+    snapshot: Path,
+    registry: Registry | None = None,
+    timeout_s: float = REGISTRY_TIMEOUT_S,
+) -> Prompt:
     """Load a pinned prompt version, from the registry or else from the model's own copy.
 
     Args:
         uri: `prompts:/<name>/<version>`.
         snapshot: The template as it was when the model was logged.
+        registry: What is asked; None for one of its own.
         timeout_s: How long to wait for the registry, s.
 
     Returns:
         The prompt; its `source` says where it came from.
 
     Raises:
-        PromptError: The version is not a text prompt.
+        PromptError: The version is not a text prompt, or its template cannot be used.
     """
-    found = ask_registry(uri, timeout_s)
+    name, _, number = uri.removeprefix("prompts:/").rpartition("/")
+    answer: queue.SimpleQueue[PromptVersion | Exception] = queue.SimpleQueue()
+    (registry or Registry()).ask(lambda client: client.get_prompt_version(name, number), answer.put)
+    found: PromptVersion | Exception
+    try:
+        found = answer.get(timeout=timeout_s)
+    except queue.Empty:
+        found = TimeoutError(f"no answer within {timeout_s:g} s")
     if isinstance(found, Exception):
         _logger.warning(
             "The prompt registry did not give %s (%s): using the copy that travels with the model.",
             uri,
-            shorten(found),
+            in_one_line(found),
         )
-        name, _, number = uri.removeprefix("prompts:/").rpartition("/")
-        version = _version(name, int(number), snapshot.read_text(encoding="utf-8"))
-        return Prompt(uri, version, "snapshot")
-    if not found.is_text_prompt:
+        version = PromptVersion(name, int(number), snapshot.read_text(encoding="utf-8"))  # type: ignore[abstract]  # it is not, at run time
+        prompt = Prompt(uri, version, "snapshot")
+    else:
+        prompt = Prompt(uri, found, "registry")
+    if not prompt.version.is_text_prompt:
         raise PromptError(f"{uri} is a chat prompt: the extractor needs a text prompt.")
-    return Prompt(uri, found, "registry")
-
-
-def ask_registry(uri: str, timeout_s: float, **options: Any) -> PromptVersion | Exception:
-    """Load a prompt version, or return why there is none within `timeout_s`, s.
-
-    Args:
-        uri: The version's or an alias's URI.
-        timeout_s: Longest wait, s.
-        options: For `mlflow.genai.load_prompt`.
-    """
-    answer: queue.Queue[PromptVersion | Exception] = queue.Queue(maxsize=1)
-
-    def ask() -> None:
-        try:
-            answer.put(mlflow.genai.load_prompt(uri, **options))
-        except Exception as error:  # a store that is gone raises its driver's own errors
-            answer.put(error)
-
-    # A daemon thread: a registry that never answers must not keep the process alive.
-    threading.Thread(target=ask, name="load-prompt", daemon=True).start()
     try:
-        return answer.get(timeout=timeout_s)
-    except queue.Empty:
-        return TimeoutError(f"no answer within {timeout_s:g} s")
-
-
-def _version(name: str, number: int, template: str) -> PromptVersion:
-    return PromptVersion(name, number, template)  # type: ignore[abstract]  # it is not, at run time
+        check_template(str(prompt.version.template))
+    except PromptError as error:
+        raise PromptError(f"{uri} cannot be used. {error}") from None
+    return prompt

@@ -88,7 +88,7 @@ class DocumentReader:
             PromptError: `page_input` asks for text, and the prompt has no `ocr_text`.
         """
         self._fills_in_text = word_reader is not None and config.page_input != "image"
-        if self._fills_in_text and "ocr_text" not in prompt.version.variables:
+        if self._fills_in_text and "ocr_text" not in prompt.variables:
             raise PromptError(
                 f"page_input={config.page_input} puts text into {{{{ ocr_text }}}}, which "
                 f"{prompt.uri} does not use: register a template that does or set "

@@ -199,10 +199,10 @@ def test_a_loaded_model_takes_the_prompt_that_production_names(
     assert python_model.followed_prompt() == ("prompts:/p/1", "last_good")
     second = mlflow.genai.register_prompt("p", "Read slowly. {{ additional_rules }}")
     mlflow.genai.set_prompt_alias("p", "production", second.version)
+    assert python_model.followed_prompt() == (second.uri, "registry")
     [after] = rows(follower, PNG)
     [pinned] = rows(extractor, PNG)
     assert (after["prompt_uri"], after["prompt_source"]) == (second.uri, "registry")
-    assert python_model.followed_prompt() == (second.uri, "registry")
     assert extractor.unwrap_python_model().followed_prompt() is None
     assert pinned["prompt_uri"] == "prompts:/p/1"
     told = [request["messages"][0]["content"] for request in llm.requests]

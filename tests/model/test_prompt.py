@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 import time
 from pathlib import Path
 
@@ -11,7 +12,8 @@ import pytest
 from mlflow.entities.model_registry import PromptVersion
 
 from ocr_extractor.errors import PromptError
-from ocr_extractor.prompt import Prompt, check_template, load_prompt
+from ocr_extractor.prompt import Prompt, load_prompt
+from ocr_extractor.template import check_template
 
 SHIPPED = Path(__file__).parents[2] / "model" / "prompts" / "ocr-question-answer.md"
 PLAIN = "Read the form. {{ additional_rules }} {{ocr_text}}"
@@ -87,10 +89,10 @@ def test_templates_that_can_be_filled_in_are_taken(template: str) -> None:
         ("Read {{ page }}.", "uses page"),
         ("{{ b }} {{ a }} {{ ocr_text }}", "uses a, b, which"),
         ("{% if form %}Read.{% endif %}", "uses form"),
-        ("{% for rule in rules %}{{ rule }}{% endfor %}", "uses rules"),
+        ("{% for rule in rules %}{{ rule }}{% endfor %}", "has a loop"),
         ("{% if ocr_text %}Read.", "not valid Jinja"),
         ("{% bogus %}", "not valid Jinja"),
-        ("{% include 'other.md' %}", "cannot be rendered"),
+        ("{% include 'other.md' %}", "has another template"),
         ("Read {{ ocr_text | upper }}.", "not filled in"),
         ("Read {{ ocr_text", "not filled in"),
     ],
@@ -151,3 +153,27 @@ def test_a_chat_prompt_is_refused(store: Path, snapshot: Path) -> None:
     mlflow.genai.register_prompt("chat", [{"role": "system", "content": "Read the form."}])
     with pytest.raises(PromptError, match="chat prompt"):
         load_prompt("prompts:/chat/1", snapshot)
+
+
+@pytest.mark.parametrize("source", ["registry", "snapshot"])
+def test_a_template_that_cannot_be_rendered_safely_does_not_load(
+    store: Path, snapshot: Path, source: str
+) -> None:
+    hostile = "{% for i in range(99999) %}x{% endfor %}"
+    if source == "registry":
+        mlflow.genai.register_prompt("p", hostile)
+    else:
+        snapshot.write_text(hostile, encoding="utf-8")
+    with pytest.raises(PromptError, match=r"prompts:/p/1 cannot be used\. Line 1 .* has a loop"):
+        load_prompt("prompts:/p/1", snapshot)
+
+
+def test_loading_writes_nothing_into_the_run_and_keeps_no_process_alive(
+    store: Path, snapshot: Path
+) -> None:
+    mlflow.genai.register_prompt("p", PLAIN)
+    before = set(threading.enumerate())
+    with mlflow.start_run() as run:
+        load_prompt("prompts:/p/1", snapshot)
+    assert [each for each in threading.enumerate() if not each.daemon and each not in before] == []
+    assert "mlflow.linkedPrompts" not in mlflow.get_run(run.info.run_id).data.tags

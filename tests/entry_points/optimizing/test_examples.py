@@ -13,7 +13,7 @@ from entry_points.cli import UsageError
 from entry_points.optimizing.examples import fill, fold, write_example
 from entry_points.optimizing.parts import divide
 from entry_points.optimizing.shots import Shots
-from ocr_extractor.prompt import check_template
+from ocr_extractor.template import check_template
 
 FORMS = load_folder(ROOT / "data" / "samples")
 INVOICE = next(form for form in FORMS if form.form_id == "invoice-01")
