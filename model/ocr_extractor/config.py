@@ -28,7 +28,8 @@ class ExtractorConfig(BaseModel):
         prompt_uri: The pinned prompt version, `prompts:/<name>/<version>`.
         follow_alias: Whether the version that the prompt's alias `production` names replaces the
             pinned one, in a loaded model too.
-        prompt_refresh_s: How long after it was looked up the alias is looked up again, s.
+        prompt_refresh_s: How long after a lookup the alias is looked up again, s, by the next call,
+            which does not wait for it.
         llm: The LLM's name as its server knows it.
         base_url: A compatible server's URL; "" leaves the server to the environment.
         page_input: What the LLM is given of a page: its "image", the "text" that OCR reads on it

@@ -46,6 +46,7 @@ def test_the_first_version_is_production_and_later_ones_only_when_asked(name: st
         pytest.param("Read {{ page }}.", "uses page", id="unknown-variable"),
         pytest.param("{% if page %}x{% endif %}", "uses page", id="unknown-in-jinja"),
         pytest.param("{% if %}", "not valid Jinja", id="broken"),
+        pytest.param("Read\n{% for c in ocr_text %}{% endfor %}", "Line 2 .* a loop", id="loop"),
     ],
 )
 def test_refuses_what_the_extractor_cannot_fill_in(name: str, template: str, message: str):
