@@ -21,6 +21,11 @@ def shorten(value: object, limit: int = 80) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
+def in_one_line(error: Exception) -> str:
+    """Return an error's text for one line of a log: a database's errors have several lines."""
+    return shorten(" ".join(str(error).split()))
+
+
 class ExtractorError(Exception):
     """Anything this package raises on purpose."""
 

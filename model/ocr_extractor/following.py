@@ -8,9 +8,8 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ocr_extractor.errors import PromptError
+from ocr_extractor.errors import PromptError, in_one_line
 from ocr_extractor.prompt import Prompt, check_replacement
-from ocr_extractor.registry import in_one_line
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import PromptVersion

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Literal
 
 from mlflow.entities.model_registry import PromptVersion
 
-from ocr_extractor.errors import PromptError
-from ocr_extractor.registry import Registry, in_one_line
+from ocr_extractor.errors import PromptError, in_one_line
+from ocr_extractor.registry import Registry
 from ocr_extractor.template import check_template
 
 if TYPE_CHECKING:

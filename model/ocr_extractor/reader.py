@@ -23,13 +23,7 @@ from ocr_extractor.grounding import ground
 from ocr_extractor.page import open_document
 from ocr_extractor.selection import PageSelection
 from ocr_extractor.stopping import check
-from ocr_extractor.tracing import (
-    RecordedSpan,
-    faults_reported,
-    note_extraction,
-    note_reading,
-    start_span,
-)
+from ocr_extractor.tracing import faults_reported, note_extraction, note_reading, start_span
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -41,6 +35,7 @@ if TYPE_CHECKING:
     from ocr_extractor.inputs import InputDocument
     from ocr_extractor.page import Document
     from ocr_extractor.prompt import Prompt
+    from ocr_extractor.spans import RecordedSpan
 
     # What the OCR read on a page to the instructions for it.
     Instruct = Callable[[OcrPage | None], str]

@@ -9,8 +9,6 @@ from mlflow import MlflowClient
 from mlflow.entities.model_registry import PromptVersion
 from mlflow.utils.logging_utils import suppress_logs_in_thread
 
-from ocr_extractor.errors import shorten
-
 Find = Callable[[MlflowClient], PromptVersion | None]
 Take = Callable[[PromptVersion | Exception], None]
 
@@ -50,11 +48,6 @@ class Registry:
         except RuntimeError as error:  # the process has as many threads as it may have
             self._idle.release()
             take(error)
-
-
-def in_one_line(error: Exception) -> str:
-    """Return what a lookup failed with, for a line of the log: a database's errors have several."""
-    return shorten(" ".join(str(error).split()))
 
 
 def _find(find: Find) -> PromptVersion | Exception:

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mlflow.tracing.attachments import Attachment
+from mlflow.utils.logging_utils import suppress_logs_in_thread
 
 from ocr_extractor import memory
-from ocr_extractor.errors import shorten
+from ocr_extractor.errors import in_one_line
 from ocr_extractor.mlflow_traces import TraceStore, hand_to_mlflow, is_passing, make_last
 
 if TYPE_CHECKING:
@@ -182,15 +183,17 @@ class TraceQueue:
         pause = _FIRST_PAUSE_S
         for _ in range(_MOST_TRIES):
             try:
-                for entry in batch:
-                    if entry.trace is None:
-                        entry.trace = store.prepare(entry.root, entry.origin)
-                store.write(
-                    [(entry.trace, entry.root.prompts) for entry in batch if entry.trace],
-                    self._note_progress,
-                )
+                # MLflow logs a stack trace each time that a database is gone; here it is one line.
+                with suppress_logs_in_thread():
+                    for entry in batch:
+                        if entry.trace is None:
+                            entry.trace = store.prepare(entry.root, entry.origin)
+                    store.write(
+                        [(entry.trace, entry.root.prompts) for entry in batch if entry.trace],
+                        self._note_progress,
+                    )
             except Exception as error:  # a store raises its driver's own errors
-                reason = shorten(error)
+                reason = in_one_line(error)
                 if not is_passing(error):
                     if len(batch) > 1:
                         for entry in batch:
