@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
+import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict
 
@@ -13,6 +15,8 @@ import uvicorn
 from entry_points import cli
 from entry_points.loading import ask_for_key, extractor_config
 from entry_points.serving.app import OPTIONS_VARIABLE, Options, load_served
+from entry_points.serving.connection import BoundedConnection
+from entry_points.serving.metrics import SHARED_FOLDER_VARIABLE
 
 SAMPLE = "data/samples/images/invoice-01.png"
 
@@ -23,12 +27,21 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--host", default="127.0.0.1", help="address; the server knows no login")
     parser.add_argument("--port", type=int, default=5001, help="the port to listen on")
     parser.add_argument("--workers", type=int, default=1, help="processes, each with its model")
-    parser.add_argument("--timeout", type=int, default=600, help="longest request, s")
+    parser.add_argument(
+        "--timeout", type=int, default=600, help="longest request, body included, s"
+    )
     parser.add_argument(
         "--max-request-bytes", type=int, default=200_000_000, help="largest body of a request"
     )
+    # With 8 pages at once and 4 s a page, the last of so many waits for a minute.
     parser.add_argument(
-        "--shutdown-s", type=int, default=60, help="wait for requests in flight after SIGTERM, s"
+        "--max-requests", type=int, default=128, help="requests in a worker's memory; others: 503"
+    )
+    parser.add_argument(
+        "--max-held-bytes", type=int, default=1_000_000_000, help="their bodies' bytes; others: 503"
+    )
+    parser.add_argument(
+        "--shutdown-s", type=int, default=60, help="wait for requests and traces after SIGTERM, s"
     )
     return parser
 
@@ -42,7 +55,7 @@ def curl(port: int) -> str:
     )
 
 
-def serve(options: Options, *, host: str, port: int, workers: int, shutdown_s: int) -> None:
+def serve(options: Options, *, host: str, port: int, workers: int) -> None:
     """Serve until a signal comes, and then finish what is in flight.
 
     Args:
@@ -50,22 +63,27 @@ def serve(options: Options, *, host: str, port: int, workers: int, shutdown_s: i
         host: The address to listen on.
         port: The port to listen on.
         workers: Processes; each loads the model.
-        shutdown_s: Longest wait for requests in flight after SIGTERM or Ctrl-C, s.
 
     Raises:
         UsageError: The extractor refuses to load for a reason that it names.
     """
     os.environ[OPTIONS_VARIABLE] = json.dumps(asdict(options))
-    if workers > 1:  # uvicorn starts workers that cannot load again and again
-        load_served(options.model_uri)
-    uvicorn.run(
-        "entry_points.serving.app:create_app",
-        factory=True,
-        host=host,
-        port=port,
-        workers=workers,
-        timeout_graceful_shutdown=shutdown_s,
-    )
+    with contextlib.ExitStack() as kept:
+        if workers > 1:
+            folder = kept.enter_context(tempfile.TemporaryDirectory())
+            os.environ[SHARED_FOLDER_VARIABLE] = folder
+            # uvicorn starts workers that cannot load again and again.
+            load_served(options.model_uri)
+        uvicorn.run(
+            "entry_points.serving.app:create_app",
+            factory=True,
+            host=host,
+            port=port,
+            workers=workers,
+            http=BoundedConnection,
+            # It is told to stop once no request is left: answers may still be on their way.
+            timeout_graceful_shutdown=1,
+        )
 
 
 @cli.reports()
@@ -75,13 +93,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     config = extractor_config(args.model_uri)
     ask_for_key(config)
     print(f"Once it says that it runs, in another terminal:\n  {curl(args.port)}", flush=True)
-    serve(
-        Options(args.model_uri, args.timeout, args.max_request_bytes),
-        host=args.host,
-        port=args.port,
-        workers=args.workers,
+    options = Options(
+        model_uri=args.model_uri,
+        timeout_s=args.timeout,
+        max_request_bytes=args.max_request_bytes,
+        max_requests=args.max_requests,
+        max_held_bytes=args.max_held_bytes,
         shutdown_s=args.shutdown_s,
     )
+    serve(options, host=args.host, port=args.port, workers=args.workers)
     return 0
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,12 @@ from typing import Any
 import pandas as pd
 
 Record = Mapping[str, Any]
+
+# Values that a body may have, beside the rows' own: for params, and texts that have commas. More of
+# them would be a hundred times as large in memory as in the body.
+_SPARE_VALUES = 100_000
+# Values that a row may have; two are looked at, others are what a caller's frame has too.
+_VALUES_A_ROW = 32
 
 _HALVES = re.compile("[\ud800-\udfff]")
 
@@ -42,7 +49,9 @@ class Call:
     params: dict[str, Any]
 
 
-def read_body(data: bytes, params: Mapping[str, type]) -> Call:
+def read_body(
+    data: bytes | bytearray, params: Mapping[str, type], max_documents: int = sys.maxsize
+) -> Call:
     """Read a request in one of the four shapes of MLflow's scoring server.
 
     The base64 of the images is left to the extractor, which decodes it strictly and document by
@@ -51,10 +60,18 @@ def read_body(data: bytes, params: Mapping[str, type]) -> Call:
     Args:
         data: The body.
         params: The extractor's params, with the type of each.
+        max_documents: Most documents in one request.
 
     Raises:
-        HttpError: The body has no such shape; the message quotes nothing of it.
+        HttpError: The body has no such shape, or more documents; the message quotes nothing of it.
     """
+    # Each value but the first follows one of these. To count those in texts, too, takes no parser.
+    values = sum(data.count(mark) for mark in (b",", b"[", b"{"))
+    if values > (most := _SPARE_VALUES + _VALUES_A_ROW * max_documents):
+        raise HttpError(
+            f"The body has more than {most:,} values, and max_documents={max_documents:,}: send "
+            "fewer documents at once, without other columns."
+        )
     try:
         body = json.loads(data)
     except (ValueError, RecursionError):
@@ -66,6 +83,11 @@ def read_body(data: bytes, params: Mapping[str, type]) -> Call:
         )
     [shape] = shapes
     records = _SHAPES[shape](shape, body[shape])
+    if len(records) > max_documents:
+        raise HttpError(
+            f"The request has {len(records):,} documents, more than max_documents="
+            f"{max_documents:,}: send them in several requests or raise the limit."
+        )
     if records and not any("image" in record for record in records):
         raise HttpError(f"{shape} has no image: give each document's bytes as base64 text.")
     rows = [_row(shape, number, record) for number, record in enumerate(records, start=1)]

@@ -64,9 +64,10 @@ def response() -> dict[str, Any]:
 
 _FAILURES = {
     "400": "The request is wrong as a whole: message says what to change.",
+    "408": "The body was not received in time.",
     "413": "The body is too large.",
     "415": "The body is no JSON.",
-    "503": "The server is stopping: send the request again.",
+    "503": "The server is busy or stopping: send the request again after Retry-After seconds.",
     "504": "The documents were not read in time.",
 }
 

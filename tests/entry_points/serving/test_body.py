@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -89,6 +90,42 @@ def test_what_is_wrong_is_said_without_quoting_it(body: Any, message: str):
         read_body(data or json.dumps(body).encode(), PARAMS)
     assert message in str(refused.value)
     assert SECRET not in str(refused.value)
+    assert refused.value.status == 400
+
+
+FEW = 10
+MANY = {
+    "rows": b'{"inputs": [' + b",".join([b"{}"] * 3_000_000) + b"]}",
+    "rows of a split": b'{"dataframe_split": {"columns": [], "data": [%s]}}'
+    % b",".join([b"[]"] * 3_000_000),
+    "columns of null": b'{"inputs": {"image": [%s]}}' % b",".join([b"null"] * 2_000_000),
+    "values that nobody reads": b'{"inputs": [{"image": "", "more": [%s]}]}'
+    % b",".join([b"{}"] * 3_000_000),
+}
+
+
+@pytest.mark.parametrize("body", MANY.values(), ids=MANY)
+def test_millions_of_values_are_refused_before_anything_is_built_of_them(body: bytes):
+    tracemalloc.start()
+    try:
+        with pytest.raises(HttpError, match="max_documents=10:"):
+            read_body(body, PARAMS, FEW)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 1_000_000
+
+
+@pytest.mark.parametrize("shape", ["dataframe_records", "dataframe_split", "inputs", "instances"])
+def test_so_many_documents_are_read_and_one_more_is_not(shape: str):
+    def body(count: int) -> bytes:
+        split = {"columns": ["image"], "data": [[""]] * count}
+        rows: Any = split if shape == "dataframe_split" else [{"image": ""}] * count
+        return json.dumps({shape: rows, "params": {"pages": "1," * 50_000}}).encode()
+
+    assert len(read_body(body(FEW), PARAMS, FEW).frame) == FEW
+    with pytest.raises(HttpError, match="11 documents, more than max_documents=10") as refused:
+        read_body(body(FEW + 1), PARAMS, FEW)
     assert refused.value.status == 400
 
 

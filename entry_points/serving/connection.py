@@ -1,0 +1,36 @@
+"""HTTP/1.1 connections that wait for a request only so long."""
+
+from __future__ import annotations
+
+import asyncio
+
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+
+class BoundedConnection(H11Protocol):
+    """uvicorn's connection, closed where no request's head is complete in time.
+
+    The time is uvicorn's own `timeout_keep_alive`, s. uvicorn measures it only from an answer to
+    the next byte: a client that never sends one, or one byte now and then, keeps its connection.
+    """
+
+    _head_due: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to wait for the first request."""
+        super().connection_made(transport)
+        self._wait_for_head()
+
+    def on_response_complete(self) -> None:
+        """Begin to wait for the next request; what is left of this one's body is skipped."""
+        super().on_response_complete()
+        self._wait_for_head()
+
+    def _wait_for_head(self) -> None:
+        if self._head_due is not None:
+            self._head_due.cancel()
+        self._head_due = self.loop.call_later(self.timeout_keep_alive, self._close_without_request)
+
+    def _close_without_request(self) -> None:
+        if self.cycle is None or self.cycle.response_complete:
+            self.timeout_keep_alive_handler()

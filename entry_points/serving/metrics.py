@@ -1,0 +1,82 @@
+"""What a server counts, in Prometheus' text format."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+
+# The folder in which prometheus-client adds up what several processes count.
+SHARED_FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+
+# From a page that is in the cache to the default timeout, s.
+_SECONDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
+_TOKENS = {"input_tokens": "input", "output_tokens": "output", "cached_tokens": "cached"}
+
+
+class Metrics:
+    """The counters of one process; for one event loop."""
+
+    def __init__(self, traces_dropped: Callable[[], int]) -> None:
+        """Begin at zero.
+
+        Args:
+            traces_dropped: Returns how many traces this process has dropped so far.
+        """
+        self._traces_dropped = traces_dropped
+        self._registry = CollectorRegistry()
+        self._requests = self._counter("requests", "Requests to /invocations.", "status")
+        self._seconds = Histogram(
+            "ocr_extractor_request_seconds",
+            "Time from a request's head to its answer.",
+            buckets=_SECONDS,
+            registry=self._registry,
+        )
+        self._documents = self._counter("documents", "Documents that were read or failed.")
+        self._pages = self._counter("pages", "Pages of the documents that could be opened.")
+        self._errors = self._counter("errors", "Documents and requests that failed.", "code")
+        self._tokens = self._counter(
+            "tokens", "Tokens that the LLM's server counted; cached is part of input.", "kind"
+        )
+        self._cost = self._counter("cost_usd", "Cost of the documents whose cost is known, USD.")
+        self._dropped = self._counter("traces_dropped", "Traces that were never written.")
+        self._dropped_before = 0
+
+    def _counter(self, name: str, documentation: str, *labels: str) -> Counter:
+        return Counter(f"ocr_extractor_{name}", documentation, labels, registry=self._registry)
+
+    def note_request(self, status: int, code: str | None, seconds: float) -> None:
+        """Count a request with the status and error code of its answer."""
+        self._requests.labels(status).inc()
+        self._seconds.observe(seconds)
+        if code:
+            self._errors.labels(code).inc()
+        self._note_traces()
+
+    def note_rows(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Count documents, by their rows."""
+        for row in rows:
+            self._documents.inc()
+            self._pages.inc(row["page_count"] or 0)
+            if row["error_code"]:
+                self._errors.labels(row["error_code"]).inc()
+            for column, kind in _TOKENS.items():
+                self._tokens.labels(kind).inc(row[column] or 0)
+            self._cost.inc(row["cost"] or 0)
+
+    def _note_traces(self) -> None:
+        total = self._traces_dropped()
+        self._dropped.inc(total - self._dropped_before)
+        self._dropped_before = total
+
+    def text(self) -> bytes:
+        """Return what this process counted, or all processes that share a folder."""
+        self._note_traces()
+        registry = self._registry
+        if SHARED_FOLDER_VARIABLE in os.environ:
+            registry = CollectorRegistry()
+            MultiProcessCollector(registry)
+        return generate_latest(registry)

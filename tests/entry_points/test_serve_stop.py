@@ -1,0 +1,184 @@
+"""A server ends in time after a signal, whatever hangs, and says that it stops until then."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+import requests
+
+from tests.entry_points.conftest import Done, Project
+from tests.entry_points.servers import log_of, served
+from tests.faulty_llm import FORM, answer, serve
+
+pytestmark = pytest.mark.slow
+
+SHUTDOWN_S = 4
+GRACE_S = 2
+
+
+@pytest.fixture(scope="module")
+def body(project: Project) -> dict[str, Any]:
+    page = (project.dataset / "images" / "fax-01.png").read_bytes()
+    return {"inputs": [{"image": base64.b64encode(page).decode()}]}
+
+
+def post(address: str, body: Any) -> requests.Response:
+    return requests.post(f"{address}/invocations", json=body, timeout=90)
+
+
+@dataclass
+class Hanging:
+    """An LLM's reply that is not there until it is released."""
+
+    released: threading.Event = field(default_factory=threading.Event)
+
+    def __call__(self, handler: Any) -> None:
+        self.released.wait(90)
+        answer(FORM)(handler)
+
+
+@pytest.mark.parametrize(
+    ("number", "workers"),
+    [
+        pytest.param(signal.SIGTERM, 1, id="SIGTERM"),
+        pytest.param(signal.SIGINT, 1, id="Ctrl-C"),
+        pytest.param(signal.SIGTERM, 2, id="two workers"),
+    ],
+)
+def test_a_page_that_never_ends_does_not_keep_the_server(
+    project: Project, main_run: Done, body: dict[str, Any], number: signal.Signals, workers: int
+):
+    hanging = Hanging()
+    flags = (f"--shutdown-s={SHUTDOWN_S}", f"--workers={workers}")
+    with serve() as llm, ThreadPoolExecutor(1) as client:
+        llm.always = hanging
+        with served(project, *flags, OPENAI_BASE_URL=llm.base_url) as (address, server):
+            pending = client.submit(post, address, body)
+            while not llm.requests:
+                time.sleep(0.05)
+            started = time.monotonic()
+            server.send_signal(number)
+            if workers == 1:
+                assert said_while_stopping(address, body) == {
+                    "/ping": 200,
+                    "/ready": "server_stopping",
+                    "/invocations": "server_stopping",
+                }
+            server.wait(60)
+            took_s = time.monotonic() - started
+            got = pending.result()
+            hanging.released.set()
+            log = log_of(project, address)
+    assert (got.status_code, got.json()["error_code"]) == (503, "server_stopping")
+    assert got.headers["Retry-After"]
+    assert SHUTDOWN_S <= took_s < SHUTDOWN_S + GRACE_S
+    assert server.returncode == 0
+    assert "Traceback" not in log
+
+
+def said_while_stopping(address: str, body: dict[str, Any]) -> dict[str, Any]:
+    """Wait until the server is not ready; return what it says then, a route each."""
+    while (ready := requests.get(f"{address}/ready", timeout=60)).ok:
+        time.sleep(0.05)
+    return {
+        "/ping": requests.get(f"{address}/ping", timeout=60).status_code,
+        "/ready": ready.json()["error_code"],
+        "/invocations": post(address, body).json()["error_code"],
+    }
+
+
+@dataclass
+class Store:
+    """A tracking store that takes traces, and never answers that it has them.
+
+    Attributes:
+        uri: Where it is.
+        asked: How many traces it was sent.
+        released: Ends its silence.
+    """
+
+    uri: str
+    asked: int = 0
+    released: threading.Event = field(default_factory=threading.Event)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: Any
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"] or 0))
+        self.do_GET()
+
+    def do_GET(self) -> None:
+        if "/traces" in self.path:
+            self.server.store.asked += 1
+            self.server.store.released.wait(90)
+            self.close_connection = True
+            return
+        data = json.dumps({"error_code": "RESOURCE_DOES_NOT_EXIST", "message": "none"}).encode()
+        self.send_response(404)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Stay quiet."""
+
+
+@contextmanager
+def hanging_store() -> Iterator[Store]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Handler) as http:
+        http.daemon_threads = True
+        store = http.store = Store(f"http://127.0.0.1:{http.server_port}")  # type: ignore[attr-defined]
+        thread = threading.Thread(target=http.serve_forever)
+        thread.start()
+        yield store
+        store.released.set()
+        http.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_store_that_never_answers_does_not_keep_the_server(
+    project: Project, main_run: Done, body: dict[str, Any], workers: int
+):
+    [version] = project.client.search_model_versions("name='ocr-extractor'")
+    model = project.client.get_logged_model(version.model_id).artifact_location
+    flags = (f"--shutdown-s={SHUTDOWN_S}", f"--workers={workers}", f"--model-uri={model}")
+    with (
+        hanging_store() as store,
+        served(project, *flags, MLFLOW_TRACKING_URI=store.uri) as (address, server),
+    ):
+        assert post(address, {"inputs": body["inputs"] * 20}).ok
+        while not store.asked:
+            time.sleep(0.05)
+        started = time.monotonic()
+        server.send_signal(signal.SIGTERM)
+        server.wait(90)
+        took_s = time.monotonic() - started
+    assert took_s < SHUTDOWN_S + GRACE_S
+    assert server.returncode == 0
+
+
+def test_workers_count_together(project: Project, main_run: Done, body: dict[str, Any]):
+    with served(project, "--workers=2", "--shutdown-s=5") as (address, _):
+        for _ in range(12):
+            assert post(address, body).ok
+        texts = {requests.get(f"{address}/metrics", timeout=60).text for _ in range(8)}
+    for text in texts:
+        counts = re.findall(r'^ocr_extractor_requests_total{status="200"} (\S+)$', text, re.M)
+        assert [float(count) for count in counts] == [12]
