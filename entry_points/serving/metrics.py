@@ -78,5 +78,5 @@ class Metrics:
         registry = self._registry
         if SHARED_FOLDER_VARIABLE in os.environ:
             registry = CollectorRegistry()
-            MultiProcessCollector(registry)
+            MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
         return generate_latest(registry)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import base64
-import json
+import contextlib
 import re
 import signal
+import sqlite3
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -99,77 +99,26 @@ def said_while_stopping(address: str, body: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-@dataclass
-class Store:
-    """A tracking store that takes traces, and never answers that it has them.
-
-    Attributes:
-        uri: Where it is.
-        asked: How many traces it was sent.
-        released: Ends its silence.
-    """
-
-    uri: str
-    asked: int = 0
-    released: threading.Event = field(default_factory=threading.Event)
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    server: Any
-
-    def do_POST(self) -> None:
-        self.rfile.read(int(self.headers["Content-Length"] or 0))
-        self.do_GET()
-
-    def do_GET(self) -> None:
-        if "/traces" in self.path:
-            self.server.store.asked += 1
-            self.server.store.released.wait(90)
-            self.close_connection = True
-            return
-        data = json.dumps({"error_code": "RESOURCE_DOES_NOT_EXIST", "message": "none"}).encode()
-        self.send_response(404)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Stay quiet."""
-
-
 @contextmanager
-def hanging_store() -> Iterator[Store]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Handler) as http:
-        http.daemon_threads = True
-        store = http.store = Store(f"http://127.0.0.1:{http.server_port}")  # type: ignore[attr-defined]
-        thread = threading.Thread(target=http.serve_forever)
-        thread.start()
-        yield store
-        store.released.set()
-        http.shutdown()
-        thread.join()
+def locked(project: Project) -> Iterator[None]:
+    """Hold the store's lock: whoever writes to it waits, and then tries again."""
+    with contextlib.closing(sqlite3.connect(project.folder / "mlflow.db", timeout=60)) as store:
+        store.execute("BEGIN EXCLUSIVE")
+        yield
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_a_store_that_never_answers_does_not_keep_the_server(
+def test_a_store_that_takes_nothing_does_not_keep_the_server(
     project: Project, main_run: Done, body: dict[str, Any], workers: int
 ):
-    [version] = project.client.search_model_versions("name='ocr-extractor'")
-    model = project.client.get_logged_model(version.model_id).artifact_location
-    flags = (f"--shutdown-s={SHUTDOWN_S}", f"--workers={workers}", f"--model-uri={model}")
-    with (
-        hanging_store() as store,
-        served(project, *flags, MLFLOW_TRACKING_URI=store.uri) as (address, server),
-    ):
-        assert post(address, {"inputs": body["inputs"] * 20}).ok
-        while not store.asked:
-            time.sleep(0.05)
-        started = time.monotonic()
-        server.send_signal(signal.SIGTERM)
-        server.wait(90)
-        took_s = time.monotonic() - started
+    flags = (f"--shutdown-s={SHUTDOWN_S}", f"--workers={workers}")
+    with served(project, *flags) as (address, server):
+        assert post(address, {"inputs": body["inputs"] * 40}).ok
+        with locked(project):
+            started = time.monotonic()
+            server.send_signal(signal.SIGTERM)
+            server.wait(90)
+            took_s = time.monotonic() - started
     assert took_s < SHUTDOWN_S + GRACE_S
     assert server.returncode == 0
 
