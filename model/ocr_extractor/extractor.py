@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import mlflow
 import pandas as pd
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
@@ -25,6 +23,7 @@ from ocr_extractor.stopping import stopped_by
 from ocr_extractor.trace_export import dropped_traces, flush_traces
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Iterator
 
     from PIL.Image import Image
@@ -242,23 +241,6 @@ class OcrExtractor(PythonModel):
         from ocr_extractor.engines.local.text import document_text
 
         return document_text(document)
-
-    @staticmethod
-    def traces_dropped() -> int:
-        """Return how many traces this process has dropped so far."""
-        return 0
-
-    @staticmethod
-    def flush_traces(timeout_s: float) -> int:
-        """Write the traces that wait, and return after at most `timeout_s`, s.
-
-        Returns:
-            The number of traces that were not written.
-        """
-        writing = threading.Thread(target=mlflow.flush_trace_async_logging, daemon=True)
-        writing.start()
-        writing.join(timeout_s)
-        return 0
 
 
 def _read_params(params: dict[str, Any] | None) -> tuple[str, PageSelection]:

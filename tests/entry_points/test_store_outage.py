@@ -23,7 +23,7 @@ import requests
 
 from entry_points import ROOT
 from tests.entry_points.conftest import Project
-from tests.entry_points.servers import free_port, served
+from tests.entry_points.servers import free_port, log_of, served
 
 DOCUMENTS = 200
 PATIENCE_S = 240.0
@@ -234,3 +234,22 @@ def test_the_server_answers_on(
             got = requests.post(f"{address}/invocations", json=body, timeout=60)
             assert got.status_code == 200
             assert {row["error_code"] for row in got.json()["predictions"]} == {None}
+
+
+def test_a_signal_ends_the_server_in_time_and_it_says_what_was_not_written(
+    there: Project, remote: TrackingServer, documents: Path
+) -> None:
+    page = base64.b64encode(next(documents.iterdir()).read_bytes()).decode()
+    body = {"dataframe_records": [{"image": page}] * 50}
+    flags = ("--model-uri=models:/pinned/1", "--shutdown-s=4")
+    with (
+        served(there, *flags, MLFLOW_TRACKING_URI=remote.uri) as (address, process),
+        remote.stopped(),
+    ):
+        got = requests.post(f"{address}/invocations", json=body, timeout=60)
+        assert got.status_code == 200
+        began = time.monotonic()
+        process.terminate()
+        assert process.wait(PATIENCE_S) == 0
+        assert time.monotonic() - began < 4 + 2
+    assert "50 traces were not written" in log_of(there, address)
