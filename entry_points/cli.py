@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
 import functools
 import json
+import os
+import re
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from data.errors import DatasetError
 from data.splits import SPLITS, Split
@@ -23,6 +27,14 @@ PRODUCTION = "production"
 
 # What a flag that says yes or no takes; YAML's false would arrive as "False".
 BOOLEANS = {"true": True, "false": False}
+
+# Control characters, what sets the direction of writing, and what is no character.
+_UNPRINTABLE = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+
+# A process that has nothing more to do may take so long to end, s.
+_END_S = 10.0
 
 # How every command that is shown to a user begins; its parameters follow.
 RUN = "mlflow run . --env-manager uv"
@@ -188,7 +200,8 @@ def reports(*mendable: type[Exception]) -> Callable[[Main], Main]:
             try:
                 return main(argv, **options)
             except caught as error:
-                print(f"error: {error}", file=sys.stderr)
+                lines = map(printable, str(error).split("\n"))
+                print("error:", "\n".join(lines), file=sys.stderr)
                 return 2
 
         return reporting
@@ -202,10 +215,44 @@ def writing(output: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        named = f"{error.filename}: " if error.filename else ""
+        full = error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
         raise UsageError(
-            f"--output is {output}, which cannot be written ({error.filename}: {error.strerror}): "
-            "name another."
+            f"--output is {output}, which cannot be written ({named}{error.strerror or error}): "
+            + ("free space and give the same command again." if full else "name another.")
         ) from error
+
+
+def printable(text: object) -> str:
+    r"""Return a text without what a terminal obeys, or shows as another text: `\x1b`, `\u202e`."""
+    return _UNPRINTABLE.sub(lambda found: ascii(found[0])[1:-1], str(text))
+
+
+def end_with(main: Callable[[], int], within_s: float = _END_S) -> NoReturn:
+    """Run `main` and end the process with its exit code, whatever still waits for the network.
+
+    Threads with requests in flight, and what MLflow does at the end of a process, would keep it as
+    long as a server does not answer.
+
+    Args:
+        main: The entry point.
+        within_s: How long the process may live after `main` has ended, s.
+    """
+    code = 1  # of an error that the interpreter prints
+    try:
+        code = main()
+    finally:
+        end = threading.Timer(within_s, _leave, (code,))
+        end.daemon = True
+        end.start()
+    raise SystemExit(code)
+
+
+def _leave(code: int) -> NoReturn:
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):  # nobody reads it any more
+            stream.flush()
+    os._exit(code)
 
 
 def unwind_on_sigterm() -> None:

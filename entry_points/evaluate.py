@@ -87,7 +87,7 @@ def evaluate(  # noqa: PLR0913 - what reads what, for how much, and where it is 
     if judge:
         scorers.append(correct_format(judge, content=content))
     model = load_extractor(model_uri, **settings)
-    print_estimate(model, [form.image_path for form in forms])
+    print_estimate(model, (form.image_path for form in forms), len(forms))
     # OCR reads one page at a time on all cores: more than two forms would only wait in line, and
     # the waiting would count as theirs.
     most = config["max_concurrency"]
@@ -172,4 +172,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    cli.end_with(main)

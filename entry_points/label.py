@@ -16,6 +16,7 @@ import mlflow
 
 from data.annotations import LabelledPair, to_annotation
 from entry_points import cli
+from entry_points.documents import find_documents
 from entry_points.labelling.feedback import Traces, log_review
 from entry_points.labelling.review import (
     ACCEPT,
@@ -28,7 +29,6 @@ from entry_points.labelling.review import (
     write_lines,
 )
 from entry_points.output import read_rows
-from entry_points.predict import find_documents
 
 REVIEW = "review.csv"
 

@@ -9,7 +9,8 @@ import getpass
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from math import ceil
+from itertools import islice
+from math import ceil, inf
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,6 +21,7 @@ from mlflow.models import get_model_info
 from mlflow.pyfunc import PyFuncModel
 
 from entry_points.cli import RUN, UsageError
+from entry_points.documents import read_document
 
 # What says that an LLM server is within reach, in the order in which the engine looks.
 KEY_VARIABLES = (
@@ -33,6 +35,10 @@ KEY_VARIABLES = (
 ESTIMATE = "Estimate:"
 
 _M_ARENA_MAX = -8  # of glibc's malloc.h
+
+# A tracking store that takes no trace for so long is not waited for, s. The slowest that is in use,
+# SQLite on a busy disk, takes a hundred meanwhile.
+_STALLED_S = 10.0
 
 # So many documents are opened to estimate what all of them will take.
 _SAMPLE = 20
@@ -129,14 +135,6 @@ def extractor_errors_reported() -> Iterator[None]:
         raise
 
 
-def read_document(path: Path) -> bytes | None:
-    """Return a file's bytes, None where it cannot be read: the extractor's row then says so."""
-    try:
-        return path.read_bytes()
-    except OSError:
-        return None
-
-
 def followed_prompt(model: PyFuncModel, output: Path) -> str | None:
     """Return the prompt version that a followed alias names; None for a pinned prompt.
 
@@ -160,31 +158,50 @@ def followed_prompt(model: PyFuncModel, output: Path) -> str | None:
     return str(uri)
 
 
+def max_document_bytes(model: PyFuncModel) -> int:
+    """Return the size of the largest document that an extractor takes."""
+    return int(model.model_config["max_document_bytes"])  # type: ignore[no-untyped-call]
+
+
 def print_estimate(
-    model: PyFuncModel, paths: Sequence[Path], measured: Iterable[Mapping[str, Any]] = ()
+    model: PyFuncModel, paths: Iterable[Path], count: int, output_tokens_per_page: float = 0.0
 ) -> None:
     """Say what documents will take of an LLM, judged by some of them.
 
     Args:
         model: The loaded extractor.
         paths: The documents; those that cannot be read count as nothing.
-        measured: Rows of documents that were read before: what the LLM wrote for them.
+        count: Their number, at least 1.
+        output_tokens_per_page: What the LLM has written for others; 0 when that is not known.
     """
-    counted = [row for row in measured if row["output_tokens"] and row["page_count"]]
-    written = sum(row["output_tokens"] for row in counted)
-    a_page = written / sum(row["page_count"] for row in counted) if counted else 0.0
-    read = map(read_document, paths[:: ceil(len(paths) / _SAMPLE)])
-    sample = [data for data in read if data is not None]
+    sample = list(islice(paths, 0, None, ceil(count / _SAMPLE)))
+    most = max_document_bytes(model)
+    read = [data for path in sample if isinstance(data := read_document(path, most), bytes)]
     extractor: Any = model.unwrap_python_model()  # type: ignore[no-untyped-call]
-    found = extractor.estimate(sample, a_page)
+    found = extractor.estimate(read, output_tokens_per_page)
     if found is None:
         return
-    times = len(paths) / max(len(sample), 1)
+    times = count / len(sample)
     tokens = "unknown" if found.input_tokens is None else f"{found.input_tokens * times:,.0f}"
     cost = "unknown" if found.cost is None else f"{found.cost * times:.4f} USD"
-    without = "" if a_page else ", without what the LLM writes"
+    without = "" if output_tokens_per_page else ", without what the LLM writes"
     pages = f"{found.pages * times:,.0f}"
     print(f"{ESTIMATE} {pages} pages, input tokens {tokens}, cost {cost}{without}.", flush=True)
+
+
+def write_traces(model: PyFuncModel) -> None:
+    """Write the traces that wait, as long as the tracking store takes some; say how many it lost.
+
+    Args:
+        model: The loaded extractor.
+    """
+    print("Writing the traces that wait ...", flush=True)
+    extractor: Any = model.unwrap_python_model()  # type: ignore[no-untyped-call]
+    before, left = inf, extractor.flush_traces(_STALLED_S)
+    while 0 < left < before:
+        before, left = left, extractor.flush_traces(_STALLED_S)
+    if left:
+        print(f"{left} traces were not written: the tracking store takes none.", flush=True)
 
 
 def predict_rows(

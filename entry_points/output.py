@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Container, Iterator, Mapping, Set
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from tqdm import tqdm
+
 from entry_points.cli import UsageError, writing
+from entry_points.documents import OF_THE_FILE, Documents
+from entry_points.tally import Tally
 
 # The one key of a line that is not a column of the output contract.
 KEY = "document_key"
@@ -55,40 +62,59 @@ class OutputFile:
     """
 
     def __init__(self, path: Path) -> None:
-        """Read what an earlier start has left; make the folder if it is not there.
+        """Make the folder if it is not there.
 
         Raises:
-            UsageError: The file is not one of predict's, or the folder cannot be made.
+            UsageError: It cannot be made.
         """
         self._path = path
         with writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._rows = read_rows(path)
 
     def finished(
-        self, documents: Mapping[str, str], *, retry_errors: bool
-    ) -> dict[str, dict[str, Any]]:
+        self, documents: Documents, key_of: Callable[[Path], str], *, retry_errors: bool
+    ) -> tuple[set[str], Tally]:
         """Tell which documents need not be read again, and drop the lines that they replace.
 
+        No line is kept in memory, and only documents that may be finished are opened.
+
         Args:
-            documents: The key of each document by its id.
+            documents: The documents.
+            key_of: Returns a document's key.
             retry_errors: Whether failed documents count as not finished.
 
         Returns:
-            The row of each finished document by its id. A row that was written under another
-            name counts where the content is the same.
+            The doc_id of each finished document, and the sums of their lines. A line that was
+            written under another name counts where the content is the same.
+
+        Raises:
+            UsageError: The file is not one of predict's, or cannot be written.
         """
-        usable = [row for row in self._rows if not (retry_errors and row["error_code"] is not None)]
-        found = {row["doc_id"]: row for row in usable if documents.get(row["doc_id"]) == row[KEY]}
-        spare = {row[KEY]: row for row in usable if row["doc_id"] not in documents}
-        for doc_id, key in documents.items():
-            if doc_id not in found and key in spare:
-                found[doc_id] = spare.pop(key)
-        kept = {id(row) for row in found.values()}
-        self._rewrite(
-            [row for row in self._rows if id(row) in kept or row["doc_id"] not in documents]
-        )
-        return found
+        listed = {doc_id: False for doc_id, _ in documents}  # whether there is a line of it
+        own: dict[bytes, bool] = {}  # the lines of documents, and whether they are finished
+        spare = Counter[str]()
+        for row in read_rows(self._path):
+            if retry_errors and row["error_code"]:
+                continue
+            if row["doc_id"] in listed:
+                listed[row["doc_id"]] = True
+                own[_digest(row["doc_id"], row[KEY])] = False
+            elif row["error_code"] not in OF_THE_FILE:
+                spare[row[KEY]] += 1
+        finished: set[str] = set()
+        renamed = Counter[str]()
+        for doc_id, path in tqdm(documents, "Looking for finished", leave=False, delay=2):
+            if not (listed[doc_id] or spare):
+                continue
+            key = key_of(path)
+            if (line := _digest(doc_id, key)) in own:
+                own[line] = True
+            elif spare[key] > renamed[key]:
+                renamed[key] += 1
+            else:
+                continue
+            finished.add(doc_id)
+        return finished, self._keep(own, renamed, listed, retry_errors=retry_errors)
 
     def __enter__(self) -> OutputFile:
         with writing(self._path):
@@ -103,43 +129,99 @@ class OutputFile:
     ) -> None:
         os.close(self._file)
 
-    def write(self, row: Mapping[str, Any], key: str) -> None:
-        """Append a document's row."""
-        line = _line(dict(row) | {KEY: key})
-        written = os.write(self._file, line)
-        if written < len(line):  # a full disk: the next start removes the piece
-            raise OSError(f"{self._path} took {written} of {len(line)} bytes: is the disk full?")
-        os.fsync(self._file)
+    def write(self, row: Mapping[str, Any]) -> None:
+        """Append a document's row, which has its key.
 
-    def _rewrite(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Replace the file in one step, where it does not hold these very lines."""
-        content = b"".join(map(_line, rows))
-        if not self._path.exists() or self._path.read_bytes() == content:
-            return
-        new = self._path.with_name(self._path.name + ".new")
-        with new.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(self._path)
+        Raises:
+            UsageError: The disk is full, or the file is no longer there.
+        """
+        line = _line(row)
+        with writing(self._path):
+            if (written := os.write(self._file, line)) < len(line):
+                # The next start removes the piece.
+                raise OSError(errno.ENOSPC, f"it took {written} of {len(line)} bytes")
+            os.fsync(self._file)
+            if not os.path.samestat(os.fstat(self._file), self._path.stat()):
+                raise OSError(errno.ENOENT, "another file has taken its place")
+
+    def _keep(
+        self,
+        kept: dict[bytes, bool],
+        renamed: Counter[str],
+        listed: Container[str],
+        *,
+        retry_errors: bool,
+    ) -> Tally:
+        """Drop the lines of `listed` that are not `kept`; sum those and the `renamed`."""
+        tally = Tally()
+        dropped: set[int] = set()
+        for number, row in enumerate(read_rows(self._path)):
+            line = _digest(row["doc_id"], row[KEY])
+            again = retry_errors and row["error_code"]
+            if kept.get(line) and not again:
+                kept[line] = False  # a second one of the same is dropped
+                tally.add(row)
+            elif row["doc_id"] in listed:
+                dropped.add(number)
+            elif renamed[row[KEY]] and not again:
+                renamed[row[KEY]] -= 1
+                tally.add(row)
+        self._drop(dropped)
+        return tally
+
+    def _drop(self, numbers: Set[int]) -> None:
+        """Drop some of the lines, and the piece after the last whole one."""
+        with writing(self._path):
+            if numbers:
+                with replacing(self._path) as path, path.open("wb") as new:
+                    new.writelines(
+                        line
+                        for number, line in enumerate(_whole_lines(self._path))
+                        if number not in numbers
+                    )
+                    new.flush()
+                    os.fsync(new.fileno())
+            elif self._path.exists():
+                # Unlike a copy, this needs no room on a full disk.
+                os.truncate(self._path, sum(map(len, _whole_lines(self._path))))
 
 
-def read_rows(path: Path) -> list[dict[str, Any]]:
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a path to write, whose file takes the place of another in one step, or is removed."""
+    new = path.with_name(f"{path.name}.new")
+    try:
+        yield new
+        new.replace(path)
+    finally:
+        new.unlink(missing_ok=True)
+
+
+def read_rows(path: Path) -> Iterator[dict[str, Any]]:
     """Read predict's whole lines; a piece after the last one is what a full disk has left.
 
     Raises:
         UsageError: The file is not one of predict's.
     """
-    if not path.exists():
-        return []
-    whole, _, _ = path.read_bytes().rpartition(b"\n")
-    try:
-        rows = [json.loads(line) for line in whole.splitlines()]
-        if all(KEY in row and "doc_id" in row and "error_code" in row for row in rows):
-            return rows
-    except (ValueError, TypeError):
-        pass
-    raise UsageError(f"{path} was not written by predict: name another file, or remove it.")
+    for line in _whole_lines(path):
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError):
+            row = None
+        if not isinstance(row, dict) or {KEY, "doc_id", "error_code"} - row.keys():
+            raise UsageError(f"{path} was not written by predict: name another file, or remove it.")
+        yield row
+
+
+def _whole_lines(path: Path) -> Iterator[bytes]:
+    if path.exists():
+        with path.open("rb") as file:
+            yield from (line for line in file if line.endswith(b"\n"))
+
+
+def _digest(doc_id: str, key: str) -> bytes:
+    """Stand for a line in memory."""
+    return hashlib.blake2b(f"{doc_id}\0{key}".encode(), digest_size=16).digest()
 
 
 def _line(row: Mapping[str, Any]) -> bytes:

@@ -3,34 +3,38 @@
 from __future__ import annotations
 
 import argparse
-import functools
-import glob
 import os
+import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, as_completed, wait
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import mlflow
 from mlflow.pyfunc import PyFuncModel
 from tqdm import tqdm
 
-from data.funsd import IMAGE_SUFFIXES
 from entry_points import cli
 from entry_points.batching.plan import BATCH_SETTINGS, Plan, add_flags, plan_of
 from entry_points.batching.rounds import read_in_batches
 from entry_points.ceiling import CostCeiling
+from entry_points.documents import Documents, Unread, doc_id_of, find_documents, read_document
 from entry_points.loading import (
     followed_prompt,
     load_extractor,
+    max_document_bytes,
     predict_rows,
     print_estimate,
-    read_document,
+    write_traces,
 )
-from entry_points.output import OutputFile, configuration_of, document_key
+from entry_points.lock import locked
+from entry_points.output import KEY, OutputFile, configuration_of, document_key
 from entry_points.table import SUFFIXES, write_table
+from entry_points.tally import MOST_LISTED, Tally
+
+Row = dict[str, Any]
 
 SOME_FAILED = 3
 STOPPED = 130
@@ -65,24 +69,24 @@ class Task:
         return configuration_of(self.model.metadata.model_uuid, self.params, prompt_uri)
 
 
-@dataclass
+@dataclass(frozen=True)
 class Outcome:
     """What became of the documents.
 
     Attributes:
-        rows: The rows of those that were read by this start, failed ones included.
-        skipped: The rows that an earlier start had written.
+        read: Those that were read by this start, failed ones included.
+        skipped: Those that an earlier start had written.
         left: How many were not begun because of `max_cost`, or taken back from their batch.
     """
 
-    rows: list[dict[str, Any]] = field(default_factory=list)
-    skipped: list[dict[str, Any]] = field(default_factory=list)
-    left: int = 0
+    read: Tally
+    skipped: Tally
+    left: int
 
     @property
-    def failed(self) -> list[dict[str, Any]]:
-        """The rows with an error, of this start and earlier ones."""
-        return [row for row in (*self.skipped, *self.rows) if row["error_code"]]
+    def failed(self) -> int:
+        """How many have an error, of this start and earlier ones."""
+        return self.read.errors.total() + self.skipped.errors.total()
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -111,12 +115,12 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def predict(task: Task, documents: Sequence[tuple[str, Path]], output: Path) -> Outcome:
+def predict(task: Task, documents: Documents, output: Path) -> Outcome:
     """Read documents and write each one's row as soon as it is known.
 
     Args:
         task: How to read them.
-        documents: (doc_id, path) of each.
+        documents: The documents.
         output: The file to write; documents that it holds already are skipped.
 
     Raises:
@@ -125,118 +129,102 @@ def predict(task: Task, documents: Sequence[tuple[str, Path]], output: Path) -> 
     """
     prompt_uri = followed_prompt(task.model, output)
     file = OutputFile(output)
-    configuration = task.configuration(prompt_uri)
-    keys = {doc_id: document_key(read_document(path), configuration) for doc_id, path in documents}
-    finished = file.finished(keys, retry_errors=task.retry_errors)
-    paths = dict(documents)
-    todo = [(doc_id, path) for doc_id, path in documents if doc_id not in finished]
-    outcome = Outcome(skipped=list(finished.values()))
+    reader = _Reader(task, prompt_uri)
+    finished, skipped = file.finished(documents, reader.key, retry_errors=task.retry_errors)
+    todo = documents.without(finished)
     if todo:
-        print_estimate(task.model, [path for _, path in todo], outcome.skipped)
-    seen: dict[str, float] = dict.fromkeys(("failed", "pages", "tokens", "usd"), 0)
+        paths = (path for _, path in todo)
+        print_estimate(task.model, paths, len(todo), skipped.output_tokens_per_page)
+    read = Tally()
     with file, tqdm(total=len(todo), unit="doc") as bar:
-        for row in _read_all(task, todo, keys):
-            key = keys[row["doc_id"]]
-            if prompt_uri not in {None, row["prompt_uri"]}:  # its alias has moved meanwhile
-                content = read_document(paths[row["doc_id"]])
-                key = document_key(content, task.configuration(row["prompt_uri"]))
-            file.write(row, key)
-            outcome.rows.append(row)
+        for row in reader.read_all(documents, todo):
+            file.write(row)
+            read.add(row)
+            bar.set_postfix(
+                failed=read.errors.total(),
+                pages=read.pages,
+                tokens=read.tokens,
+                usd=read.usd,
+                refresh=False,
+            )
             bar.update()
-            seen["failed"] += row["error_code"] is not None
-            seen["pages"] += row["page_count"] or 0
-            seen["tokens"] += (row["input_tokens"] or 0) + (row["output_tokens"] or 0)
-            seen["usd"] += row["cost"] or 0
-            bar.set_postfix(seen)
-    outcome.left = len(todo) - len(outcome.rows)
-    return outcome
+    return Outcome(read, skipped, len(todo) - read.documents)
 
 
-def _read_all(
-    task: Task, documents: Sequence[tuple[str, Path]], keys: Mapping[str, str]
-) -> Iterator[dict[str, Any]]:
-    """Yield rows as they are finished."""
-    if task.batches is None:
-        return _read_now(task, documents)
-    names, copies = {}, Counter[str]()
-    for doc_id, key in keys.items():  # each copy of a document has requests of its own
-        names[doc_id] = f"{key}.{copies[key]}"
-        copies[key] += 1
-    reads = {
-        names[doc_id]: functools.partial(_read_one, task, doc_id, path)
-        for doc_id, path in documents
-    }
-    return read_in_batches(task.model, task.batches, reads)
+class _Reader:
+    """Reads documents in the order in which they are finished; few are in memory at once."""
 
+    def __init__(self, task: Task, prompt_uri: str | None) -> None:
+        self._task = task
+        self._prompt_uri = prompt_uri
+        self._max_bytes = max_document_bytes(task.model)
 
-def _read_now(task: Task, documents: Sequence[tuple[str, Path]]) -> Iterator[dict[str, Any]]:
-    """Read side by side; begin no document that could cross the ceiling."""
-    ceiling = CostCeiling(task.max_cost)
-    pool = ThreadPoolExecutor(task.max_concurrency)
-    try:
-        for future in as_completed(
-            [
-                pool.submit(ceiling.read, functools.partial(_read_one, task, doc_id, path))
-                for doc_id, path in documents
-            ]
-        ):
-            if (row := future.result()) is not None:
-                yield row
-    finally:
-        # After Ctrl-C, what is in flight is not waited for.
-        pool.shutdown(wait=False, cancel_futures=True)
-    ceiling.check()
+    def key(self, path: Path) -> str:
+        """Return the key that a document has now."""
+        document = read_document(path, self._max_bytes)
+        content = document if isinstance(document, bytes) else None
+        return document_key(content, self._task.configuration(self._prompt_uri))
 
-
-def _read_one(task: Task, doc_id: str, path: Path) -> dict[str, Any]:
-    [row] = predict_rows(task.model, [(doc_id, read_document(path))], task.params)
-    if row["error_code"] == "missing_image":
-        row |= {"error_code": "unreadable_file", "error": _why_unreadable(path)}
-    return row
-
-
-def find_documents(source: str) -> list[tuple[str, Path]]:
-    """Find the documents of a file, a folder (with the folders in it) or a glob.
-
-    Args:
-        source: Relative paths are taken from the project.
-
-    Returns:
-        (doc_id, path) of each, sorted; the doc_id is the path within the folder that holds all.
-
-    Raises:
-        UsageError: Nothing is there that could be a document.
-    """
-    path = cli.in_project(source)
-    if path.is_dir():
-        files = sorted(each for each in path.rglob("*") if each.suffix.lower() in IMAGE_SUFFIXES)
-        found = [(each.relative_to(path).as_posix(), each) for each in files]
-    elif path.is_file():
-        found = [(path.name, path)]
-    else:
-        matches = glob.glob(str(path), recursive=True)  # noqa: PTH207 - the pattern is absolute
-        files = sorted(each for each in map(Path, matches) if each.is_file())
-        folder = os.path.commonpath([each.parent for each in files]) if files else ""
-        found = [(each.relative_to(folder).as_posix(), each) for each in files]
-    if not found:
-        raise cli.UsageError(
-            f"{path} names no document: give a file, a folder or a glob of files with the "
-            f"suffixes {' '.join(IMAGE_SUFFIXES)}."
+    def read_all(self, documents: Documents, todo: Documents) -> Iterator[Row]:
+        """Yield the rows of some of the documents, each with its key."""
+        if self._task.batches is None:
+            return self._read_now(todo)
+        scopes = self._scopes(documents, set(todo.names))
+        return read_in_batches(
+            self._task.model, self._task.batches, scopes, lambda name: self._read(*todo.get(name))
         )
-    return found
+
+    def _scopes(self, documents: Documents, todo: Set[str]) -> dict[str, str]:
+        """Return the names of `todo`, each by what stands for it at every start."""
+        scopes, copies = {}, Counter[str]()
+        for name in documents.names:
+            key = self.key(documents.folder / name)
+            if name in todo:
+                scopes[f"{key}.{copies[key]}"] = name
+            copies[key] += 1  # each copy of a document has requests of its own
+        return scopes
+
+    def _read_now(self, todo: Documents) -> Iterator[Row]:
+        """Read side by side; begin no document that could cross the ceiling."""
+        ceiling = CostCeiling(self._task.max_cost)
+        pool = ThreadPoolExecutor(self._task.max_concurrency)
+        # As many again wait, so that no thread does.
+        most = 2 * self._task.max_concurrency
+        running: set[Future[Row | None]] = set()
+        try:
+            for doc_id, path in todo:
+                running.add(pool.submit(ceiling.read, partial(self._read, doc_id, path)))
+                if len(running) >= most:
+                    done, running = wait(running, return_when=FIRST_COMPLETED)
+                    yield from _rows(done)
+            yield from _rows(as_completed(running))
+        finally:
+            # After Ctrl-C, what is in flight is not waited for.
+            pool.shutdown(wait=False, cancel_futures=True)
+        ceiling.check()
+
+    def _read(self, doc_id: str, path: Path) -> Row:
+        document = read_document(path, self._max_bytes)
+        content = document if isinstance(document, bytes) else None
+        [row] = predict_rows(self._task.model, [(doc_id, content)], self._task.params)
+        if isinstance(document, Unread):
+            row |= {"error_code": document.code, "error": document.reason}
+        # The alias of a followed prompt may have moved meanwhile.
+        prompt_uri = self._prompt_uri and row["prompt_uri"]
+        return row | {KEY: document_key(content, self._task.configuration(prompt_uri))}
 
 
-def _why_unreadable(path: Path) -> str:
-    return f"{path.name} cannot be read: check that it exists and may be read."
+def _rows(done: Iterable[Future[Row | None]]) -> Iterator[Row]:
+    return (row for future in done if (row := future.result()) is not None)
 
 
 def report(outcome: Outcome, output: Path, *, cancelled: bool) -> None:
     """Print what was read, what it cost, and what failed."""
-    failed = outcome.failed
-    documents = len(outcome.rows) + len(outcome.skipped)
-    print(f"{documents - len(failed)} of {documents + outcome.left} documents read.")
-    if outcome.skipped:
-        print(f"{len(outcome.skipped)} of them were there already.")
+    read, skipped = outcome.read, outcome.skipped
+    documents = read.documents + skipped.documents
+    print(f"{documents - outcome.failed} of {documents + outcome.left} documents read.")
+    if skipped.documents:
+        print(f"{skipped.documents} of them were there already.")
     if outcome.left:
         print(
             f"{outcome.left} left: "
@@ -246,25 +234,35 @@ def report(outcome: Outcome, output: Path, *, cancelled: bool) -> None:
                 else "--max-cost would be crossed. The same command goes on."
             )
         )
-    hits = sum(row["cache_hits"] for row in outcome.rows)
-    attempts = sum(row["attempts"] for row in outcome.rows)
-    if attempts or hits:
-        costs = [row["cost"] for row in outcome.rows if row["attempts"]]
-        known = None not in costs
+    if read.attempts or read.cache_hits:
         print(
-            f"{attempts} requests, {hits} pages from the cache, cost "
-            + (f"{sum(costs):.4f} USD." if known else "unknown.")
+            f"{read.attempts} requests, {read.cache_hits} pages from the cache, cost "
+            + ("unknown." if read.cost_unknown else f"{read.usd:.4f} USD.")
         )
-    print(f"Written: {output}")
-    for row in failed:
-        print(f"  failed: {row['doc_id']}: {row['error_code']}: {row['error']}")
+    print(f"Written: {cli.printable(output)}")
+    listed = [*skipped.failed, *read.failed][:MOST_LISTED]
+    for row in listed:
+        fault = f"{row['doc_id']}: {row['error_code']}: {row['error']}"
+        print(f"  failed: {cli.printable(fault)}")
+    if outcome.failed > len(listed):
+        errors = (read.errors + skipped.errors).most_common()
+        print(
+            f"  and {outcome.failed - len(listed):,} more; all by error code: "
+            + ", ".join(f"{code} {count:,}" for code, count in errors)
+        )
+
+
+def _is_utf8(name: str) -> bool:
+    return not any("\ud800" <= each <= "\udfff" for each in name)
 
 
 def _on_spark(args: argparse.Namespace) -> int:
     from entry_points.spark.documents import is_url
     from entry_points.spark.run import predict_on_spark
 
-    found = [] if is_url(args.input) else [doc_id for doc_id, _ in find_documents(args.input)]
+    # Spark names a document as its file is named; of one that it cannot name there is no row else.
+    names = [] if is_url(args.input) else find_documents(args.input).names
+    found = [name if _is_utf8(name) else doc_id_of(name) for name in names]
     try:
         outcome = predict_on_spark(args, found)
     except KeyboardInterrupt:
@@ -279,15 +277,28 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = build_parser().parse_args(argv)
     if args.spark_master:
         return _on_spark(args)
-    output = cli.in_project(args.output)
-    if output.suffix not in {".jsonl", *SUFFIXES}:
+    output = cli.in_project(args.output).resolve()  # what replaces a file is written beside it
+    suffix = Path(args.output).suffix
+    if suffix not in {".jsonl", *SUFFIXES}:
         raise cli.UsageError(
-            f"--output is {output.name}: give it the suffix .jsonl, {' or '.join(SUFFIXES)}."
+            f"--output is {args.output}: give it the suffix .jsonl, {' or '.join(SUFFIXES)}."
         )
-    if output.is_dir():
-        raise cli.UsageError(f"--output is {output}, a folder: name a file.")
+    if output.exists() and not output.is_file():
+        raise cli.UsageError(f"--output is {output}, which is not a file: name another.")
     # Lines can be written one by one and gone on with; a table is made of them at the end.
-    lines = output if output.suffix == ".jsonl" else output.with_name(f"{output.name}.jsonl")
+    lines = output if suffix == ".jsonl" else output.with_name(f"{output.name}.jsonl")
+    try:
+        with locked(lines):
+            return _predict(args, output, lines)
+    except KeyboardInterrupt:
+        print(
+            f"\nStopped. What is finished is in {cli.printable(lines)}; the same command goes on."
+        )
+        sys.stdout.flush()
+        os._exit(STOPPED)  # requests in flight would keep the interpreter for minutes
+
+
+def _predict(args: argparse.Namespace, output: Path, lines: Path) -> int:
     documents = find_documents(args.input)
     batches = plan_of(args, lines)
     settings = cli.reading_settings(args) | (BATCH_SETTINGS if batches else {})
@@ -299,18 +310,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         retry_errors=cli.BOOLEANS[args.retry_errors],
         batches=batches,
     )
-    try:
-        outcome = predict(task, documents, lines)
-    except KeyboardInterrupt:
-        print(f"\nStopped. What is finished is in {lines}; the same command goes on.", flush=True)
-        os._exit(STOPPED)  # requests in flight would keep the interpreter for minutes
+    outcome = predict(task, documents, lines)
     if lines != output:
         write_table(lines, output, task.model.metadata.signature.outputs)
     report(outcome, output, cancelled=batches is not None and batches.cancel)
-    print("Writing the traces that wait ...", flush=True)
-    mlflow.flush_trace_async_logging()
+    write_traces(task.model)
     return SOME_FAILED if outcome.failed else 0
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    cli.end_with(main)

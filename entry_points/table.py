@@ -14,7 +14,9 @@ import pyarrow.parquet as pq
 from mlflow.types import DataType, Schema
 from mlflow.types.schema import Array, Object
 
-from entry_points.output import KEY
+from entry_points.cli import writing
+from entry_points.output import KEY, replacing
+from entry_points.spreadsheet import to_cell
 
 SUFFIXES = (".parquet", ".csv")
 
@@ -26,15 +28,18 @@ def write_table(lines: Path, table: Path, schema: Schema) -> None:
 
     Args:
         lines: The lines that predict has written.
-        table: The table, with one of `SUFFIXES`: in .csv the pairs are JSON text.
+        table: The table, with one of `SUFFIXES`: in .csv the pairs are JSON text, and other texts
+            are what `to_cell` makes of them.
         schema: The extractor's output columns.
+
+    Raises:
+        UsageError: It cannot be written.
     """
-    new = table.with_name(f"{table.name}.new")
-    if table.suffix == ".parquet":
-        _write_parquet(lines, new, schema)
-    else:
-        _write_csv(lines, new, [*map(str, schema.input_names()), KEY])
-    new.replace(table)
+    with writing(table), replacing(table) as new:
+        if table.suffix == ".parquet":
+            _write_parquet(lines, new, schema)
+        else:
+            _write_csv(lines, new, [*map(str, schema.input_names()), KEY])
 
 
 def _write_parquet(lines: Path, table: Path, schema: Schema) -> None:
@@ -52,7 +57,8 @@ def _write_csv(lines: Path, table: Path, columns: list[str]) -> None:
         for rows in _batches(lines):
             for row in rows:
                 pairs = json.dumps(row["pairs"], ensure_ascii=False)
-                writer.writerow(row | {"pairs": pairs})
+                texts = {name: to_cell(each) for name, each in row.items() if isinstance(each, str)}
+                writer.writerow(row | texts | {"pairs": pairs})
 
 
 def _batches(lines: Path) -> Iterator[list[dict[str, Any]]]:

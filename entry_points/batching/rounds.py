@@ -8,7 +8,8 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from typing import IO, Any
+from functools import partial
+from typing import IO, Any, TypeVar
 
 import mlflow
 from mlflow.pyfunc import PyFuncModel
@@ -19,6 +20,7 @@ from entry_points.batching.state import BatchState, Shard
 from entry_points.loading import extractor_errors_reported
 
 Row = dict[str, Any]
+D = TypeVar("D")
 
 # A page asks for less than ten requests, retries included. A document that asks for something new
 # whenever it is read is not prepared the same way twice: it would be paid for without end.
@@ -26,14 +28,15 @@ _MOST_ROUNDS = 20
 
 
 def read_in_batches(
-    model: PyFuncModel, plan: Plan, documents: Mapping[str, Callable[[], Row]]
+    model: PyFuncModel, plan: Plan, documents: Mapping[str, D], read: Callable[[D], Row]
 ) -> Iterator[Row]:
     """Yield each document's row when it is known.
 
     Args:
         model: The loaded extractor.
         plan: How large batches are, and what an earlier start has left.
-        documents: What reads each document, by a name that is the same at every start.
+        documents: The documents, each by a name that is the same at every start.
+        read: Reads one of them.
 
     Raises:
         UsageError: The extractor or its server knows no batches, or the server refuses.
@@ -44,7 +47,7 @@ def read_in_batches(
         BatchState(plan.state) as state,
         tempfile.TemporaryFile() as lines,
     ):
-        yield from _Rounds(extractor.batch_server(), state, plan, lines).read(documents)
+        yield from _Rounds(extractor.batch_server(), state, plan, lines).read(documents, read)
 
 
 class _Rounds:
@@ -64,11 +67,11 @@ class _Rounds:
         self._rounds: Counter[str] = Counter()
         self._queue_is_full = False
 
-    def read(self, documents: Mapping[str, Callable[[], Row]]) -> Iterator[Row]:
+    def read(self, documents: Mapping[str, D], read: Callable[[D], Row]) -> Iterator[Row]:
         waiting = set(self._state.scopes(answered=False))
-        for scope, read in documents.items():
+        for scope, document in documents.items():
             if scope not in waiting:
-                yield from self._read_one(scope, read)
+                yield from self._read_one(scope, partial(read, document))
         self._upload()
         while self._state.shards():
             for shard in self._state.shards():
@@ -76,7 +79,7 @@ class _Rounds:
                     self._look_at(shard)
             for scope in self._state.scopes(answered=True):
                 if scope in documents:  # an earlier start may have asked for others
-                    yield from self._read_one(scope, documents[scope])
+                    yield from self._read_one(scope, partial(read, documents[scope]))
             self._upload()
             if self._state.shards():
                 time.sleep(self._plan.poll_s)

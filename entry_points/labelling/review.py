@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from entry_points.cli import UsageError
 from entry_points.output import KEY
+from entry_points.spreadsheet import from_cell, to_cell
 
 ACCEPT, DELETE, OPEN = "accept", "delete", ""
 _VERDICTS = (ACCEPT, DELETE, OPEN)
@@ -62,7 +63,9 @@ def write_lines(path: Path, lines: Iterable[Line]) -> None:
     with path.open("w", encoding="utf-8-sig", newline="") as file:
         writer = csv.DictWriter(file, [each.name for each in fields(Line)])
         writer.writeheader()
-        writer.writerows(map(asdict, lines))
+        writer.writerows(
+            {name: to_cell(text) for name, text in asdict(line).items()} for line in lines
+        )
 
 
 def read_lines(path: Path, rows: Mapping[str, Mapping[str, Any]]) -> list[Line]:
@@ -77,17 +80,40 @@ def read_lines(path: Path, rows: Mapping[str, Mapping[str, Any]]) -> list[Line]:
     """
     if not path.exists():
         return []
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.DictReader(file)
-        if set(reader.fieldnames or ()) != {each.name for each in fields(Line)}:
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            return list(_read(file, path, rows))
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path} is not UTF-8 ({error}): save it as CSV UTF-8.") from error
+
+
+def _read(file: TextIO, path: Path, rows: Mapping[str, Mapping[str, Any]]) -> Iterator[Line]:
+    reader = csv.reader(file, strict=True)
+    try:
+        header = next(reader, [])
+        if sorted(header) != sorted(each.name for each in fields(Line)):
             raise UsageError(f"{path} has other columns than label wrote: restore its first line.")
-        found = [
-            Line(**{name: (text or "").strip() for name, text in each.items()}) for each in reader
-        ]
-    for number, line in enumerate(found, start=2):
-        if fault := _fault(line, rows.get(line.doc_id)):
-            raise UsageError(f"{path}, line {number}: {fault}")
-    return found
+        for cells in filter(None, reader):
+            if len(cells) != len(header):
+                raise UsageError(
+                    f"{path}, line {reader.line_num}: it has {len(cells)} cells instead of "
+                    f"{len(header)}: put a text that has a comma between double quotes."
+                )
+            line = _line_of(dict(zip(header, cells, strict=True)))
+            if fault := _fault(line, rows.get(line.doc_id)):
+                raise UsageError(f"{path}, line {reader.line_num}: {fault}")
+            yield line
+    except csv.Error as error:
+        raise UsageError(
+            f"{path}, line {reader.line_num}: its double quotes do not match ({error}): write each "
+            "one that is part of a text twice."
+        ) from error
+
+
+def _line_of(cells: Mapping[str, str]) -> Line:
+    """Take what a person has typed without the blanks around it."""
+    texts = {name: from_cell(cell.strip()).strip() for name, cell in cells.items()}
+    return Line(**texts | {"doc_id": from_cell(cells["doc_id"])})
 
 
 def _fault(line: Line, row: Mapping[str, Any] | None) -> str | None:

@@ -118,6 +118,7 @@ def _report(outcome: Outcome, output: str) -> None:
         print(f"{attempts} requests, cost {cost}.")
     print(f"Written: {output}")
     for row in outcome.failed:
-        print(f"  failed: {row['doc_id']}: {row['error_code']}: {row['error']}")
+        fault = f"{row['doc_id']}: {row['error_code']}: {row['error']}"
+        print(f"  failed: {cli.printable(fault)}")
     if more := outcome.failures - len(outcome.failed):
         print(f"  and {more} more: those with an error_code.")

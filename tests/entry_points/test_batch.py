@@ -20,6 +20,7 @@ from werkzeug import Response
 from entry_points.batching.plan import BATCH_SETTINGS, Plan, plan_of
 from entry_points.batching.rounds import read_in_batches
 from entry_points.cli import UsageError
+from entry_points.documents import find_documents
 from entry_points.loading import load_extractor, predict_rows
 from entry_points.predict import Outcome, Task, build_parser, predict
 from tests.entry_points.conftest import Done, Project
@@ -96,8 +97,7 @@ def run(folder: Path, model: PyFuncModel, **changes: Any) -> Outcome:
             retry_errors=False,
             batches=plan(folder, **changes),
         )
-        documents = [(path.name, path) for path in sorted(folder.glob("*.png"))]
-        return predict(task, documents, folder / "out.jsonl")
+        return predict(task, find_documents(f"{folder}/*.png"), folder / "out.jsonl")
 
 
 def lines(folder: Path) -> dict[str, dict[str, Any]]:
@@ -158,8 +158,8 @@ def test_a_request_is_not_asked_for_without_end(
     batches.endings = [lose(6)] * 9
     outcome = run(inbox, load(max_retries=2))
     assert len(batches.batches) == 3
-    assert {row["error_code"] for row in outcome.failed} == {"batch_unanswered", "damaged_document"}
-    assert "no batch brought an answer" in outcome.failed[-1]["error"]
+    assert set(outcome.read.errors) == {"batch_unanswered", "damaged_document"}
+    assert "no batch brought an answer" in outcome.read.failed[-1]["error"]
     assert not (inbox / "out.jsonl.batches").exists()
 
 
@@ -237,10 +237,10 @@ def test_answers_are_kept_until_their_row_is_written(
 ):
     with mlflow.tracing.context(enabled=False):
         reads = {str(number): reading(model, inbox / f"{number}.png") for number in range(6)}
-        rows = read_in_batches(model, plan(inbox), reads)
+        rows = read_in_batches(model, plan(inbox), reads, lambda read: read())
         next(rows)
         del rows  # before the row was written
-        again = list(read_in_batches(model, plan(inbox), reads))
+        again = list(read_in_batches(model, plan(inbox), reads, lambda read: read()))
     assert len(again) == 6
     assert asked(batches) == [6]
 
@@ -283,7 +283,7 @@ def test_what_was_cancelled_is_kept_and_the_rest_asked_for_later(
 
     outcome = run(inbox, model, cancel=True)
 
-    assert (len(outcome.rows), outcome.left) == (2, 4)  # a cancelled batch has read its first
+    assert (outcome.read.documents, outcome.left) == (2, 4)  # a cancelled batch has read its first
     assert plan_of(build_parser().parse_args(flags), inbox / "out.jsonl") is None
     batches.looks = 1
     run(inbox, model)
@@ -338,7 +338,7 @@ def test_a_document_that_asks_for_something_new_each_time_is_given_up(
         return predict_rows(model, [("a.png", png)], PARAMS)[0]
 
     with mlflow.tracing.context(enabled=False):
-        [row] = read_in_batches(model, plan(tmp_path), {"a": read})
+        [row] = read_in_batches(model, plan(tmp_path), {"a": None}, lambda _: read())
     assert (row["error_code"], len(batches.paid)) == ("batch_unanswered", 20)
 
 

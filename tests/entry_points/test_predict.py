@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from entry_points.cli import UsageError
-from entry_points.predict import find_documents
+from entry_points.documents import find_documents
 from tests.entry_points.conftest import Done, Project
 
 COLUMNS = [
@@ -117,7 +117,7 @@ def test_an_output_that_cannot_be_written_is_named_before_a_page_is_read(
     below = project.mlflow_run("predict", output=project.folder / "file" / "out.jsonl")
     assert f"out.jsonl, which cannot be written ({project.folder}/file: " in below.stdout
     folder = project.mlflow_run("predict", output=project.folder / "folder.parquet")
-    assert "folder.parquet, a folder: name a file." in folder.stdout
+    assert "folder.parquet, which is not a file: name another." in folder.stdout
     assert len(project.llm.requests) == asked
 
 
@@ -147,7 +147,7 @@ class TestFindDocuments:
 
     def test_a_file_is_taken_whatever_its_suffix(self, tmp_path: Path):
         (tmp_path / "scan").touch()
-        assert find_documents(str(tmp_path / "scan")) == [("scan", tmp_path / "scan")]
+        assert list(find_documents(str(tmp_path / "scan"))) == [("scan", tmp_path / "scan")]
 
     def test_nothing_found_says_what_to_give(self, tmp_path: Path):
         with pytest.raises(UsageError, match="give a file, a folder or a glob"):
