@@ -160,7 +160,7 @@ def followed_prompt(model: PyFuncModel, output: Path) -> str | None:
 
 def max_document_bytes(model: PyFuncModel) -> int:
     """Return the size of the largest document that an extractor takes."""
-    return int(model.model_config["max_document_bytes"])  # type: ignore[no-untyped-call]
+    return int(model.model_config["max_document_bytes"])
 
 
 def print_estimate(

@@ -9,13 +9,15 @@ import subprocess
 import sys
 import tracemalloc
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pandas as pd
 import pytest
+from mlflow.pyfunc import PyFuncModel
 
 from entry_points import ROOT
 from entry_points.cli import UsageError
+from entry_points.loading import write_traces
 from entry_points.output import KEY
 from tests.entry_points.conftest import Done, Project
 from tests.entry_points.test_documents import endless, fifo, sparse
@@ -239,3 +241,27 @@ cli.end_with(lambda: 3, within_s=0.5)
 """
     done = predict_where(tmp_path, script)
     assert (done.returncode, done.stdout) == (3, "read")
+
+
+class Store:
+    """Takes so many of the traces that wait, each time that they are written."""
+
+    def __init__(self, waiting: int, takes: int) -> None:
+        self._waiting = waiting
+        self._takes = takes
+
+    def unwrap_python_model(self) -> Store:
+        return self
+
+    def flush_traces(self, timeout_s: float) -> int:
+        self._waiting = max(0, self._waiting - self._takes)
+        return self._waiting
+
+
+def test_a_slow_tracking_store_gets_all_traces_and_a_dead_one_is_left(
+    capsys: pytest.CaptureFixture[str],
+):
+    write_traces(cast("PyFuncModel", Store(100, takes=1)))
+    assert "not written" not in capsys.readouterr().out
+    write_traces(cast("PyFuncModel", Store(100, takes=0)))
+    assert "100 traces were not written" in capsys.readouterr().out

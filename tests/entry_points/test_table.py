@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from entry_points.output import KEY
+from entry_points.spreadsheet import from_cell
 from entry_points.table import write_table
 from ocr_extractor.contract import OUTPUT_COLUMNS, Extraction, Pair, signature
 
@@ -71,3 +72,13 @@ def test_csv_has_the_pairs_as_json(lines: Path):
         each["pairs"] for each in expected(lines)
     ]
     assert rows[0]["doc_id"] == rows[0]["cost"] == ""
+
+
+def test_csv_has_no_formula_and_its_numbers_stay_numbers(tmp_path: Path):
+    lines, target = tmp_path / "lines.jsonl", tmp_path / "out.csv"
+    lines.write_text(json.dumps(row(1) | {"doc_id": "=1.png", "cost": -0.5}) + "\n", "utf-8")
+    write_table(lines, target, signature().outputs)
+    with target.open(encoding="utf-8", newline="") as file:
+        [read] = csv.DictReader(file)
+    assert (read["doc_id"], read["cost"]) == ("'=1.png", "-0.5")
+    assert from_cell(read["doc_id"]) == "=1.png"

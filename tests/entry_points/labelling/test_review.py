@@ -64,3 +64,39 @@ def test_a_file_with_other_columns_is_refused(tmp_path: Path):
     file.write_text("question,answer\n", encoding="utf-8")
     with pytest.raises(UsageError, match="other columns"):
         read_lines(file, ROWS)
+
+
+@pytest.mark.parametrize(
+    ("line", "fault"),
+    [
+        pytest.param("a.png,1,1,one,two,three,accept,\n", "8 cells instead of 7", id="comma"),
+        pytest.param("a.png,1,1\n", "3 cells instead of 7", id="too few"),
+        pytest.param('a.png,1,1,"one" two,,,\n', "double quotes", id="quote"),
+        pytest.param('a.png,1,1,"one\n', "double quotes", id="quote without end"),
+    ],
+)
+def test_a_malformed_line_is_named(tmp_path: Path, line: str, fault: str):
+    file = tmp_path / "review.csv"
+    write_lines(file, [LINE])
+    with file.open("a", encoding="utf-8") as end:
+        end.write(line)
+    with pytest.raises(UsageError, match=f"review.csv, line 3: .*{fault}"):
+        read_lines(file, ROWS)
+
+
+def test_a_file_that_is_not_utf_8_says_how_to_save_it(tmp_path: Path):
+    file = tmp_path / "review.csv"
+    file.write_bytes("Größe".encode("latin-1"))
+    with pytest.raises(UsageError, match="save it as CSV UTF-8"):
+        read_lines(file, ROWS)
+
+
+def test_no_text_is_a_formula_and_each_comes_back(tmp_path: Path):
+    file = tmp_path / "review.csv"
+    lines = [
+        replace(LINE, question=text, answer=text)
+        for text in ("=1+1", "+49 30", "-5", "@x", "'=1", "'tis", "''-", "＝1")  # noqa: RUF001
+    ]
+    write_lines(file, lines)
+    assert ",'=1+1,'=1+1," in file.read_text(encoding="utf-8-sig")
+    assert read_lines(file, ROWS) == lines
