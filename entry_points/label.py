@@ -16,7 +16,6 @@ import mlflow
 
 from data.annotations import LabelledPair, to_annotation
 from entry_points import cli
-from entry_points.documents import find_documents
 from entry_points.labelling.feedback import Traces, log_review
 from entry_points.labelling.review import (
     ACCEPT,
@@ -28,7 +27,8 @@ from entry_points.labelling.review import (
     read_lines,
     write_lines,
 )
-from entry_points.output import read_rows
+from entry_points.predictions.documents import find_documents
+from entry_points.predictions.output import read_rows
 
 REVIEW = "review.csv"
 

@@ -21,7 +21,7 @@ from mlflow.models import get_model_info
 from mlflow.pyfunc import PyFuncModel
 
 from entry_points.cli import RUN, UsageError
-from entry_points.documents import read_document
+from entry_points.predictions.documents import read_document
 
 # What says that an LLM server is within reach, in the order in which the engine looks.
 KEY_VARIABLES = (
@@ -201,7 +201,7 @@ def write_traces(model: PyFuncModel) -> None:
     while 0 < left < before:
         before, left = left, extractor.flush_traces(_STALLED_S)
     if left:
-        print(f"{left} traces were not written: the tracking store takes none.", flush=True)
+        print(f"{left} traces were not written: the tracking store did not take them.", flush=True)
 
 
 def predict_rows(

@@ -20,7 +20,6 @@ from entry_points import cli
 from entry_points.batching.plan import BATCH_SETTINGS, Plan, add_flags, plan_of
 from entry_points.batching.rounds import read_in_batches
 from entry_points.ceiling import CostCeiling
-from entry_points.documents import Documents, Unread, doc_id_of, find_documents, read_document
 from entry_points.loading import (
     followed_prompt,
     load_extractor,
@@ -29,10 +28,17 @@ from entry_points.loading import (
     print_estimate,
     write_traces,
 )
-from entry_points.lock import locked
-from entry_points.output import KEY, OutputFile, configuration_of, document_key
-from entry_points.table import SUFFIXES, write_table
-from entry_points.tally import MOST_LISTED, Tally
+from entry_points.predictions.documents import (
+    Documents,
+    Unread,
+    doc_id_of,
+    find_documents,
+    read_document,
+)
+from entry_points.predictions.lock import locked
+from entry_points.predictions.output import KEY, OutputFile, configuration_of, document_key
+from entry_points.predictions.table import SUFFIXES, write_table
+from entry_points.predictions.tally import MOST_LISTED, Tally
 
 Row = dict[str, Any]
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from entry_points.cli import UsageError
-from entry_points.output import KEY
-from entry_points.spreadsheet import from_cell, to_cell
+from entry_points.predictions.output import KEY
+from entry_points.predictions.spreadsheet import from_cell, to_cell
 
 ACCEPT, DELETE, OPEN = "accept", "delete", ""
 _VERDICTS = (ACCEPT, DELETE, OPEN)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from entry_points.cli import UsageError
-from entry_points.output import KEY
+from entry_points.predictions.output import KEY
 from entry_points.spark.documents import escape
 
 if TYPE_CHECKING:

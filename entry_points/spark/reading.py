@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tqdm import tqdm
 
 from entry_points.ceiling import CostCeiling
-from entry_points.output import KEY, configuration_of, key_prefix
+from entry_points.predictions.output import KEY, configuration_of, key_prefix
 
 if TYPE_CHECKING:
     from mlflow.models.model import ModelInfo

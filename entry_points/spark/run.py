@@ -11,7 +11,7 @@ from mlflow.models import get_model_info
 
 from entry_points import cli
 from entry_points.loading import ask_for_key, extractor_config
-from entry_points.output import KEY
+from entry_points.predictions.output import KEY
 from entry_points.spark.budget import FEWEST_AT_ONCE, Shares
 from entry_points.spark.documents import find_on_spark, is_url, local_url
 from entry_points.spark.folder import OutputFolder

@@ -7,7 +7,6 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import mlflow
 import pandas as pd
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
@@ -242,13 +241,6 @@ class OcrExtractor(PythonModel):
         from ocr_extractor.engines.local.text import document_text
 
         return document_text(document)
-
-    def flush_traces(self, timeout_s: float) -> int:
-        """Write the traces that wait, for at most `timeout_s`; return how many were not written."""
-        writing = threading.Thread(target=mlflow.flush_trace_async_logging, daemon=True)
-        writing.start()
-        writing.join(timeout_s)
-        return 0
 
 
 def _read_params(params: dict[str, Any] | None) -> tuple[str, PageSelection]:

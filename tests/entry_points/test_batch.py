@@ -20,9 +20,9 @@ from werkzeug import Response
 from entry_points.batching.plan import BATCH_SETTINGS, Plan, plan_of
 from entry_points.batching.rounds import read_in_batches
 from entry_points.cli import UsageError
-from entry_points.documents import find_documents
 from entry_points.loading import load_extractor, predict_rows
 from entry_points.predict import Outcome, Task, build_parser, predict
+from entry_points.predictions.documents import find_documents
 from tests.entry_points.conftest import Done, Project
 from tests.loopback_batches import (
     Ending,

@@ -55,8 +55,6 @@ def test_every_verb_is_an_entry_point():
         "cli",
         "llm_access",
         "loading",
-        "output",
-        "table",
         "tiny_ocr",
     } == set(ENTRY_POINTS)
 

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from entry_points.cli import UsageError
-from entry_points.documents import find_documents
+from entry_points.predictions.documents import find_documents
 from tests.entry_points.conftest import Done, Project
 
 COLUMNS = [

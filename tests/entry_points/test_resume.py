@@ -21,9 +21,9 @@ from mlflow.pyfunc import PyFuncModel
 
 from entry_points import ROOT
 from entry_points.cli import UsageError
-from entry_points.documents import find_documents
-from entry_points.output import KEY
 from entry_points.predict import Outcome, Task, predict
+from entry_points.predictions.documents import find_documents
+from entry_points.predictions.output import KEY
 from tests.entry_points.conftest import Done, Project
 from tests.faulty_llm import FORM, answer, serve, slow
 

@@ -10,7 +10,7 @@ import pytest
 
 from entry_points.cli import UsageError
 from entry_points.labelling.review import Line, lines_of, read_lines, write_lines
-from entry_points.output import KEY
+from entry_points.predictions.output import KEY
 
 PAIRS = [
     {"question": "Date", "answer": "May 5", "page": 1},

@@ -15,8 +15,8 @@ from mlflow.types import DataType, Schema
 from mlflow.types.schema import Array, Object
 
 from entry_points.cli import writing
-from entry_points.output import KEY, replacing
-from entry_points.spreadsheet import to_cell
+from entry_points.predictions.output import KEY, replacing
+from entry_points.predictions.spreadsheet import to_cell
 
 SUFFIXES = (".parquet", ".csv")
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from entry_points.documents import Unread, doc_id_of, find_documents, read_document
+from entry_points.predictions.documents import Unread, doc_id_of, find_documents, read_document
 
 MOST = 1000
 

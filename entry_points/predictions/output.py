@@ -16,8 +16,8 @@ from typing import Any
 from tqdm import tqdm
 
 from entry_points.cli import UsageError, writing
-from entry_points.documents import OF_THE_FILE, Documents
-from entry_points.tally import Tally
+from entry_points.predictions.documents import OF_THE_FILE, Documents
+from entry_points.predictions.tally import Tally
 
 # The one key of a line that is not a column of the output contract.
 KEY = "document_key"

@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from entry_points.output import KEY
-from entry_points.spreadsheet import from_cell
-from entry_points.table import write_table
+from entry_points.predictions.output import KEY
+from entry_points.predictions.spreadsheet import from_cell
+from entry_points.predictions.table import write_table
 from ocr_extractor.contract import OUTPUT_COLUMNS, Extraction, Pair, signature
 
 PAIRS = (

@@ -1,0 +1,1 @@
+"""What predict is made of: the documents it finds, the file it writes, what it counts."""
