@@ -14,7 +14,7 @@ from typing import Any, cast
 import pandas as pd
 import pytest
 from mlflow.pyfunc import PyFuncModel
-from tests.entry_points.test_documents import endless, fifo, sparse
+from tests.entry_points.predictions.test_documents import endless, fifo, sparse
 
 from entry_points import ROOT
 from entry_points.cli import UsageError
