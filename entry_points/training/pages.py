@@ -17,7 +17,8 @@ from ocr_extractor.engines.local.checkboxes import mark_checkboxes
 from ocr_extractor.engines.local.learned.ink import Ink, find_ink
 from ocr_extractor.engines.local.ruling import mark_ruled
 from ocr_extractor.engines.local.words import Word
-from ocr_extractor.page import PageLimits, open_document
+from ocr_extractor.limits import PageLimits
+from ocr_extractor.page import open_document
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ocr_extractor.errors import ConfigError, shorten
-from ocr_extractor.page import PageLimits
+from ocr_extractor.limits import PageLimits
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -63,6 +63,10 @@ class ExtractorConfig(BaseModel):
         max_document_bytes: Largest document, bytes.
         max_pages: Most pages in one document.
         max_page_pixels: Most pixels on one page.
+        max_decoded_bytes: Most memory for the decoded pages of all documents, bytes; pages wait for
+            their share of it.
+        pdf_page_s: Longest time to draw a PDF page, s of CPU time.
+        pdf_memory_bytes: Most memory of a process that draws PDFs, bytes.
         max_document_s: Longest time from a document's start to its last page, s.
         max_documents: Most documents in one call.
     """
@@ -104,6 +108,9 @@ class ExtractorConfig(BaseModel):
     max_pages: int = Field(default=_LIMITS.max_pages, ge=1)
     # Above it Pillow itself warns of a decompression bomb (Image.MAX_IMAGE_PIXELS).
     max_page_pixels: int = Field(default=_LIMITS.max_page_pixels, ge=1, le=89_478_485)
+    max_decoded_bytes: int = Field(default=_LIMITS.max_decoded_bytes, ge=1)
+    pdf_page_s: float = Field(default=_LIMITS.pdf_page_s, gt=0.0)
+    pdf_memory_bytes: int = Field(default=_LIMITS.pdf_memory_bytes, ge=1)
     max_document_s: float = Field(default=3600.0, gt=0.0)
     # What Spark hands over at once (spark.sql.execution.arrow.maxRecordsPerBatch).
     max_documents: int = Field(default=10_000, ge=1)
@@ -115,7 +122,10 @@ class ExtractorConfig(BaseModel):
             max_document_bytes=self.max_document_bytes,
             max_pages=self.max_pages,
             max_page_pixels=self.max_page_pixels,
+            max_decoded_bytes=self.max_decoded_bytes,
             pdf_dpi=self.pdf_dpi,
+            pdf_page_s=self.pdf_page_s,
+            pdf_memory_bytes=self.pdf_memory_bytes,
         )
 
     @classmethod

@@ -11,12 +11,12 @@ from ocr_extractor.engines.image_tokens import estimate_image_tokens
 from ocr_extractor.engines.openai_answer import Usage
 from ocr_extractor.engines.pricing import cost_of
 from ocr_extractor.errors import DocumentError
-from ocr_extractor.page import open_document
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from ocr_extractor.config import ExtractorConfig
+    from ocr_extractor.page import Opener
 
 # English text, by OpenAI's own rule of thumb ("What are tokens and how to count them?").
 _CHARACTERS_PER_TOKEN = 4
@@ -40,6 +40,7 @@ class Estimate:
 
 def estimate(
     config: ExtractorConfig,
+    opener: Opener,
     instructions: str,
     documents: Iterable[bytes],
     output_tokens_per_page: float,
@@ -48,6 +49,7 @@ def estimate(
 
     Args:
         config: The extractor's settings.
+        opener: Opens the documents; no page is decoded.
         instructions: The rendered prompt.
         documents: The documents' bytes.
         output_tokens_per_page: What the LLM is expected to write for a page.
@@ -56,10 +58,10 @@ def estimate(
     for data in documents:
         with (
             contextlib.suppress(DocumentError),
-            contextlib.closing(open_document(data, config.limits)) as document,
+            contextlib.closing(opener.open(data)) as document,
         ):
             for number in range(1, document.page_count + 1):
-                size = size_for_llm(document.page(number).image.size, config.max_size)
+                size = size_for_llm(document.size(number), config.max_size)
                 images.append(estimate_image_tokens(config.llm, *size))
     known = [tokens for tokens in images if tokens is not None]
     if config.page_input != "image" or len(known) < len(images):

@@ -15,7 +15,6 @@ from ocr_extractor.contract import to_frame
 from ocr_extractor.errors import ConfigError, DocumentError, PromptError
 from ocr_extractor.following import FollowedPrompt
 from ocr_extractor.inputs import to_documents
-from ocr_extractor.page import open_document
 from ocr_extractor.prompt import SNAPSHOT_ARTIFACT, check_replacement, load_prompt
 from ocr_extractor.reader import DocumentReader
 from ocr_extractor.registry import Registry
@@ -143,7 +142,10 @@ class OcrExtractor(PythonModel):
             return None
         from ocr_extractor.estimate import estimate
 
-        return estimate(reader.config, reader.prompt.render(), documents, output_tokens_per_page)
+        instructions = reader.prompt.render()
+        return estimate(
+            reader.config, reader.opener, instructions, documents, output_tokens_per_page
+        )
 
     def pages(self, document: bytes) -> list[Image]:
         """Draw a document's pages as the engine sees them, for a report that marks what it read.
@@ -157,7 +159,7 @@ class OcrExtractor(PythonModel):
         drawn: list[Image] = []
         with (
             contextlib.suppress(DocumentError),
-            contextlib.closing(open_document(document, self._reader.config.limits)) as opened,
+            contextlib.closing(self._reader.opener.open(document)) as opened,
         ):
             drawn.extend(opened.page(n).image for n in range(1, opened.page_count + 1))
         return drawn

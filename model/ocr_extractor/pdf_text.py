@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 # A page that is covered by images to a larger part is a scan: its text, if any, is a stamp or
 # somebody else's OCR.
 _SCANNED = 0.5
+# A densely printed page holds 10,000; so many are no page, and finding them takes seconds.
+_MOST_CHARACTERS = 100_000
 
 
 class PrintedWord(NamedTuple):
@@ -35,7 +37,7 @@ def read_text_layer(page: pypdfium2.PdfPage, size: tuple[int, int]) -> list[Prin
     """Return a page's words; None where they are not all that can be read on it.
 
     Args:
-        page: The page; the caller holds PDFium's lock.
+        page: The page.
         size: Width and height of the drawn page, px.
     """
     if _scanned(page):
@@ -73,7 +75,10 @@ def _characters(
 
     place = pypdfium2.PdfPosConv(page, (0, 0, *size, 0))
     with contextlib.closing(page.get_textpage()) as text:
-        for index in range(text.count_chars()):
+        count = text.count_chars()
+        if count > _MOST_CHARACTERS:
+            raise ValueError(f"more than {_MOST_CHARACTERS} characters")
+        for index in range(count):
             character = chr(pypdfium2.raw.FPDFText_GetUnicode(text, index))
             if character.isspace():
                 yield character, []

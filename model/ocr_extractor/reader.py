@@ -20,7 +20,7 @@ from ocr_extractor.engines.local.checkboxes import mark_checkboxes
 from ocr_extractor.engines.local.text import lay_out
 from ocr_extractor.errors import DocumentError, InputError, LimitError, PromptError, shorten
 from ocr_extractor.grounding import ground
-from ocr_extractor.page import open_document
+from ocr_extractor.page import Opener
 from ocr_extractor.selection import PageSelection
 from ocr_extractor.stopping import check
 from ocr_extractor.tracing import faults_reported, note_extraction, note_reading, start_span
@@ -59,6 +59,7 @@ class DocumentReader:
 
     Attributes:
         config: The extractor's settings.
+        opener: Opens its documents.
     """
 
     def __init__(
@@ -90,6 +91,7 @@ class DocumentReader:
                 "page_input=image."
             )
         self.config = config
+        self.opener = Opener(config.limits, config.max_concurrency)
         self._pinned = prompt
         self._followed = followed
         self._engine = engine
@@ -167,18 +169,19 @@ class DocumentReader:
             span.set_attributes({"engine": self._engine.name, "prompt_uri": call.prompt.uri})
             readings: list[PageReading] = []
             page_count: int | None = None
+            deadline = time.monotonic() + self.config.max_document_s
             failure: DocumentError | None
             try:
-                with contextlib.closing(self._open(source, span)) as document:
+                with contextlib.closing(self._open(source, span, deadline)) as document:
                     page_count = document.page_count
-                    readings, failure = self._read_pages(document, call)
+                    readings, failure = self._read_pages(document, call, deadline)
             except DocumentError as error:
                 failure = error
             extraction = self._extraction(source.doc_id, call.prompt, page_count, readings, failure)
             note_extraction(span, extraction, content=self.config.trace_content == "full")
             return extraction
 
-    def _open(self, source: InputDocument, span: RecordedSpan) -> Document:
+    def _open(self, source: InputDocument, span: RecordedSpan, deadline: float) -> Document:
         data = source.content
         if isinstance(data, InputError):
             span.set_inputs({"doc_id": source.doc_id})
@@ -186,7 +189,7 @@ class DocumentReader:
         inputs: dict[str, Any] = {"doc_id": source.doc_id, "size_bytes": len(data)}
         span.set_inputs(inputs)
         with faults_reported():
-            document = open_document(data, self.config.limits)
+            document = self.opener.open(data, deadline)
         inputs |= {"media_type": document.media_type, "page_count": document.page_count}
         if self.config.trace_content == "full" and document.media_type in _SHOWN_BY_BROWSERS:
             inputs["document"] = Attachment(content_type=document.media_type, content_bytes=data)
@@ -194,17 +197,16 @@ class DocumentReader:
         return document
 
     def _read_pages(
-        self, document: Document, call: _Call
+        self, document: Document, call: _Call, deadline: float
     ) -> tuple[list[PageReading], DocumentError | None]:
         """Read the pages asked for; those that fail are named in the returned error."""
-        deadline = time.monotonic() + self.config.max_document_s
         numbers = call.pages.of(document.page_count)
         futures: dict[int, Future[PageReading]] = {}
         for number in numbers:
             if not self._slots.acquire(timeout=max(0.0, deadline - time.monotonic())):
                 break
             futures[number] = self._pages.submit(
-                copy_context().run, self._read_page, document, number, call.instruct
+                copy_context().run, self._read_page, document, number, call.instruct, deadline
             )
         readings, failures = [], []
         for number in numbers:
@@ -243,14 +245,17 @@ class DocumentReader:
             "start: split the document, send fewer at once or raise the limit.",
         )
 
-    def _read_page(self, document: Document, number: int, instruct: Instruct) -> PageReading:
+    def _read_page(
+        self, document: Document, number: int, instruct: Instruct, deadline: float
+    ) -> PageReading:
+        decoded = contextlib.ExitStack()  # the page's share of memory, until it has been read
         try:
             with (
                 start_span("prepare", SpanType.TASK, attributes={"page": number}) as span,
                 faults_reported(),
             ):
                 check()
-                page = document.page(number)
+                page = decoded.enter_context(self.opener.decoded(document, number, deadline))
                 span.set_attributes({"width_px": page.image.width, "height_px": page.image.height})
                 if (
                     self.config.trace_content == "full"
@@ -273,6 +278,7 @@ class DocumentReader:
                 note_reading(span, reading)
             return reading
         finally:
+            decoded.close()
             self._slots.release()
 
     def _instructions(self, prompt: Prompt, additional_rules: str) -> Instruct:

@@ -9,7 +9,8 @@ import zlib
 import numpy as np
 from PIL import Image
 
-from ocr_extractor.page import PageLimits, open_document
+from ocr_extractor.limits import PageLimits
+from ocr_extractor.page import open_document
 
 # 6 x 4 blocks of 8 x 8 px, all of different greys: no turn or mirroring of it equals another, and
 # JPEG, which codes 8 x 8 blocks, keeps their values to within one grey.

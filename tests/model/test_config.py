@@ -8,7 +8,7 @@ import pytest
 
 from ocr_extractor.config import ExtractorConfig
 from ocr_extractor.errors import ConfigError
-from ocr_extractor.page import PageLimits
+from ocr_extractor.limits import PageLimits
 
 NEEDED = {"engine": "openai", "prompt_uri": "prompts:/ocr-question-answer/1"}
 
@@ -25,7 +25,8 @@ def test_what_is_logged_with_the_model_comes_back_the_same() -> None:
 
 
 def test_limits_follow_the_settings() -> None:
-    limits = {"max_document_bytes": 1, "max_pages": 2, "max_page_pixels": 3, "pdf_dpi": 300}
+    limits: dict[str, Any] = {"max_document_bytes": 1, "max_pages": 2, "max_page_pixels": 3}
+    limits |= {"pdf_dpi": 300, "max_decoded_bytes": 4, "pdf_page_s": 5.0, "pdf_memory_bytes": 6}
     config = ExtractorConfig.from_model_config({**NEEDED, **limits})
     assert config.limits == PageLimits(**limits)
 

@@ -10,6 +10,7 @@ from PIL import Image
 
 from ocr_extractor.config import ExtractorConfig
 from ocr_extractor.estimate import Estimate, estimate
+from ocr_extractor.page import Opener
 
 
 def tiff(*sizes: tuple[int, int]) -> bytes:
@@ -21,7 +22,8 @@ def tiff(*sizes: tuple[int, int]) -> bytes:
 
 def told(documents: list[bytes], **settings: Any) -> Estimate:
     config = {"engine": "openai", "prompt_uri": "prompts:/p/1", "llm": "gpt-4o"} | settings
-    return estimate(ExtractorConfig.from_model_config(config), "x" * 400, documents, 50.0)
+    validated = ExtractorConfig.from_model_config(config)
+    return estimate(validated, Opener(validated.limits), "x" * 400, documents, 50.0)
 
 
 def test_pages_images_prompt_and_output_count():

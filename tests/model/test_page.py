@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ocr_extractor.page import PageLimits, open_document
+from ocr_extractor.limits import PageLimits
+from ocr_extractor.page import open_document
 from tests.model.documents import BLOCKS, encoded, page, pdf, pixels, tiff
 
 Pixels = np.ndarray

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from ocr_extractor.errors import DocumentError
-from ocr_extractor.page import PageLimits, open_document
+from ocr_extractor.limits import PageLimits
+from ocr_extractor.page import Opener, open_document
 from tests.model.documents import (
     BLOCKS,
     encoded,
@@ -63,6 +64,8 @@ def error_code(data: bytes, limits: PageLimits | None = None) -> str:
         pytest.param(png_of_claimed_size(8_000, 8_000), "too_many_pixels", id="64 million px"),
         pytest.param(png_of_claimed_size(5_000, 5_000), "damaged_document", id="too little data"),
         pytest.param(pdf(size="14400 14400"), "too_many_pixels", id="PDF of 5 x 5 m"),
+        pytest.param(png_of_claimed_size(65_501, 1), "too_many_pixels", id="long PNG"),
+        pytest.param(pdf(size="31441 1"), "too_many_pixels", id="long PDF"),
     ],
 )
 def test_what_is_no_document_has_an_error_code(data: bytes, code: str) -> None:
@@ -115,6 +118,7 @@ DOCUMENTS = (
     encoded(COLOUR, "PDF"),
     pdf("1 0 0 rg 36 72 36 72 re f"),
 )
+OPENER = Opener(PageLimits(max_page_pixels=1_000_000, max_pages=10))
 EDIT = st.tuples(
     st.sampled_from(["set", "flip", "cut", "drop", "copy"]),
     st.floats(0, 1, exclude_max=True),
@@ -147,14 +151,13 @@ def edited(data: bytes, edits: list[tuple[str, float, bytes]]) -> bytes:
 def test_damaged_documents_end_in_pages_or_in_a_document_error(
     data: bytes, edits: list[tuple[str, float, bytes]]
 ) -> None:
-    limits = PageLimits(max_page_pixels=1_000_000, max_pages=10)
     try:
-        document = open_document(edited(data, edits), limits)
+        document = OPENER.open(edited(data, edits))
     except DocumentError:
         return
     for number in range(1, document.page_count + 1):
         with contextlib.suppress(DocumentError):
             image = document.page(number).image
             assert image.mode in {"L", "RGB"}
-            assert image.width * image.height <= limits.max_page_pixels
+            assert image.width * image.height <= 1_000_000
     document.close()

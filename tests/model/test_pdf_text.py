@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from ocr_extractor.contract import Box
-from ocr_extractor.page import PageLimits, open_document
+from ocr_extractor.limits import PageLimits
+from ocr_extractor.page import open_document
 from ocr_extractor.pdf_text import PrintedWord
 from tests.model.documents import page, pdf, pixels, text_pdf, tiff
 

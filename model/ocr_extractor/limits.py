@@ -1,0 +1,94 @@
+"""What a document may cost, and the errors that say it costs more."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ocr_extractor.errors import InputError, LimitError, shorten
+
+MAX_SIDE = 65_500
+"""Longest side of a page, px: that of a JPEG file. A longer one is no page, and resizing one of
+60,000,000 x 1 px takes 30 GB."""
+
+
+@dataclass(frozen=True)
+class PageLimits:
+    """What a document may cost before it is refused.
+
+    Attributes:
+        max_document_bytes: Largest document, bytes.
+        max_pages: Most pages in one document.
+        max_page_pixels: Most pixels on one page, checked before anything is decoded.
+        max_decoded_bytes: Most memory that the decoded pages of all documents may take, bytes.
+        pdf_dpi: Resolution at which a PDF page becomes pixels, dots per inch.
+        pdf_page_s: Longest time to open a PDF, and to draw a page of it, s of CPU time.
+        pdf_memory_bytes: Most memory that opening and drawing a PDF may take, bytes.
+    """
+
+    max_document_bytes: int = 50_000_000
+    max_pages: int = 200
+    max_page_pixels: int = 60_000_000
+    max_decoded_bytes: int = 1_000_000_000
+    pdf_dpi: int = 150
+    pdf_page_s: float = 30.0
+    pdf_memory_bytes: int = 1_000_000_000
+
+    def check_page(self, size: tuple[int, int], decoded_bytes: int) -> None:
+        """Check a page before it is decoded.
+
+        Args:
+            size: Its width and height, px.
+            decoded_bytes: Memory that decoding it takes.
+
+        Raises:
+            LimitError: It has too many pixels, too long a side, or takes too much memory.
+        """
+        width, height = size
+        if width * height > self.max_page_pixels:
+            limit = f"max_page_pixels={self.max_page_pixels:,}"
+        elif max(size) > MAX_SIDE:
+            limit = f"no side may have more than {MAX_SIDE:,} px"
+        elif decoded_bytes > self.max_decoded_bytes:
+            limit = (
+                f"it takes {decoded_bytes:,} bytes to decode, "
+                f"max_decoded_bytes={self.max_decoded_bytes:,}"
+            )
+        else:
+            return
+        raise too_many_pixels(f"{width} x {height} px", limit)
+
+
+def damaged(number: int, error: object) -> InputError:
+    """Return the error of a document whose page `number` cannot be decoded."""
+    return InputError(
+        "damaged_document",
+        f"Page {number} cannot be decoded ({shorten(error)}): the file is cut off or damaged, "
+        "send it again.",
+    )
+
+
+def too_many_pages(limits: PageLimits) -> LimitError:
+    """Return the error of a document that has more than `limits.max_pages`."""
+    return LimitError(
+        "too_many_pages",
+        f"The document has more than max_pages={limits.max_pages} pages: split it or raise the "
+        "limit.",
+    )
+
+
+def too_many_pixels(found: str, limit: str) -> LimitError:
+    """Return the error of a page of the size `found`, which is over `limit`."""
+    return LimitError(
+        "too_many_pixels",
+        f"The page is too large ({shorten(found)}; {limit}): scan it at a lower resolution or "
+        "raise the limit.",
+    )
+
+
+def out_of_time(doing: str) -> LimitError:
+    """Return the error of a document whose time was over while it was `doing`."""
+    return LimitError(
+        "document_timeout",
+        f"The document's time was over while it was {doing} (max_document_s): split the document, "
+        "send fewer at once or raise the limit.",
+    )
