@@ -14,13 +14,13 @@ from typing import Any, cast
 import pandas as pd
 import pytest
 from mlflow.pyfunc import PyFuncModel
-from tests.entry_points.predictions.test_documents import endless, fifo, sparse
 
 from entry_points import ROOT
 from entry_points.cli import UsageError
 from entry_points.loading import write_traces
 from entry_points.predictions.output import KEY
 from tests.entry_points.conftest import Done, Project
+from tests.entry_points.predictions.test_documents import endless, fifo, sparse
 from tests.entry_points.test_resume import Model, fail, lines, run
 from tests.faulty_llm import serve, slow
 
