@@ -12,6 +12,8 @@ import time
 import weakref
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from ocr_extractor.errors import shorten
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -27,6 +29,10 @@ CREATE TABLE IF NOT EXISTS completions (
     key TEXT PRIMARY KEY, text BLOB NOT NULL, size INTEGER NOT NULL, used REAL NOT NULL
 );
 CREATE INDEX IF NOT EXISTS completions_by_use ON completions (used, size);
+"""
+# Only what `put` may have written: a text, or a number that asks for gigabytes, is no completion.
+_FIND = """
+SELECT text FROM completions WHERE key = ? AND typeof(text) = 'blob' AND length(text) <= ?
 """
 # A full cache makes room for some time, not for one completion.
 _KEPT_WHEN_FULL = 0.9
@@ -51,7 +57,7 @@ def cache_key(page: Image.Image, settings: dict[str, Any]) -> str:
 class CompletionCache:
     """A bounded store of completions by key; safe to share between threads and processes.
 
-    A cache that cannot be used costs a warning and requests, never a page: a damaged file is set
+    A cache that cannot be used costs one warning and requests, never a page: a damaged file is set
     aside, any other trouble means that nothing is found or kept.
     """
 
@@ -66,18 +72,25 @@ class CompletionCache:
         self._max_bytes = max_bytes
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
+        self._warned = False
 
     def get(self, key: str) -> str | None:
         """Return the completion with this key, None when there is none."""
 
         def find(database: sqlite3.Connection) -> str | None:
-            row = database.execute("SELECT text FROM completions WHERE key = ?", [key]).fetchone()
-            if row is None:
+            row = database.execute(_FIND, [key, self._max_bytes]).fetchone()
+            try:
+                return None if row is None else bytes(row[0]).decode("utf-8", "surrogatepass")
+            except UnicodeDecodeError:
                 return None
-            database.execute("UPDATE completions SET used = ? WHERE key = ?", [time.time(), key])
-            return bytes(row[0]).decode("utf-8", "surrogatepass")
 
-        return self._with_database(find)
+        def touch(database: sqlite3.Connection) -> None:
+            database.execute("UPDATE completions SET used = ? WHERE key = ?", [time.time(), key])
+
+        text = self._with_database(find)
+        if text is not None:
+            self._with_database(touch)  # apart: a disk that cannot be written is still read
+        return text
 
     def put(self, key: str, text: str) -> None:
         """Keep a completion."""
@@ -95,12 +108,13 @@ class CompletionCache:
         self._with_database(keep)
 
     def _make_room(self, database: sqlite3.Connection) -> None:
-        [total] = database.execute("SELECT SUM(size) FROM completions").fetchone()
+        # Cast: whoever else wrote into the file may have written anything.
+        [total] = database.execute("SELECT TOTAL(CAST(size AS INT)) FROM completions").fetchone()
         if total <= self._max_bytes:
             return
         surplus = total - self._max_bytes * _KEPT_WHEN_FULL
         for key, size in database.execute(
-            "SELECT key, size FROM completions ORDER BY used"
+            "SELECT key, CAST(size AS INT) FROM completions ORDER BY used"
         ).fetchall():
             if surplus <= 0:
                 return
@@ -114,7 +128,7 @@ class CompletionCache:
                     self._connection = self._open()
                 with self._connection:
                     return work(self._connection)
-            except sqlite3.Error as error:
+            except (sqlite3.Error, OSError) as error:
                 self._report(error)
         return None
 
@@ -129,12 +143,27 @@ class CompletionCache:
         database.executescript(_TABLE)
         return database
 
-    def _report(self, error: sqlite3.Error) -> None:
+    def _report(self, error: sqlite3.Error | OSError) -> None:
         """Warn, and begin anew where the file is damaged."""
         # The low byte names the kind of error (sqlite.org/rescode.html, "extended result codes").
-        if getattr(error, "sqlite_errorcode", 0) & 0xFF not in _DAMAGED:
-            _logger.warning("The cache %s cannot be used (%s).", self._path, error)
-            return
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED:
+            try:
+                self._set_aside(error)
+            except OSError as refusal:
+                error = refusal
+            else:
+                return
+        if not self._warned:
+            self._warned = True
+            _logger.warning(
+                "The cache %s cannot be used (%s): pages are read without what it holds. Set "
+                '`cache` to a file in a folder that can be written, or to "" for none.',
+                shorten(self._path, 400),
+                shorten(error),
+            )
+
+    def _set_aside(self, error: sqlite3.Error | OSError) -> None:
+        """Move a damaged file out of the way."""
         if self._connection is not None:
             self._connection.close()
             self._connection = None
@@ -143,4 +172,9 @@ class CompletionCache:
             file = self._path.with_name(self._path.name + suffix)
             with contextlib.suppress(FileNotFoundError):
                 file.rename(aside.with_name(aside.name + suffix))
-        _logger.warning("The cache %s is damaged (%s): set aside as %s.", self._path, error, aside)
+        _logger.warning(
+            "The cache %s is damaged (%s): set aside as %s.",
+            shorten(self._path, 400),
+            shorten(error),
+            shorten(aside.name),
+        )

@@ -16,9 +16,23 @@ from __future__ import annotations
 
 
 def shorten(value: object, limit: int = 80) -> str:
-    """Return the text of `value` cut to at most `limit` characters, for an error message."""
+    """Return the text of `value` for an error message or a log.
+
+    It is cut to at most `limit` characters. What is not printable, such as a terminal's control
+    characters, line breaks and marks that turn the direction of writing, is then escaped.
+    """
     text = str(value)
-    return text if len(text) <= limit else text[: limit - 1] + "…"
+    return printable(text if len(text) <= limit else text[: limit - 1] + "…")
+
+
+def printable(text: str) -> str:
+    """Return a text whose unprintable characters, ESC for one, are written as escapes."""
+    if text.isprintable():
+        return text
+    return "".join(
+        each if each.isprintable() else each.encode("unicode_escape").decode("ascii")
+        for each in text
+    )
 
 
 def in_one_line(error: Exception) -> str:

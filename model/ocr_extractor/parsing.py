@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 # Lone surrogates and control characters cannot be stored as UTF-8 or shown as text.
-_NOT_TEXT = re.compile("[\ud800-\udfff\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_NOT_TEXT = re.compile("[\ud800-\udfff\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 
 # All quantifiers over text are possessive: no completion, however odd, makes them backtrack.
 _OPEN_STRING = r'"(?:[^"\\]++|\\.)*+'

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import sqlite3
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -80,6 +82,107 @@ def test_a_place_that_cannot_be_written_costs_a_warning(
     cache.put("a", "answer")
     assert cache.get("a") is None
     assert "cannot be used" in caplog.text
+
+
+def test_a_folder_that_cannot_be_made_costs_one_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    (tmp_path / "file").write_bytes(b"")
+    cache = CompletionCache(tmp_path / "file" / "cache\x1b[2J.sqlite", 1000)
+    for _ in range(3):
+        cache.put("a", "answer")
+        assert cache.get("a") is None
+    [record] = caplog.records
+    said = record.getMessage()
+    assert "cannot be used" in said
+    assert "Set `cache` to a file in a folder that can be written" in said
+    assert said.isprintable()
+
+
+def test_a_damaged_file_that_cannot_be_moved_costs_one_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    folder = tmp_path / ("x" * 200)
+    folder.mkdir()
+    path = folder / ("y" * 240)  # with what is added to it, longer than a file's name may be
+    path.write_bytes(b"no database at all" * 100)
+    cache = CompletionCache(path, 1000)
+    for _ in range(3):
+        cache.put("a", "answer")
+        assert cache.get("a") is None
+    [record] = caplog.records
+    assert "cannot be used" in record.getMessage()
+
+
+FULL = """
+import resource, sys
+from ocr_extractor.cache import CompletionCache
+from pathlib import Path
+# Beyond it no file grows: what a full disk and a quota do.
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), resource.RLIM_INFINITY))
+cache = CompletionCache(Path(sys.argv[1]), 10**7)
+for number in range(100):
+    cache.put(f"new-{number}", "x" * 10_000)
+print(cache.get("kept"))
+"""
+
+
+@pytest.mark.parametrize(
+    ("limit", "found"), [(200_000, "answer"), (0, "None")], ids=["in time", "before it is opened"]
+)
+def test_a_disk_that_takes_nothing_more_costs_one_warning(tmp_path: Path, limit: int, found: str):
+    path = tmp_path / "cache.sqlite"
+    CompletionCache(path, 1000).put("kept", "answer")
+    environment = {"PYTHONPATH": str(ROOT / "model"), "PYTHONWARNINGS": "error"}
+    reader = subprocess.run(
+        [sys.executable, "-c", FULL, str(path), str(limit)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert reader.stdout.strip() == found
+    assert reader.stderr.count("cannot be used") == 1
+    assert reader.stderr.count("\n") == 1
+
+
+POISON = {
+    "a text": "'{}'",
+    "a number that asks for gigabytes": "9000000000",
+    "a fraction": "1.5",
+    "no UTF-8": "X'ff'",
+    "more than the cache holds": "zeroblob(5000)",
+    "nothing": "''",
+}
+
+
+@pytest.mark.parametrize("value", POISON.values(), ids=POISON.keys())
+def test_an_entry_that_nobody_kept_counts_as_none_and_is_replaced(tmp_path: Path, value: str):
+    path = tmp_path / "cache.sqlite"
+    cache = CompletionCache(path, 1000)
+    cache.put("a", "answer")
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        database.execute(f"UPDATE completions SET text = {value}, size = 'large'")
+        database.commit()
+    assert cache.get("a") is None
+    for number in range(20):
+        cache.put(str(number), "x" * 100)
+    cache.put("a", "answer")
+    assert cache.get("a") == "answer"
+
+
+def test_a_table_of_another_shape_costs_one_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    path = tmp_path / "cache.sqlite"
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        database.execute("CREATE TABLE completions (key TEXT, answer TEXT)")
+        database.commit()
+    cache = CompletionCache(path, 1000)
+    for _ in range(3):
+        cache.put("a", "answer")
+        assert cache.get("a") is None
+    assert len(caplog.records) == 1
 
 
 WRITER = """
