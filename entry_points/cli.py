@@ -12,7 +12,7 @@ import re
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -38,6 +38,8 @@ _END_S = 10.0
 
 # How every command that is shown to a user begins; its parameters follow.
 RUN = "mlflow run . --env-manager uv"
+
+_PASSWORD = re.compile(r"//[^/\s]*@")
 
 
 def optional_int(text: str) -> int | None:
@@ -127,6 +129,12 @@ class UsageError(Exception):
     """A flag's value cannot be used; the message says what to give instead."""
 
 
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        # It quotes what was given: -P base_url=http://user:password@host, for one.
+        super().error(printable(_PASSWORD.sub("//***@", message)))
+
+
 def parser(description: str | None, *common: str) -> argparse.ArgumentParser:
     """Build an entry point's parser with some of the common flags; no abbreviations.
 
@@ -134,7 +142,7 @@ def parser(description: str | None, *common: str) -> argparse.ArgumentParser:
         description: The module's docstring.
         common: Names of the common flags it takes, as in `_COMMON`.
     """
-    built = argparse.ArgumentParser(description=description, allow_abbrev=False)
+    built = _Parser(description=description, allow_abbrev=False)
     for name in common:
         built.add_argument(f"--{name}", **_COMMON[name])
     return built
@@ -154,15 +162,41 @@ def read_settings(text: str) -> dict[str, Any]:
     """Read --settings.
 
     Raises:
-        UsageError: It is no JSON object.
+        UsageError: It is no JSON object, or holds a password.
     """
     try:
         settings = json.loads(text or "{}")
-    except json.JSONDecodeError as error:
-        settings = error
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise UsageError(f'--settings is no JSON ({error}): write {{"key": value}}.') from None
     if not isinstance(settings, dict):
-        raise UsageError(f'--settings is no JSON object ({settings}): write {{"key": value}}.')
+        raise UsageError('--settings is JSON, but no object: write {"key": value}.')
+    refuse_secret(settings)
     return settings
+
+
+def refuse_secret(settings: Mapping[str, Any]) -> None:
+    """Refuse a password in `base_url` before it is logged or handed to another process.
+
+    The logged code refuses it too, but this one may not be imported where it is loaded.
+
+    Raises:
+        UsageError: There is one; it is not shown.
+    """
+    url = str(settings.get("base_url", ""))
+    if "@" not in url and "?" not in url:
+        return
+    run_id = os.environ.get("MLFLOW_RUN_ID")
+    kept = (
+        f" MLflow has kept it among the parameters of run {run_id}: delete that run (`mlflow runs "
+        f"delete --run-id {run_id}`, then `mlflow gc --run-ids {run_id}`), and change the password."
+        if run_id
+        else ""
+    )
+    raise UsageError(
+        "base_url holds a user name, a password or a query (what stands before @ or after ?): "
+        "write http://host:port/v1, and put the server's key into the environment variable "
+        f"OPENAI_API_KEY.{kept}"
+    )
 
 
 def reading_settings(args: argparse.Namespace) -> dict[str, Any]:
@@ -266,7 +300,8 @@ def unwind_on_sigterm() -> None:
 
 def print_table(rows: Iterable[Sequence[str]], header: Sequence[str]) -> None:
     """Print text in columns, those that hold only numbers to the right."""
-    columns = [_align(name, cells) for name, *cells in zip(header, *rows, strict=True)]
+    texts = (map(printable, row) for row in rows)
+    columns = [_align(name, cells) for name, *cells in zip(header, *texts, strict=True)]
     for line in zip(*columns, strict=True):
         print("  " + "  ".join(line).rstrip())
 

@@ -56,7 +56,7 @@ def preview(form: Form, output: Path) -> None:
         mlflow.set_tag("form_id", form.form_id)
         mlflow.log_artifact(str(output))
     pairs, blanks = form.pairs(), form.blank_questions()
-    print(f"form {form.form_id}: {form.image_path}")
+    print(cli.printable(f"form {form.form_id}: {form.image_path}"))
     print(
         f"pages: {len(pages)}, entities: {len(form.entities)}, links: {len(form.links)}, "
         f"pairs: {len(pairs)}, blank questions: {len(blanks)}\n"
@@ -73,13 +73,17 @@ def preview(form: Form, output: Path) -> None:
 def _table(rows: Iterable[tuple[str, str]]) -> Iterator[str]:
     """Yield the lines of two columns under a header; a long text goes on below."""
     cells = [
-        (textwrap.wrap(question, _QUESTION_WIDTH), textwrap.wrap(answer, _ANSWER_WIDTH))
+        (_wrap(question, _QUESTION_WIDTH), _wrap(answer, _ANSWER_WIDTH))
         for question, answer in [("question", "answer"), ("--------", "------"), *rows]
     ]
     width = max(len(line) for question, _ in cells for line in question)
     for question, answer in cells:
         for left, right in itertools.zip_longest(question, answer, fillvalue=""):
             yield f"{left:{width}}  {right}".rstrip()
+
+
+def _wrap(text: str, width: int) -> list[str]:
+    return textwrap.wrap(cli.printable(" ".join(text.split())), width)
 
 
 @cli.reports(DocumentError)

@@ -141,7 +141,7 @@ def report(name: str, found: Registered) -> None:
         return
     print(f"{len(found.leaks)} pages stand on both sides: a gain measured on them says too much.")
     for leak in found.leaks[:_SHOWN]:
-        print(f"  {leak}")
+        print(cli.printable(f"  {leak}"))
     if len(found.leaks) > _SHOWN:
         print(f"  ... and {len(found.leaks) - _SHOWN} more: leaks.json of the run has them.")
 

@@ -15,6 +15,7 @@ import mlflow
 from mlflow.pyfunc import PyFuncModel
 from tqdm import tqdm
 
+from entry_points import cli
 from entry_points.batching.plan import Plan
 from entry_points.batching.state import BatchState, Shard
 from entry_points.loading import extractor_errors_reported
@@ -147,7 +148,7 @@ class _Rounds:
             self._state.update(replace(shard, attempted=True))
             batch_id = self._server.begin(shard.name, shard.file_id)
         self._state.update(replace(shard, attempted=True, batch_id=batch_id))
-        tqdm.write(f"{batch_id} begun.")
+        tqdm.write(cli.printable(f"{batch_id} begun."))
 
     def _look_at(self, shard: Shard) -> None:
         """Fetch a batch's answers if it has ended; begin it, or end it, if that is still to do."""
@@ -177,12 +178,13 @@ class _Rounds:
         if progress.waits_for_others and others and not self._plan.cancel:
             self._queue_is_full = True
             self._state.update(replace(shard, attempted=False, batch_id=None))
-            tqdm.write(f"{shard.batch_id} waits: {progress.reason}")
+            tqdm.write(cli.printable(f"{shard.batch_id} waits: {progress.reason}"))
             return
         self._queue_is_full = False
         self._state.keep(shard, self._server.answers(progress.files))
         reason = progress.reason or f"the batch has {progress.status} without it"
         unanswered = None if self._plan.cancel else self._server.unanswered(reason)
         asked, answered = self._state.close(shard, unanswered)
-        tqdm.write(f"{shard.batch_id} {progress.status}: {answered} of {asked} requests answered.")
+        said = f"{shard.batch_id} {progress.status}: {answered} of {asked} requests answered."
+        tqdm.write(cli.printable(said))
         self._server.discard([shard.file_id, *progress.files])

@@ -15,7 +15,7 @@ from typing import Any
 import mlflow
 
 from entry_points import ROOT
-from entry_points.cli import UsageError, unwind_on_sigterm
+from entry_points.cli import UsageError, refuse_secret, unwind_on_sigterm
 from entry_points.loading import ESTIMATE, ask_for_key, has_llm_access
 
 
@@ -28,8 +28,9 @@ def require_key(settings: Mapping[str, Any]) -> None:
         settings: The extractor's; the engine may be "auto".
 
     Raises:
-        UsageError: There is no key, or one that cannot be used.
+        UsageError: There is no key, one that cannot be used, or a password among the settings.
     """
+    refuse_secret(settings)
     ask_for_key(settings)
     if settings["engine"] == "local" or (settings["engine"] == "auto" and not has_llm_access()):
         return

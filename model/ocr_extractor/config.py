@@ -6,7 +6,7 @@ import json
 import os
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from ocr_extractor.errors import ConfigError, shorten
 from ocr_extractor.limits import PageLimits
@@ -115,6 +115,12 @@ class ExtractorConfig(BaseModel):
     # What Spark hands over at once (spark.sql.execution.arrow.maxRecordsPerBatch).
     max_documents: int = Field(default=10_000, ge=1)
 
+    @field_validator("base_url")
+    @classmethod
+    def _base_url_holds_no_secret(cls, url: str) -> str:
+        refuse_secret(url, "base_url")
+        return url
+
     @property
     def limits(self) -> PageLimits:
         """What a document may cost before it is refused."""
@@ -142,6 +148,25 @@ class ExtractorConfig(BaseModel):
             raise ConfigError(
                 f"model_config is wrong: {mistakes}. Known settings: {', '.join(cls.model_fields)}."
             ) from None
+
+
+def refuse_secret(url: str, name: str, key_variable: str = "OPENAI_API_KEY") -> None:
+    """Refuse a server's URL that holds a password or a key.
+
+    Args:
+        url: The URL.
+        name: The setting or variable that it comes from.
+        key_variable: The variable that a key belongs into.
+
+    Raises:
+        ConfigError: Something stands before an @ or after a ?; it is not shown.
+    """
+    if "@" in url or "?" in url:
+        raise ConfigError(
+            f"{name} holds a user name, a password or a query (what stands before @ or after ?), "
+            "and a setting is stored with the model and shown: write http://host:port/v1, and put "
+            f"the server's key into the environment variable {key_variable}."
+        )
 
 
 def serving_settings() -> dict[str, Any]:

@@ -93,7 +93,7 @@ def test_auto_says_which_engine_it_takes(monkeypatch, capsys, environment, engin
 
 @pytest.mark.parametrize("text", ["[1]", "{", "1"])
 def test_settings_must_be_an_object(text: str):
-    with pytest.raises(UsageError, match="is no JSON object"):
+    with pytest.raises(UsageError, match="--settings is"):
         read_settings(text)
 
 

@@ -92,6 +92,25 @@ def test_a_key_put_among_the_settings_is_refused_and_not_shown(settings: dict[st
     assert "sk-secret" not in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://me:s3cret@host/v1",
+        "https://s3cret@host/v1",
+        "me:s3cret@host:8000/v1",
+        "http://host/v1?api_key=s3cret",
+        "http://me:s3/cret@host/v1",
+    ],
+)
+def test_a_password_in_the_base_url_is_refused_and_not_shown(url: str) -> None:
+    with pytest.raises(ConfigError, match="environment variable OPENAI_API_KEY") as refused:
+        ExtractorConfig.from_model_config({**NEEDED, "base_url": url})
+    shown = f"{refused.value} {refused.value.__cause__}"
+    assert "base_url holds a user name, a password or a query" in shown
+    assert "s3" not in shown
+    assert "cret" not in shown
+
+
 def test_a_setting_cannot_be_changed_afterwards() -> None:
     config = ExtractorConfig.from_model_config(NEEDED)
     with pytest.raises(ValueError, match="frozen"):
