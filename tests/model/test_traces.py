@@ -13,7 +13,9 @@ from typing import Any
 
 import mlflow
 import pytest
-from mlflow.entities import Trace
+from mlflow.entities import SpanType, Trace
+from mlflow.tracing.constant import SpanAttributeKey
+from openai.resources.chat.completions import Completions
 from PIL import Image
 from werkzeug import Response
 
@@ -111,6 +113,58 @@ def test_a_full_trace_shows_the_page_the_steps_and_the_cost(store: Path, llm: Lo
     assert (engine["image.width_px"], engine["image.height_px"]) == (90, 120)
     assert engine["image.estimated_tokens"] == 20  # 3 x 4 patches x 1.62
     assert (trace.info.request_preview, trace.info.response_preview) == ("form-0", "2 pairs")
+
+
+def test_a_requests_span_has_what_mlflow_shows_of_an_llm(store: Path, llm: LoopbackLlm) -> None:
+    read(PNG, llm="gpt-4.1-mini", temperature=0.5)
+    [span] = [span for span in only_trace().data.spans if span.name == "Completions"]
+    assert span.span_type == SpanType.CHAT_MODEL
+    assert span.attributes[SpanAttributeKey.MESSAGE_FORMAT] == "openai"
+    assert span.attributes[SpanAttributeKey.MODEL] == "gpt-4.1-mini"
+    assert span.attributes["temperature"] == 0.5
+    usage = {"input_tokens": 1300, "output_tokens": 42, "total_tokens": 1342}
+    assert span.attributes[SpanAttributeKey.CHAT_USAGE] == usage
+    assert span.attributes[SpanAttributeKey.LLM_COST] == pytest.approx(
+        {"input_cost": 0.00052, "output_cost": 0.0000672, "total_cost": 0.0005872}
+    )
+    system, user = span.inputs["messages"]
+    assert (system["role"], user["role"]) == ("system", "user")
+    assert user["content"][0]["image_url"]["url"].startswith("mlflow-attachment://")
+    [choice] = span.outputs["choices"]
+    assert ANSWER in choice["message"]["content"]
+    assert choice["message"]["role"] == "assistant"
+
+
+@pytest.mark.parametrize("trace_content", ["full", "metadata"])
+def test_a_trace_costs_what_the_users_prices_say(
+    trace_content: str, store: Path, llm: LoopbackLlm
+) -> None:
+    [extraction] = read(PNG, trace_content=trace_content, input_price=2.0, output_price=10.0)
+    assert extraction.cost == pytest.approx(0.00302)
+    assert only_trace().info.cost == pytest.approx(
+        {"input_cost": 0.0026, "output_cost": 0.00042, "total_cost": 0.00302}
+    )
+
+
+def test_each_failed_request_has_a_span_with_its_code(store: Path, llm: LoopbackLlm) -> None:
+    llm.first = [as_json({"error": {"message": "busy"}}, 500)]
+    read(PNG, max_retries=1, retry_delay_s=0.01)
+    spans = [span for span in only_trace().data.spans if span.name == "Completions"]
+    assert [span.status.status_code for span in spans] == ["ERROR", "OK"]
+    assert [span.attributes.get("error_code") for span in spans] == ["server_error", None]
+
+
+def test_reading_changes_nothing_of_the_sdk(store: Path, llm: LoopbackLlm) -> None:
+    create = Completions.create
+    read(PNG)
+    assert Completions.create is create
+
+
+def test_a_host_with_autolog_gets_no_second_span(store: Path, llm: LoopbackLlm) -> None:
+    mlflow.openai.autolog()
+    read(PNG)
+    names = [span.name for span in only_trace().data.spans]
+    assert names == ["extract", "prepare", "engine", "Completions", "parse"]
 
 
 @pytest.mark.parametrize(

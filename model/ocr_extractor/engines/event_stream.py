@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import httpx2
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field
 
+from ocr_extractor.engines.openai_answer import MOST_CHOICES, UsageReport
 from ocr_extractor.parsing import repeats_itself
 
 if TYPE_CHECKING:
@@ -38,11 +39,9 @@ class _Choice(BaseModel):
 
 
 class _Chunk(BaseModel):
-    id: str = ""
-    created: int = 0
     model: str = ""
-    choices: list[_Choice]
-    usage: dict[str, Any] | None = None
+    choices: list[_Choice] = Field(max_length=MOST_CHOICES)
+    usage: UsageReport | None = None
 
 
 class StreamedCompletion(httpx2.SyncByteStream):
@@ -52,17 +51,21 @@ class StreamedCompletion(httpx2.SyncByteStream):
         self._events = events
 
     def __iter__(self) -> Iterator[bytes]:
-        growing, rest = _Growing(), b""
+        growing, rest = _Growing(), [b""]
         for piece in _gathered(self._events):
-            *lines, rest = (rest + piece).split(b"\n")
+            rest.append(piece)
+            if b"\n" not in piece:
+                continue
+            *lines, last = b"".join(rest).split(b"\n")
+            rest = [last]
             for line in lines:
                 data = line.removeprefix(b"data:").strip()
                 if not line.startswith(b"data:") or data == b"[DONE]":
                     continue
                 try:
                     growing.add(_Chunk.model_validate(json.loads(data)))
-                except (ValueError, ValidationError):
-                    yield data  # an error object, or nothing that is known: the SDK judges it
+                except (ValueError, RecursionError):
+                    yield data  # an error object, or nothing that is known: for `Answer`
                     return
             if growing.repeats_itself():
                 break
@@ -78,7 +81,7 @@ class _Growing:
 
     def __init__(self) -> None:
         self._last: _Chunk | None = None
-        self._usage: dict[str, Any] | None = None
+        self._usage: UsageReport | None = None
         self._finish_reason: str | None = None
         self._content: list[str] = []
         self._refusal: list[str] = []
@@ -119,12 +122,9 @@ class _Growing:
         choice = {"index": 0, "finish_reason": self._finish_reason, "message": message}
         return json.dumps(
             {
-                "id": self._last.id,
-                "object": "chat.completion",
-                "created": self._last.created,
                 "model": self._last.model,
                 "choices": [choice],
-                "usage": self._usage,
+                "usage": self._usage and self._usage.model_dump(),
             }
         ).encode()
 

@@ -2,45 +2,57 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
-from ocr_extractor.engines.openai_errors import not_a_completion
+from ocr_extractor.engines.openai_errors import invalid_response, not_a_completion
 from ocr_extractor.errors import CompletionError
 
-if TYPE_CHECKING:
-    from openai.types.chat import ChatCompletion
+# No LLM reads or writes as many tokens at once.
+_MOST_TOKENS = 10_000_000
+# One is asked for; a server that answers more than a few is after our memory.
+MOST_CHOICES = 16
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(from_attributes=True)
+def _to_count(value: object) -> int | None:
+    """Return a number of tokens, None for what cannot be one."""
+    return value if type(value) is int and 0 <= value <= _MOST_TOKENS else None
 
 
-class _Message(_Part):
+_Count = Annotated[int | None, BeforeValidator(_to_count)]
+
+
+class _Message(BaseModel):
+    role: str = "assistant"
     content: str | None = None
     refusal: str | None = None
 
 
-class _Choice(_Part):
+class _Choice(BaseModel):
     finish_reason: str | None = None
     message: _Message
 
 
-class _PromptDetails(_Part):
-    cached_tokens: int | None = None
+class _PromptDetails(BaseModel):
+    cached_tokens: _Count = None
 
 
-class _Usage(_Part):
-    prompt_tokens: int
-    completion_tokens: int
+class UsageReport(BaseModel):
+    """Tokens in the API's own names; None for what the server does not say or what cannot be."""
+
+    prompt_tokens: _Count = None
+    completion_tokens: _Count = None
     prompt_tokens_details: _PromptDetails | None = None
 
 
-class _Body(_Part):
-    choices: list[_Choice]
-    usage: _Usage | None = None
+class _Body(BaseModel):
+    model: str | None = None
+    choices: list[_Choice] = Field([], max_length=MOST_CHOICES)
+    usage: UsageReport | None = None
+    error: Any = None
 
 
 @dataclass(frozen=True)
@@ -68,29 +80,41 @@ class Answer:
     """One chat completion.
 
     Attributes:
-        usage: What it cost, None when the server does not say.
+        usage: What it cost, None when the server does not say, or says what cannot be.
     """
 
     usage: Usage | None
-    _choices: list[_Choice]
+    _body: _Body
 
     @classmethod
-    def of(cls, result: ChatCompletion) -> Answer:
-        """Read what the SDK returns, whose parts it does not check.
+    def of(cls, body: bytes) -> Answer:
+        """Read the body of an answer with status 200.
+
+        The SDK does not read it: it makes a model of everything that a server sends, which takes
+        gigabytes for a few megabytes.
 
         Raises:
             EngineError: It is no chat completion.
         """
         try:
-            body = _Body.model_validate(result)
+            parsed = json.loads(body)
+        except (ValueError, RecursionError):
+            begins_as_object = body.lstrip()[:1] in {b"", b"{"}
+            raise (invalid_response() if begins_as_object else not_a_completion()) from None
+        try:
+            completion = _Body.model_validate(parsed)
         except ValidationError:
             raise not_a_completion() from None
-        return cls(_to_usage(body.usage), body.choices)
+        if completion.error:
+            raise not_a_completion(reports_error=True)
+        if "choices" not in completion.model_fields_set:
+            raise not_a_completion()
+        return cls(_to_usage(completion.usage), completion)
 
     @property
     def cut_off(self) -> bool:
         """Whether the server says that the completion reached its limit."""
-        return bool(self._choices) and self._choices[0].finish_reason == "length"
+        return bool(self._body.choices) and self._body.choices[0].finish_reason == "length"
 
     def text(self) -> str:
         """Return the completion.
@@ -98,9 +122,9 @@ class Answer:
         Raises:
             CompletionError: There is none: refused, filtered or empty.
         """
-        if not self._choices:
+        if not self._body.choices:
             raise _empty()
-        choice = self._choices[0]
+        choice = self._body.choices[0]
         if choice.message.refusal:
             raise CompletionError("refused", "The LLM refuses to read this page.")
         if choice.finish_reason == "content_filter":
@@ -111,13 +135,21 @@ class Answer:
             raise _empty()
         return choice.message.content
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return what was read of the answer, in the API's own names, for a trace."""
+        return self._body.model_dump(exclude_none=True, exclude={"error"})
 
-def _to_usage(usage: _Usage | None) -> Usage | None:
-    if usage is None:
+
+def _to_usage(usage: UsageReport | None) -> Usage | None:
+    if usage is None or usage.prompt_tokens is None or usage.completion_tokens is None:
         return None
     details = usage.prompt_tokens_details
-    cached = details.cached_tokens if details else None
-    return Usage(usage.prompt_tokens, usage.completion_tokens, cached or 0)
+    cached = (details.cached_tokens if details else None) or 0
+    return Usage(
+        usage.prompt_tokens,
+        usage.completion_tokens,
+        cached if cached <= usage.prompt_tokens else 0,
+    )
 
 
 def _empty() -> CompletionError:

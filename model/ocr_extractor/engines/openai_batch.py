@@ -12,8 +12,10 @@ from typing import IO, TYPE_CHECKING, Any, Final
 import httpx2
 import openai
 from openai.types import Batch
+from pydantic import BaseModel, Field
 
 from ocr_extractor.engines.deferral import deferred
+from ocr_extractor.engines.http_client import MAX_ANSWER_BYTES
 from ocr_extractor.engines.openai_errors import (
     SDK_ERRORS,
     NotACompletionError,
@@ -138,10 +140,10 @@ class BatchServer:
             raise NotACompletionError(reports_error=True)
         errors = (batch.errors.data if batch.errors else None) or []
         return BatchProgress(
-            status=batch.status,
+            status=shorten(batch.status),
             ended=batch.status in _ENDED,
             waits_for_others=any(error.code == "token_limit_exceeded" for error in errors),
-            reason="; ".join(f"{error.message}" for error in errors),
+            reason=shorten("; ".join(f"{error.message}" for error in errors), 400),
             files=tuple(filter(None, (batch.output_file_id, batch.error_file_id))),
         )
 
@@ -160,7 +162,7 @@ class BatchServer:
                     for piece in response.iter_bytes():
                         kept.write(piece)
                 kept.seek(0)
-                for line in kept:
+                while line := kept.readline(MAX_ANSWER_BYTES):
                     if (found := _read_line(line)) is not None:
                         yield found
 
@@ -177,12 +179,20 @@ class BatchServer:
         return json.dumps([_GATEWAY_TIMEOUT, {"error": error}])
 
 
+class _Response(BaseModel):
+    status_code: int = Field(ge=200, le=599)
+    body: Any
+
+
+class _Line(BaseModel):
+    custom_id: str
+    response: _Response
+
+
 def _read_line(line: bytes) -> tuple[str, str] | None:
     """Read a line of a batch's output or error file; None where it holds no answer."""
     try:
-        result: Any = json.loads(line)
-        response = result["response"]
-        answer = json.dumps([int(response["status_code"]), response["body"]])
-        return str(result["custom_id"]), answer
-    except (ValueError, KeyError, TypeError):
+        read = _Line.model_validate(json.loads(line))
+        return read.custom_id, json.dumps([read.response.status_code, read.response.body])
+    except (ValueError, RecursionError):
         return None

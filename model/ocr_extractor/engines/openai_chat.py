@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import base64
-import warnings
 import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import mlflow
 import openai
-from mlflow.tracing.constant import SpanAttributeKey, TokenUsageKey
 
 from ocr_extractor.cache import CompletionCache, cache_key
 from ocr_extractor.encoding import encode_for_llm
@@ -24,16 +22,16 @@ from ocr_extractor.engines.openai_client import build_client, find_base_url
 from ocr_extractor.engines.openai_dialect import Dialect
 from ocr_extractor.engines.openai_errors import SDK_ERRORS, to_engine_error
 from ocr_extractor.engines.openai_exchange import PageExchange, Server
+from ocr_extractor.engines.openai_spans import usage_attributes
 from ocr_extractor.engines.pacing import Pacer
 from ocr_extractor.engines.pricing import cost_of
-from ocr_extractor.errors import EngineError
+from ocr_extractor.errors import CompletionError, EngineError
 from ocr_extractor.parsing import CompletedForm, parse_completion
 from ocr_extractor.tracing import current_span
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from ocr_extractor.config import ExtractorConfig
+    from ocr_extractor.contract import Pair
     from ocr_extractor.engines.openai_answer import Usage
 
 # OpenAI's limit for one image (guide "Images and vision"); compatible servers have none lower.
@@ -66,11 +64,6 @@ class OpenAIChatEngine:
             ConfigError: The key or Azure's variables are wrong.
         """
         self._config = config
-        # First: it replaces the method that `send` is taken from.
-        if config.trace_content == "full":
-            pass
-            # Autolog dumps what the SDK read, which it does not check.
-            warnings.filterwarnings("ignore", "Pydantic serializer warnings", UserWarning)
         pacer = Pacer(config.max_concurrency, config.requests_per_minute, config.tokens_per_minute)
         http_client = build_http_client(config.timeout_s, pacer.heed)
         # A model that is let go of must not leave connections open.
@@ -79,9 +72,8 @@ class OpenAIChatEngine:
         compatible = bool(find_base_url(config.base_url)) and not isinstance(
             client, openai.AzureOpenAI
         )
-        send = client.chat.completions.create
         self._server = Server(
-            send if config.trace_content == "full" else _untraced(send),
+            client.chat.completions.with_raw_response.create,
             pacer,
             Dialect(config, compatible=compatible),
         )
@@ -102,8 +94,7 @@ class OpenAIChatEngine:
             EngineError: The page's image is too large to be sent.
         """
         key = self._cache_key(page, instructions) if self._cache else ""
-        if self._cache and (kept := self._cache.get(key)) is not None:
-            pairs = parse_completion(kept, page.number).pairs
+        if (pairs := self._kept(key, page.number)) is not None:
             return PageReading(pairs, 0, 0, cached_tokens=0, cost=0.0, from_cache=True)
         exchange = PageExchange(self._server, self._config, instructions, self._content(page))
         parsed = exchange.run(page.number)
@@ -147,12 +138,12 @@ class OpenAIChatEngine:
             # Not traced: while MLflow exports a trace, its optimizer may change import hooks, and
             # with mlflow 3.17.2 the two were seen to wait for each other's import locks forever.
             with mlflow.tracing.context(enabled=False):
-                result = client.chat.completions.create(
+                result = client.chat.completions.with_raw_response.create(
                     model=config.llm, messages=[{"role": "user", "content": question}]
                 )
         except SDK_ERRORS as error:
             raise to_engine_error(error) from None
-        answer = Answer.of(result)
+        answer = Answer.of(result.content)
         return answer.text(), cost_of(answer.usage, config) if answer.usage else None
 
     def batch_server(self) -> BatchServer:
@@ -162,6 +153,16 @@ class OpenAIChatEngine:
             ConfigError: It is Azure's.
         """
         return BatchServer(self._client)
+
+    def _kept(self, key: str, page: int) -> tuple[Pair, ...] | None:
+        """Return the pairs of a kept completion; one that cannot be read counts as none."""
+        if self._cache is None or (text := self._cache.get(key)) is None:
+            return None
+        try:
+            parsed = parse_completion(text, page)
+        except CompletionError:
+            return None
+        return parsed.pairs if parsed.fault is None else None
 
     def _content(self, page: Page) -> str | list[Any]:
         """Return the user's message; a server for text alone may know no parts."""
@@ -200,32 +201,11 @@ class OpenAIChatEngine:
         return {"type": "image_url", "image_url": {"url": url, "detail": "high"}}
 
     def _note_usage(self, usage: Usage | None) -> None:
-        """Record what autolog records, where autolog is off."""
-        if self._config.trace_content == "full" or usage is None:
-            return
-        self._note(
-            {
-                SpanAttributeKey.MODEL: self._config.llm,
-                SpanAttributeKey.MODEL_PROVIDER: "openai",
-                SpanAttributeKey.CHAT_USAGE: {
-                    TokenUsageKey.INPUT_TOKENS: usage.input,
-                    TokenUsageKey.OUTPUT_TOKENS: usage.output,
-                    TokenUsageKey.TOTAL_TOKENS: usage.input + usage.output,
-                },
-            }
-        )
+        """Record the tokens of all requests on the page's span where no request has its own."""
+        if self._config.trace_content != "full" and usage is not None:
+            self._note(usage_attributes(usage, self._config))
 
     @staticmethod
     def _note(attributes: dict[str, Any]) -> None:
         if (span := current_span()) is not None:
             span.set_attributes(attributes)
-
-
-def _untraced(send: Callable[..., Any]) -> Callable[..., Any]:
-    """Keep requests out of the trace: another model in this process may have turned autolog on."""
-
-    def send_untraced(**request: Any) -> Any:
-        with mlflow.tracing.context(enabled=False):
-            return send(**request)
-
-    return send_untraced

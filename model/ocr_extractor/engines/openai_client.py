@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import openai
-from openai.types.chat import ChatCompletion
 
-from ocr_extractor.engines.openai_errors import NotACompletionError
+from ocr_extractor.config import refuse_secret
 from ocr_extractor.errors import ConfigError, MissingKeyError, shorten
 
 if TYPE_CHECKING:
@@ -22,6 +21,8 @@ THREE_WAYS = (
 _OPENAI_URL = "https://api.openai.com/v1"
 # Servers without keys (Ollama, vLLM, llama.cpp) still get a header; the SDK insists on one.
 _NO_KEY = "not-needed"
+# What is read of a server's error object.
+_TOLD = ("code", "type", "param")
 
 
 def build_client(http_client: httpx2.Client, base_url: str = "") -> openai.OpenAI:
@@ -64,11 +65,12 @@ def find_base_url(setting: str = "") -> str | None:
     """Return the compatible server's URL: the setting's, else OPENAI_BASE_URL's, else None.
 
     Raises:
-        ConfigError: It is no http or https URL.
+        ConfigError: It is no http or https URL, or holds a password.
     """
     url = (setting or os.environ.get("OPENAI_BASE_URL", "")).strip()
+    name = "base_url" if setting else "OPENAI_BASE_URL"
+    refuse_secret(url, name)
     if url and not url.startswith(("http://", "https://")):
-        name = "base_url" if setting else "OPENAI_BASE_URL"
         raise ConfigError(f"{name} is {shorten(url)}, which is no URL: write http://host:port/v1.")
     return url or None
 
@@ -95,6 +97,8 @@ def find_api_key() -> str | None:
 
 
 def _azure_client(http_client: httpx2.Client) -> openai.AzureOpenAI:
+    endpoint = os.environ["AZURE_OPENAI_ENDPOINT"]
+    refuse_secret(endpoint, "AZURE_OPENAI_ENDPOINT", "AZURE_OPENAI_API_KEY")
     token = _key_from("AZURE_OPENAI_AD_TOKEN")
     key = None if token else _key_from("AZURE_OPENAI_API_KEY")
     if not (token or key):
@@ -133,47 +137,23 @@ def _checked(text: str, source: str) -> str:
 
 
 class _Client(openai.OpenAI):
-    """The SDK's client with two changes, made at its own seams, below tracing."""
-
-    def post(self, *args: Any, **options: Any) -> Any:
-        # What is no completion must not be traced as if it were one.
-        result = super().post(*args, **options)
-        return _only_completions(result) if options["cast_to"] is ChatCompletion else result
+    """The SDK's client; its errors hold the key nowhere."""
 
     def _make_status_error(
         self, err_msg: str, *, body: object, response: httpx2.Response
     ) -> openai.APIStatusError:
-        # Servers were seen to quote the key that they refuse. Scrubbed here, it is gone before
-        # tracing, which sees exceptions first.
+        # Servers were seen to quote the key that they refuse. Of the body only short texts are
+        # kept: it may be megabytes, and nested deeper than Python goes down.
         key = getattr(self, "_azure_ad_token", None) or self.api_key
+        error = body.get("error", body) if isinstance(body, dict) else None
+        told = error if isinstance(error, dict) else {}
+        kept = {name: told[name] for name in _TOLD if isinstance(told.get(name), str)}
         return super()._make_status_error(
-            str(_scrub(err_msg, key)), body=_scrub(body, key), response=response
+            err_msg.replace(key, "***"),
+            body={name: text.replace(key, "***") for name, text in kept.items()},
+            response=response,
         )
 
 
 class _AzureClient(_Client, openai.AzureOpenAI):
     """The same for Azure."""
-
-
-def _only_completions(result: object) -> ChatCompletion:
-    """Return a completion; the SDK itself returns whatever a server answers with status 200.
-
-    Raises:
-        NotACompletionError: It is none: HTML, an error object, a list.
-    """
-    if not isinstance(result, ChatCompletion):
-        raise NotACompletionError(reports_error=False)
-    if (result.model_extra or {}).get("error"):
-        raise NotACompletionError(reports_error=True)
-    return result
-
-
-def _scrub(value: object, secret: str) -> object:
-    """Return JSON with the secret taken out of every text of it."""
-    if isinstance(value, str):
-        return value.replace(secret, "***")
-    if isinstance(value, dict):
-        return {name: _scrub(each, secret) for name, each in value.items()}
-    if isinstance(value, list):
-        return [_scrub(each, secret) for each in value]
-    return value

@@ -145,6 +145,6 @@ def _refused_parameter(error: openai.APIStatusError, text: str, sent: dict[str, 
         word in text for word in _UNSUPPORTED_WORDS
     ):
         return None
-    if error.param in _SUBSTITUTES and error.param in sent:
-        return error.param
+    if (named := str(error.param)) in _SUBSTITUTES and named in sent:
+        return named
     return next((name for name in _SUBSTITUTES if name in sent and f"'{name}'" in text), None)

@@ -8,6 +8,7 @@ import math
 import re
 import time
 
+import httpx2
 import openai
 
 from ocr_extractor.errors import EngineError, shorten
@@ -27,7 +28,7 @@ class NotACompletionError(openai.OpenAIError):
 
 
 # What `chat.completions.create` was seen to raise (openai 3.54).
-SDK_ERRORS = (openai.OpenAIError, json.JSONDecodeError, UnicodeDecodeError)
+SDK_ERRORS = (openai.OpenAIError, json.JSONDecodeError, UnicodeDecodeError, RecursionError)
 
 _IMAGE_UNSUPPORTED = (
     "image_unsupported",
@@ -101,12 +102,8 @@ def to_engine_error(error: Exception, sent: str = "") -> EngineError:
         return _connection_error(error)
     if isinstance(error, NotACompletionError):
         return not_a_completion(reports_error=error.reports_error)
-    if isinstance(error, (json.JSONDecodeError, UnicodeDecodeError)):
-        return EngineError(
-            "invalid_response",
-            "The server's answer was cut off or is not JSON: try again.",
-            retryable=True,
-        )
+    if isinstance(error, (json.JSONDecodeError, UnicodeDecodeError, RecursionError)):
+        return invalid_response()
     return EngineError("engine_failed", f"The request failed: {shorten(error)}.")
 
 
@@ -119,6 +116,23 @@ def not_a_completion(*, reports_error: bool = False) -> EngineError:
     return EngineError(
         "not_a_completion",
         "The server's answer is no chat completion: check the base URL (it often ends in /v1).",
+    )
+
+
+def invalid_response() -> EngineError:
+    """Return the error of an answer whose JSON cannot be read."""
+    return EngineError(
+        "invalid_response",
+        "The server's answer was cut off, is not JSON or is nested too deep: try again.",
+        retryable=True,
+    )
+
+
+def response_too_large(most_bytes: int) -> EngineError:
+    """Return the error of an answer that has too many bytes, once it is decompressed."""
+    return EngineError(
+        "response_too_large",
+        f"The server's answer has more than {most_bytes:,} bytes: check the base URL and `llm`.",
     )
 
 
@@ -142,10 +156,15 @@ def retry_after_s(error: Exception) -> float | None:
             continue
         return None if math.isnan(seconds) else seconds * unit_s
     date = email.utils.parsedate_tz(headers.get("retry-after", ""))
-    return None if date is None else email.utils.mktime_tz(date) - time.time()
+    try:
+        return None if date is None else email.utils.mktime_tz(date) - time.time()
+    except (ValueError, OverflowError):  # no such date
+        return None
 
 
 def _connection_error(error: openai.APIConnectionError) -> EngineError:
+    if isinstance(error.__cause__, EngineError):
+        return error.__cause__  # raised by our HTTP client, wrapped by the SDK
     cause = shorten(error.__cause__ or error)
     if "SSL" in cause:
         return EngineError(
@@ -161,6 +180,8 @@ def _connection_error(error: openai.APIConnectionError) -> EngineError:
 
 def _status_error(error: openai.APIStatusError, sent: str) -> EngineError:
     status = error.status_code
+    if 300 <= status < 400:
+        return _redirected(error.response)
     words = error.message.lower()
     code, advice = (
         _ADVICE_BY_CODE.get(str(error.code))
@@ -182,6 +203,21 @@ def _status_error(error: openai.APIStatusError, sent: str) -> EngineError:
         code,
         f"HTTP {status}: {advice} ({said or 'it does not say why'}).",
         retryable=code in _PASSING_CODES,
+    )
+
+
+def _redirected(response: httpx2.Response) -> EngineError:
+    """Return the error of a redirect: followed, it would take the page and the key along."""
+    try:
+        target = response.url.join(response.headers.get("location", ""))
+    except httpx2.InvalidURL:
+        target = httpx2.URL("")
+    where = f"{target.scheme}://{target.netloc.decode('ascii')}{target.path}"
+    return EngineError(
+        "redirected",
+        f"HTTP {response.status_code}: the server sends the request on to {shorten(where)}, and "
+        "pages are sent nowhere but to the base URL: if you trust that server, set the base URL "
+        "to it.",
     )
 
 

@@ -15,6 +15,7 @@ from ocr_extractor.engines.openai_errors import (
     retry_after_s,
     to_engine_error,
 )
+from ocr_extractor.engines.openai_spans import request_span
 from ocr_extractor.engines.patience import Patience
 from ocr_extractor.errors import CompletionError, EngineError
 from ocr_extractor.parsing import ParsedCompletion, cut_off, parse_completion
@@ -34,7 +35,8 @@ class Server:
     """One server and LLM, shared by all pages.
 
     Attributes:
-        send: `chat.completions.create` of the SDK's client, which must not retry by itself.
+        send: `chat.completions.with_raw_response.create` of the SDK's client, which must not retry
+            by itself.
         pacer: Gives turns.
         dialect: What the server understands.
     """
@@ -118,22 +120,28 @@ class PageExchange:
         while True:
             wait(delay)
             parameters = dialect.parameters(times_longer) | dialect.streaming()
-            with self._server.pacer.turn() as turn:
+            request = self._request(parameters)
+            with self._server.pacer.turn() as turn, request_span(request, self._config) as span:
                 self.attempts += 1
                 try:
-                    answer = Answer.of(self._request(parameters))
+                    # The process may have turned autolog on, whose spans hold content.
+                    with mlflow.tracing.context(enabled=False):
+                        answer = Answer.of(self._server.send(**request).content)
                 except EngineError as error:
                     fault, asked_s, slow = error, None, False
+                    span.failed(fault)
                 except SDK_ERRORS as error:
+                    fault = to_engine_error(error, self._instructions)
+                    span.failed(fault)
                     if isinstance(error, openai.APIStatusError) and dialect.adapt(
                         error, parameters
                     ):
                         delay = 0.0
                         continue
-                    fault = to_engine_error(error, self._instructions)
                     asked_s = retry_after_s(error)
                     slow = asks_to_slow_down(error)
                 else:
+                    span.answered(answer)
                     turn.tokens = self._count(answer)
                     if answer.usage is None and not answer.cut_off:
                         dialect.stop_streaming()  # unstreamed, it may count the tokens
@@ -146,16 +154,13 @@ class PageExchange:
             # A pause of the whole pool is waited for in the next turn.
             delay = 0.0 if slow else wait_s
 
-    def _request(self, parameters: dict[str, Any]) -> Any:
+    def _request(self, parameters: dict[str, Any]) -> dict[str, Any]:
         instructions = self._instructions + self._server.dialect.instructions_for(parameters)
-        return self._server.send(
-            model=self._config.llm,
-            messages=[
-                {"role": "system", "content": instructions},
-                {"role": "user", "content": self._content},
-            ],
-            **parameters,
-        )
+        messages = [
+            {"role": "system", "content": instructions},
+            {"role": "user", "content": self._content},
+        ]
+        return {"model": self._config.llm, "messages": messages, **parameters}
 
     def _count(self, answer: Answer) -> int | None:
         if answer.usage is None:

@@ -87,7 +87,7 @@ class Pacer:
         for kind, needed in (("requests", 1.0), ("tokens", self._mean_tokens)):
             left = headers.get(f"x-ratelimit-remaining-{kind}", "")
             reset_s = parse_duration(headers.get(f"x-ratelimit-reset-{kind}", ""))
-            if left.isdecimal() and int(left) < needed and reset_s is not None:
+            if left.isdecimal() and float(left) < needed and reset_s is not None:
                 with self._changed:
                     self._pause(min(reset_s, LONGEST_PAUSE_S))
 

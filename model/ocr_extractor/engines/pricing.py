@@ -13,21 +13,33 @@ if TYPE_CHECKING:
 
 
 def cost_of(usage: Usage, config: ExtractorConfig) -> float | None:
-    """Return what tokens cost, USD, None when the LLM's price is not known.
+    """Return what tokens cost, USD, None when the LLM's price is not known; see `costs_of`."""
+    costs = costs_of(usage, config)
+    return costs[CostKey.TOTAL_COST] if costs else None
+
+
+def costs_of(usage: Usage, config: ExtractorConfig) -> dict[str, float] | None:
+    """Return what tokens cost by MLflow's `CostKey`, USD, None when the price is not known.
 
     Args:
         usage: The tokens.
-        config: The extractor's settings; its prices, where both are given, go before MLflow's,
-            which are the ones that the cost on a trace is computed with.
+        config: The extractor's settings; its prices, where both are given, go before MLflow's.
     """
     if config.input_price is not None and config.output_price is not None:
-        dollars = (usage.input * config.input_price + usage.output * config.output_price) / 1e6
-        return dollars * config.price_factor
+        read = usage.input * config.input_price / 1e6
+        written = usage.output * config.output_price / 1e6
+        costs = {
+            CostKey.INPUT_COST: read,
+            CostKey.OUTPUT_COST: written,
+            CostKey.TOTAL_COST: read + written,
+        }
+        return {name: dollars * config.price_factor for name, dollars in costs.items()}
     tokens = {
         TokenUsageKey.INPUT_TOKENS: usage.input,
         TokenUsageKey.OUTPUT_TOKENS: usage.output,
         TokenUsageKey.CACHE_READ_INPUT_TOKENS: usage.cached,
     }
-    cost = calculate_cost_by_model_and_token_usage(config.llm, tokens, "openai") or {}
-    listed = cost.get(CostKey.TOTAL_COST)
-    return listed * config.price_factor if listed else None
+    listed = calculate_cost_by_model_and_token_usage(config.llm, tokens, "openai")
+    if not listed or not listed.get(CostKey.TOTAL_COST):
+        return None
+    return {name: dollars * config.price_factor for name, dollars in listed.items()}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import httpx2
 import openai
 import pytest
@@ -59,3 +61,31 @@ def test_a_server_without_batches_is_named(llm: LoopbackLlm) -> None:
         server = BatchServer(build_client(http, llm.base_url))
         with pytest.raises(EngineError, match="HTTP 404"), server.faults():
             server.progress("b")
+
+
+def line(custom_id: str, status: object = 200, body: object = None) -> str:
+    response = {"status_code": status, "body": body}
+    return json.dumps({"custom_id": custom_id, "response": response})
+
+
+def test_lines_that_hold_no_answer_are_left_out(llm: LoopbackLlm) -> None:
+    deep = "[" * 10**6 + "]" * 10**6
+    lines = [
+        line("a", body={"n": 1}),
+        f'{{"custom_id": "deep", "response": {{"status_code": 200, "body": {deep}}}}}',
+        line("infinite", float("inf")),
+        line("words", "ok"),
+        line("none", 42),
+        '{"custom_id": 1, "response": {"status_code": 200}}',
+        " " * 9_000_000,
+        line("b", 429, body={"n": float("nan"), "text": "\ud800"}),
+    ]
+    llm.server.expect_request("/v1/files/f/content").respond_with_data("\n".join(lines))
+    with openai.DefaultHttpxClient() as http:
+        server = BatchServer(build_client(http, llm.base_url))
+        answers = dict(server.answers(["f"]))
+    assert answers.keys() == {"a", "b"}
+    deferral = Deferral("s", {})
+    ask(deferral, b"1")
+    again = Deferral("s", dict.fromkeys(deferral.asked, answers["b"]))
+    assert ask(again, b"1") == 429

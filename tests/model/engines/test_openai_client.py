@@ -105,6 +105,23 @@ def test_a_base_url_without_a_scheme_is_refused(url: str, monkeypatch: pytest.Mo
         build_client(HTTP)
 
 
+@pytest.mark.parametrize(
+    ("name", "key_variable"),
+    [
+        ("OPENAI_BASE_URL", "OPENAI_API_KEY"),
+        ("AZURE_OPENAI_ENDPOINT", "AZURE_OPENAI_API_KEY"),
+    ],
+)
+def test_a_password_in_a_servers_variable_is_refused_and_not_shown(
+    name: str, key_variable: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_all(monkeypatch, AZURE if name in AZURE else {"OPENAI_API_KEY": "sk-1"})
+    monkeypatch.setenv(name, "https://me:s3cret@host/v1")
+    with pytest.raises(ConfigError, match=f"^{name} holds .*variable {key_variable}") as refused:
+        build_client(HTTP)
+    assert "s3cret" not in str(refused.value)
+
+
 def test_the_timeout_is_the_http_clients_and_the_sdk_repeats_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

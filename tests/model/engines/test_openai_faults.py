@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import socket
+import sqlite3
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -377,6 +379,39 @@ def test_a_failure_is_not_cached(llm: FaultyLlm, tmp_path: Path):
     llm.script = [answer(LOOP, "length")]
     assert read(cache=cache).failure is not None
     assert read(cache=cache).attempts == 1
+
+
+POISON = {
+    "no form": "Sure!",
+    "another schema": '{"Date": "1998"}',
+    "a form cut off": CUT,
+    "nested": "[" * 10**5,
+    "empty": "",
+}
+
+
+@pytest.mark.parametrize("text", POISON.values(), ids=POISON.keys())
+def test_a_kept_completion_that_cannot_be_read_is_asked_for_again(
+    llm: FaultyLlm, tmp_path: Path, text: str
+):
+    cache = tmp_path / "cache.sqlite"
+    assert read(cache=str(cache)).attempts == 1
+    with contextlib.closing(sqlite3.connect(cache)) as database:
+        database.execute("UPDATE completions SET text = ?", [text.encode()])
+        database.commit()
+    asked_again = read(cache=str(cache))
+    assert (asked_again.failure, asked_again.attempts, asked_again.from_cache) == (None, 1, False)
+    assert read(cache=str(cache)).from_cache
+
+
+@pytest.mark.parametrize("place", ["/proc/cache/completions.sqlite", "/dev/null/c.sqlite"])
+def test_a_cache_that_cannot_be_made_costs_no_page(
+    llm: FaultyLlm, place: str, caplog: pytest.LogCaptureFixture
+):
+    engine = build(cache=place)
+    for _ in range(3):
+        assert engine.read(PAGE, "Read the form.").failure is None
+    assert [record.name for record in caplog.records] == ["ocr_extractor.cache"]
 
 
 def test_the_price_of_an_unknown_llm_is_unknown(llm: FaultyLlm):
