@@ -36,6 +36,7 @@ TRAVELLING = (
     "opentelemetry-sdk",
     "openai",
     "httpx2",
+    "httpcore2",
     "pillow",
     "numpy",
     "pandas",

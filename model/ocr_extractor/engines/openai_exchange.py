@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import mlflow
 import openai
 from mlflow.entities import SpanType
 

@@ -8,20 +8,19 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Any
 
-import mlflow
 from mlflow.entities import SpanType
 from mlflow.tracing.constant import SpanAttributeKey, TokenUsageKey
 
 from ocr_extractor.engines.pricing import costs_of
+from ocr_extractor.tracing import start_span
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mlflow.entities import LiveSpan
-
     from ocr_extractor.config import ExtractorConfig
     from ocr_extractor.engines.openai_answer import Answer, Usage
     from ocr_extractor.errors import EngineError
+    from ocr_extractor.spans import RecordedSpan
 
 # Parameters of the SDK that do not belong to the request's body.
 _NOT_SENT = {"extra_headers", "extra_body"}
@@ -30,7 +29,7 @@ _NOT_SENT = {"extra_headers", "extra_body"}
 class RequestSpan:
     """The span of one request; without content there is none."""
 
-    def __init__(self, span: LiveSpan | None, config: ExtractorConfig) -> None:
+    def __init__(self, span: RecordedSpan | None, config: ExtractorConfig) -> None:
         self._span = span
         self._config = config
 
@@ -44,7 +43,7 @@ class RequestSpan:
     def failed(self, fault: EngineError) -> None:
         """Note that there is no answer, and why."""
         if self._span is not None:
-            self._span.set_status("ERROR")
+            self._span.set_failed()
             self._span.set_attribute("error_code", fault.code)
 
 
@@ -57,7 +56,7 @@ def request_span(request: dict[str, Any], config: ExtractorConfig) -> Iterator[R
     parameters = {name: value for name, value in request.items() if name not in _NOT_SENT}
     attributes = {name: value for name, value in parameters.items() if name != "messages"}
     attributes[SpanAttributeKey.MESSAGE_FORMAT] = "openai"
-    with mlflow.start_span("Completions", SpanType.CHAT_MODEL, attributes=attributes) as span:
+    with start_span("Completions", SpanType.CHAT_MODEL, attributes=attributes) as span:
         span.set_inputs(parameters)
         yield RequestSpan(span, config)
 
