@@ -42,6 +42,8 @@ _VARIABLES = (
     "PYTHONDONTWRITEBYTECODE",
     "PYTHONPYCACHEPREFIX",
 )
+# glibc's own would give every page's memory back and take it anew, 22 ms of 77 for a scan.
+_KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(32 << 20), "MALLOC_TRIM_THRESHOLD_": str(64 << 20)}
 _START = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from {0} import main; main()"
 
 
@@ -156,7 +158,8 @@ class PdfProcess:
             [_python(), "-S", "-P", "-c", start, path, *limits],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env={name: os.environ[name] for name in _VARIABLES if name in os.environ},
+            env=_KEEP_MEMORY
+            | {each: os.environ[each] for each in _VARIABLES if each in os.environ},
             start_new_session=True,  # Ctrl-C is for the caller, which then lets go of it
         )
         self._requests = cast("IO[bytes]", self._process.stdin)
