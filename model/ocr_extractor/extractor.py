@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import threading
+import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pandas as pd
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
 from ocr_extractor.config import ExtractorConfig, serving_settings
-from ocr_extractor.contract import to_frame
-from ocr_extractor.errors import ConfigError, DocumentError, PromptError
+from ocr_extractor.contract import Extraction, to_frame
+from ocr_extractor.errors import ConfigError, DocumentError, PromptError, RequestError
 from ocr_extractor.following import FollowedPrompt
 from ocr_extractor.inputs import to_documents
 from ocr_extractor.prompt import SNAPSHOT_ARTIFACT, check_replacement, load_prompt
@@ -23,7 +23,8 @@ from ocr_extractor.stopping import stopped_by
 from ocr_extractor.trace_export import dropped_traces, flush_traces
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    import threading
+    from collections.abc import Iterable, Iterator
 
     from PIL.Image import Image
 
@@ -33,11 +34,17 @@ if TYPE_CHECKING:
     from ocr_extractor.engines.openai_chat import OpenAIChatEngine
     from ocr_extractor.estimate import Estimate
 
+    Source = str | os.PathLike[str] | bytes
+
 WEIGHTS_ARTIFACT = "local_weights"
 """The logged model's artifact with weights of its own for the local engine."""
 
 TINY_OCR_ARTIFACT = "tiny_ocr"
 """The logged model's artifact with the networks that ocr_quality=fast reads with."""
+
+
+_PATH = (str, os.PathLike)
+_ONE = (*_PATH, bytes, bytearray, memoryview)
 
 
 class OcrExtractor(PythonModel):
@@ -117,6 +124,46 @@ class OcrExtractor(PythonModel):
         documents = to_documents(frame, self._reader.config.max_documents)
         for extraction in self._reader.read_each(documents, *_read_params(params)):
             yield extraction.to_row()
+
+    def read(
+        self,
+        source: Source | Iterable[Source],
+        pages: Iterable[int] | None = None,
+        additional_rules: str = "",
+    ) -> Extraction | list[Extraction]:
+        """Read documents that are on this machine: `unwrap_python_model().read("form.png")`.
+
+        Only this method opens paths: `predict`, and with it REST, takes bytes alone.
+
+        Args:
+            source: A document's path or bytes, or several of them.
+            pages: The pages of every document to read, from 1; None for all.
+            additional_rules: Rules for these forms, put into the prompt.
+
+        Returns:
+            The document's extraction, with its path as `doc_id`; of several, a list in their order.
+            A document that cannot be read has an `error_code`.
+
+        Raises:
+            OSError: A path cannot be opened; nothing was sent to an LLM.
+            RequestError: There are more than `max_documents`, or `pages` are not numbers from 1.
+            PromptError: The prompt cannot be rendered.
+        """
+        one = isinstance(source, _ONE)
+        sources = [source] if one else list(cast("Iterable[Source]", source))
+        numbers = None if pages is None else ",".join(map(str, pages))
+        if numbers == "":
+            raise RequestError("pages is empty: give numbers from 1, or None for all pages.")
+        config = self._reader.config
+        images = [_content(each, config.max_document_bytes) for each in sources]
+        ids = [str(each) if isinstance(each, _PATH) else None for each in sources]
+        frame = pd.DataFrame({"image": images, "doc_id": ids}, dtype=object)
+        extractions = self._reader.read_all(
+            to_documents(frame, config.max_documents),
+            additional_rules,
+            PageSelection.parse(numbers or ""),
+        )
+        return extractions[0] if one else extractions
 
     @staticmethod
     def stopped_by(stop: threading.Event) -> contextlib.AbstractContextManager[None]:
@@ -243,6 +290,14 @@ class OcrExtractor(PythonModel):
         from ocr_extractor.engines.local.text import document_text
 
         return document_text(document)
+
+
+def _content(source: Any, max_bytes: int) -> Any:
+    """Return a file's bytes, of one that is too large enough for the reader to refuse it."""
+    if not isinstance(source, _PATH):
+        return source
+    with Path(source).open("rb") as file:
+        return file.read(max_bytes + 1)
 
 
 def _read_params(params: dict[str, Any] | None) -> tuple[str, PageSelection]:

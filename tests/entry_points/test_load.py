@@ -12,12 +12,13 @@ from tests.entry_points.conftest import Done, Project
 def test_the_documented_snippets_run_beside_another_package_called_model(
     project: Project, main_run: Done, tmp_path: Path
 ):
+    read = block("python", ".read(")
     load = block("python", "extractor.predict(pd")
     in_async_code = block("python", "asyncio")
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "__init__.py").write_text("NAME = 'theirs'\n")
     shutil.copy(project.dataset / "images" / "invoice-01.png", tmp_path)
-    script = f"import model\n{load}\n{in_async_code}\nassert model.NAME == 'theirs'\n"
+    script = f"import model\n{read}\n{load}\n{in_async_code}\nassert model.NAME == 'theirs'\n"
     (tmp_path / "theirs.py").write_text(script)
     code = f"import os, runpy; os.chdir({str(tmp_path)!r}); runpy.run_path('theirs.py')"
 
@@ -29,6 +30,7 @@ def test_the_documented_snippets_run_beside_another_package_called_model(
     )
 
     assert done.returncode == 0, done.stdout
+    assert "None [('" in done.stdout
     assert "Left blank -> None" in done.stdout
     assert "2 documents" in done.stdout
 

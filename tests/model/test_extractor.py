@@ -105,6 +105,88 @@ def test_a_document_is_one_row_of_the_contract(extractor: PyFuncModel) -> None:
     }
 
 
+def test_read_opens_a_path_and_returns_what_predict_does(
+    extractor: PyFuncModel, tmp_path: Path
+) -> None:
+    file = tmp_path / "form.png"
+    file.write_bytes(PNG)
+    model: Any = extractor.unwrap_python_model()  # type: ignore[no-untyped-call]
+    for source in (file, str(file)):
+        extraction = model.read(source)
+        assert (extraction.doc_id, extraction.error_code) == (str(file), None)
+        assert [(p.question, p.answer) for p in extraction.pairs] == [
+            (pair["question"], pair["answer"]) for pair in PAIRS
+        ]
+    [row] = rows(extractor, PNG)
+    assert model.read(PNG).to_row() == row | {"doc_id": None}
+
+
+def test_read_takes_a_list_pages_and_rules(
+    extractor: PyFuncModel, llm: LoopbackLlm, tmp_path: Path
+) -> None:
+    file = tmp_path / "three-pages.tiff"
+    file.write_bytes(tiff(page(), page(), page()))
+    model: Any = extractor.unwrap_python_model()  # type: ignore[no-untyped-call]
+    three, bad, none = model.read([file, b"", PNG], pages=[1, 3], additional_rules="Skip stamps.")
+    assert (three.page_count, {pair.page for pair in three.pairs}) == (3, {1, 3})
+    assert (bad.error_code, bad.doc_id) == ("empty_document", None)
+    assert none.error_code is None
+    assert model.read([]) == []
+    assert "Skip stamps." in json.dumps(llm.requests[-1])
+
+
+@pytest.mark.parametrize(
+    ("source", "options", "error", "said"),
+    [
+        pytest.param("no-such.png", {}, FileNotFoundError, "no-such.png", id="missing"),
+        pytest.param(".", {}, IsADirectoryError, "directory", id="folder"),
+        pytest.param("https://a.example/b.png", {}, FileNotFoundError, "b.png", id="url"),
+        pytest.param(PNG, {"pages": []}, RequestError, "pages is empty", id="no-pages"),
+        pytest.param(PNG, {"pages": [0]}, RequestError, "pages is '0'", id="page-0"),
+        pytest.param(PNG, {"pages": [1.5]}, RequestError, "pages is '1.5'", id="page-1.5"),
+    ],
+)
+def test_read_refuses_before_the_llm_is_asked(
+    extractor: PyFuncModel,
+    llm: LoopbackLlm,
+    source: Any,
+    options: dict[str, Any],
+    error: type[Exception],
+    said: str,
+) -> None:
+    asked = len(llm.requests)
+    model: Any = extractor.unwrap_python_model()  # type: ignore[no-untyped-call]
+    with pytest.raises(error, match=said):
+        model.read([PNG, source] if error is not RequestError else source, **options)
+    assert len(llm.requests) == asked
+
+
+def test_read_takes_no_more_of_a_file_than_it_needs_to_refuse_it(
+    logged: Logged, llm: LoopbackLlm, tmp_path: Path
+) -> None:
+    file = tmp_path / "huge.png"
+    with file.open("wb") as huge:
+        huge.truncate(1 << 40)  # a terabyte, of which nothing is on the disk
+    model: Any = mlflow.pyfunc.load_model(logged.uri, model_config={"max_document_bytes": 1000})
+    extraction = model.unwrap_python_model().read(file)
+    assert extraction.error_code == "document_too_large"
+
+
+@pytest.mark.parametrize(
+    "sent", [{"image": [PNG]}, [{"image": PNG, "doc_id": "a"}]], ids=["dict", "rows"]
+)
+def test_predict_takes_named_values_without_a_frame(extractor: PyFuncModel, sent: Any) -> None:
+    assert extractor.predict(sent)["error_code"].tolist() == [None]
+
+
+@pytest.mark.parametrize("sent", [PNG, [PNG], ["form.png"]], ids=["bytes", "list", "paths"])
+def test_mlflow_refuses_documents_without_a_name_of_their_column(
+    extractor: PyFuncModel, sent: Any
+) -> None:
+    with pytest.raises(MlflowException, match="missing inputs"):
+        extractor.predict(sent)
+
+
 GOOD = {
     "PNG": PNG,
     "JPEG": encoded(page(), "JPEG"),
