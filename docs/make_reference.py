@@ -1,11 +1,12 @@
-"""Writes the reference pages from the code: `python -m docs.make_reference`.
+"""Writes MLproject and the reference pages from the code: `python -m docs.make_reference`.
 
 The settings come from `ExtractorConfig`, the parameters from each entry point's parser, the prose
-of an error code from error_codes.toml. A test compares these codes with those in the code.
+of an error code from error_codes.toml. Tests compare the files, and these codes, with the code.
 """
 
 from __future__ import annotations
 
+import argparse
 import ast
 import importlib
 import json
@@ -16,21 +17,52 @@ from typing import Any, Literal, get_args, get_origin
 
 import yaml
 
-from entry_points import ROOT
+from entry_points import ROOT, cli
 from ocr_extractor.config import ExtractorConfig
 
 DOCS = ROOT / "docs"
 
+_WIDTH = 80  # characters; MLproject's lines are broken after it
+
 _GENERATED = "<!-- Made by `python -m docs.make_reference`: edit that script or the code. -->"
+
+# In the order of use, which is that of MLproject and of docs/entry-points.md.
+ENTRY_POINTS = (
+    "main",
+    "preview",
+    "download",
+    "register_prompt",
+    "register_dataset",
+    "log",
+    "evaluate",
+    "compare",
+    "improve",
+    "promote",
+    "rollback",
+    "predict",
+    "optimize",
+    "label",
+    "train",
+    "serve",
+    "benchmark",
+    "test",
+)
+
+_MLPROJECT = """\
+# Made by `python -m docs.make_reference` from the parsers in entry_points/: edit those.
+# `python -m entry_points.<name> --help` and docs/entry-points.md explain the parameters.
+"""
 
 _SETTINGS = """\
 A setting is given when the model is logged, and can be replaced when it is loaded or served:
 
 | when | how |
 | --- | --- |
-| logging (`main`, `log`, `compare`) | `-P settings='{"max_size": 1500}'` |
+| logging (`main`, `log`, `compare`) | `-P settings='{"max_size": 1500}'`, `-P settings=my.yaml` |
 | loading | `mlflow.pyfunc.load_model(uri, model_config={"max_size": 1500})` |
 | serving, Spark | `SERVING_MODEL_CONFIG='{"max_size": 1500}'` in the environment |
+
+`my.yaml` (or `.yml`, `.json`) holds the same keys and values: `max_size: 1500`.
 
 A wrong type, a value out of range, or an unknown name in `-P settings` or `SERVING_MODEL_CONFIG` is
 an error that lists the known settings. An unknown name that is given to `load_model` never reaches
@@ -44,9 +76,13 @@ codes are stable; the sentences may change."""
 _ENTRY_POINTS = """\
 Every entry point runs with `mlflow run . --env-manager uv -e <name> -P <parameter>=<value>`.
 Without `-e`, `main` runs. Inside an environment that has the packages,
-`python -m entry_points.<name> --<parameter> <value>` does the same; there, a parameter's name has
-hyphens instead of underscores. Relative paths start at the project's folder. A parameter without a
-default is empty."""
+`python -m entry_points.<name> --<parameter> <value>` does the same in the project's folder; there,
+a parameter's name has hyphens instead of underscores, and `--help` lists them. Relative paths start
+at the project's folder.
+
+A value is never empty. In place of one, some parameters take a word: `none` is nothing, `all` is
+everything, and `auto` is what the meaning says. A `model_uri` has a scheme: `models:/...`,
+`runs:/...`, or `file:///...` for a folder."""
 
 _VARIABLES = (
     (
@@ -141,18 +177,61 @@ def errors_page() -> str:
 
 def entry_points_page() -> str:
     """Return docs/entry-points.md."""
-    project = yaml.safe_load((ROOT / "MLproject").read_text(encoding="utf-8"))
     parts = [_ENTRY_POINTS]
-    for name in project["entry_points"]:
-        parser = importlib.import_module(f"entry_points.{name}").build_parser()
+    for name in ENTRY_POINTS:
+        parser = build_parser(name)
         rows = [
-            (f"`{action.dest}`", _default(action.default), _help(action.help, action.choices))
-            for action in parser._actions  # argparse has no public list of them
-            if action.dest != "help"
+            (
+                f"`{flag.dest}`",
+                "required" if flag.required else f"`{flag.default}`",
+                _help(flag.help, flag.choices),
+            )
+            for flag in flags_of(parser)
         ]
-        parts += [f"## {name}", parser.description]
+        parts += [f"## {name}", parser.description or ""]
         parts.append(_table(("parameter", "default", "meaning"), rows))
     return _page("Entry points and their parameters", *parts)
+
+
+def mlproject() -> str:
+    """Return MLproject: the parameters, defaults and commands of the parsers.
+
+    Of MLflow's parameter types only `uri` checks anything that is of use. `float` is not checked,
+    and `path` looks in the folder where `mlflow run` starts, not in the project.
+    """
+    entry_points = {}
+    for name in ENTRY_POINTS:
+        flags = flags_of(build_parser(name))
+        passed = [f"{flag.option_strings[0]} {{{flag.dest}}}" for flag in flags]
+        command = " ".join([f"python -m entry_points.{name}", *passed])
+        parameters = {flag.dest: _parameter(flag) for flag in flags}
+        entry_points[name] = {"parameters": parameters, "command": command}
+    project = {
+        "name": "ocr-form-extractor",
+        "python_env": "python_env.yaml",
+        "entry_points": entry_points,
+    }
+    text = yaml.safe_dump(project, sort_keys=False, default_flow_style=None, width=_WIDTH)
+    return _MLPROJECT + re.sub(r"^(  \w+:)$", r"\n\1", text, flags=re.MULTILINE)
+
+
+def _parameter(flag: argparse.Action) -> dict[str, str]:
+    declared = {"type": "uri" if flag.type is cli.model_uri else "string"}
+    # MLflow asks for a parameter that has no default.
+    return declared if flag.required else declared | {"default": str(flag.default)}
+
+
+def build_parser(entry_point: str) -> argparse.ArgumentParser:
+    """Return the parser of an entry point."""
+    module = importlib.import_module(f"entry_points.{entry_point}")
+    parser: argparse.ArgumentParser = module.build_parser()
+    return parser
+
+
+def flags_of(parser: argparse.ArgumentParser) -> list[argparse.Action]:
+    """Return the flags of a parser, without --help."""
+    # argparse has no public list of them.
+    return [flag for flag in parser._actions if flag.dest != "help"]
 
 
 def error_sections() -> list[dict[str, Any]]:
@@ -243,10 +322,6 @@ def _range_of(metadata: Iterable[Any]) -> str:
     return f", {' and '.join(limits)}" if limits else ""
 
 
-def _default(value: Any) -> str:
-    return "" if value in {"", None} else f"`{value}`"
-
-
 def _help(text: str | None, choices: Iterable[str] | None) -> str:
     said = (text or "").replace("|", "or").replace("<", "&lt;").replace("%%", "%")
     return said + (f"; one of {', '.join(f'`{each}`' for each in choices)}" if choices else "")
@@ -261,7 +336,8 @@ def _page(title: str, *parts: str) -> str:
 
 
 def main() -> int:
-    """Write every page."""
+    """Write MLproject and every page."""
+    (ROOT / "MLproject").write_text(mlproject(), encoding="utf-8")
     for name, page in PAGES.items():
         (DOCS / name).write_text(page(), encoding="utf-8")
     return 0

@@ -13,8 +13,11 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
+
+import yaml
 
 from data.errors import DatasetError
 from data.splits import SPLITS, Split
@@ -42,19 +45,79 @@ RUN = "mlflow run . --env-manager uv"
 _PASSWORD = re.compile(r"//[^/\s]*@")
 
 
-def optional_int(text: str) -> int | None:
-    """Read a whole number; an empty text means that none was given."""
-    return int(text) if text else None
+# The suffixes of a file that a flag takes in place of a text.
+FILES = (".yaml", ".yml", ".json")
+
+_SHOWN = 80
+"""So many characters of a wrong value stand in its message."""
 
 
-def optional_usd(text: str) -> float | None:
-    """Read an amount; an empty text means that none was given."""
-    return float(text) if text else None
-
-
-def ids(text: str) -> list[str]:
+def ids(text: str) -> tuple[str, ...]:
     """Read names that are separated by commas."""
-    return [each.strip() for each in text.split(",") if each.strip()]
+    return tuple(each.strip() for each in text.split(",") if each.strip())
+
+
+def _text(text: str) -> str:
+    """Read a text, which is never empty: a word says what an empty one would leave open."""
+    if not text:
+        raise argparse.ArgumentTypeError("it is empty: give a value (--help lists the words)")
+    return text
+
+
+@dataclass(frozen=True)
+class ValueOr:
+    """The type of a flag that takes a value, or one word in its place.
+
+    Attributes:
+        word: "none" (nothing), "all" (everything), or "auto" (what the flag's help says).
+        absent: What the word stands for in the code.
+        read: Reads any other text.
+        kind: What such a text is, for the message about a wrong one.
+    """
+
+    word: Literal["none", "all", "auto"]
+    absent: Any = ""
+    read: Callable[[str], Any] = str
+    kind: str = "a text"
+
+    def __call__(self, text: str) -> Any:
+        """Read the flag's text.
+
+        Raises:
+            ArgumentTypeError: It is empty, or not of this kind.
+        """
+        if text == self.word:
+            return self.absent
+        try:
+            return self.read(_text(text))
+        except (ValueError, argparse.ArgumentTypeError):
+            wrong = f"{text[:_SHOWN]!r} is not {self.kind}" if text else "it is empty"
+        raise argparse.ArgumentTypeError(f"{wrong}: give {self.kind}, or {self.word}")
+
+    def write(self, value: Any) -> str:
+        """Return the text that a value was read from."""
+        if value == self.absent:
+            return self.word
+        return ",".join(value) if isinstance(value, tuple) else str(value)
+
+
+LIMIT = ValueOr("all", None, int, "a whole number")
+IDS = ValueOr("none", (), ids, "a list of ids, a,b")
+_USD = ValueOr("none", None, float, "an amount")
+
+
+def model_uri(text: str) -> str:
+    """Read the URI of a model. MLproject checks the same for `mlflow run`.
+
+    Raises:
+        ArgumentTypeError: It has no scheme.
+    """
+    if ":/" not in text:
+        raise argparse.ArgumentTypeError(
+            f"{text[:_SHOWN]!r} is not a URI: give models:/<name>/<version>, models:/<name>@<alias>"
+            " or file:///<folder>"
+        )
+    return text
 
 
 _COMMON: dict[str, dict[str, Any]] = {
@@ -67,16 +130,22 @@ _COMMON: dict[str, dict[str, Any]] = {
         "choices": ("auto", "openai", "local"),
         "help": "what reads the pages; auto: openai if a key or server is set, else local",
     },
-    "llm": {"default": "", "help": "the LLM's name as its server knows it"},
+    "llm": {
+        "default": "auto",
+        "type": ValueOr("auto"),
+        "help": "the LLM's name as its server knows it; auto: the default of the setting llm",
+    },
     "prompt": {
-        "default": "",
+        "default": "auto",
+        "type": ValueOr("auto"),
         "help": "prompts:/<name>/<version> or prompts:/<name>@<alias>; "
-        f"default: prompts:/<prompt-name>@{PRODUCTION}",
+        f"auto: prompts:/<prompt-name>@{PRODUCTION}",
     },
     "prompt-name": {"default": PROMPT_NAME, "help": "the prompt's name in the registry"},
     "model-name": {"default": MODEL_NAME, "help": "the registered model's name"},
     "model-uri": {
         "default": f"models:/{MODEL_NAME}@{CHAMPION}",
+        "type": model_uri,
         "help": "the logged extractor: models:/<name>/<version>, models:/<name>@<alias>, ...",
     },
     "split": {
@@ -85,29 +154,33 @@ _COMMON: dict[str, dict[str, Any]] = {
         "help": "the forms to take: development to improve on, validation to judge by, or all",
     },
     "without": {
-        "default": "",
-        "type": ids,
-        "help": "ids of forms to leave out, separated by commas",
+        "default": "none",
+        "type": IDS,
+        "help": "ids of forms to leave out, separated by commas, or none",
     },
-    "limit": {"default": "", "type": optional_int, "help": "at most this many forms; empty: all"},
+    "limit": {"default": "all", "type": LIMIT, "help": "at most this many forms, or all"},
     "seed": {"default": "42", "type": int, "help": "which forms are drawn when there is a limit"},
     "max-concurrency": {"default": "8", "type": int, "help": "most pages read at once"},
     "cache": {
         "default": ".cache/completions.sqlite",
-        "help": "where LLM completions are kept, so that no page is paid for twice; empty: nowhere",
+        "type": ValueOr("none"),
+        "help": "a file that keeps LLM completions, so that no page is paid for twice, or none",
     },
     "max-cost": {
-        "default": "",
-        "type": optional_usd,
-        "help": "stop before costing more than this, USD",
+        "default": "none",
+        "type": _USD,
+        "help": "stop before costing more than this, USD, or none",
     },
     "local-weights": {
-        "default": "",
-        "help": "the local engine's weights, runs:/<id>/local_weights of train; empty: bundled",
+        "default": "auto",
+        "type": ValueOr("auto"),
+        "help": "the local engine's weights, runs:/<id>/local_weights of train; auto: "
+        "the bundled ones",
     },
     "settings": {
-        "default": "",
-        "help": 'a JSON object of other settings, {"max_size": 1500}; see docs/settings.md',
+        "default": "none",
+        "help": 'other settings: a JSON object, {"max_size": 1500}, or a .yaml or .json file with '
+        "one; see docs/settings.md",
     },
 }
 
@@ -143,6 +216,7 @@ def parser(description: str | None, *common: str) -> argparse.ArgumentParser:
         common: Names of the common flags it takes, as in `_COMMON`.
     """
     built = _Parser(description=description, allow_abbrev=False)
+    built.register("type", None, _text)  # of flags that name none
     for name in common:
         built.add_argument(f"--{name}", **_COMMON[name])
     return built
@@ -159,17 +233,30 @@ def in_project(path: str) -> Path:
 
 
 def read_settings(text: str) -> dict[str, Any]:
-    """Read --settings.
+    """Read --settings: a JSON object, a file that holds one, or "none".
 
     Raises:
-        UsageError: It is no JSON object, or holds a password.
+        UsageError: There is no such file, or no object; or it holds a password.
     """
-    try:
-        settings = json.loads(text or "{}")
-    except (json.JSONDecodeError, RecursionError) as error:
-        raise UsageError(f'--settings is no JSON ({error}): write {{"key": value}}.') from None
+    if text == "none":
+        return {}
+    if text.endswith(FILES):
+        settings, source = read_file(text, "--settings"), text
+    else:
+        source = "--settings"
+        try:
+            settings = json.loads(text)
+        except (json.JSONDecodeError, RecursionError) as error:
+            # The text is not shown: it may hold a password.
+            raise UsageError(
+                f'--settings is no JSON ({error}): write {{"key": value}}, or name a .yaml or '
+                ".json file with keys and values."
+            ) from None
     if not isinstance(settings, dict):
-        raise UsageError('--settings is JSON, but no object: write {"key": value}.')
+        raise UsageError(
+            f'{source} is no JSON object: write {{"key": value}}, or name a .yaml or .json file with '
+            "keys and values."
+        )
     refuse_secret(settings)
     return settings
 
@@ -199,6 +286,31 @@ def refuse_secret(settings: Mapping[str, Any]) -> None:
     )
 
 
+def read_file(path: str, flag: str) -> Any:
+    """Read a YAML or JSON file that a flag names; relative to the project.
+
+    Raises:
+        UsageError: It cannot be read, or is neither; or it holds what JSON does not know.
+    """
+    file = in_project(path)
+    try:
+        text = file.read_text(encoding="utf-8")
+        found = json.loads(text) if file.suffix == ".json" else yaml.safe_load(text)
+        json.dumps(found)  # what is logged with a model
+    except OSError as error:
+        raise UsageError(
+            f"{flag} is {file}, which cannot be read ({error.strerror}): name a file that exists."
+        ) from None
+    except yaml.MarkedYAMLError as error:
+        where = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise UsageError(f"{file}{where} is not YAML ({error.problem}): correct it.") from None
+    except (ValueError, TypeError, yaml.YAMLError) as error:
+        raise UsageError(
+            f"{file} cannot be read ({str(error)[:_SHOWN]}): correct it; a date needs quotes."
+        ) from None
+    return found
+
+
 def reading_settings(args: argparse.Namespace) -> dict[str, Any]:
     """Return the extractor's settings that the flags --max-concurrency and --cache replace."""
     cache = str(in_project(args.cache)) if args.cache else ""
@@ -206,15 +318,12 @@ def reading_settings(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def flags_of(args: argparse.Namespace, names: Sequence[str]) -> dict[str, str]:
-    """Return some of the flags as they were given, by name."""
-    values = {name: getattr(args, name.replace("-", "_")) for name in names}
-    return {name: _as_flag(value) for name, value in values.items()}
-
-
-def _as_flag(value: Any) -> str:
-    if value is None:
-        return ""
-    return ",".join(value) if isinstance(value, list) else str(value)
+    """Return some of the common flags as they were given, by name."""
+    given = {}
+    for name in names:
+        value, kind = getattr(args, name.replace("-", "_")), _COMMON[name].get("type")
+        given[name] = kind.write(value) if isinstance(kind, ValueOr) else str(value)
+    return given
 
 
 Main = Callable[..., int]

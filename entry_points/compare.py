@@ -34,10 +34,11 @@ def build_parser() -> argparse.ArgumentParser:
     parser = cli.parser(__doc__, *READING_FLAGS, *_BASE_FLAGS)
     parser.add_argument(
         "--candidates",
-        default="",
+        required=True,
         help="two or more, separated by commas; the others are measured against the first. One is "
         "models:/<name>/<version>, or what to log: prompts:/<name>/<version>, openai, local, or "
-        "settings, local;max_size=1500;llm=...",
+        "settings, local;max_size=1500;llm=... Or a .yaml or .json file with a list of them, each "
+        "with a name and its settings",
     )
     add_repeats(parser)
     return parser
@@ -68,26 +69,30 @@ def compare(
     """
     if repeats < 1:
         raise cli.UsageError(f"--repeats is {repeats}: give 1 or more.")
-    limit = cli.optional_int(reading_flags["limit"])
     forms = load_folder(
         cli.in_project(reading_flags["dataset"]),
         split=cli.optional_split(reading_flags["split"]),
-        limit=limit,
+        limit=cli.LIMIT(reading_flags["limit"]),
         seed=int(reading_flags["seed"]),
-        without=cli.ids(reading_flags["without"]),
+        without=cli.IDS(reading_flags["without"]),
     )
-    found = []
-    for number, candidate in enumerate(candidates, start=1):
+    model_uris = []
+    for number, candidate in enumerate(candidates, start=1):  # all, before one is paid for
         print(f"Candidate {number} of {len(candidates)}: {candidate.name}", flush=True)
-        found.append(_evaluate(candidate, reading_flags, repeats))
+        model_uris.append(candidate.model_uri or log_in_own_process(candidate.log_flags))
+    found = [
+        _evaluate(candidate.name, model_uri, reading_flags, repeats)
+        for candidate, model_uri in zip(candidates, model_uris, strict=True)
+    ]
     return Comparison.of([each.name for each in candidates], found, forms)
 
 
-def _evaluate(candidate: Candidate, reading_flags: Mapping[str, str], repeats: int) -> Evidence:
-    model_uri = candidate.model_uri or log_in_own_process(candidate.log_flags)
+def _evaluate(
+    name: str, model_uri: str, reading_flags: Mapping[str, str], repeats: int
+) -> Evidence:
     run_ids = []
     for repeat in range(1, repeats + 1):
-        with mlflow.start_run(nested=True, run_name=candidate.name) as run:
+        with mlflow.start_run(nested=True, run_name=name) as run:
             flags = {
                 **reading_flags,
                 "model-uri": model_uri,
@@ -102,7 +107,7 @@ def _evaluate(candidate: Candidate, reading_flags: Mapping[str, str], repeats: i
 def _cache_of(cache: str, repeat: int) -> str:
     """Give each repeat a cache of its own: a kept completion would hide the LLM's noise."""
     path = Path(cache)
-    return str(path.with_stem(f"{path.stem}-{repeat}")) if cache and repeat > 1 else cache
+    return str(path.with_stem(f"{path.stem}-{repeat}")) if cache != "none" and repeat > 1 else cache
 
 
 def prepare(candidates: Sequence[Candidate]) -> list[Candidate]:
@@ -142,7 +147,7 @@ def run(args: argparse.Namespace, candidates: Sequence[Candidate]) -> int:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the entry point."""
     args = build_parser().parse_args(argv)
-    base = cli.flags_of(args, (*_BASE_FLAGS, "max-concurrency")) | {"prompt": ""}
+    base = cli.flags_of(args, (*_BASE_FLAGS, "max-concurrency"))
     return run(args, read_candidates(args.candidates, base))
 
 

@@ -44,8 +44,9 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--judge",
-        default="",
-        help="openai:/<model>, an LLM that judges the format of each output; empty: none",
+        default="none",
+        type=cli.ValueOr("none"),
+        help="openai:/<model>, an LLM that judges the format of each output, or none",
     )
     return parser
 

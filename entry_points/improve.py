@@ -15,6 +15,7 @@ from entry_points.comparing.candidates import Candidate
 from entry_points.comparing.processes import require_key
 from entry_points.loading import extractor_config
 from entry_points.register_prompt import (
+    add_commit_message,
     add_examples,
     example_tags,
     put_examples,
@@ -31,8 +32,8 @@ def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the entry point's flags."""
     parser = cli.parser(__doc__, "model-name", *READING_FLAGS)
     parser.set_defaults(split="development")
-    parser.add_argument("--template", default="", help="the edited template, a text file")
-    parser.add_argument("--commit-message", default="", help="what changed, for those who read it")
+    parser.add_argument("--template", required=True, help="the edited template, a text file")
+    add_commit_message(parser)
     add_examples(parser)
     add_repeats(parser)
     return parser

@@ -89,7 +89,10 @@ def build_parser() -> argparse.ArgumentParser:
         __doc__, "model-uri", "dataset", "limit", "seed", "max-concurrency", "cache", "max-cost"
     )
     parser.add_argument(
-        "--reflection-llm", default="", help="the LLM that proposes prompts; empty: the extractor's"
+        "--reflection-llm",
+        default="auto",
+        type=cli.ValueOr("auto"),
+        help="the LLM that proposes prompts; auto: the extractor's",
     )
     parser.add_argument(
         "--max-calls", default="200", type=int, help="most forms read, cached ones included"

@@ -104,8 +104,18 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--output", default="predictions.jsonl", help="a .jsonl, .parquet or .csv file"
     )
-    parser.add_argument("--additional-rules", default="", help="rules for these forms")
-    parser.add_argument("--pages", default="", help="pages of every document to read, 1-3,7; all")
+    parser.add_argument(
+        "--additional-rules",
+        default="none",
+        type=cli.ValueOr("none"),
+        help="rules for these forms, or none",
+    )
+    parser.add_argument(
+        "--pages",
+        default="all",
+        type=cli.ValueOr("all"),
+        help="pages of every document to read, 1-3,7, or all",
+    )
     parser.add_argument(
         "--retry-errors",
         default="false",
@@ -115,8 +125,9 @@ def build_parser() -> argparse.ArgumentParser:
     add_flags(parser)
     parser.add_argument(
         "--spark-master",
-        default="",
-        help="let Spark read them, local[2] or spark://host:7077; this process alone",
+        default="none",
+        type=cli.ValueOr("none"),
+        help="let Spark read them, local[2] or spark://host:7077; none: this process reads them",
     )
     return parser
 

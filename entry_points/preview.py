@@ -30,8 +30,18 @@ _ANSWER_WIDTH = 60
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of this entry point's flags."""
     parser = cli.parser(__doc__, "dataset", "seed")
-    parser.add_argument("--form", default="", help="form id; empty: one is drawn with the seed")
-    parser.add_argument("--output", default="", help="PNG to write; empty: preview-<form id>.png")
+    parser.add_argument(
+        "--form",
+        default="auto",
+        type=cli.ValueOr("auto"),
+        help="form id; auto: one is drawn with the seed",
+    )
+    parser.add_argument(
+        "--output",
+        default="auto",
+        type=cli.ValueOr("auto"),
+        help="PNG to write; auto: preview-<form id>.png",
+    )
     return parser
 
 

@@ -19,7 +19,12 @@ _GATE = Gate()
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the entry point's flags."""
     parser = cli.parser(__doc__)
-    parser.add_argument("--model-uri", default="", help="the candidate, models:/<name>/<version>")
+    parser.add_argument(
+        "--model-uri",
+        required=True,
+        type=cli.model_uri,
+        help="the candidate, models:/<name>/<version>",
+    )
     parser.add_argument(
         "--max-drop",
         default=_GATE.max_drop,
@@ -48,8 +53,6 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the entry point; 1 when the gate does not hold."""
     args = build_parser().parse_args(argv)
-    if not args.model_uri:
-        raise cli.UsageError("give the candidate: -P model_uri=models:/<name>/<version>.")
     gate = Gate(args.max_drop, args.max_cost_ratio, args.min_forms)
     with mlflow.start_run() as run:
         outcome = promote(run, args.model_uri, gate, force=cli.BOOLEANS[args.force])

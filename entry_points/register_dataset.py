@@ -57,7 +57,12 @@ class Registered:
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the entry point's flags."""
     parser = cli.parser(__doc__, "dataset")
-    parser.add_argument("--name", default="", help="the dataset's name; empty: the folder's")
+    parser.add_argument(
+        "--name",
+        default="auto",
+        type=cli.ValueOr("auto"),
+        help="the dataset's name; auto: the folder's",
+    )
     return parser
 
 

@@ -25,20 +25,40 @@ def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the entry point's flags."""
     parser = cli.parser(__doc__, "prompt-name", "dataset")
     parser.add_argument("--template", default=TEMPLATE, help="the template, a text file")
-    parser.add_argument("--alias", default="", help="point this alias at the version")
-    parser.add_argument("--commit-message", default="", help="what changed, for those who read it")
-    parser.add_argument("--tags", default="", help='a JSON object of texts, {"author": "..."}')
+    parser.add_argument(
+        "--alias",
+        default="none",
+        type=cli.ValueOr("none"),
+        help="point this alias at the version, or none",
+    )
+    add_commit_message(parser)
+    parser.add_argument(
+        "--tags",
+        default="none",
+        type=cli.ValueOr("none"),
+        help='a JSON object of texts, {"author": "..."}, or none',
+    )
     add_examples(parser)
     return parser
+
+
+def add_commit_message(parser: argparse.ArgumentParser) -> None:
+    """Add the flag --commit-message."""
+    parser.add_argument(
+        "--commit-message",
+        default="none",
+        type=cli.ValueOr("none"),
+        help="what changed, for those who read it, or none",
+    )
 
 
 def add_examples(parser: argparse.ArgumentParser) -> None:
     """Add the flag --examples."""
     parser.add_argument(
         "--examples",
-        default="",
-        type=cli.ids,
-        help="ids of forms of --dataset, to stand in {{ examples }}: a,b",
+        default="none",
+        type=cli.IDS,
+        help="ids of forms of --dataset, to stand in {{ examples }}: a,b; or none",
     )
 
 

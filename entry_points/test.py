@@ -13,7 +13,12 @@ from entry_points import ROOT, cli
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the entry point's flags."""
     parser = cli.parser(__doc__)
-    parser.add_argument("--select", default="", help="only tests whose names match, as pytest -k")
+    parser.add_argument(
+        "--select",
+        default="all",
+        type=cli.ValueOr("all"),
+        help="only tests whose names match, as pytest -k, or all",
+    )
     return parser
 
 

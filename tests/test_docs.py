@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import json
 import re
 import shlex
 from collections.abc import Iterator
@@ -15,7 +14,7 @@ import yaml
 from mlflow.cli import cli as mlflow_cli
 
 from docs import make_reference
-from entry_points import ROOT
+from entry_points import ROOT, cli
 from ocr_extractor.config import ExtractorConfig
 from ocr_extractor.contract import OUTPUT_COLUMNS
 from tests.documentation import PATHS, blocks, inline_code, page, section, slugs
@@ -81,14 +80,14 @@ def test_every_mlflow_run_has_an_entry_point_and_parameters_that_exist(path: Pat
             parsed = parser.parse_args(flags)
         except SystemExit:
             pytest.fail(f"{entry_point} refuses {command!r}")
-        if getattr(parsed, "settings", ""):
+        if "settings" in parsed:
             known_settings(parsed.settings)
 
 
 def known_settings(text: str) -> None:
     """Fail for settings that the extractor does not take."""
     required = {"engine": "openai", "prompt_uri": "prompts:/p/1"}
-    ExtractorConfig.from_model_config(required | json.loads(text))
+    ExtractorConfig.from_model_config(required | cli.read_settings(text))
 
 
 @every_page

@@ -39,7 +39,7 @@ def accuracy(stage: Stage, models: Mapping[str, str]) -> list[Line]:
 
 def _evaluate(stage: Stage, model_uri: str, limit: str) -> float:
     words = [sys.executable, "-m", "entry_points.evaluate", "--model-uri", model_uri]
-    stage.run([*words, "--dataset", str(stage.dataset), "--limit", limit, "--cache", ""])
+    stage.run([*words, "--dataset", str(stage.dataset), "--limit", limit, "--cache", "none"])
     client = MlflowClient(stage.environment()["MLFLOW_TRACKING_URI"])
     [newest] = client.search_runs(["0"], order_by=["attributes.start_time DESC"], max_results=1)
     return float(newest.data.metrics[_METRIC])

@@ -14,7 +14,7 @@ from PIL import Image
 from data.forms import Form
 from data.funsd import load_folder
 from entry_points.benchmarks.throughput import has_tesseract
-from entry_points.cli import optional_int
+from entry_points.cli import LIMIT
 from entry_points.scoring.forms import Truth, aggregate, score_form
 from ocr_extractor.contract import Pair
 from ocr_extractor.engines.local.ocr import WordReader
@@ -29,7 +29,7 @@ Readings = dict[str, list[Pair]]
 
 def main() -> None:
     """Print pair F1 by reader; arguments: dataset, most forms."""
-    forms = load_folder(Path(sys.argv[1]), limit=optional_int(sys.argv[2]), seed=42)
+    forms = load_folder(Path(sys.argv[1]), limit=LIMIT(sys.argv[2]), seed=42)
     words = WordReader()
     readings = {form.form_id: _read_form(form, words.read) for form in forms}
     figures = {}

@@ -49,8 +49,8 @@ class Stage:
         return max(least, round(full * self.scale))
 
     def limit(self, full: int) -> str:
-        """Return how many forms a command is told to read: of the full number, or all ("")."""
-        return "" if self.scale >= 1 else str(self.count(full))
+        """Return how many forms a command is told to read: of the full number, or all."""
+        return "all" if self.scale >= 1 else str(self.count(full))
 
     def environment(self, **more: str) -> dict[str, str]:
         """Return a child's environment: the scratch store, no network, no key of the user's."""

@@ -62,7 +62,7 @@ class Gate:
         if candidate is None or champion is None:
             yield (
                 "what a page costs is not known, because all came from the cache: evaluate both "
-                "with -P cache="
+                "with -P cache=none"
             )
             return
         ours, theirs, unit = comparable_usage(candidate, champion)

@@ -257,7 +257,7 @@ def test_a_kill_while_a_batch_is_begun_pays_for_nothing_twice(
         command.wait()
 
     batches.on_begin = kill
-    flags = ["--input", str(inbox), "--output", str(inbox / "out.jsonl"), "--cache="]
+    flags = ["--input", str(inbox), "--output", str(inbox / "out.jsonl"), "--cache=none"]
     command = subprocess.Popen(
         [sys.executable, "-m", "entry_points.predict", *flags, "--mode", "batch"],
         cwd=project.folder,

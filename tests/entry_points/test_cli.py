@@ -1,9 +1,11 @@
-"""What the entry points take and print: no password goes on, no control character comes out."""
+"""What the entry points take and print: words for values, files, no password, no escapes."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -68,3 +70,86 @@ def test_an_error_shows_control_characters_as_escapes(capsys: pytest.CaptureFixt
     assert capsys.readouterr().err == (
         f"error: the file {SHOWN.replace(chr(92) + 'n', chr(10))}\ncannot be read\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("flag", "text", "value"),
+    [
+        pytest.param("limit", "all", None, id="no-limit"),
+        pytest.param("limit", "0", 0, id="limit-0"),
+        pytest.param("max-cost", "none", None, id="no-ceiling"),
+        pytest.param("max-cost", "0.0", 0.0, id="ceiling-0"),
+        pytest.param("cache", "none", "", id="no-cache"),
+        pytest.param("llm", "auto", "", id="the-default-llm"),
+        pytest.param("without", "none", (), id="without-none"),
+        pytest.param("without", "a,b", ("a", "b"), id="without-two"),
+        pytest.param("settings", "none", "none", id="no-settings"),
+    ],
+)
+def test_a_flag_is_handed_on_as_it_was_given(flag: str, text: str, value: Any):
+    args = cli.parser("", flag).parse_args([f"--{flag}={text}"])
+    assert getattr(args, flag.replace("-", "_")) == value
+    assert cli.flags_of(args, [flag]) == {flag: text}
+
+
+@pytest.mark.parametrize(
+    ("flag", "said"),
+    [
+        pytest.param("--limit=", "it is empty: give a whole number, or all", id="int"),
+        pytest.param("--limit=ten", "'ten' is not a whole number", id="no-int"),
+        pytest.param("--max-cost=1,5", "'1,5' is not an amount: give an amount, or none", id="usd"),
+        pytest.param("--cache=", "it is empty: give a text, or none", id="text"),
+        pytest.param("--dataset=", "it is empty: give a value", id="no-word"),
+        pytest.param("--model-uri=forms/3", "'forms/3' is not a URI: give models:/", id="uri"),
+    ],
+)
+def test_a_wrong_value_is_named_with_what_to_give(
+    flag: str, said: str, capsys: pytest.CaptureFixture[str]
+):
+    parser = cli.parser("", "limit", "max-cost", "cache", "dataset", "model-uri")
+    with pytest.raises(SystemExit):
+        parser.parse_args([flag])
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        pytest.param("s.json", '{"max_size": 900, "seed": null}', id="json"),
+        pytest.param("s.yaml", "# smaller\nmax_size: 900\nseed: null\n", id="yaml"),
+        pytest.param("s.yml", "{max_size: 900, seed: }", id="yml"),
+    ],
+)
+def test_settings_stand_in_a_file(tmp_path: Path, name: str, text: str):
+    file = tmp_path / name
+    file.write_text(text, encoding="utf-8")
+    assert cli.read_settings(str(file)) == {"max_size": 900, "seed": None}
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        pytest.param(None, "cannot be read .No such file.*: name a file that exists", id="missing"),
+        pytest.param(b"a: 1\nb: [2\n", "s.yaml, line 3 is not YAML", id="syntax"),
+        pytest.param(b"a: 1\n\tb: 2\n", "s.yaml, line 2 is not YAML", id="tab"),
+        pytest.param(b"- max_size\n", "s.yaml is no JSON object", id="list"),
+        pytest.param(b"", "s.yaml is no JSON object", id="empty"),
+        pytest.param(b"a: 2026-01-01\n", "date is not JSON serializable.*needs quotes", id="date"),
+        pytest.param(b"a: \xff\n", "cannot be read .*decode", id="not-utf-8"),
+        pytest.param(b"a: \x01\n", "cannot be read .*unacceptable character", id="control"),
+        pytest.param(b"a: !!python/name:os.system\n", "line 1 is not YAML", id="python-tag"),
+    ],
+)
+def test_a_file_that_is_no_settings_is_refused(tmp_path: Path, content: bytes | None, said: str):
+    file = tmp_path / "s.yaml"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(cli.UsageError, match=f"(?s){said}"):
+        cli.read_settings(str(file))
+
+
+def test_json_in_a_file_is_named_with_its_line(tmp_path: Path):
+    file = tmp_path / "s.json"
+    file.write_text('{"a": 1,\n"b" 2}', encoding="utf-8")
+    with pytest.raises(cli.UsageError, match=r"s\.json.*line 2"):
+        cli.read_settings(str(file))

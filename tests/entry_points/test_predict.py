@@ -70,7 +70,7 @@ def test_exit_code_tells_some_failed_from_all_read(project: Project, main_run: D
     bad = project.folder / "bad.png"
     bad.write_bytes(b"no picture")
     output = str(project.folder / "codes.jsonl")
-    flags = ("-m", "entry_points.predict", "--cache=", "--output", output, "--input")
+    flags = ("-m", "entry_points.predict", "--cache=none", "--output", output, "--input")
     store = {"MLFLOW_TRACKING_URI": project.tracking_uri}
     assert project.run(*flags, str(bad), **store).returncode == 3
     good = project.dataset / "images" / "fax-01.png"

@@ -110,7 +110,7 @@ def test_a_form_is_drawn_by_lot_with_a_seed(
         white().save(annotate(dataset, form_id, [("Q", "A")]).with_suffix(".png"))
 
     def shown(seed: int) -> str:
-        assert main(["--dataset", str(dataset), "--form", "", "--seed", str(seed)]) == 0
+        assert main(["--dataset", str(dataset), "--seed", str(seed)]) == 0
         return capsys.readouterr().out.splitlines()[0]
 
     assert shown(1) == shown(1)

@@ -305,7 +305,7 @@ def test_the_command_goes_on_after_it_was_stopped(
 ):
     output = project.folder / f"{how.name}.jsonl"
     flags = ["-m", "entry_points.predict", "--input", str(eight), "--output", str(output)]
-    flags += ["--cache=", "--max-concurrency=2"]
+    flags += ["--cache=none", "--max-concurrency=2"]
     with serve() as llm:
         llm.script = [answer(FORM)] * 2
         llm.always = slow(60, pieces=0)  # Ctrl-C does not wait for requests in flight

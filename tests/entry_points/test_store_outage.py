@@ -192,7 +192,7 @@ def test_predict_under_mlflow_run_reads_on(
         "input": documents,
         "output": output,
         "model_uri": "models:/pinned/1",
-        "cache": "",
+        "cache": "none",
         "max_concurrency": 2,
     }
     flags = [word for name, value in parameters.items() for word in ("-P", f"{name}={value}")]

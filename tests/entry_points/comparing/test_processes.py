@@ -16,7 +16,7 @@ from tests.faulty_llm import serve
 def test_sigterm_leaves_no_evaluation_behind(project: Project, main_run: Done):
     with serve() as llm:
         llm.always = lambda _: time.sleep(60)
-        flags = ["--candidates=openai,openai;max_size=900", "--llm=loopback-vision", "--cache="]
+        flags = ["--candidates=openai,openai;max_size=900", "--llm=loopback-vision", "--cache=none"]
         with subprocess.Popen(
             [sys.executable, "-m", "entry_points.compare", f"--dataset={project.dataset}", *flags],
             cwd=project.folder,
