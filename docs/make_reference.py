@@ -75,7 +75,7 @@ codes are stable; the sentences may change."""
 
 _ENTRY_POINTS = """\
 Every entry point runs with `mlflow run . --env-manager uv -e <name> -P <parameter>=<value>`.
-Without `-e`, `main` runs. Inside an environment that has the packages,
+Without `-e`, `main` runs. Inside an [environment that has the packages](CONTRIBUTING.md#set-up),
 `python -m entry_points.<name> --<parameter> <value>` does the same in the project's folder; there,
 a parameter's name has hyphens instead of underscores, and `--help` lists them. Relative paths start
 at the project's folder.

@@ -110,7 +110,7 @@ def test_read_opens_a_path_and_returns_what_predict_does(
 ) -> None:
     file = tmp_path / "form.png"
     file.write_bytes(PNG)
-    model: Any = extractor.unwrap_python_model()  # type: ignore[no-untyped-call]
+    model: Any = extractor.unwrap_python_model()
     for source in (file, str(file)):
         extraction = model.read(source)
         assert (extraction.doc_id, extraction.error_code) == (str(file), None)
@@ -126,7 +126,7 @@ def test_read_takes_a_list_pages_and_rules(
 ) -> None:
     file = tmp_path / "three-pages.tiff"
     file.write_bytes(tiff(page(), page(), page()))
-    model: Any = extractor.unwrap_python_model()  # type: ignore[no-untyped-call]
+    model: Any = extractor.unwrap_python_model()
     three, bad, none = model.read([file, b"", PNG], pages=[1, 3], additional_rules="Skip stamps.")
     assert (three.page_count, {pair.page for pair in three.pairs}) == (3, {1, 3})
     assert (bad.error_code, bad.doc_id) == ("empty_document", None)
@@ -155,7 +155,7 @@ def test_read_refuses_before_the_llm_is_asked(
     said: str,
 ) -> None:
     asked = len(llm.requests)
-    model: Any = extractor.unwrap_python_model()  # type: ignore[no-untyped-call]
+    model: Any = extractor.unwrap_python_model()
     with pytest.raises(error, match=said):
         model.read([PNG, source] if error is not RequestError else source, **options)
     assert len(llm.requests) == asked
@@ -176,7 +176,8 @@ def test_read_takes_no_more_of_a_file_than_it_needs_to_refuse_it(
     "sent", [{"image": [PNG]}, [{"image": PNG, "doc_id": "a"}]], ids=["dict", "rows"]
 )
 def test_predict_takes_named_values_without_a_frame(extractor: PyFuncModel, sent: Any) -> None:
-    assert extractor.predict(sent)["error_code"].tolist() == [None]
+    frame: Any = extractor.predict(sent)
+    assert frame["error_code"].tolist() == [None]
 
 
 @pytest.mark.parametrize("sent", [PNG, [PNG], ["form.png"]], ids=["bytes", "list", "paths"])
