@@ -6,6 +6,8 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -31,3 +33,18 @@ def test_sigterm_leaves_no_evaluation_behind(project: Project, main_run: Done):
             assert process.wait(60) == 143
         with pytest.raises(ProcessLookupError):
             os.killpg(process.pid, 0)
+
+
+def test_a_wrong_setting_in_the_last_candidate_is_found_before_the_first_reads(
+    project: Project, tmp_path: Path
+):
+    file = tmp_path / "candidates.yaml"
+    file.write_text("- local\n- {name: smaller, engine: local, max_sise: 700}\n", "utf-8")
+    own = replace(project, folder=tmp_path)
+    store = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    words = ["-m", "entry_points.compare", "--candidates", str(file)]
+    done = own.run(*words, "--dataset", str(project.dataset), MLFLOW_TRACKING_URI=store)
+    assert done.returncode == 2, done.stdout
+    assert "Candidate 2 of 2: smaller\n" in done.stdout
+    assert "max_sise: Extra inputs are not permitted. Known settings: " in done.stdout
+    assert "pair_f1" not in done.stdout
