@@ -254,8 +254,8 @@ def read_settings(text: str) -> dict[str, Any]:
             ) from None
     if not isinstance(settings, dict):
         raise UsageError(
-            f'{source} is no JSON object: write {{"key": value}}, or name a .yaml or .json file with '
-            "keys and values."
+            f'{source} is no JSON object: write {{"key": value}}, or name a .yaml or .json file '
+            "with keys and values."
         )
     refuse_secret(settings)
     return settings

@@ -178,7 +178,7 @@ def test_the_second_command_is_told_and_the_first_is_not_disturbed(
 ):
     page = str(project.dataset / "images" / "fax-01.png")
     output = project.folder / "both.parquet"
-    flags = ["-m", "entry_points.predict", "--input", page, "--output", str(output), "--cache="]
+    flags = ["-m", "entry_points.predict", "--input", page, "--output", str(output), "--cache=none"]
     environment = project.environment | {"MLFLOW_TRACKING_URI": project.tracking_uri}
     with serve() as llm:
         llm.always = slow(60, pieces=0)
@@ -211,7 +211,7 @@ def test_the_command_takes_any_name_and_writes_through_a_link(project: Project, 
     fifo(folder / "fifo.png")
     link = project.folder / "link.csv"
     link.symlink_to(elsewhere / "out.csv")
-    flags = ("-m", "entry_points.predict", "--cache=", "--input", str(folder))
+    flags = ("-m", "entry_points.predict", "--cache=none", "--input", str(folder))
     for _ in range(2):
         done = project.run(*flags, "--output", str(link), MLFLOW_TRACKING_URI=project.tracking_uri)
         assert done.returncode == 3, done.stdout
