@@ -88,3 +88,4 @@ def test_mlflow_refuses_before_it_builds_the_environment(
 
 def test_the_environment_names_no_python_so_that_the_default_manager_finds_one():
     environment = yaml.safe_load((ROOT / "python_env.yaml").read_text(encoding="utf-8"))
+    assert set(environment) == {"build_dependencies", "dependencies"}
