@@ -1,4 +1,4 @@
-"""Measures overhead, throughput, accuracy, serving, startup and memory against baselines."""
+"""Measures speed, accuracy and memory against baselines, and what hostile inputs do."""
 
 from __future__ import annotations
 
@@ -17,15 +17,14 @@ import pandas as pd
 from tqdm import tqdm
 
 from entry_points import cli
-from entry_points.benchmarks.accuracy import accuracy
-from entry_points.benchmarks.distortions import distortions
-from entry_points.benchmarks.lines import HEADER, Line
+from entry_points.benchmarks.accuracy import accuracy, distortions
+from entry_points.benchmarks.hostile import hostile
+from entry_points.benchmarks.lines import HEADER, Line, plot_ratios
 from entry_points.benchmarks.memory import memory
+from entry_points.benchmarks.models import log_models
 from entry_points.benchmarks.overhead import overhead
-from entry_points.benchmarks.plot import plot_ratios
-from entry_points.benchmarks.serving import serving
-from entry_points.benchmarks.stage import Stage
-from entry_points.benchmarks.startup import startup
+from entry_points.benchmarks.serving import serving, startup
+from entry_points.benchmarks.stage import Stage, SuiteError
 from entry_points.benchmarks.throughput import throughput
 
 Suite = Callable[[Stage, Mapping[str, str]], list[Line]]
@@ -38,6 +37,7 @@ SUITES: dict[str, Suite] = {
     "serving": serving,
     "startup": startup,
     "memory": memory,
+    "hostile": hostile,
 }
 TABLE = "benchmark.json"
 PLOT = "benchmark.png"
@@ -67,7 +67,7 @@ def benchmark(suites: Sequence[str], stage: Stage) -> tuple[list[Line], list[str
     Raises:
         UsageError: Nothing could be measured.
     """
-    models = stage.child("log_models")
+    models = log_models(stage)
     lines: list[Line] = []
     failures: list[str] = []
     with tqdm(suites, unit="suite") as bar:
@@ -76,6 +76,7 @@ def benchmark(suites: Sequence[str], stage: Stage) -> tuple[list[Line], list[str
             try:
                 lines += SUITES[name](stage, models)
             except cli.UsageError as error:
+                lines += error.lines if isinstance(error, SuiteError) else []
                 failures.append(f"Suite {name} failed: {error}")
     if not lines:
         raise cli.UsageError("\n".join(failures))

@@ -1,14 +1,36 @@
-"""Suite `accuracy`: how many pairs the local engine reads right, against simpler ways to read."""
+"""Suites `accuracy` and `distortions`: how many pairs the local engine reads right.
+
+`accuracy` compares it with simpler ways to read, `distortions` with itself on turned, skewed and
+pale copies.
+"""
 
 from __future__ import annotations
 
+import io
+import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
 
 from mlflow import MlflowClient
+from PIL import Image, ImageOps
+from tqdm import tqdm
 
+from data.forms import Form
+from data.funsd import load_folder
 from entry_points.benchmarks.lines import Line, Sample
-from entry_points.benchmarks.stage import Stage
+from entry_points.benchmarks.stage import Stage, has_tesseract
+from entry_points.cli import LIMIT
+from entry_points.scoring.forms import Truth, aggregate, score_form
+from ocr_extractor.contract import Pair
+from ocr_extractor.engines.base import Page
+from ocr_extractor.engines.local import LocalEngine
+from ocr_extractor.engines.local.ocr import WordReader
+from ocr_extractor.engines.local.rules import link_by_rules
+from ocr_extractor.engines.local.ruling import mark_ruled
+from ocr_extractor.engines.local.words import Word
+from ocr_extractor.page import open_document
 
 _METRIC = "pair_f1"
 _AGAINST = {
@@ -19,6 +41,12 @@ _AGAINST = {
 # So many at a scale just below 1; at 1 they are all.
 _FORMS = 20
 
+# Readings of one form, by the name of the reader.
+Readings = dict[str, list[Pair]]
+
+AS_GIVEN = "as given"
+_PAPER, _INK = 185, 135
+
 
 def accuracy(stage: Stage, models: Mapping[str, str]) -> list[Line]:
     """Score the logged local engine with the entry point evaluate, and simpler readers.
@@ -28,7 +56,7 @@ def accuracy(stage: Stage, models: Mapping[str, str]) -> list[Line]:
         models: The URIs of the logged models.
     """
     limit = stage.limit(_FORMS)
-    simple = stage.child("simple_readers", stage.dataset, limit)
+    simple = stage.child(read_simply, stage.dataset, limit)
     ours = Sample.of(_evaluate(stage, models["local"], limit))
     return [
         Line("accuracy", "local engine", _METRIC, ours, title, Sample.of(simple[name]))
@@ -43,3 +71,120 @@ def _evaluate(stage: Stage, model_uri: str, limit: str) -> float:
     client = MlflowClient(stage.environment()["MLFLOW_TRACKING_URI"])
     [newest] = client.search_runs(["0"], order_by=["attributes.start_time DESC"], max_results=1)
     return float(newest.data.metrics[_METRIC])
+
+
+def read_simply(dataset: str, limit: str) -> dict[str, float]:
+    """Return pair F1 by simple reader (a child of `accuracy`).
+
+    Args:
+        dataset: A FUNSD-layout folder.
+        limit: The most forms.
+    """
+    forms = load_folder(Path(dataset), limit=LIMIT(limit), seed=42)
+    words = WordReader()
+    readings = [_read_form(form, words.read) for form in forms]
+    return {name: _pair_f1(forms, [reading[name] for reading in readings]) for name in readings[0]}
+
+
+def _pair_f1(forms: Sequence[Form], readings: Sequence[Sequence[Pair]]) -> float:
+    scores = [
+        score_form(Truth.of(form), {"pairs": [pair.to_dict() for pair in pairs]})
+        for form, pairs in zip(forms, readings, strict=True)
+    ]
+    return aggregate(scores)[_METRIC]
+
+
+def _read_form(form: Form, read_words: Callable[[Image.Image], list[Word]]) -> Readings:
+    document = open_document(form.image_path.read_bytes())
+    whole: Readings = {}
+    for number in range(1, document.page_count + 1):
+        image = document.page(number).image
+        words = read_words(image)
+        page: Readings = {
+            "colon": list(_split_at_colons(_lines(words))),
+            "rules": list(link_by_rules(mark_ruled(words, image), number)),
+        }
+        if has_tesseract():
+            page["tesseract"] = list(_split_at_colons(_tesseract(image)))
+        for name, pairs in page.items():
+            whole.setdefault(name, []).extend(pairs)
+    document.close()
+    return whole
+
+
+def _lines(words: list[Word]) -> Iterator[str]:
+    for line in dict.fromkeys(word.line for word in words):
+        yield " ".join(word.text for word in words if word.line == line)
+
+
+def _tesseract(image: Image.Image) -> list[str]:
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    command = ["tesseract", "-", "-"]
+    done = subprocess.run(command, input=buffer.getvalue(), capture_output=True, check=True)  # noqa: S603
+    return done.stdout.decode().splitlines()
+
+
+def _split_at_colons(lines: Iterator[str] | list[str]) -> Iterator[Pair]:
+    for line in lines:
+        question, colon, answer = line.partition(":")
+        if colon and question.strip() and answer.strip():
+            yield Pair(question.strip(), answer.strip())
+
+
+def distortions(stage: Stage, models: Mapping[str, str]) -> list[Line]:  # noqa: ARG001
+    """Score copies of the dataset's forms against the forms as they are given.
+
+    Args:
+        stage: Where to run.
+        models: Not used.
+    """
+    figures = stage.child(read_distorted, stage.dataset, stage.count(_FORMS, least=1))
+    as_given = Sample.of(figures.pop(AS_GIVEN))
+    return [
+        Line("distortions", name, _METRIC, Sample.of(score), AS_GIVEN, as_given)
+        for name, score in figures.items()
+    ]
+
+
+def _pale(page: Image.Image) -> Image.Image:
+    """Return the page in grey on grey, a fifth of the range apart."""
+    grey = (_INK,) * 3, (_PAPER,) * 3
+    return ImageOps.colorize(ImageOps.grayscale(page), *grey)
+
+
+def _skewed(degrees: float, page: Image.Image) -> Image.Image:
+    """Return the page turned counterclockwise, on white."""
+    return page.rotate(degrees, Image.Resampling.BICUBIC, expand=True, fillcolor="white")
+
+
+DISTORTIONS: dict[str, Callable[[Image.Image], Image.Image]] = {
+    AS_GIVEN: lambda page: page,
+    **{f"skewed by {angle:+}": partial(_skewed, angle) for angle in (-5, -2, 2, 5)},
+    **{f"turned by {angle}": partial(_skewed, angle) for angle in (90, 180, 270)},
+    "low contrast": _pale,
+}
+
+
+def read_distorted(dataset: str, limit: str) -> dict[str, float]:
+    """Return pair F1 of the local engine by distortion (a child of `distortions`).
+
+    Args:
+        dataset: A FUNSD-layout folder.
+        limit: The most forms.
+    """
+    forms = load_folder(Path(dataset), limit=int(limit), seed=42)
+    engine = LocalEngine()
+    return {
+        name: _pair_f1(forms, [list(_read(engine, form, distort)) for form in forms])
+        for name, distort in tqdm(DISTORTIONS.items(), unit="copy")
+    }
+
+
+def _read(
+    engine: LocalEngine, form: Form, distort: Callable[[Image.Image], Image.Image]
+) -> Iterator[Pair]:
+    document = open_document(form.image_path.read_bytes())
+    for number in range(1, document.page_count + 1):
+        yield from engine.read(Page(number, distort(document.page(number).image)), "").pairs
+    document.close()

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from entry_points.benchmarks.lines import Aim, Line, Sample
-from entry_points.benchmarks.serving import OURS, Server, ask, page_of, request_body, served
-from entry_points.benchmarks.stage import Stage
-from entry_points.benchmarks.usage import rss_once_quiet, usage_of_group
+from entry_points.benchmarks.overhead import reader
+from entry_points.benchmarks.server import OURS, Server, ask, page_of, request_body, served
+from entry_points.benchmarks.stage import Stage, read_pages
+from entry_points.benchmarks.usage import cpu_s, rss_mb, rss_once_quiet, usage_of_tree
 
-SETTLED = 100
-"""Documents after which pools, threads and caches have their size."""
-
+# Documents after which pools, threads and caches have their size.
+_SETTLED = 100
 _DOCUMENTS = 5000
 _CLIENTS = 8
+_AT_ONCE = 50
 
 
 def memory(stage: Stage, models: Mapping[str, str]) -> list[Line]:
@@ -24,12 +25,10 @@ def memory(stage: Stage, models: Mapping[str, str]) -> list[Line]:
         models: The URIs of the logged models.
     """
     lines = []
-    count = stage.count(_DOCUMENTS)
+    count, pages = stage.count(_DOCUMENTS), stage.pages(_AT_ONCE)
     with stage.llm(0.0) as url:
         for mode in ("off", "on"):
-            taken = stage.child(
-                "growth", mode, models["openai"], stage.dataset, count, OPENAI_BASE_URL=url
-            )
+            taken = stage.child(growth, mode, models["openai"], pages, count, OPENAI_BASE_URL=url)
             lines.append(_line(f"predict, {count:,} documents, tracing {mode}", taken))
         with served(stage, OURS, models["openai"], OPENAI_BASE_URL=url) as server:
             lines.append(
@@ -39,7 +38,7 @@ def memory(stage: Stage, models: Mapping[str, str]) -> list[Line]:
 
 
 def _line(what: str, taken: Mapping[str, float]) -> Line:
-    against = f"after {SETTLED}"
+    against = f"after {_SETTLED}"
     ours, theirs = Sample.of(taken["end_mb"]), Sample.of(taken["start_mb"])
     return Line("memory", what, "MB", ours, against, theirs, Aim("adds", True, 50.0))
 
@@ -47,7 +46,27 @@ def _line(what: str, taken: Mapping[str, float]) -> Line:
 def _serve(stage: Stage, server: Server, count: int) -> dict[str, float]:
     body = request_body(page_of(stage))
     figures = {}
-    for name, requests in {"start_mb": SETTLED, "end_mb": count}.items():
+    for name, requests in {"start_mb": _SETTLED, "end_mb": count}.items():
         ask(server, body, _CLIENTS, max(1, requests // _CLIENTS))
-        figures[name] = rss_once_quiet(lambda: usage_of_group(server.group))
+        figures[name] = rss_once_quiet(lambda: usage_of_tree(server.group))
+    return figures
+
+
+def growth(mode: str, model_uri: str, pages: str, count: str) -> dict[str, float]:
+    """Return resident memory, MB, after 100 documents and after many (a child of `memory`).
+
+    Args:
+        mode: Whether traces are written: "on" or "off".
+        model_uri: The logged extractor.
+        pages: A folder of documents.
+        count: How many are read in all.
+    """
+    read = reader(mode, model_uri, _CLIENTS)
+    documents = read_pages(pages, _AT_ONCE)
+    figures, done = {}, 0
+    for name, until in {"start_mb": _SETTLED, "end_mb": int(count)}.items():
+        while done < until:
+            read(documents)
+            done += len(documents)
+        figures[name] = rss_once_quiet(lambda: (cpu_s(), rss_mb()))
     return figures

@@ -1,15 +1,41 @@
-"""Suite `overhead`: what a page costs beside the engine that reads it."""
+"""Suite `overhead`: what a page costs beside the engine that reads it.
+
+The throughput suite reads pages with the same functions.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import base64
+import json
+import os
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from pathlib import Path
 
+import mlflow
+from mlflow.entities.model_registry import PromptVersion
+
+from entry_points import ROOT
 from entry_points.benchmarks.lines import Aim, Line, Sample, side_by_side
-from entry_points.benchmarks.stage import Stage
+from entry_points.benchmarks.models import BareClient, file_url, plain_request, redrawn_url
+from entry_points.benchmarks.stage import Stage, read_pages
+from entry_points.benchmarks.usage import cpu_s
+from entry_points.loading import load_extractor, predict_rows
 
 _PAGES_PREPARED = 100
 _PAGES_READ = 100
+_WARM_UP = 3
+_TEMPLATE = ROOT / "model" / "prompts" / "ocr-question-answer.md"
+
+# The bare client, by mode: how it makes a URL of a page.
+_BARE = {"plain": file_url, "redrawn": redrawn_url}
+# The extractor with tracing off and on.
+_OURS = ("off", "on")
+
+# Reads documents and returns once they are read.
+Read = Callable[[list[bytes]], None]
 
 
 def overhead(stage: Stage, models: Mapping[str, str]) -> list[Line]:
@@ -25,7 +51,7 @@ def overhead(stage: Stage, models: Mapping[str, str]) -> list[Line]:
 def _prepare(stage: Stage) -> list[Line]:
     pages = stage.count(_PAGES_PREPARED)
     taken = side_by_side(
-        {"both": partial(stage.child, "prepare", stage.dataset, pages)}, stage.repeats
+        {"both": partial(stage.child, prepare, stage.pages(pages), pages)}, stage.repeats
     )["both"]
     what, unit = "document to request", "CPU ms a page"
     against = "Pillow + base64"
@@ -38,9 +64,10 @@ def _prepare(stage: Stage) -> list[Line]:
 
 
 def _predict(stage: Stage, model_uri: str) -> list[Line]:
-    taken = read_side_by_side(stage, model_uri, 0.0, {1: _PAGES_READ})
-    unit, against = "CPU ms a page", "bare openai client"
-    bare = taken["bare"]["cpu_ms_1"]
+    folders = dict.fromkeys((*_BARE, *_OURS), stage.pages(stage.count(_PAGES_READ)))
+    taken = read_side_by_side(stage, model_uri, 0.0, {1: _PAGES_READ}, folders)
+    unit, against = "CPU ms a page", "openai client + Pillow"
+    bare = taken["redrawn"]["cpu_ms_1"]
     lines = [
         Line(
             "overhead",
@@ -56,30 +83,146 @@ def _predict(stage: Stage, model_uri: str) -> list[Line]:
     # MLflow writes traces in the background, in part after predict has returned.
     written = taken["on"]["all_cpu_ms_1"]
     what = "predict, and its traces written"
-    return [*lines, Line("overhead", what, unit, written, against, bare)]
+    lines.append(Line("overhead", what, unit, written, against, bare))
+    plain, ours = taken["plain"]["cpu_ms_1"], taken["off"]["cpu_ms_1"]
+    what, against = "predict, 0 ms server, tracing off", "bare openai client"
+    return [*lines, Line("overhead", what, unit, ours, against, plain)]
 
 
 def read_side_by_side(
-    stage: Stage, model_uri: str, latency_s: float, pages: Mapping[int, int]
+    stage: Stage,
+    model_uri: str,
+    latency_s: float,
+    pages: Mapping[int, int],
+    folders: Mapping[str, Path],
 ) -> dict[str, dict[str, Sample]]:
-    """Let the bare client, and predict with tracing off and on, read pages.
+    """Let bare clients, and predict with tracing off and on, read pages.
 
     Args:
         stage: Where to run.
         model_uri: The extractor with the LLM engine.
         latency_s: How long the LLM takes for a page, s.
         pages: How many are read at full scale, by how many are read at once.
+        folders: Where the pages are, by what reads them (a mode of `reader`).
 
     Returns:
-        What `reading` measures, of "bare", "off" and "on".
+        What `read_all` measures, by mode.
     """
     sizes = [f"{most}:{stage.count(full)}" for most, full in pages.items()]
     with stage.llm(latency_s) as url:
-        child = partial(stage.child, "reading", OPENAI_BASE_URL=url)
+        child = partial(stage.child, read_all, OPENAI_BASE_URL=url)
         return side_by_side(
             {
-                mode: partial(child, mode, model_uri, stage.dataset, *sizes)
-                for mode in ("bare", "off", "on")
+                mode: partial(child, mode, model_uri, folder, *sizes)
+                for mode, folder in folders.items()
             },
             stage.repeats,
         )
+
+
+def reader(mode: str, model_uri: str, concurrency: int) -> Read:
+    """Return what reads documents: a bare client in threads, or the extractor's predict.
+
+    Args:
+        mode: "plain" or "redrawn", a bare client; or "on" and "off": the extractor with tracing on
+            and off.
+        model_uri: The logged extractor.
+        concurrency: Most requests in flight.
+    """
+    if mode in _BARE:
+        client = BareClient(os.environ["OPENAI_BASE_URL"], _BARE[mode])
+        pool = ThreadPoolExecutor(concurrency)
+
+        def read_bare(pages: list[bytes]) -> None:
+            for _ in pool.map(client.read, pages):
+                pass
+
+        return read_bare
+    model = load_extractor(model_uri, max_concurrency=concurrency)
+    if mode == "off":
+        mlflow.tracing.disable()
+
+    def read(pages: list[bytes]) -> None:
+        rows = predict_rows(model, [("page", page) for page in pages])
+        if failed := [row["error"] for row in rows if row["error"] is not None]:
+            raise RuntimeError(f"{len(failed)} pages failed, the first: {failed[0]}")
+
+    return read
+
+
+def read_all(mode: str, model_uri: str, folder: str, *sizes: str) -> dict[str, float]:
+    """Return figures by name and concurrency (a child of `read_side_by_side`).
+
+    Args:
+        mode: As `reader` takes it.
+        model_uri: The logged extractor.
+        folder: A folder of documents.
+        sizes: How many requests are in flight, a colon, and how many pages are read.
+    """
+    figures = {}
+    for size in sizes:
+        concurrency, count = map(int, size.split(":"))
+        pages = read_pages(folder, count)
+        read = reader(mode, model_uri, concurrency)
+        read(pages[:_WARM_UP])
+        mlflow.flush_trace_async_logging()
+        used, started = cpu_s(), time.perf_counter()
+        read(pages)
+        finished = time.perf_counter()
+        figures[f"cpu_ms_{concurrency}"] = 1000 * (cpu_s() - used) / count
+        figures[f"ms_{concurrency}"] = 1000 * (finished - started) / count
+        figures[f"rate_{concurrency}"] = count / (finished - started)
+        mlflow.flush_trace_async_logging()
+        figures[f"all_cpu_ms_{concurrency}"] = 1000 * (cpu_s() - used) / count
+        figures[f"traces_ms_{concurrency}"] = 1000 * (time.perf_counter() - finished) / count
+    return figures
+
+
+def request_of_ours() -> Callable[[bytes], bytes]:
+    """Return what makes the request's body of a document, as the openai engine does."""
+    from ocr_extractor.config import ExtractorConfig
+    from ocr_extractor.encoding import encode_for_llm
+    from ocr_extractor.engines.openai_dialect import Dialect
+    from ocr_extractor.page import open_document
+    from ocr_extractor.prompt import Prompt
+
+    template = _TEMPLATE.read_text(encoding="utf-8")
+    prompt = Prompt(
+        "prompts:/p/1",
+        PromptVersion("p", 1, template),  # type: ignore[abstract]  # it is not, at run time
+        "snapshot",
+    )
+    config = ExtractorConfig(engine="openai", prompt_uri=prompt.uri)
+    dialect = Dialect(config, compatible=True)
+
+    def request(document: bytes) -> bytes:
+        page = open_document(document, config.limits).page(1)
+        image, _ = encode_for_llm(page, config.max_size, config.image_format, config.quality)
+        url = f"data:image/{config.image_format};base64,{base64.b64encode(image).decode()}"
+        part = {"type": "image_url", "image_url": {"url": url, "detail": "high"}}
+        messages = [
+            {"role": "system", "content": prompt.render()},
+            {"role": "user", "content": [part]},
+        ]
+        body = {"model": config.llm, "messages": messages, **dialect.parameters()}
+        return json.dumps(body).encode()
+
+    return request
+
+
+def prepare(folder: str, count: str) -> dict[str, float]:
+    """Return CPU ms from a document to its request, ours and plain (a child of `overhead`).
+
+    Args:
+        folder: A folder of documents.
+        count: How many are used.
+    """
+    pages = read_pages(folder, int(count))
+    figures = {}
+    for name, request in {"ours": request_of_ours(), "plain": plain_request}.items():
+        request(pages[0])
+        started = cpu_s()
+        for page in pages:
+            request(page)
+        figures[name] = 1000 * (cpu_s() - started) / len(pages)
+    return figures

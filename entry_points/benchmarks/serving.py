@@ -1,46 +1,38 @@
-"""Suite `serving`: `serve` with the extractor against MLflow's scoring server with less."""
+"""Suites `serving` and `startup`: the extractor against MLflow's own server with less in it."""
 
 from __future__ import annotations
 
-import base64
-import http.client
-import json
-import socket
+import shutil
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 
+from entry_points import ROOT
 from entry_points.benchmarks.lines import Aim, Line, Sample, percentile, side_by_side
-from entry_points.benchmarks.stage import Stage, documents
-from entry_points.cli import UsageError
+from entry_points.benchmarks.server import (
+    MLFLOWS,
+    OURS,
+    Server,
+    ask,
+    page_of,
+    request_body,
+    served,
+)
+from entry_points.benchmarks.stage import Stage
 
 _CLIENTS = {1: 60, 8: 160, 32: 192}
 """How many requests so many clients send."""
 
-_PAGE_BYTES = 100_000
-_READY_S = 120.0
 _PERCENTILES = (50, 95, 99)
-# The answer of the scoring server's /ping, and of /invocations, where all is well.
-_OK = 200
-
-# The two servers; both take a model, a port and by default one worker.
-OURS = ("entry_points.serve",)
-MLFLOWS = ("mlflow", "models", "serve", "--env-manager", "local")
 
 # Which of the logged models is served, by the name it has in the table.
 _AGAINST = {"empty": "an empty model", "bare": "a model with the bare client"}
 
-
-@dataclass(frozen=True)
-class Server:
-    """A scoring server: its port, and the id of the process group that it is."""
-
-    port: int
-    group: int
+_LOAD = "import mlflow; mlflow.pyfunc.load_model({!r})"
+# The LLM engine asks no server while it starts.
+_NO_SERVER = {"OPENAI_BASE_URL": "http://127.0.0.1:9/v1"}
+_SAMPLES = 23
 
 
 def serving(stage: Stage, models: Mapping[str, str]) -> list[Line]:
@@ -69,7 +61,7 @@ def serving(stage: Stage, models: Mapping[str, str]) -> list[Line]:
             },
             stage.repeats,
         )
-    lines = [line for clients in _CLIENTS for line in _lines(clients, taken)]
+    lines = [line for clients in _CLIENTS for line in _serving_lines(clients, taken)]
     refused = {name: taken[name]["p50_refused"] for name in ("ours", "empty")}
     what, aim = "1 client, p50, a page that is refused at once", Aim("adds", True, 3.0)
     lines.append(
@@ -78,7 +70,7 @@ def serving(stage: Stage, models: Mapping[str, str]) -> list[Line]:
     return lines
 
 
-def _lines(clients: int, taken: Mapping[str, Mapping[str, Sample]]) -> Iterator[Line]:
+def _serving_lines(clients: int, taken: Mapping[str, Mapping[str, Sample]]) -> Iterator[Line]:
     what = f"{clients} client{'s' * (clients > 1)}"
     for name, against in _AGAINST.items():
         for percent in _PERCENTILES if name == "bare" else (50,):
@@ -90,18 +82,6 @@ def _lines(clients: int, taken: Mapping[str, Mapping[str, Sample]]) -> Iterator[
             )
         key = f"rate_{clients}"
         yield Line("serving", what, "requests/s", taken["ours"][key], against, taken[name][key])
-
-
-def page_of(stage: Stage) -> bytes:
-    """Return the dataset's PNG whose size comes nearest to 100 KB."""
-    most = len(list((stage.dataset / "images").glob("*.png")))
-    return min(documents(stage.dataset, most), key=lambda page: abs(len(page) - _PAGE_BYTES))
-
-
-def request_body(page: bytes) -> bytes:
-    """Return the body of a scoring request for one page."""
-    record = {"doc_id": "page", "image": base64.b64encode(page).decode()}
-    return json.dumps({"dataframe_records": [record]}).encode()
 
 
 def _ask_all(stage: Stage, server: Server, bodies: Mapping[str, bytes]) -> dict[str, float]:
@@ -119,71 +99,74 @@ def _ask_all(stage: Stage, server: Server, bodies: Mapping[str, bytes]) -> dict[
     return figures
 
 
-def ask(server: Server, body: bytes, clients: int, requests: int) -> list[float]:
-    """Let so many clients send so many requests each; return how long each took, ms."""
-    with ThreadPoolExecutor(clients) as pool:
-        sent = [pool.submit(_client, server.port, body, requests) for _ in range(clients)]
-        return [ms for client in sent for ms in client.result()]
-
-
-def _client(port: int, body: bytes, requests: int) -> list[float]:
-    """Send requests one after the other over one connection; return how long each took, ms."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-    times = []
-    for _ in range(requests):
-        started = time.perf_counter()
-        connection.request("POST", "/invocations", body, {"content-type": "application/json"})
-        answer = connection.getresponse()
-        text = answer.read()
-        times.append(1000 * (time.perf_counter() - started))
-        if answer.status != _OK:
-            raise RuntimeError(f"The scoring server answered {answer.status}: {text[:200]!r}")
-    connection.close()
-    return times
-
-
-@contextmanager
-def served(
-    stage: Stage, program: tuple[str, ...], model_uri: str, **environment: str
-) -> Iterator[Server]:
-    """Serve a logged model; go on once it is ready.
+def startup(stage: Stage, models: Mapping[str, str]) -> list[Line]:
+    """Measure imports, loading and serving against MLflow alone, and the main job in a fresh clone.
 
     Args:
         stage: Where to run.
-        program: `OURS` or `MLFLOWS`.
-        model_uri: The model.
-        environment: What is added to the server's environment.
-
-    Raises:
-        UsageError: It ends, or does not answer within two minutes.
+        models: The URIs of the logged models.
     """
-    port = _free_port()
-    words = [sys.executable, "-m", *program, "--model-uri", model_uri, "--port", str(port)]
-    log = stage.folder / f"serve-{port}.log"
-    with (
-        log.open("wb") as file,
-        stage.process(words, environment, stdout=file, stderr=file) as process,
-    ):
-        deadline = time.monotonic() + _READY_S
-        while not _is_ready(port):
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise UsageError(f"{model_uri} is not served:\n{log.read_text()[-2000:]}")
-            time.sleep(0.05)
-        yield Server(port, process.pid)
+    extractors = {engine: models[engine] for engine in ("openai", "local")}
+    loading = {name: _LOAD.format(uri) for name, uri in models.items() if name != "bare"}
+    programs = {
+        "mlflow": "import mlflow",
+        "ours": "import mlflow, ocr_extractor.extractor",
+    } | loading
+    taken = side_by_side(
+        {name: partial(_seconds_of, stage, program) for name, program in programs.items()},
+        stage.repeats,
+    )
+    ready = side_by_side(
+        {
+            name: partial(
+                _seconds_to_serve, stage, OURS if name in extractors else MLFLOWS, models[name]
+            )
+            for name in loading
+        },
+        stage.repeats,
+    )
+    lines = [
+        _startup_line("import ocr_extractor", taken["ours"], "import mlflow", taken["mlflow"], 0.3)
+    ]
+    for engine in extractors:
+        what, empty = f"load_model, {engine}", "an empty model"
+        lines.append(_startup_line(what, taken[engine], empty, taken["empty"], 1.0))
+        what = f"serve until ready, {engine}"
+        lines.append(_startup_line(what, ready[engine], empty, ready["empty"], 2.0))
+    main_job = Sample.of(_seconds_of_main_job(stage))
+    what = "main job on the samples, fresh clone, warm package cache"
+    return [*lines, Line("startup", what, "s", main_job, aim=Aim("value", True, 60.0))]
 
 
-def _is_ready(port: int) -> bool:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
-    try:
-        connection.request("GET", "/ping")
-        return connection.getresponse().status == _OK
-    except OSError:
-        return False
-    finally:
-        connection.close()
+def _startup_line(
+    what: str, ours: Mapping[str, Sample], against: str, theirs: Mapping[str, Sample], adds: float
+) -> Line:
+    return Line("startup", what, "s", ours["s"], against, theirs["s"], Aim("adds", True, adds))
 
 
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+def _seconds_of(stage: Stage, program: str) -> dict[str, float]:
+    started = time.perf_counter()
+    stage.run([sys.executable, "-c", program], **_NO_SERVER)
+    return {"s": time.perf_counter() - started}
+
+
+def _seconds_to_serve(stage: Stage, program: tuple[str, ...], model_uri: str) -> dict[str, float]:
+    started = time.perf_counter()
+    with served(stage, program, model_uri, **_NO_SERVER):
+        return {"s": time.perf_counter() - started}
+
+
+def _seconds_of_main_job(stage: Stage) -> float:
+    """Run the README's first command in a clone, in an environment that is built for it, s."""
+    clone = stage.folder / "clone"
+    git, manager = shutil.which("git") or "git", "uv" if shutil.which("uv") else "local"
+    stage.run([git, "clone", "--quiet", str(ROOT), str(clone)])
+    words = [sys.executable, "-m", "mlflow", "run", str(clone), "--env-manager", manager]
+    fresh = {
+        "MLFLOW_ENV_ROOT": str(stage.folder / "environments"),
+        "MLFLOW_TRACKING_URI": f"sqlite:///{clone / 'mlflow.db'}",
+        "PYTHONPATH": "",
+    }
+    started = time.perf_counter()
+    stage.run([*words, "-P", "engine=local", "-P", f"limit={stage.limit(_SAMPLES)}"], **fresh)
+    return time.perf_counter() - started

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import io
 import os
-import shutil
-from collections.abc import Mapping
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
 
 from entry_points.benchmarks.lines import Aim, Line, Sample, side_by_side
 from entry_points.benchmarks.overhead import read_side_by_side
-from entry_points.benchmarks.stage import Stage
+from entry_points.benchmarks.stage import Stage, has_tesseract, read_pages
 
 _LATENCY_S = 1.0
 # Pages for each number of requests in flight.
 _PAGES = {64: 512, 8: 24, 1: 3}
+_MOST = max(_PAGES)
 _LOCAL_PAGES = 6
 _UNIT = "pages/s"
 
@@ -29,25 +37,35 @@ def throughput(stage: Stage, models: Mapping[str, str]) -> list[Line]:
 
 
 def _llm(stage: Stage, model_uri: str) -> list[Line]:
-    taken = read_side_by_side(stage, model_uri, _LATENCY_S, _PAGES)
+    taken = read_side_by_side(stage, model_uri, _LATENCY_S, _PAGES, _readers(stage))
     lines = []
     for most in _PAGES:
-        bare = taken["bare"][f"rate_{most}"]
-        ideal = Sample.of(most / _LATENCY_S)
-        for mode, of_bare, of_ideal in (("off", 1.0, 0.90), ("on", 0.95, 0.85)):
-            ours, what = taken[mode][f"rate_{most}"], f"{most} at once, tracing {mode}"
-            against = "bare client in threads"
-            lines.append(_line(what, ours, against, bare, Aim("ratio", False, of_bare)))
-            if most == max(_PAGES):
-                lines.append(_line(what, ours, "ideal", ideal, Aim("ratio", False, of_ideal)))
-        if most == max(_PAGES):
-            lines.append(_line(f"bare client, {most} at once", bare, "ideal", ideal))
-    widest, loop = taken["on"][f"rate_{max(_PAGES)}"], taken["bare"]["rate_1"]
-    lines.append(
-        _line("64 at once, tracing on", widest, "sequential loop", loop, Aim("ratio", False, 50.0))
-    )
-    traces = taken["on"][f"traces_ms_{max(_PAGES)}"]
-    return [*lines, Line("throughput", "traces written after the last page", "ms a page", traces)]
+        lines += _at_once(most, taken, "")
+    widest, loop = taken["on"][f"rate_{_MOST}"], taken["plain"]["rate_1"]
+    what, aim = f"{_MOST} at once, tracing on", Aim("ratio", False, 50.0)
+    lines.append(_line(what, widest, "sequential loop", loop, aim))
+    traces = taken["on"][f"traces_ms_{_MOST}"]
+    lines.append(Line("throughput", "traces written after the last page", "ms a page", traces))
+    wide = {_MOST: _PAGES[_MOST]}
+    anew = read_side_by_side(stage, model_uri, _LATENCY_S, wide, _readers(stage, anew=True))
+    return [*lines, *_at_once(_MOST, anew, ", encoded anew")]
+
+
+def _readers(stage: Stage, *, anew: bool = False) -> dict[str, Path]:
+    """Return the same distinct pages for each reader: PNG files to be sent as is, or anew."""
+    return dict.fromkeys(("plain", "off", "on"), stage.pages(stage.count(_PAGES[_MOST]), anew=anew))
+
+
+def _at_once(most: int, taken: Mapping[str, Mapping[str, Sample]], which: str) -> Iterator[Line]:
+    """Compare predict with the bare client; the widest rates also with the ideal."""
+    bare, ideal = taken["plain"][f"rate_{most}"], Sample.of(most / _LATENCY_S)
+    for mode, of_bare, of_ideal in (("off", 1.0, 0.90), ("on", 0.95, 0.85)):
+        ours, what = taken[mode][f"rate_{most}"], f"{most} at once, tracing {mode}{which}"
+        yield _line(what, ours, "bare client in threads", bare, Aim("ratio", False, of_bare))
+        if most == _MOST:
+            yield _line(what, ours, "ideal", ideal, Aim("ratio", False, of_ideal))
+    if most == _MOST:
+        yield _line(f"bare client, {most} at once{which}", bare, "ideal", ideal)
 
 
 def _line(what: str, ours: Sample, against: str, theirs: Sample, aim: Aim | None = None) -> Line:
@@ -56,12 +74,10 @@ def _line(what: str, ours: Sample, against: str, theirs: Sample, aim: Aim | None
 
 def _local(stage: Stage) -> list[Line]:
     pages = stage.count(_LOCAL_PAGES, least=1)
+    folder = stage.pages(pages)
     cores = [1, 2] if (os.cpu_count() or 1) >= 2 else [1]
     taken = side_by_side(
-        {
-            str(count): partial(stage.child, "local_speed", stage.dataset, pages, count)
-            for count in cores
-        },
+        {str(count): partial(stage.child, local_speed, folder, pages, count) for count in cores},
         stage.repeats,
     )
     lines = []
@@ -88,6 +104,54 @@ def _local(stage: Stage) -> list[Line]:
     return lines
 
 
-def has_tesseract() -> bool:
-    """Tell whether Tesseract is installed."""
-    return shutil.which("tesseract") is not None
+def local_speed(folder: str, count: str, cores: str) -> dict[str, float]:
+    """Return pages a second and seconds a page on so many cores (a child of `throughput`).
+
+    Args:
+        folder: A folder of documents.
+        count: How many are read.
+        cores: How many cores this process may use.
+    """
+    most = int(cores)
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:most])
+    os.cpu_count = lambda: most  # what thread pools are sized by does not heed the affinity
+    import rapidocr
+
+    from ocr_extractor.engines.base import Page
+    from ocr_extractor.engines.local import LocalEngine
+    from ocr_extractor.engines.local.ocr import WordReader
+
+    files = read_pages(folder, int(count))
+    images = [Image.open(io.BytesIO(data)).convert("RGB") for data in files]
+    engine, words = LocalEngine(), WordReader()
+    alone = rapidocr.RapidOCR(params={"Global.log_level": "error"})
+
+    def read(image: Image.Image) -> None:
+        engine.read(Page(1, image), "")
+
+    ocr_s, ours_s = _seconds(words.read, images), _seconds(read, images)
+    with ThreadPoolExecutor(2 * most) as callers:
+        side_by_side_s = _seconds(lambda pages: list(callers.map(read, pages)), [images])
+    figures = {
+        "rapidocr": len(files) / _seconds(alone, images),
+        "ours": len(files) / side_by_side_s,
+        "ocr_s": ocr_s / len(files),
+        "linking_s": max(ours_s - ocr_s, 0.0) / len(files),
+    }
+    if has_tesseract():
+        figures["tesseract"] = len(files) / _seconds(_tesseract, files)
+    return figures
+
+
+def _seconds(work: Callable[[Any], object], inputs: list[Any]) -> float:
+    """Return how long the work takes for all inputs, after one that does not count, s."""
+    work(inputs[0])
+    started = time.perf_counter()
+    for each in inputs:
+        work(each)
+    return time.perf_counter() - started
+
+
+def _tesseract(page: bytes) -> None:
+    """Let Tesseract read a page."""
+    subprocess.run(["tesseract", "-", "-"], input=page, capture_output=True, check=True)  # noqa: S607

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import time
@@ -42,16 +43,19 @@ def rss_once_quiet(usage: Callable[[], tuple[float, float]]) -> float:
     return rss
 
 
-def usage_of_group(group: int) -> tuple[float, float]:
-    """Return the CPU time, s, and the resident memory, MB, of a process group (Linux)."""
-    ticks = pages = 0
+def usage_of_tree(root: int) -> tuple[float, float]:
+    """Return the CPU time, s, and the resident memory, MB, of a process and all below it (Linux).
+
+    Processes of other sessions are included: the workers that draw PDFs have one each.
+    """
+    stats: dict[int, list[str]] = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            # The command's name, in brackets, may hold anything (proc(5)).
-            fields = stat.read_text().rpartition(")")[2].split()
-        except (FileNotFoundError, ProcessLookupError):  # it has ended
-            continue
-        if int(fields[2]) == group:
-            ticks += int(fields[11]) + int(fields[12])
-            pages += int(fields[21])
-    return ticks / _TICKS, pages * _PAGE_BYTES / 1e6
+        # It may have ended. The command's name, in brackets, may hold anything (proc(5)).
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            stats[int(stat.parent.name)] = stat.read_text().rpartition(")")[2].split()
+    tree = {root}
+    while found := {pid for pid, fields in stats.items() if int(fields[1]) in tree} - tree:
+        tree |= found
+    used = [stats[pid] for pid in tree if pid in stats]
+    ticks = sum(int(fields[11]) + int(fields[12]) for fields in used)
+    return ticks / _TICKS, sum(int(fields[21]) for fields in used) * _PAGE_BYTES / 1e6

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 import os
 import shutil
@@ -15,12 +16,14 @@ from PIL import Image
 
 from entry_points import ROOT, benchmark
 from entry_points.benchmark import SUITES
-from entry_points.benchmarks.distorted import AS_GIVEN, DISTORTIONS
-from entry_points.benchmarks.lines import Line, Sample
-from entry_points.benchmarks.plot import plot_ratios
-from entry_points.benchmarks.prepare import request_of_ours
-from entry_points.benchmarks.stage import Stage, documents
+from entry_points.benchmarks.accuracy import AS_GIVEN, DISTORTIONS
+from entry_points.benchmarks.hostile import Tally
+from entry_points.benchmarks.lines import Line, Sample, plot_ratios
+from entry_points.benchmarks.models import log_models
+from entry_points.benchmarks.overhead import request_of_ours
+from entry_points.benchmarks.stage import Stage, SuiteError, distinct_pages, with_text
 from entry_points.cli import UsageError
+from ocr_extractor.encoding import is_plain_png
 from tests.entry_points.conftest import SAMPLES, Project
 from tests.loopback_llm import KEY
 
@@ -47,7 +50,7 @@ def test_the_command_prints_and_logs_a_table(project: Project) -> None:
 
 @pytest.fixture(scope="module")
 def models(stage: Stage) -> dict[str, str]:
-    return stage.child("log_models")
+    return log_models(stage)
 
 
 @pytest.fixture
@@ -102,7 +105,7 @@ def test_nothing_to_measure_is_refused(
 
 
 def test_the_request_that_is_measured_shows_the_page() -> None:
-    [page] = documents(SAMPLES, 1)
+    [page] = distinct_pages(SAMPLES, 1)
     body = request_of_ours()(page)
     assert b'"image_url": {"url": "data:image/png;base64,' in body
     assert b'"json_schema"' in body
@@ -122,16 +125,50 @@ def test_copies_of_a_page_are_what_they_are_called() -> None:
     assert copies["low contrast"].convert("L").getextrema() == (135, 185)
 
 
-def test_documents_are_the_png_files_over_and_over() -> None:
-    found = documents(SAMPLES, 40)
-    assert len(found) == 40
-    assert {data[:4] for data in found} == {b"\x89PNG"}
-    assert found[0] in found[1:]
+def test_pages_are_distinct_and_sent_as_they_are() -> None:
+    pages = list(distinct_pages(SAMPLES, 40))
+    assert len(set(pages)) == 40
+    assert all(is_plain_png(page) for page in pages)
+
+
+def test_a_page_with_text_is_the_same_picture_and_must_be_encoded_anew() -> None:
+    [page] = distinct_pages(SAMPLES, 1)
+    named = with_text(page)
+    assert not is_plain_png(named)
+    with Image.open(io.BytesIO(named)) as image, Image.open(io.BytesIO(page)) as plain:
+        image.load()
+        assert image.info["Software"] == "scanner"
+        assert image.tobytes() == plain.tobytes()
+
+
+def test_pages_are_written_once_and_more_of_them_when_more_are_needed(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, SAMPLES, repeats=1, scale=1.0)
+    assert len(list(stage.pages(2).iterdir())) == 2
+    written = {path: path.stat().st_mtime_ns for path in stage.pages(2).iterdir()}
+    assert {path: path.stat().st_mtime_ns for path in stage.pages(1).iterdir()} == written
+    assert len(list(stage.pages(3).iterdir())) == 3
+    assert stage.pages(1, anew=True) != stage.pages(1)
 
 
 def test_a_dataset_without_png_files_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no PNG file"):
-        documents(tmp_path, 1)
+        list(distinct_pages(tmp_path, 1))
+
+
+@pytest.mark.parametrize(
+    ("status", "is_wrong"),
+    [("200", False), ("413", False), ("503", False), ("504", False), ("500", True), ("502", True)],
+)
+def test_only_an_overload_may_be_answered_with_a_5xx(status: str, is_wrong: bool) -> None:
+    tally, lines = Tally(), [Line("hostile", "good pages", "pages", Sample.of(1.0))]
+    tally.note_answer("broken JSON", status, b'{"error_code": "server_busy"}')
+    assert tally.counts[f"answer {status}"] == tally.counts["error server_busy"] == 1
+    if not is_wrong:
+        assert tally.check(lines) == lines
+        return
+    with pytest.raises(SuiteError, match=f"broken JSON was answered with {status}") as caught:
+        tally.check(lines)
+    assert caught.value.lines == lines
 
 
 def test_a_child_that_fails_says_why(stage: Stage) -> None:

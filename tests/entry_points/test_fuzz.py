@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 import requests
 
-from entry_points.benchmarks.usage import usage_of_group
+from entry_points.benchmarks.usage import usage_of_tree
 from tests import echo_llm
 from tests.entry_points.conftest import Done, Project
 from tests.entry_points.mutations import bodies, documents
@@ -74,7 +74,7 @@ def send_documents(url: str, process: Process, count: int) -> None:
             assert row["pairs"] or row["error_code"]
             assert row["error_code"] != "internal_error"
         codes.update(row["error_code"] for row in rows)
-        memory_mb.append(usage_of_group(process.pid)[1])
+        memory_mb.append(usage_of_tree(process.pid)[1])
     print(f"\n{count} documents, seed {SEED}: {dict(codes.most_common())}")
     report(memory_mb, longest_s)
 
@@ -106,7 +106,7 @@ def send_bodies(url: str, process: Process, count: int) -> Iterator[requests.Res
         headers = {"Content-Type": rng.choice(CONTENT_TYPES)}
         got = requests.post(f"{url}/invocations", body, headers=headers, timeout=LIMIT_S)
         longest_s = max(longest_s, time.monotonic() - started)
-        memory_mb.append(usage_of_group(process.pid)[1])
+        memory_mb.append(usage_of_tree(process.pid)[1])
         yield got
     report(memory_mb, longest_s)
     assert requests.get(f"{url}/ping", timeout=LIMIT_S).ok

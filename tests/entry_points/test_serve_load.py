@@ -20,7 +20,7 @@ import pytest
 from PIL import Image
 
 from entry_points.benchmarks.lines import percentile
-from entry_points.benchmarks.usage import usage_of_group
+from entry_points.benchmarks.usage import usage_of_tree
 from tests import echo_llm
 from tests.entry_points.conftest import SAMPLES, Done, Project
 from tests.entry_points.servers import Process, served
@@ -76,7 +76,7 @@ def load(
     with ThreadPoolExecutor(CLIENTS) as pool:
         clients = [pool.submit(client, port, pages, started + SECONDS) for pages in work]
         while not all(each.done() for each in clients):
-            memory_mb.append(usage_of_group(process.pid)[1])
+            memory_mb.append(usage_of_tree(process.pid)[1])
             time.sleep(SECONDS / 30)
         times = [ms for each in clients for ms in each.result()]
     took_s = time.monotonic() - started

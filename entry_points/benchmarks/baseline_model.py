@@ -1,0 +1,34 @@
+"""The baselines of startup and serving: an MLflow model that does nothing, or only asks an LLM.
+
+MLflow copies this file into the logged model; what it imports at the top is loaded with the model.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import pandas as pd
+from mlflow.models import set_model
+from mlflow.pyfunc.model import PythonModel
+
+
+class BaselineModel(PythonModel):
+    """Returns a text a row: the LLM's answer where `model_config` says so, else an empty one."""
+
+    def load_context(self, context: Any) -> None:
+        """Build the client of the LLM that OPENAI_BASE_URL names, if one is asked."""
+        self._client = None
+        if context.model_config["asks_llm"]:
+            from entry_points.benchmarks.models import BareClient
+
+            self._client = BareClient(os.environ["OPENAI_BASE_URL"])
+
+    def predict(self, context: Any, model_input: pd.DataFrame, params: Any = None) -> list[str]:  # noqa: ARG002
+        """Return one text a row."""
+        if self._client is None:
+            return [""] * len(model_input)
+        return [str(self._client.read(document)) for document in model_input["image"]]
+
+
+set_model(BaselineModel())

@@ -1,0 +1,326 @@
+"""Suite `hostile`: the served model reads good pages among hostile inputs and outages.
+
+The inputs come in random order, seeded. The tracking server is stopped and continued twice.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import random
+import re
+import sqlite3
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
+
+from PIL import Image
+
+from entry_points.benchmarks.hostile_inputs import BODY_LIMIT, OPEN, Send, get, hostile_inputs, post
+from entry_points.benchmarks.lines import Aim, Line, Sample
+from entry_points.benchmarks.server import OK, OURS, Server, request_body, served, tracking_server
+from entry_points.benchmarks.stage import Stage, SuiteError, distinct_pages
+from entry_points.benchmarks.usage import rss_once_quiet, usage_of_tree
+
+_SECONDS = 600
+_LEAST_S = 20
+_CLIENTS = 8
+_SEED = 42
+_LATENCY_S = 0.2
+_GOOD_PAGES = 12
+# So many good pages come to one hostile input.
+_GOOD_SHARE = 3
+_WARM_UP = 100
+# A good page that is told to come again does so for at most so long, s.
+_PATIENCE_S = 180.0
+# What a request may last beyond the server's time for it, s; on a busy machine threads wait, too.
+_GRACE_S = 30.0
+_PING_EVERY_S = 0.1
+_PING_WITHIN_S = 0.5
+_STOPS = 2
+
+_TRY_AGAIN = {"503", "504"}
+
+
+@dataclass
+class Tally:
+    """What was sent and answered; safe to share between threads.
+
+    Attributes:
+        counts: How often each thing happened, by its name in the table.
+        wrong: What was wrong, a line each.
+        slowest_ping_s: The longest /ping, s.
+    """
+
+    counts: Counter[str] = field(default_factory=Counter)
+    wrong: list[str] = field(default_factory=list)
+    slowest_ping_s: float = 0.0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def note(self, name: str) -> None:
+        """Count something."""
+        with self._lock:
+            self.counts[name] += 1
+
+    def note_answer(self, what: str, status: str, body: bytes) -> list[Any]:
+        """Count an answer by its status and error codes; a forbidden one is wrong.
+
+        Returns:
+            The rows of the answer, none where the request failed as a whole.
+        """
+        self.note(f"answer {status}")
+        if re.fullmatch("5..", status) and status not in _TRY_AGAIN:
+            self.wrong.append(f"{what} was answered with {status}: {body[:200]!r}")
+        try:
+            answer = json.loads(body or b"{}")
+        except ValueError:
+            return []
+        rows: list[Any] = answer.get("predictions", [])
+        for code in [answer.get("error_code"), *(row["error_code"] for row in rows)]:
+            if code:
+                self.note(f"error {code}")
+        return rows
+
+    def check(self, lines: list[Line]) -> list[Line]:
+        """Return the lines if nothing was wrong.
+
+        Raises:
+            SuiteError: A good page was answered wrong or not at all, or a 5xx came that is
+                neither 503 nor 504.
+        """
+        if self.wrong:
+            first = "\n".join(self.wrong[:5])
+            raise SuiteError(f"{len(self.wrong)} answers were wrong, the first:\n{first}", lines)
+        return lines
+
+
+def hostile(stage: Stage, models: Mapping[str, str]) -> list[Line]:
+    """Serve the LLM engine to 8 clients that send good pages and hostile inputs.
+
+    Args:
+        stage: Where to run; ten minutes at scale 1, and at least 20 seconds.
+        models: The URIs of the logged models.
+
+    Raises:
+        SuiteError: A good page was answered wrong, or a 5xx came that is neither 503 nor 504.
+    """
+    seconds = stage.count(_SECONDS, least=_LEAST_S)
+    timeout_s = min(60, seconds // 2)
+    flags = ("--timeout", str(timeout_s), "--max-request-bytes", str(BODY_LIMIT))
+    tally = Tally()
+    with (
+        stage.llm(_LATENCY_S) as llm,
+        tracking_server(stage) as store,
+        served(
+            stage,
+            (*OURS, *flags),
+            models["openai"],
+            OPENAI_BASE_URL=llm,
+            MLFLOW_TRACKING_URI=f"http://127.0.0.1:{store.port}",
+        ) as server,
+    ):
+        good = _good_pages(stage, server, stage.count(_WARM_UP, least=_GOOD_PAGES))
+        traces_before = _traces(stage)
+        start_mb = _memory_mb(server)
+        with _pinging(server, tally), ThreadPoolExecutor(_CLIENTS) as pool:
+            until = time.monotonic() + seconds
+            clients = [
+                pool.submit(_client, server.port, _dealt(good, number), until, timeout_s, tally)
+                for number in range(_CLIENTS)
+            ]
+            for _ in range(_STOPS):
+                time.sleep(seconds / (2 * _STOPS + 1))
+                with store.stopped():
+                    time.sleep(seconds / (2 * _STOPS + 1))
+            for client in clients:
+                client.result()
+        end_mb = _memory_mb(server)
+        dropped = _dropped(server)
+    lines = [
+        *_lines(tally),
+        Line(
+            "hostile",
+            "memory, server and its processes",
+            "MB",
+            Sample.of(end_mb),
+            "before",
+            Sample.of(start_mb),
+            Aim("adds", True, 100.0),
+        ),
+        _line("traces written", "traces", _traces(stage) - traces_before),
+        _line("traces dropped", "traces", dropped),
+    ]
+    return tally.check(lines)
+
+
+@dataclass(frozen=True)
+class _Good:
+    """A good page: the body of its request, and its pairs when it is asked for alone."""
+
+    body: bytes
+    pairs: list[Any]
+
+
+def _good_pages(stage: Stage, server: Server, requests: int) -> list[_Good]:
+    """Ask for good pages, PNG and PDF, one after the other, so often; return them.
+
+    Raises:
+        SuiteError: The pages cannot be told apart by their answers.
+    """
+    pages = list(distinct_pages(stage.dataset, _GOOD_PAGES))
+    pages[::4] = [_pdf(page) for page in pages[::4]]
+    bodies = [request_body(page) for page in pages]
+    good: dict[str, _Good] = {}
+    for number in range(requests):
+        body = bodies[number % len(bodies)]
+        status, answer = post([body], server.port, _PATIENCE_S)
+        rows = json.loads(answer)["predictions"] if status == str(OK) else [{"pairs": []}]
+        if not (pairs := _pairs(rows[0])):
+            raise SuiteError(f"A good page was answered with {status}: {answer[:500]!r}", [])
+        good[json.dumps(pairs)] = _Good(body, pairs)
+    if len(good) != len(pages):
+        raise SuiteError(f"{len(pages)} good pages have {len(good)} answers.", [])
+    return list(good.values())
+
+
+def _pdf(png: bytes) -> bytes:
+    buffer = io.BytesIO()
+    Image.open(io.BytesIO(png)).convert("L").save(buffer, "PDF", resolution=100)
+    return buffer.getvalue()
+
+
+def _pairs(row: Mapping[str, Any]) -> list[Any]:
+    return [[pair["question"], pair["answer"]] for pair in row["pairs"] or []]
+
+
+def _deck(good: list[_Good]) -> Iterator[_Good | tuple[str, Send]]:
+    """Give every hostile input once in each round, in random order among good pages, for ever."""
+    order = random.Random(_SEED)  # noqa: S311 - no secret
+    inputs = list(hostile_inputs().items())
+    while True:
+        cards = [*inputs, *order.choices(good, k=_GOOD_SHARE * len(inputs))]
+        order.shuffle(cards)
+        yield from cards
+
+
+def _dealt(good: list[_Good], number: int) -> Iterator[_Good | tuple[str, Send]]:
+    """Return what one of the clients sends of the deck that all of them share."""
+    return islice(_deck(good), number, None, _CLIENTS)
+
+
+def _client(
+    port: int,
+    deck: Iterable[_Good | tuple[str, Send]],
+    until: float,
+    timeout_s: float,
+    tally: Tally,
+) -> None:
+    """Send one input after the other until the time is over."""
+    for card in deck:
+        if time.monotonic() > until:
+            return
+        if isinstance(card, _Good):
+            _ask_for_good_page(card, port, timeout_s, tally)
+            continue
+        name, send = card
+        tally.note("hostile inputs sent")
+        status, body = send(port, timeout_s + _GRACE_S)
+        if status == OPEN:
+            tally.note("requests that never ended")
+        tally.note_answer(name, status, body)
+
+
+def _ask_for_good_page(page: _Good, port: int, timeout_s: float, tally: Tally) -> None:
+    """Send a good page, again where the server says so, and judge the answer."""
+    tally.note("good pages sent")
+    deadline = time.monotonic() + _PATIENCE_S
+    while True:
+        status, body = post([page.body], port, timeout_s + _GRACE_S)
+        rows = tally.note_answer("A good page", status, body)
+        if status not in _TRY_AGAIN or time.monotonic() > deadline:
+            break
+        tally.note("good pages sent again")
+        time.sleep(1.0)
+    if [_pairs(row) for row in rows] == [page.pairs]:
+        tally.note("good pages answered right")
+    else:
+        tally.wrong.append(f"A good page was answered wrong, status {status}: {body[:300]!r}")
+
+
+@contextlib.contextmanager
+def _pinging(server: Server, tally: Tally) -> Iterator[None]:
+    """Ask for /ping all the time, each time on a new connection."""
+    over = threading.Event()
+
+    def ping() -> None:
+        while not over.wait(_PING_EVERY_S):
+            started = time.monotonic()
+            status, _ = get(server.port, "/ping")
+            tally.slowest_ping_s = max(tally.slowest_ping_s, time.monotonic() - started)
+            if status != str(OK):
+                tally.note("/ping not answered")
+
+    thread = threading.Thread(target=ping)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def _memory_mb(server: Server) -> float:
+    return rss_once_quiet(lambda: usage_of_tree(server.group))
+
+
+def _traces(stage: Stage) -> int:
+    """Count the traces in the store; MLflow has no way to count without fetching them."""
+    with contextlib.closing(sqlite3.connect(stage.folder / "mlflow.db")) as store:
+        return int(store.execute("SELECT COUNT(*) FROM trace_info").fetchone()[0])
+
+
+def _dropped(server: Server) -> float:
+    _, counts = get(server.port, "/metrics")
+    found = re.search(r"^ocr_extractor_traces_dropped_total (\S+)", counts, re.MULTILINE)
+    if not found:
+        raise SuiteError("The server's /metrics does not tell how many traces it dropped.", [])
+    return float(found[1])
+
+
+def _lines(tally: Tally) -> list[Line]:
+    """Return the lines of what was sent and answered."""
+    judged = {"requests that never ended", "/ping not answered"}
+    counts = tally.counts
+    sent, right = counts["good pages sent"], counts["good pages answered right"]
+    lines = [
+        Line(
+            "hostile",
+            "good pages answered right",
+            "pages",
+            Sample.of(right),
+            "sent",
+            Sample.of(sent),
+            Aim("ratio", False, 1.0),
+        ),
+        Line(
+            "hostile",
+            "slowest /ping",
+            "s",
+            Sample.of(tally.slowest_ping_s),
+            aim=Aim("value", True, _PING_WITHIN_S),
+        ),
+    ]
+    for name in sorted(judged):
+        lines.append(_line(name, "times", counts[name], aim=Aim("value", True, 0)))
+    shown = counts.keys() - judged - {"good pages sent", "good pages answered right"}
+    return [*lines, *(_line(name, "times", counts[name]) for name in sorted(shown))]
+
+
+def _line(what: str, unit: str, value: float, aim: Aim | None = None) -> Line:
+    return Line("hostile", what, unit, Sample.of(value), aim=aim)

@@ -1,0 +1,96 @@
+"""The hostile inputs of the suite `hostile`: what they are, and how they are sent."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import re
+import socket
+import time
+from collections.abc import Callable
+from functools import partial
+
+from data.hostile import HOSTILE_DOCUMENTS
+from entry_points.benchmarks.server import request_body
+
+BODY_LIMIT = 50_000_000
+"""What the server is told is the largest body, bytes."""
+
+# The status of a request that got no answer, and of one that the server left open.
+CLOSED, OPEN = "connection closed", "never ended"
+
+# What sends an input to a port, within so many seconds, and returns the status and the body.
+Send = Callable[[int, float], tuple[str, bytes]]
+
+
+def hostile_inputs() -> dict[str, Send]:
+    """Return what sends each hostile input, by its name."""
+    page = request_body(b"no page" * 1000)
+    head = b"POST /invocations HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    rows = b'{"dataframe_records": [' + b"{}," * 10_000_000 + b"{}]}"
+    past_limit = [b" " * 1_000_000] * (2 * BODY_LIMIT // 1_000_000)
+    documents = {
+        name: partial(post, [request_body(make())]) for name, make in HOSTILE_DOCUMENTS.items()
+    }
+    return documents | {
+        "millions of empty rows": partial(post, [rows]),
+        "broken JSON": partial(post, [page[: len(page) // 2]]),
+        "JSON in a million lists": partial(post, [b"[" * 1_000_000]),
+        "body past the limit": partial(post, past_limit),
+        "dripping body": partial(_drip, head + b"Content-Length: 100000\r\n\r\n"),
+        "headers left open": partial(_drip, head + b"X-Open: "),
+    }
+
+
+def post(body: list[bytes], port: int, patience_s: float) -> tuple[str, bytes]:
+    """Send a request, chunked if its body has several parts."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=patience_s)
+    try:
+        # A server that refuses a body answers before it was sent to its end.
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            connection.request(
+                "POST",
+                "/invocations",
+                body[0] if len(body) == 1 else iter(body),
+                {"content-type": "application/json"},
+            )
+        answer = connection.getresponse()
+        return str(answer.status), answer.read()
+    except TimeoutError:
+        return OPEN, b""
+    except (OSError, http.client.HTTPException):
+        return CLOSED, b""
+    finally:
+        connection.close()
+
+
+def _drip(head: bytes, port: int, patience_s: float) -> tuple[str, bytes]:
+    """Send a head, and then a byte a second for as long as the server takes them."""
+    deadline = time.monotonic() + patience_s
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=1.0) as connection:
+            connection.sendall(head)
+            while time.monotonic() < deadline:
+                connection.sendall(b"a")
+                try:
+                    answer = connection.recv(10_000)
+                except TimeoutError:
+                    continue
+                status = re.match(rb"HTTP/1.1 (\d{3})", answer)
+                return (status[1].decode() if status else CLOSED), b""
+    except OSError:
+        return CLOSED, b""
+    return OPEN, b""
+
+
+def get(port: int, path: str) -> tuple[str, str]:
+    """Return the status and the text of a page of the server."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    try:
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        return str(answer.status), answer.read().decode()
+    except (OSError, http.client.HTTPException):
+        return CLOSED, ""
+    finally:
+        connection.close()

@@ -1,0 +1,150 @@
+"""Servers on loopback that suites start: the scoring servers, and the tracking server."""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import json
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from entry_points.benchmarks.stage import Stage, distinct_pages
+from entry_points.cli import UsageError
+
+_PAGE_BYTES = 100_000
+_READY_S = 120.0
+# The answer of a server where all is well.
+OK = 200
+
+# The two scoring servers; both take a model, a port and by default one worker.
+OURS = ("entry_points.serve",)
+MLFLOWS = ("mlflow", "models", "serve", "--env-manager", "local")
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server: its port, and the id of the process group that it is."""
+
+    port: int
+    group: int
+
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        """Let the server hang: it takes connections and answers nothing."""
+        os.killpg(self.group, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.killpg(self.group, signal.SIGCONT)
+
+
+def page_of(stage: Stage) -> bytes:
+    """Return the dataset's PNG whose size comes nearest to 100 KB."""
+    most = len(list((stage.dataset / "images").glob("*.png")))
+    return min(distinct_pages(stage.dataset, most), key=lambda page: abs(len(page) - _PAGE_BYTES))
+
+
+def request_body(page: bytes) -> bytes:
+    """Return the body of a scoring request for one page."""
+    record = {"doc_id": "page", "image": base64.b64encode(page).decode()}
+    return json.dumps({"dataframe_records": [record]}).encode()
+
+
+def ask(server: Server, body: bytes, clients: int, requests: int) -> list[float]:
+    """Let so many clients send so many requests each; return how long each took, ms."""
+    with ThreadPoolExecutor(clients) as pool:
+        sent = [pool.submit(_client, server.port, body, requests) for _ in range(clients)]
+        return [ms for client in sent for ms in client.result()]
+
+
+def _client(port: int, body: bytes, requests: int) -> list[float]:
+    """Send requests one after the other over one connection; return how long each took, ms."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    times = []
+    for _ in range(requests):
+        started = time.perf_counter()
+        connection.request("POST", "/invocations", body, {"content-type": "application/json"})
+        answer = connection.getresponse()
+        text = answer.read()
+        times.append(1000 * (time.perf_counter() - started))
+        if answer.status != OK:
+            raise RuntimeError(f"The scoring server answered {answer.status}: {text[:200]!r}")
+    connection.close()
+    return times
+
+
+@contextmanager
+def served(
+    stage: Stage, program: tuple[str, ...], model_uri: str, **environment: str
+) -> Iterator[Server]:
+    """Serve a logged model; go on once it is ready.
+
+    Args:
+        stage: Where to run.
+        program: `OURS` or `MLFLOWS`, and further flags.
+        model_uri: The model.
+        environment: What is added to the server's environment.
+
+    Raises:
+        UsageError: It ends, or does not answer within two minutes.
+    """
+    with _running(stage, [*program, "--model-uri", model_uri], environment) as server:
+        yield server
+
+
+@contextmanager
+def tracking_server(stage: Stage) -> Iterator[Server]:
+    """Run MLflow's tracking server on the stage's store; go on once it is ready.
+
+    Raises:
+        UsageError: It ends, or does not answer within two minutes.
+    """
+    words = ["mlflow", "server", "--host", "127.0.0.1", "--workers", "1"]
+    store = stage.environment()["MLFLOW_TRACKING_URI"]
+    with _running(stage, [*words, "--backend-store-uri", store], {}) as server:
+        yield server
+
+
+@contextmanager
+def _running(stage: Stage, words: list[str], environment: Mapping[str, str]) -> Iterator[Server]:
+    port = _free_port()
+    log = stage.folder / f"server-{port}.log"
+    with (
+        log.open("wb") as file,
+        stage.process(
+            [sys.executable, "-m", *words, "--port", str(port)],
+            environment,
+            stdout=file,
+            stderr=file,
+        ) as process,
+    ):
+        deadline = time.monotonic() + _READY_S
+        while not _is_ready(port):
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise UsageError(f"{' '.join(words)} is not ready:\n{log.read_text()[-2000:]}")
+            time.sleep(0.05)
+        yield Server(port, process.pid)
+
+
+def _is_ready(port: int) -> bool:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        connection.request("GET", "/health")
+        return connection.getresponse().status == OK
+    except OSError:
+        return False
+    finally:
+        connection.close()
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
