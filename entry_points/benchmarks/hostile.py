@@ -204,7 +204,10 @@ def _deck(good: list[_Good]) -> Iterator[_Good | tuple[str, Send]]:
     order = random.Random(_SEED)  # noqa: S311 - no secret
     inputs = list(hostile_inputs().items())
     while True:
-        cards = [*inputs, *order.choices(good, k=_GOOD_SHARE * len(inputs))]
+        cards: list[_Good | tuple[str, Send]] = [
+            *inputs,
+            *order.choices(good, k=_GOOD_SHARE * len(inputs)),
+        ]
         order.shuffle(cards)
         yield from cards
 

@@ -29,7 +29,7 @@ def hostile_inputs() -> dict[str, Send]:
     head = b"POST /invocations HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
     rows = b'{"dataframe_records": [' + b"{}," * 10_000_000 + b"{}]}"
     past_limit = [b" " * 1_000_000] * (2 * BODY_LIMIT // 1_000_000)
-    documents = {
+    documents: dict[str, Send] = {
         name: partial(post, [request_body(make())]) for name, make in HOSTILE_DOCUMENTS.items()
     }
     return documents | {

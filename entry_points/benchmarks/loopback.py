@@ -6,7 +6,6 @@ Its first pair names the image that it was shown, so that each page has an answe
 from __future__ import annotations
 
 import json
-import re
 import sys
 import threading
 import time
@@ -15,7 +14,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 _PAIRS = [{"question": f"Question {number}:", "answer": f"{number}"} for number in range(15)]
-_IMAGE = re.compile(rb"base64,([A-Za-z0-9+/=]+)")
+# Stands for the name of the image, which is as long: answers are made once, then it is replaced.
+_NAME = "@" * 8
+_CONTENT = json.dumps({"pairs": [{"question": "Image:", "answer": _NAME}, *_PAIRS]})
 _TOKENS = 200
 _USAGE = {"prompt_tokens": 1500, "completion_tokens": _TOKENS, "total_tokens": 1500 + _TOKENS}
 # A streamed answer comes in so many parts, each of several events.
@@ -27,24 +28,26 @@ def _body(choices: list[dict[str, Any]], kind: str, **more: Any) -> bytes:
     return json.dumps({**head, "choices": choices, **more}).encode()
 
 
-def _content(asked: bytes) -> str:
-    """Write the answer to a request: the same for the same image."""
-    image = _IMAGE.search(asked)
-    name = {"question": "Image:", "answer": f"{zlib.crc32(image[1] if image else b''):08x}"}
-    return json.dumps({"pairs": [name, *_PAIRS]})
+def _name(asked: bytes) -> bytes:
+    """Return the name of the image in a request: the same for the same image."""
+    start = asked.find(b"base64,")
+    return b"%08x" % zlib.crc32(asked[start : asked.find(b'"', start)])
 
 
-def _whole(content: str) -> bytes:
-    message = {"role": "assistant", "content": content}
+def _whole() -> bytes:
+    message = {"role": "assistant", "content": _CONTENT}
     return _body(
         [{"index": 0, "finish_reason": "stop", "message": message}], "chat.completion", usage=_USAGE
     )
 
 
-def _streamed(content: str) -> list[bytes]:
+def _streamed() -> list[bytes]:
     """Return the parts of the answer as events, a token and an HTTP chunk each."""
-    kind, step = "chat.completion.chunk", -(-len(content) // _TOKENS)
-    deltas = [{"content": content[at : at + step]} for at in range(0, len(content), step)]
+    kind, step = "chat.completion.chunk", -(-len(_CONTENT) // _TOKENS)
+    before, after = (
+        [text[at : at + step] for at in range(0, len(text), step)] for text in _CONTENT.split(_NAME)
+    )
+    deltas = [{"content": text} for text in (*before, _NAME, *after)]
     ends = [None] * len(deltas) + ["stop"]
     choices = [
         {"index": 0, "finish_reason": end, "delta": delta}
@@ -67,25 +70,27 @@ class _Handler(BaseHTTPRequestHandler):
     # A small answer must not wait for more to send (Nagle's algorithm).
     disable_nagle_algorithm = True
     latency_s = 0.0
+    whole = _whole()
+    parts = _streamed()
 
     def do_POST(self) -> None:
         asked = self.rfile.read(int(self.headers["content-length"]))
+        name = _name(asked)
         if b'"stream":true' in asked:
-            self._stream(_streamed(_content(asked)))
+            self._stream(name)
             return
-        whole = _whole(_content(asked))
         time.sleep(self.latency_s)
-        self._start("application/json", "content-length", str(len(whole)))
-        self.wfile.write(whole)
+        self._start("application/json", "content-length", str(len(self.whole)))
+        self.wfile.write(self.whole.replace(_NAME.encode(), name))
 
-    def _stream(self, parts: list[bytes]) -> None:
+    def _stream(self, name: bytes) -> None:
         """Answer as an LLM writes: evenly, and to its end within the latency."""
         started = time.monotonic()
         self._start("text/event-stream", "transfer-encoding", "chunked")
-        for number, part in enumerate(parts, start=1):
-            due = started + self.latency_s * number / len(parts)
+        for number, part in enumerate(self.parts, start=1):
+            due = started + self.latency_s * number / len(self.parts)
             time.sleep(max(0.0, due - time.monotonic()))
-            self.wfile.write(part)
+            self.wfile.write(part.replace(_NAME.encode(), name))
         self.wfile.write(b"0\r\n\r\n")
 
     def _start(self, content_type: str, header: str, value: str) -> None:
