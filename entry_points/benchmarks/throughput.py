@@ -38,7 +38,7 @@ def throughput(stage: Stage, models: Mapping[str, str]) -> list[Line]:
 
 def _llm(stage: Stage, model_uri: str) -> list[Line]:
     taken = read_side_by_side(stage, model_uri, _LATENCY_S, _PAGES, _readers(stage))
-    lines = []
+    lines: list[Line] = []
     for most in _PAGES:
         lines += _at_once(most, taken, "")
     widest, loop = taken["on"][f"rate_{_MOST}"], taken["plain"]["rate_1"]
