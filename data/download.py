@@ -14,9 +14,9 @@ from http import HTTPStatus
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 import requests
-from tqdm import tqdm
 
 from data.errors import DownloadError
+from data.progress import Progress
 
 SPLITS = ("training_data", "testing_data")
 
@@ -133,12 +133,11 @@ def _append(archive: Archive, part: Path) -> None:
             raise _UnfinishedError(f"the server replied {reply.status_code} {reply.reason}")
         reply.raise_for_status()
         goes_on = reply.status_code == HTTPStatus.PARTIAL_CONTENT
-        bar = tqdm(
+        bar = Progress(
             total=archive.size,
             initial=start if goes_on else 0,
             unit="B",
             unit_scale=True,
-            disable=None,  # silent where standard error is no terminal
         )
         with bar, part.open("ab" if goes_on else "wb") as file:
             for chunk in reply.iter_content(_CHUNK):

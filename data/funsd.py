@@ -114,6 +114,11 @@ def load_folder(
     return [read_form(path, _image_of(path, images)) for path in annotations[:limit]]
 
 
+def count_forms(folder: Path) -> int:
+    """Return how many annotated forms a FUNSD-layout folder holds."""
+    return len(_visible(folder / "annotations", (".json",)))
+
+
 def _visible(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
     """List files by suffix, without the `._name` ones that macOS leaves in archives."""
     return sorted(

@@ -13,12 +13,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from data.generator.documents import Format, make_page, write_document
 from data.generator.page import draw_habits, draw_plan
 from data.generator.samples import write_samples
 from data.generator.scan import draw_scan
+from data.progress import Progress
 
 _log = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ def generate(output: Path, count: int, seed: int, *, plain: bool = False) -> Non
         plain: Whether no form has habits; those of the others are the same either way.
     """
     _make_folders(output)
-    for number in tqdm(range(count), unit="form", disable=None):
+    for number in Progress(range(count), unit="forms"):
         rng = np.random.default_rng([seed, number])
         plan = draw_plan(rng)
         if not plain:

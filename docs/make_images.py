@@ -39,7 +39,7 @@ def run_entry_points(work: Path, store: str) -> None:
     second = work / "second.md"
     second.write_text(POST, encoding="utf-8")
     commands = (
-        ("main", "--engine", "local"),
+        ("main", "--engine", "local", "--limit", "all"),
         (
             "register_prompt",
             "--template",

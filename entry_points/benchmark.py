@@ -14,8 +14,8 @@ from pathlib import Path
 
 import mlflow
 import pandas as pd
-from tqdm import tqdm
 
+from data.progress import Progress
 from entry_points import cli
 from entry_points.benchmarks.accuracy import accuracy, distortions
 from entry_points.benchmarks.hostile import hostile
@@ -26,6 +26,7 @@ from entry_points.benchmarks.overhead import overhead
 from entry_points.benchmarks.serving import serving, startup
 from entry_points.benchmarks.stage import Stage, SuiteError
 from entry_points.benchmarks.throughput import throughput
+from entry_points.tracking import name_run
 
 Suite = Callable[[Stage, Mapping[str, str]], list[Line]]
 
@@ -70,7 +71,7 @@ def benchmark(suites: Sequence[str], stage: Stage) -> tuple[list[Line], list[str
     models = log_models(stage)
     lines: list[Line] = []
     failures: list[str] = []
-    with tqdm(suites, unit="suite") as bar:
+    with Progress(suites, unit="suites") as bar:
         for name in bar:
             bar.set_postfix_str(name)
             try:
@@ -117,6 +118,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory() as folder:
         stage = Stage(Path(folder), cli.in_project(args.dataset), args.repeats, args.scale)
         with mlflow.start_run() as run:
+            name_run(f"benchmark {args.suite}")
             mlflow.set_tag("machine", before)
             lines, failures = benchmark(suites, stage)
     print(f"\n{before}; medians of {args.repeats}")

@@ -22,6 +22,7 @@ import yaml
 from data.errors import DatasetError
 from data.splits import SPLITS, Split
 from entry_points import ROOT
+from entry_points.tracking import quiet_mlflow
 
 MODEL_NAME = "ocr-extractor"
 PROMPT_NAME = "ocr-question-answer"
@@ -176,6 +177,11 @@ _COMMON: dict[str, dict[str, Any]] = {
         "type": ValueOr("auto"),
         "help": "the local engine's weights, runs:/<id>/local_weights of train; auto: "
         "the bundled ones",
+    },
+    "verbose": {
+        "default": "false",
+        "choices": sorted(BOOLEANS),
+        "help": "print every metric, more forms, and what MLflow says",
     },
     "settings": {
         "default": "none",
@@ -340,6 +346,7 @@ def reports(*mendable: type[Exception]) -> Callable[[Main], Main]:
     def decorate(main: Main) -> Main:
         @functools.wraps(main)
         def reporting(argv: Sequence[str] | None = None, **options: Any) -> int:
+            quiet_mlflow()
             try:
                 return main(argv, **options)
             except caught as error:

@@ -24,6 +24,7 @@ from entry_points.comparing.processes import (
 from entry_points.comparing.promotion import pinned
 from entry_points.evaluation.printing import where_to_look
 from entry_points.loading import extractor_config
+from entry_points.tracking import name_run
 
 READING_FLAGS = ("dataset", "split", "without", "limit", "seed", "max-concurrency", "cache")
 _BASE_FLAGS = ("engine", "llm", "prompt-name", "model-name", "settings")
@@ -135,6 +136,8 @@ def run(args: argparse.Namespace, candidates: Sequence[Candidate]) -> int:
     """Compare, print, and name the next command: what compare and improve have in common."""
     prepared = prepare(candidates)
     with mlflow.start_run() as run:
+        names = ", ".join(each.name.removeprefix("models:/") for each in prepared)
+        name_run(f"compare {names[:200]} on {cli.in_project(args.dataset).name}")
         comparison = compare(prepared, cli.flags_of(args, READING_FLAGS), args.repeats)
         log(comparison)
     report(comparison)

@@ -10,10 +10,12 @@ from typing import Any
 import mlflow
 from mlflow.entities import Run
 
-from data.funsd import dataset_digest, load_folder
+from data.funsd import count_forms, dataset_digest, load_folder
 from entry_points import cli
+from entry_points.comparing.promotion import pinned
 from entry_points.evaluation.figures import log_figures
 from entry_points.evaluation.judge import correct_format
+from entry_points.evaluation.picture import log_picture
 from entry_points.evaluation.printing import report, where_to_look
 from entry_points.evaluation.reading import Dataset, read_and_trace
 from entry_points.evaluation.report import log_report
@@ -23,6 +25,7 @@ from entry_points.scoring.bootstrap import intervals
 from entry_points.scoring.calibration import judge_confidences
 from entry_points.scoring.forms import Truth, score_forms
 from entry_points.scoring.mlflow_scorer import form_scorer
+from entry_points.tracking import name_run, talkative_mlflow
 
 # The settings, by engine, that a reader of scores asks for first.
 _READ_BY = {"openai": ("llm", "page_input", "prompt_uri"), "local": ("ocr_quality",)}
@@ -41,6 +44,7 @@ def build_parser() -> argparse.ArgumentParser:
         "max-concurrency",
         "cache",
         "max-cost",
+        "verbose",
     )
     parser.add_argument(
         "--judge",
@@ -84,6 +88,7 @@ def evaluate(  # noqa: PLR0913 - what reads what, for how much, and where it is 
     truths = {form.form_id: Truth.of(form) for form in forms}
     config = {**extractor_config(model_uri), **settings}
     content = config["trace_content"] == "full"
+    name_run(f"evaluate {_version(model_uri)} on {dataset.name} ({config.get('llm') or 'local'})")
     scorers = [form_scorer(truths, content=content)]
     if judge:
         scorers.append(correct_format(judge, content=content))
@@ -95,7 +100,7 @@ def evaluate(  # noqa: PLR0913 - what reads what, for how much, and where it is 
     workers = most if config["engine"] == "openai" else min(most, 2)
     started = time.perf_counter()
     readings = read_and_trace(
-        model, forms, scorers, content=content, workers=workers, max_cost=max_cost
+        model, dataset, scorers, content=content, workers=workers, max_cost=max_cost
     )
     seconds = time.perf_counter() - started
     begun = [form for form in forms if form.form_id in readings]
@@ -116,15 +121,24 @@ def evaluate(  # noqa: PLR0913 - what reads what, for how much, and where it is 
         forms=results,
         readings=readings,
         judged=judged,
+        blanks_asked=config["engine"] == "openai" or bool(config.get("include_blank")),
     )
     log(evaluation)
     log_figures(evaluation, run.info.run_id)
+    log_picture(evaluation, forms, model)
     log_report(evaluation, forms, truths, model, run)
     return evaluation
 
 
 def _read_by(config: Mapping[str, Any]) -> dict[str, str]:
     return {name: config[name] for name in ("engine", *_READ_BY[config["engine"]])}
+
+
+def _version(model_uri: str) -> str:
+    """Return the model's name and version as they stand in a run's name."""
+    if "@" in model_uri:
+        return "/".join(pinned(model_uri))
+    return model_uri.removeprefix("models:/")
 
 
 def report_left(forms: int, evaluation: Evaluation) -> int:
@@ -151,6 +165,8 @@ def report_left(forms: int, evaluation: Evaluation) -> int:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the entry point."""
     args = build_parser().parse_args(argv)
+    if verbose := cli.BOOLEANS[args.verbose]:
+        talkative_mlflow()
     dataset = cli.in_project(args.dataset)
     split = cli.optional_split(args.split)
     forms = load_folder(
@@ -166,7 +182,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             max_cost=args.max_cost,
             judge=args.judge,
         )
-        report(evaluation)
+        report(evaluation, run, count_forms(dataset), verbose=verbose)
         report_left(len(forms), evaluation)
     where_to_look(run.info.run_id)
     return int(evaluation.all_failed)

@@ -29,6 +29,7 @@ from entry_points.labelling.review import (
 )
 from entry_points.predictions.documents import find_documents
 from entry_points.predictions.output import read_rows
+from entry_points.tracking import name_run
 
 REVIEW = "review.csv"
 
@@ -199,6 +200,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             f"{predictions} holds no prediction: `{cli.RUN} -e predict` writes it."
         )
     with mlflow.start_run() as run:
+        name_run(f"label {predictions.name}")
         documents = dict(find_documents(args.input))
         outcome = label(rows, documents, output, run.info.experiment_id)
         mlflow.log_metrics(

@@ -34,6 +34,9 @@ KEY_VARIABLES = (
 # How the line begins that says what documents will take of an LLM.
 ESTIMATE = "Estimate:"
 
+# And the one that says which engine `auto` has become.
+CHOSEN = "Engine:"
+
 _M_ARENA_MAX = -8  # of glibc's malloc.h
 
 # A tracking store that takes no trace for so long is not waited for, s. The slowest that is in use,

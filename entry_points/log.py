@@ -17,9 +17,10 @@ from mlflow.exceptions import MlflowException
 from mlflow.models.model import ModelInfo
 
 from entry_points import ROOT, cli
-from entry_points.loading import ask_for_key, has_llm_access
+from entry_points.loading import CHOSEN, ask_for_key, has_llm_access
 from entry_points.register_prompt import TEMPLATE, list_versions, register_prompt
 from entry_points.tiny_ocr import fetch_tiny_ocr
+from entry_points.tracking import mlflow_logs_only, name_run
 from ocr_extractor.config import ExtractorConfig
 from ocr_extractor.contract import input_example, signature, spark_ddl
 from ocr_extractor.engines.local.learned.weights import DECISION
@@ -100,7 +101,7 @@ def log(
     logging.getLogger("mlflow.models.model").addFilter(
         lambda record: "Failed to log model config as params" not in record.getMessage()
     )
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), mlflow_logs_only():
         # MLflow runs an example while it logs: with an LLM that would be a paid request, so only
         # the local engine has one, and the advice to give one is not for us.
         warnings.filterwarnings("ignore", ".*input example was not provided", UserWarning)
@@ -157,9 +158,9 @@ def resolve_engine(engine: str) -> str:
     if engine != "auto":
         return engine
     if has_llm_access():
-        print("Engine: openai (auto: the environment names a key or a server).")
+        print(f"{CHOSEN} openai (auto: the environment names a key or a server).")
         return "openai"
-    print("Engine: local (auto: no key and no server in the environment).")
+    print(f"{CHOSEN} local (auto: no key and no server in the environment).")
     return "local"
 
 
@@ -227,7 +228,9 @@ def main(argv: Sequence[str] | None = None, *, last: bool = True) -> int:
             settings=settings,
             local_weights=args.local_weights,
         )
-    uri = f"models:/{args.model_name}/{info.registered_model_version}"
+        version = f"{args.model_name}/{info.registered_model_version}"
+        name_run(f"log {version} with {prompt.name}/{prompt.version}")
+    uri = f"models:/{version}"
     print(f"Logged {uri} with prompts:/{prompt.name}/{prompt.version}.")
     if last:
         print(f"Next: {cli.RUN} -e evaluate -P model_uri={uri}")

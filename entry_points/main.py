@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from collections.abc import Sequence
 
 import mlflow
 
-from data.funsd import load_folder
+from data.funsd import count_forms, load_folder
 from entry_points import cli
 from entry_points.comparing.gate import Gate
 from entry_points.comparing.printing import report_promotion
@@ -16,24 +17,29 @@ from entry_points.comparing.promotion import promote
 from entry_points.evaluate import evaluate, report_left
 from entry_points.evaluation.printing import report, where_to_look
 from entry_points.evaluation.reading import Dataset
-from entry_points.serve import curl
+from entry_points.tracking import talkative_mlflow
 
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the entry point's flags."""
-    return cli.parser(__doc__, "dataset", "limit", "seed", "cache", "max-cost", *cli.LOG_FLAGS)
+    flags = ("dataset", "limit", "seed", "cache", "max-cost", "verbose", *cli.LOG_FLAGS)
+    parser = cli.parser(__doc__, *flags)
+    parser.set_defaults(limit="8")  # a minute's work: the first run should tell soon
+    return parser
 
 
 @cli.reports()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the entry point."""
     args = build_parser().parse_args(argv)
+    if verbose := cli.BOOLEANS[args.verbose]:
+        talkative_mlflow()
     dataset = cli.in_project(args.dataset)
     forms = load_folder(dataset, limit=args.limit, seed=args.seed)
     require_key({"engine": args.engine} | cli.read_settings(args.settings))
     with mlflow.start_run() as run:
         flags = cli.flags_of(args, cli.LOG_FLAGS)
-        model_uri = log_in_own_process(flags)
+        model_uri = log_in_own_process(flags, verbose=verbose)
         evaluation = evaluate(
             run,
             model_uri,
@@ -41,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             settings=cli.reading_settings(args),
             max_cost=args.max_cost,
         )
-        report(evaluation)
+        report(evaluation, run, held := count_forms(dataset), verbose=verbose)
         if evaluation.all_failed:
             raise cli.UsageError(f"no form was read, so {cli.CHAMPION} stays as it was: see above.")
         if report_left(len(forms), evaluation):
@@ -53,10 +59,14 @@ def main(argv: Sequence[str] | None = None) -> int:
             where_to_look(run.info.run_id)
             return 0
         outcome = promote(run, model_uri, Gate())
-    print()
     report_promotion(outcome)
-    where_to_look(run.info.run_id)
-    print(f"Serve it:\n  {cli.RUN} -e serve -P model_uri={model_uri}\nand ask it:\n  {curl(5001)}")
+    more = f"all {held} forms" if len(forms) < held else "your own forms"
+    where_to_look(run.info.run_id, after=f", then read documents, serve, and evaluate on {more}")
+    its = f"-P model_uri={model_uri}"
+    print(f"  {cli.RUN} -e predict {its} -P input=data/samples/images")
+    print(f"  {cli.RUN} -e serve {its}")
+    folder = shlex.quote(args.dataset) if len(forms) < held else "<folder>"
+    print(f"  {cli.RUN} -e evaluate {its} -P dataset={folder}")
     return 0
 
 

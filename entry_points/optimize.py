@@ -38,6 +38,7 @@ from entry_points.optimizing.shots import Shots
 from entry_points.predict import STOPPED
 from entry_points.scoring.forms import Truth
 from entry_points.scoring.mlflow_scorer import form_scorer
+from entry_points.tracking import name_run
 
 
 @dataclass(frozen=True)
@@ -290,6 +291,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     forms = load_folder(cli.in_project(args.dataset), limit=args.limit, seed=args.seed)
     try:
         with mlflow.start_run():
+            dataset = cli.in_project(args.dataset).name
+            name_run(f"optimize {args.model_uri.removeprefix('models:/')} on {dataset}")
             found = optimize(request, forms)
     except KeyboardInterrupt:
         print("\nStopped. The same command goes on.")

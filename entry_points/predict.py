@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from mlflow.pyfunc import PyFuncModel
-from tqdm import tqdm
 
+from data.progress import Progress
 from entry_points import cli
 from entry_points.batching.plan import BATCH_SETTINGS, Plan, add_flags, plan_of
 from entry_points.batching.rounds import read_in_batches
@@ -153,7 +153,7 @@ def predict(task: Task, documents: Documents, output: Path) -> Outcome:
         paths = (path for _, path in todo)
         print_estimate(task.model, paths, len(todo), skipped.output_tokens_per_page)
     read = Tally()
-    with file, tqdm(total=len(todo), unit="doc") as bar:
+    with file, Progress(total=len(todo), unit="documents") as bar:
         for row in reader.read_all(documents, todo):
             file.write(row)
             read.add(row)

@@ -14,6 +14,7 @@ import mlflow
 from data.drawing import draw_form
 from data.funsd import load_folder, pick_form
 from entry_points import cli
+from entry_points.tracking import name_run
 from ocr_extractor.errors import DocumentError
 from ocr_extractor.page import open_document
 
@@ -63,6 +64,7 @@ def preview(form: Form, output: Path) -> None:
         output.parent.mkdir(parents=True, exist_ok=True)
         draw_form(form, pages).save(output, "PNG")
     with mlflow.start_run() as run:
+        name_run(f"preview {form.form_id}")
         mlflow.set_tag("form_id", form.form_id)
         mlflow.log_artifact(str(output))
     pairs, blanks = form.pairs(), form.blank_questions()

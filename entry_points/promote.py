@@ -12,6 +12,7 @@ from entry_points import cli
 from entry_points.comparing.gate import Gate
 from entry_points.comparing.printing import report_promotion
 from entry_points.comparing.promotion import promote
+from entry_points.tracking import name_run
 
 _GATE = Gate()
 
@@ -55,6 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = build_parser().parse_args(argv)
     gate = Gate(args.max_drop, args.max_cost_ratio, args.min_forms)
     with mlflow.start_run() as run:
+        name_run(f"promote {args.model_uri.removeprefix('models:/')}")
         outcome = promote(run, args.model_uri, gate, force=cli.BOOLEANS[args.force])
     report_promotion(outcome)
     if not outcome.promoted:

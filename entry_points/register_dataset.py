@@ -20,13 +20,14 @@ from mlflow.genai.datasets import (
     search_datasets,
     set_dataset_tags,
 )
-from tqdm import tqdm
 
 from data.forms import Form
 from data.funsd import dataset_digest, load_folder
 from data.leakage import Fingerprint, Leak, find_leaks
+from data.progress import Progress
 from data.splits import SPLITS, split_of
 from entry_points import cli
+from entry_points.tracking import name_run
 from ocr_extractor.errors import DocumentError
 from ocr_extractor.page import open_document
 
@@ -80,7 +81,7 @@ def register_dataset(name: str, forms: Sequence[Form], experiment_id: str) -> Re
     Raises:
         DocumentError: A document cannot be opened.
     """
-    pages = {form.form_id: _fingerprints(form.image_path) for form in tqdm(forms, unit="form")}
+    pages = {form.form_id: _fingerprints(form.image_path) for form in Progress(forms, unit="forms")}
     records = [_record(form, pages[form.form_id]) for form in forms]
     found = search_datasets(experiment_ids=experiment_id, filter_string=_EVER)
     known = {each.name: each for each in found}
@@ -138,7 +139,7 @@ def _rows(dataset: EvaluationDataset) -> list[dict[Hashable, Any]]:
 def report(name: str, found: Registered) -> None:
     """Print what was registered, and which pages stand on both sides of a split."""
     counts = ", ".join(f"{count} {split}" for split, count in found.splits.items())
-    print(f"Dataset {name} ({found.dataset_id}, digest {found.digest}): {counts}.")
+    print(f"Dataset {name}@{found.digest[:8]} ({found.dataset_id}): {counts}.")
     if found.removed:
         print(f"{found.removed} records were removed: their forms are gone or have changed.")
     if not found.leaks:
@@ -159,6 +160,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     name = args.name or folder.name
     with mlflow.start_run() as run:
         found = register_dataset(name, load_folder(folder), run.info.experiment_id)
+        name_run(f"register {name}@{found.digest[:8]}")
         mlflow.set_tags({"dataset_id": found.dataset_id, "dataset_digest": found.digest})
         mlflow.log_dict({"leaks": [asdict(each) for each in found.leaks]}, "leaks.json")
     report(name, found)

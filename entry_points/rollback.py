@@ -13,6 +13,7 @@ from entry_points import cli
 from entry_points.comparing.history import History, InForce, Move
 from entry_points.comparing.promotion import in_force, move, user
 from entry_points.loading import extractor_config
+from entry_points.tracking import name_run
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -55,6 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the entry point."""
     args = build_parser().parse_args(argv)
     with mlflow.start_run() as run:
+        name_run(f"roll back {args.model_name}")
         now = rollback(run, args.model_name)
     print(f"{cli.CHAMPION} is models:/{args.model_name}/{now.champion} again.")
     if now.production:

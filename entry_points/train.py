@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import mlflow
-from tqdm import tqdm
 
 from data.forms import Form
 from data.funsd import dataset_digest, load_folder
+from data.progress import Progress
 from entry_points import cli
 from entry_points.scoring.forms import Truth, aggregate, score_forms
+from entry_points.tracking import name_run
 from entry_points.training.figures import (
     Answers,
     calibration_error,
@@ -79,11 +80,11 @@ def train(forms: Sequence[Form], *, folds: int, seed: int, cache: Path) -> dict[
         The end-to-end metrics on the held-out folds.
     """
     reader = PageReader(cache)
-    read = tqdm(forms, desc="reading", unit="form", disable=None)
-    pages = [page for form in read for page in reader.read(form)]
+    with Progress(total=len(forms), desc="reading", unit="forms") as bar:
+        pages = reader.read_all(forms, bar.update)
     answers = Answers()
     total = fits_of(INNER_FOLDS) * (folds + 1)
-    with tqdm(total=total, desc="fitting", unit="model", disable=None) as bar:
+    with Progress(total=total, desc="fitting", unit="models") as bar:
         held = _hold_out(pages, folds, seed, answers, bar.update)
         trained = train_stages(pages, INNER_FOLDS, seed, bar.update)
     metrics = _score(forms, held)
@@ -172,6 +173,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             "more, and from 2 folds to as many as there are forms."
         )
     with mlflow.start_run() as run:
+        name_run(f"train on {len(forms)} forms of {cli.in_project(args.dataset).name}")
         metrics = train(forms, folds=args.folds, seed=args.seed, cache=cli.in_project(args.cache))
     print(f"{len(forms)} forms, each found by models trained on the other {args.folds - 1} folds")
     names = (*_SHOWN, "calibration_error")

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from mlflow import MlflowClient
 from PIL import Image, ImageOps
-from tqdm import tqdm
+from data.progress import Progress
 
 from data.forms import Form
 from data.funsd import load_folder
@@ -177,7 +177,7 @@ def read_distorted(dataset: str, limit: str) -> dict[str, float]:
     engine = LocalEngine()
     return {
         name: _pair_f1(forms, [list(_read(engine, form, distort)) for form in forms])
-        for name, distort in tqdm(DISTORTIONS.items(), unit="copy")
+        for name, distort in Progress(DISTORTIONS.items(), unit="copy")
     }
 
 

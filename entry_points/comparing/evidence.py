@@ -164,9 +164,8 @@ def _is_repeat(run: Run, newest: Run) -> bool:
 
 
 def _names(evaluations: Mapping[str, Sequence[Run]]) -> set[str]:
-    # MLflow's harness adds a dataset of its own to each run.
     return {
-        each.dataset.name
+        each.dataset.name.removesuffix(f"@{digest[:8]}")
         for digest, runs in evaluations.items()
         for run in runs
         for each in (run.inputs.dataset_inputs if run.inputs else [])

@@ -16,7 +16,7 @@ import mlflow
 
 from entry_points import ROOT
 from entry_points.cli import UsageError, refuse_secret, unwind_on_sigterm
-from entry_points.loading import ESTIMATE, ask_for_key, has_llm_access
+from entry_points.loading import CHOSEN, ESTIMATE, ask_for_key, has_llm_access
 
 
 def require_key(settings: Mapping[str, Any]) -> None:
@@ -46,7 +46,7 @@ def require_key(settings: Mapping[str, Any]) -> None:
         raise UsageError(objection.strip())
 
 
-def log_in_own_process(flags: Mapping[str, str]) -> str:
+def log_in_own_process(flags: Mapping[str, str], *, verbose: bool = True) -> str:
     """Run the entry point `log` in a run of its own, nested in the active one.
 
     MLflow takes a run that has logged a model for a training run, and would not show it among the
@@ -54,6 +54,7 @@ def log_in_own_process(flags: Mapping[str, str]) -> str:
 
     Args:
         flags: Its flags by name, all of `cli.LOG_FLAGS`.
+        verbose: Whether all that it prints is passed on, or only the engine that was chosen.
 
     Returns:
         The URI of the version that was registered.
@@ -61,8 +62,9 @@ def log_in_own_process(flags: Mapping[str, str]) -> str:
     Raises:
         UsageError: Logging failed; it has said why.
     """
+    only = "" if verbose else CHOSEN
     with mlflow.start_run(nested=True, run_name="log") as run:
-        if _start("log", flags, run.info.run_id, "last=False") != 0:
+        if _start("log", flags, run.info.run_id, "last=False", only) != 0:
             raise UsageError("the extractor was not logged: see above.")
     name = flags["model-name"]
     client = mlflow.MlflowClient()

@@ -1,66 +1,115 @@
-"""What an evaluation prints: the scores, the worst and the slowest forms, and where to look."""
+"""What an evaluation prints: scores, a typical form, the worst ones, and where to look."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-import mlflow
+from mlflow.entities import Run
 
 from entry_points import cli
+from entry_points.evaluation.picture import local_picture
 from entry_points.evaluation.report import REPORT
 from entry_points.evaluation.results import Evaluation, FormResult
+from entry_points.tracking import where_is
 
+_HEADLINES = ("pair_f1", "pair_f1_exact", "coverage", "seconds_per_page")
+_PAIRS = 5
+_WORST = 2
 _WHOLE = {"pages", "input_tokens", "output_tokens", "cached_tokens", "attempts", "cache_hits"}
 
 
-def report(evaluation: Evaluation) -> None:
-    """Print the scores, and the forms that took longest or were read worst."""
-    forms = evaluation.forms
-    failed = sum(form.cost.error_code is not None for form in forms)
-    print(f"\n{evaluation.model_uri}: {len(forms)} forms, {failed} failed")
+def report(evaluation: Evaluation, run: Run, forms: int, *, verbose: bool) -> None:
+    """Print what was read and how well.
+
+    Args:
+        evaluation: What was found.
+        run: The evaluation's run.
+        forms: How many forms the folder holds.
+        verbose: Whether every metric and more forms are printed, instead of pairs of one form and
+            the headlines.
+    """
+    failed = sum(form.cost.error_code is not None for form in evaluation.forms)
+    read = len(evaluation.forms)
+    drawn = f" ({read} of {forms} in {evaluation.dataset_name})" if read < forms else ""
+    print(f"{evaluation.model_uri}: {read} forms, {failed} failed{drawn}")
     print(f"  read by {', '.join(f'{name} {what}' for name, what in evaluation.read_by.items())}")
-    cli.print_table(
+    if verbose:
+        _print_scores(evaluation, list(evaluation.shown))
+        _print_forms("worst forms", _worst(evaluation), evaluation, 3)
+        slowest = sorted(evaluation.forms, key=lambda form: -form.cost.seconds)
+        _print_forms("slowest forms", slowest, evaluation, 3)
+        return
+    _print_typical(evaluation, run)
+    _print_scores(evaluation, _HEADLINES)
+    _print_forms("worst forms", _worst(evaluation), evaluation, _WORST)
+
+
+def _print_scores(evaluation: Evaluation, names: Sequence[str]) -> None:
+    rows = [
         (
-            (
-                name,
-                f"{value:,.0f}" if name in _WHOLE else f"{value:.3f}",
-                " to ".join(f"{end:.3f}" for end in evaluation.intervals.get(name, ())),
-            )
-            for name, value in evaluation.metrics.items()
-        ),
-        ("metric", "value", "95 % interval"),
-    )
-    print("\nWorst forms")
-    worst = sorted(forms, key=lambda form: (_pair_f1(form), -form.score.counts.true))
-    _print_forms(worst, evaluation)
-    print("\nSlowest forms")
-    _print_forms(sorted(forms, key=lambda form: -form.cost.seconds), evaluation)
+            name,
+            f"{evaluation.metrics[name]:,.0f}"
+            if name in _WHOLE
+            else f"{evaluation.metrics[name]:.3f}",
+            " to ".join(f"{end:.3f}" for end in evaluation.intervals.get(name, ())),
+        )
+        for name in names
+    ]
+    cli.print_table(rows, ("metric", "value", "95 % interval"))
+
+
+def _print_typical(evaluation: Evaluation, run: Run) -> None:
+    """Print some pairs of the form in the middle, and where its picture is."""
+    if (typical := evaluation.typical) is None:
+        return
+    pairs = evaluation.pairs(typical)
+    rows = [
+        (
+            _cut(pair["question"], 36),
+            _cut(pair["answer"], 48),
+            "" if pair["confidence"] is None else f"{pair['confidence']:.2f}",
+        )
+        for pair in pairs[:_PAIRS]
+    ]
+    cli.print_table(rows, (f"question on {typical.doc_id}", "answer", "confidence"))
+    print(f"  all {len(pairs)} pairs on the page: {local_picture(evaluation, run)}")
+
+
+def _worst(evaluation: Evaluation) -> list[FormResult]:
+    return sorted(evaluation.forms, key=lambda form: (_pair_f1(form), -form.score.counts.true))
 
 
 def _pair_f1(form: FormResult) -> float:
     return form.score.metrics()["pair_f1"]
 
 
-def _print_forms(forms: Sequence[FormResult], evaluation: Evaluation, most: int = 3) -> None:
-    cli.print_table(
+def _cut(text: str, most: int) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def _print_forms(
+    title: str, forms: Sequence[FormResult], evaluation: Evaluation, most: int
+) -> None:
+    rows = [
         (
-            (
-                form.doc_id,
-                f"{_pair_f1(form):.2f}",
-                f"{form.score.counts.fuzzy} of {form.score.counts.true}",
-                f"{form.cost.seconds:.1f}",
-                (evaluation.readings[form.doc_id].outputs["error"] or evaluation.mistakes(form))[
-                    :80
-                ],
-            )
-            for form in forms[:most]
-        ),
-        ("form", "pair_f1", "pairs right", "seconds", "what went wrong"),
-    )
+            form.doc_id,
+            f"{_pair_f1(form):.2f}",
+            f"{form.score.counts.fuzzy} of {form.score.counts.true}",
+            f"{form.cost.seconds:.1f}",
+            _cut(evaluation.what_went_wrong(form), 80),
+        )
+        for form in forms[:most]
+    ]
+    cli.print_table(rows, (title, "pair_f1", "pairs right", "seconds", "what went wrong"))
 
 
-def where_to_look(run_id: str, page: str = REPORT) -> None:
-    """Print how to open the run, its traces and its HTML page."""
-    uri = mlflow.get_tracking_uri()
-    store = "" if uri.startswith("http") else f" --backend-store-uri {uri}"
-    print(f"\nRun {run_id} ({page}, traces, metrics). Look at it:\n  mlflow ui{store}")
+def where_to_look(run_id: str, page: str = REPORT, after: str = "") -> None:
+    """Print how to open the run, its traces and its HTML page.
+
+    Args:
+        run_id: The run.
+        page: Its HTML page.
+        after: What else the commands below are for; "" when none follow.
+    """
+    print(f"\nRun {run_id} ({page}, traces, all metrics). Look at it{after}:\n  {where_is(run_id)}")

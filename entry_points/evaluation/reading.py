@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import io
 import os
+import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import mlflow
 import pandas as pd
+from mlflow.genai.datasets.evaluation_dataset import compute_records_sha256
+from mlflow.genai.evaluation import harness
 from mlflow.genai.scorers import Scorer
 from mlflow.pyfunc import PyFuncModel
+from mlflow.utils.mlflow_tags import MLFLOW_GENAI_EVALUATE_DATASET_IDENTITY
 
 from data.forms import Form
+from data.funsd import dataset_digest
+from data.progress import Progress
 from entry_points.ceiling import CostCeiling
 from entry_points.cli import UsageError
 from entry_points.loading import predict_rows
 from entry_points.scoring.mlflow_scorer import NOT_BEGUN
+from entry_points.tracking import mlflow_is_quiet
 
 # Stands for a row that predict did not give; the extractor gives one for every document.
 _RAISED: dict[str, Any] = {
@@ -45,10 +54,20 @@ _HARNESS = {
 
 @dataclass(frozen=True)
 class Dataset:
-    """Forms under the name that MLflow shows."""
+    """Forms under the name that MLflow shows.
+
+    Attributes:
+        name: The folder's.
+        forms: Those that are read.
+    """
 
     name: str
     forms: Sequence[Form]
+
+
+def named(dataset: str, digest: str) -> str:
+    """Return a dataset's name with the beginning of its content hash: samples@0083c428."""
+    return f"{dataset}@{digest[:8]}"
 
 
 @dataclass(frozen=True)
@@ -68,7 +87,7 @@ class Reading:
 
 def read_and_trace(  # noqa: PLR0913 - what reads what, how fast and for how much
     model: PyFuncModel,
-    forms: Sequence[Form],
+    dataset: Dataset,
     scorers: Sequence[Scorer],
     *,
     content: bool,
@@ -79,7 +98,7 @@ def read_and_trace(  # noqa: PLR0913 - what reads what, how fast and for how muc
 
     Args:
         model: The loaded extractor.
-        forms: What to read.
+        dataset: What to read.
         scorers: What puts assessments on each form's trace.
         content: Whether document texts may enter the traces.
         workers: Most forms read at once.
@@ -93,7 +112,7 @@ def read_and_trace(  # noqa: PLR0913 - what reads what, how fast and for how muc
             price is not known.
     """
     os.environ.update(_HARNESS, MLFLOW_GENAI_EVAL_MAX_WORKERS=str(workers))
-    paths = {form.form_id: form.image_path for form in forms}
+    paths = {form.form_id: form.image_path for form in dataset.forms}
     ceiling = CostCeiling(max_cost)
     readings: dict[str, Reading] = {}
     not_begun: set[str] = set()
@@ -112,12 +131,13 @@ def read_and_trace(  # noqa: PLR0913 - what reads what, how fast and for how muc
             return {"error_code": NOT_BEGUN}
         return outputs
 
-    result = mlflow.genai.evaluate(
-        data=[_record(form, content=content) for form in forms],
-        predict_fn=predict_fn,
-        scorers=list(scorers),
-        model_id=model.model_id,
-    )
+    with _our_output():
+        result = mlflow.genai.evaluate(
+            data=_table(dataset, content=content),
+            predict_fn=predict_fn,
+            scorers=list(scorers),
+            model_id=model.model_id,
+        )
     ceiling.check()
     if not readings:
         raise UsageError("the extractor raised for every form: its traces say why.")
@@ -137,6 +157,30 @@ def _trace_ids(table: pd.DataFrame | None) -> dict[str, str]:
         request["doc_id"]: trace_id
         for request, trace_id in zip(table["request"], table["trace_id"], strict=True)
     }
+
+
+@contextlib.contextmanager
+def _our_output() -> Iterator[None]:
+    """Show MLflow's evaluation as our other work is shown; its summary only if it is talkative."""
+    hidden = io.StringIO() if mlflow_is_quiet() else sys.stdout
+    # MLflow has no switch for its bar, which writes a line for every form into a file.
+    harness.tqdm = functools.partial(Progress, unit="forms")
+    with contextlib.redirect_stdout(hidden):
+        yield
+
+
+def _table(dataset: Dataset, *, content: bool) -> pd.DataFrame:
+    """Return the records, with the attribute by which MLflow knows the name of the dataset."""
+    table = pd.DataFrame([_record(form, content=content) for form in dataset.forms])
+    digest = dataset_digest(dataset.forms)
+    table.attrs[MLFLOW_GENAI_EVALUATE_DATASET_IDENTITY] = {
+        "name": named(dataset.name, digest),
+        "digest": digest,
+        "source_type": "code",
+        "source": "{}",
+        "records_sha256": compute_records_sha256(table),
+    }
+    return table
 
 
 def _record(form: Form, *, content: bool) -> dict[str, Any]:

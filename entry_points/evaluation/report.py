@@ -8,9 +8,9 @@ from typing import Any
 import mlflow
 from mlflow.entities import Run
 from mlflow.pyfunc import PyFuncModel
-from tqdm import tqdm
 
 from data.forms import Form
+from data.progress import Progress
 from entry_points.evaluation.html.pages import PageView, page_views
 from entry_points.evaluation.html.render import render
 from entry_points.evaluation.html.views import FormView, Row, form_rows
@@ -43,7 +43,7 @@ def log_report(
     annotated = {form.form_id: form for form in forms}
     experiment = _experiment_address(run)
     views = []
-    for result in tqdm(evaluation.forms, desc="Report", unit="form"):
+    for result in Progress(evaluation.forms, desc="report", unit="forms"):
         form, reading = annotated[result.doc_id], evaluation.readings[result.doc_id]
         rows: list[Row] = []
         pages: list[PageView] = []

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from mlflow.data.pandas_dataset import from_pandas
 
-from entry_points.evaluation.reading import Reading
+from entry_points.evaluation.reading import Reading, named
 from entry_points.scoring.calibration import reliability
 from entry_points.scoring.counts import COUNTS, Counts, Numbers
 from entry_points.scoring.forms import FormScore, aggregate
@@ -110,6 +110,7 @@ class Evaluation:
         intervals: The 95 % intervals of those of them that are scores.
         forms: One result a form, by form id.
         readings: What was read, by form id.
+        blanks_asked: Whether the engine gives fields that were left blank.
         judged: (2, pairs): confidences in [0, 1], and 1 for each pair that is right; of the pairs
             that have a confidence.
     """
@@ -125,6 +126,33 @@ class Evaluation:
     forms: Sequence[FormResult]
     readings: Mapping[str, Reading]
     judged: Numbers
+    blanks_asked: bool = True
+
+    @property
+    def shown(self) -> dict[str, float]:
+        """The metrics that can say something: no tokens without an LLM, and the like."""
+        silent: set[str] = set()
+        if self.read_by["engine"] != "openai":
+            silent = {*_SUMMED, "parse_failure_rate"}
+        costs = [form.cost for form in self.forms]
+        silent |= {name for name in _SUMMED if all(getattr(each, name) is None for each in costs)}
+        return {
+            name: value
+            for name, value in self.metrics.items()
+            if name not in silent and (self.blanks_asked or not name.startswith("blank_"))
+        }
+
+    @property
+    def typical(self) -> FormResult | None:
+        """The form in the middle by pair_f1 among those with pairs; None if texts are not kept."""
+        shown = [form for form in self.forms if self.content and self.pairs(form)]
+        shown.sort(key=lambda form: form.score.metrics()["pair_f1"])
+        return shown[len(shown) // 2] if shown else None
+
+    def pairs(self, form: FormResult) -> Sequence[Mapping[str, Any]]:
+        """Return the pairs that were read on a form, without those that were left blank."""
+        read = self.readings[form.doc_id].outputs["pairs"] or ()
+        return [pair for pair in read if pair["answer"]]
 
     @property
     def fates(self) -> dict[str, int]:
@@ -183,7 +211,9 @@ def log(evaluation: Evaluation) -> None:
     """Log metrics with the model and the dataset's content hash, what read it, and the tables."""
     scores = pd.DataFrame([form.to_row() for form in evaluation.forms], dtype=object)
     dataset = from_pandas(
-        scores[["doc_id"]], name=evaluation.dataset_name, digest=evaluation.digest
+        scores[["doc_id"]],
+        name=named(evaluation.dataset_name, evaluation.digest),
+        digest=evaluation.digest,
     )
     ends = {
         f"{name}_{end}": value

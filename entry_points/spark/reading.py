@@ -8,8 +8,7 @@ from functools import partial
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
-from tqdm import tqdm
-
+from data.progress import Progress
 from entry_points.ceiling import CostCeiling
 from entry_points.predictions.output import KEY, configuration_of, key_prefix
 
@@ -111,7 +110,7 @@ def read_documents(job: Job, documents: Documents, folder: OutputFolder) -> Outc
     todo = outcome.total - outcome.skipped
     waves = min(_MOST_WAVES, ceil(todo / job.wave))
     ceiling = CostCeiling(job.max_cost)
-    with tqdm(total=todo, unit="doc") as bar:
+    with Progress(total=todo, unit="documents") as bar:
         for number in range(waves):
             wave = documents.wave(number, waves).join(f.broadcast(done), "doc_id", "anti")
             rows = _rows(job, wave, readable=True)
@@ -163,7 +162,7 @@ def _rows(job: Job, documents: DataFrame, *, readable: bool) -> DataFrame:
 
 
 def _write(
-    rows: DataFrame, tasks: int, folder: OutputFolder, outcome: Outcome, bar: tqdm[Any]
+    rows: DataFrame, tasks: int, folder: OutputFolder, outcome: Outcome, bar: Progress
 ) -> dict[str, Any]:
     """Have rows read and written, count them, and say what they cost as a row of the output."""
     from pyspark.sql import Observation

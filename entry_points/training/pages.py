@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -50,6 +51,29 @@ class PageReader:
         self._version = importlib.metadata.version("rapidocr").encode()
         self._version += Path(ocr.__file__).read_bytes()
 
+    def read_all(self, forms: Sequence[Form], finished: Callable[[], object]) -> list[TrainingPage]:
+        """Return the pages of all forms that hold words, in order, read on all cores.
+
+        Args:
+            forms: The forms.
+            finished: Called after each form.
+
+        Raises:
+            DocumentError: As for `read`, and so does EngineError.
+        """
+
+        def read(form: Form) -> list[TrainingPage]:
+            pages = list(self.read(form))
+            finished()
+            return pages
+
+        with ThreadPoolExecutor(ocr.usable_cores()) as threads:
+            try:
+                return [page for pages in threads.map(read, forms) for page in pages]
+            except BaseException:
+                threads.shutdown(cancel_futures=True)
+                raise
+
     def read(self, form: Form) -> Iterator[TrainingPage]:
         """Yield the pages of a form that hold words.
 
@@ -63,7 +87,9 @@ class PageReader:
         kept = self._cache / f"{hashlib.sha256(self._version + data).hexdigest()}.json"
         if not kept.exists():
             found = [[asdict(word) for word in self._reader.read(page.image)] for page in pages]
-            kept.write_text(json.dumps(found), encoding="utf-8")
+            part = self._cache / f"{form.form_id}.part"  # another thread may have the same document
+            part.write_text(json.dumps(found), encoding="utf-8")
+            part.replace(kept)
         for page, rows in zip(pages, json.loads(kept.read_text(encoding="utf-8")), strict=True):
             words = [Word(**row | {"box": tuple(row["box"])}) for row in rows]
             if words:

@@ -22,7 +22,7 @@ from mlflow.environment_variables import (
 )
 from mlflow.exceptions import MlflowException
 from mlflow.tracing.client import TracingClient
-from mlflow.tracing.constant import SpanAttributeKey, TraceMetadataKey
+from mlflow.tracing.constant import SpanAttributeKey, TraceMetadataKey, TraceTagKey
 from mlflow.tracing.context import _USER_TRACE_CONTEXT
 from mlflow.tracing.fluent import _set_last_active_trace_id
 from mlflow.tracing.processor.base_mlflow import _batch_processor_registry
@@ -135,6 +135,7 @@ def _tell_trace(trace_id: str, span: RecordedSpan, *, is_root: bool) -> None:
             return
         if span.previews and is_root:
             trace.info.request_preview, trace.info.response_preview = span.previews
+            trace.info.tags[TraceTagKey.TRACE_NAME] = f"{span.name} {span.previews[0]}"[:100]
         for prompt in span.prompts:
             manager.register_prompt(trace_id, prompt)
 

@@ -1,0 +1,83 @@
+"""How commands appear in MLflow, and how much MLflow says while they run."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+from collections.abc import Iterator
+
+_LEVEL = "MLFLOW_LOGGING_LEVEL"
+
+# MLflow's own switches for what it writes beside its log; a value that the user has set stays.
+_QUIET = {
+    _LEVEL: "WARNING",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+}
+
+
+def quiet_mlflow() -> None:
+    """Let MLflow write only warnings and errors, in this process and its children.
+
+    MLFLOW_LOGGING_LEVEL=INFO in the environment keeps it as talkative as it is by default.
+    """
+    for name, value in _QUIET.items():
+        os.environ.setdefault(name, value)
+    logging.getLogger("mlflow").setLevel(os.environ[_LEVEL].upper())
+
+
+def talkative_mlflow() -> None:
+    """Let MLflow write what it does by default, in this process and its children."""
+    for name in _QUIET:
+        os.environ.pop(name, None)
+    os.environ[_LEVEL] = "INFO"
+    logging.getLogger("mlflow").setLevel("INFO")
+
+
+def mlflow_is_quiet() -> bool:
+    """Tell whether MLflow may write only warnings and errors."""
+    return not logging.getLogger("mlflow").isEnabledFor(logging.INFO)
+
+
+@contextlib.contextmanager
+def mlflow_logs_only() -> Iterator[None]:
+    """Where MLflow is quiet, hide what it prints past its log while it registers a model."""
+    if not mlflow_is_quiet():
+        yield
+        return
+    from mlflow.utils.logging_utils import disable_logging, enable_logging
+
+    log = logging.getLogger("mlflow")
+    handlers = log.handlers
+    disable_logging()  # the stream that its prints and its log share
+    log.handlers = []  # warnings go to Python's last resort, standard error
+    try:
+        yield
+    finally:
+        log.handlers = handlers
+        enable_logging()
+
+
+def name_run(name: str) -> None:
+    """Name the active run, unless it is nested: then whoever began it has named it.
+
+    `mlflow run` begins a command's run under a name that is drawn at random.
+    """
+    import mlflow
+    from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME
+
+    run = mlflow.active_run()
+    if run and MLFLOW_PARENT_RUN_ID not in run.data.tags:
+        mlflow.set_tag(MLFLOW_RUN_NAME, name)
+
+
+def where_is(run_id: str) -> str:
+    """Return what leads to a run: its web address, or the command that starts MLflow's pages."""
+    import mlflow
+
+    uri = mlflow.get_tracking_uri()
+    if not uri.startswith("http"):
+        return f"mlflow ui --backend-store-uri {uri}"
+    experiment_id = mlflow.get_run(run_id).info.experiment_id
+    return f"{uri.rstrip('/')}/#/experiments/{experiment_id}/runs/{run_id}"
