@@ -88,7 +88,8 @@ def evaluate(  # noqa: PLR0913 - what reads what, for how much, and where it is 
     truths = {form.form_id: Truth.of(form) for form in forms}
     config = {**extractor_config(model_uri), **settings}
     content = config["trace_content"] == "full"
-    name_run(f"evaluate {_version(model_uri)} on {dataset.name} ({config.get('llm') or 'local'})")
+    reader = config["llm" if config["engine"] == "openai" else "engine"]
+    name_run(f"evaluate {_version(model_uri)} on {dataset.name} ({reader})")
     scorers = [form_scorer(truths, content=content)]
     if judge:
         scorers.append(correct_format(judge, content=content))

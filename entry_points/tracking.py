@@ -50,13 +50,13 @@ def mlflow_logs_only() -> Iterator[None]:
 
     log = logging.getLogger("mlflow")
     handlers = log.handlers
-    disable_logging()  # the stream that its prints and its log share
+    disable_logging()  # type: ignore[no-untyped-call]  # the stream that its prints and its log share
     log.handlers = []  # warnings go to Python's last resort, standard error
     try:
         yield
     finally:
         log.handlers = handlers
-        enable_logging()
+        enable_logging()  # type: ignore[no-untyped-call]
 
 
 def name_run(name: str) -> None:

@@ -164,7 +164,7 @@ def _our_output() -> Iterator[None]:
     """Show MLflow's evaluation as our other work is shown; its summary only if it is talkative."""
     hidden = io.StringIO() if mlflow_is_quiet() else sys.stdout
     # MLflow has no switch for its bar, which writes a line for every form into a file.
-    harness.tqdm = functools.partial(Progress, unit="forms")
+    vars(harness)["tqdm"] = functools.partial(Progress, unit="forms")
     with contextlib.redirect_stdout(hidden):
         yield
 

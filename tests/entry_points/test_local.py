@@ -42,6 +42,7 @@ def test_main_job_reads_the_samples_offline(offline: Project):
     assert "Engine: local (auto: no key and no server in the environment)." in done.stdout
     assert "offline, but" not in done.stdout
     run = offline.client.get_run(run_id_of(done))
+    assert run.info.run_name == "evaluate ocr-extractor/1 on forms (local)"
     assert run.data.metrics["coverage"] == 1.0
     assert run.data.metrics["pair_f1"] > 0.4
     assert run.data.metrics["input_tokens"] == 0

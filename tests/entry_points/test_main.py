@@ -146,6 +146,7 @@ def test_runs_datasets_and_traces_have_names_that_tell(project: Project, main_ru
     run = project.client.get_run(run_id_of(main_run))
     assert run.info.run_name == "evaluate ocr-extractor/1 on forms (loopback-vision)"
     digest = run.data.tags["dataset_digest"]
+    assert run.inputs
     datasets = {each.dataset.name for each in run.inputs.dataset_inputs}
     assert datasets == {f"forms@{digest[:8]}"}
     traces = mlflow.search_traces(run_id=run.info.run_id, return_type="list")
