@@ -15,10 +15,10 @@ from pathlib import Path
 
 from mlflow import MlflowClient
 from PIL import Image, ImageOps
-from data.progress import Progress
 
 from data.forms import Form
 from data.funsd import load_folder
+from data.progress import Progress
 from entry_points.benchmarks.lines import Line, Sample
 from entry_points.benchmarks.stage import Stage, has_tesseract
 from entry_points.cli import LIMIT
