@@ -108,7 +108,9 @@ def tracking_server(stage: Stage) -> Iterator[Server]:
     """
     words = ["mlflow", "server", "--host", "127.0.0.1", "--workers", "1"]
     store = stage.environment()["MLFLOW_TRACKING_URI"]
-    with _running(stage, [*words, "--backend-store-uri", store], {}) as server:
+    # Its consumers of jobs, eleven processes, have nothing to do here.
+    idle = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    with _running(stage, [*words, "--backend-store-uri", store], idle) as server:
         yield server
 
 

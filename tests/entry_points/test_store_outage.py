@@ -90,7 +90,8 @@ def remote(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         process = subprocess.Popen(
             [sys.executable, "-m", *words],
             cwd=folder,
-            env=project.environment,
+            # Its consumers of jobs, eleven processes, have nothing to do here.
+            env=project.environment | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
