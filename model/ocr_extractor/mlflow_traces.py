@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import random
+import warnings
 from collections.abc import Callable, Sequence
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
@@ -155,7 +156,8 @@ class TraceStore:
             id_generator=self._ids, resource=Resource.get_empty(), shutdown_on_exit=False
         )
         provider.add_span_processor(self._processor)
-        self._tracer = provider.get_tracer(__name__)
+        with warnings.catch_warnings():  # OpenTelemetry leaves a filter behind
+            self._tracer = provider.get_tracer(__name__)
         self._experiments: dict[object, Any] = {}
         # So that what flushes MLflow's traces flushes these, too.
         _batch_processor_registry.add(self._processor)

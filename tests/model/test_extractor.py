@@ -242,10 +242,6 @@ def test_the_ids_may_be_left_out(extractor: PyFuncModel) -> None:
     assert read["doc_id"].tolist() == [None]
 
 
-def test_a_loaded_model_has_one_writer_of_traces(extractor: PyFuncModel) -> None:
-    assert os.environ["MLFLOW_ASYNC_TRACE_LOGGING_MAX_WORKERS"] == "1"
-
-
 def test_no_documents_are_no_rows(extractor: PyFuncModel) -> None:
     assert rows(extractor) == []
 
