@@ -11,6 +11,7 @@ from pathlib import Path
 
 import mlflow
 import pytest
+from mlflow.entities import TraceInfo
 from mlflow.tracing.attachments import Attachment
 from mlflow.tracing.client import TracingClient
 
@@ -197,7 +198,13 @@ def test_no_page_waits_for_a_store_that_hangs(
     queue: TraceQueue, monkeypatch: pytest.MonkeyPatch, store: Path
 ) -> None:
     answers = threading.Event()
-    monkeypatch.setattr(TracingClient, "start_trace", lambda *_: answers.wait(PATIENCE_S))
+    start = TracingClient.start_trace
+
+    def start_later(client: TracingClient, info: TraceInfo) -> TraceInfo:
+        answers.wait(PATIENCE_S)
+        return start(client, info)
+
+    monkeypatch.setattr(TracingClient, "start_trace", start_later)
     monkeypatch.setattr(trace_export, "_MOST_TRACES", 50)
     monkeypatch.setattr(trace_export, "_STALL_S", 0.5)
     for _ in range(1000):
@@ -206,8 +213,9 @@ def test_no_page_waits_for_a_store_that_hangs(
     began = time.monotonic()
     assert queue.flush(PATIENCE_S) == 50
     assert time.monotonic() - began < PATIENCE_S / 2
-    monkeypatch.undo()
     answers.set()
+    assert wait_until(lambda: queue.flush(PATIENCE_S) == 0)
+    assert count(store / "mlflow.db") == 50
 
 
 def test_traces_are_written_again_when_the_store_is_back(
