@@ -17,7 +17,8 @@ from typing import Any, Literal, get_args, get_origin
 
 import yaml
 
-from entry_points import ROOT, cli
+from entry_points import ROOT
+from entry_points.command_line import cli
 from ocr_extractor.config import ExtractorConfig
 
 DOCS = ROOT / "docs"

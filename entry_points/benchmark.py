@@ -16,19 +16,19 @@ import mlflow
 import pandas as pd
 
 from data.progress import Progress
-from entry_points import cli
 from entry_points.benchmarks.accuracy import accuracy, distortions
+from entry_points.benchmarks.environment import Environment, SuiteError
 from entry_points.benchmarks.hostile import hostile
-from entry_points.benchmarks.lines import HEADER, Line, plot_ratios
+from entry_points.benchmarks.measurements import HEADER, Measurement, plot_ratios
 from entry_points.benchmarks.memory import memory
 from entry_points.benchmarks.models import log_models
 from entry_points.benchmarks.overhead import overhead
 from entry_points.benchmarks.serving import serving, startup
-from entry_points.benchmarks.stage import Stage, SuiteError
 from entry_points.benchmarks.throughput import throughput
-from entry_points.tracking import name_run
+from entry_points.command_line import cli
+from entry_points.command_line.tracking import name_run
 
-Suite = Callable[[Stage, Mapping[str, str]], list[Line]]
+Suite = Callable[[Environment, Mapping[str, str]], list[Measurement]]
 
 SUITES: dict[str, Suite] = {
     "overhead": overhead,
@@ -55,7 +55,7 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def benchmark(suites: Sequence[str], stage: Stage) -> tuple[list[Line], list[str]]:
+def benchmark(suites: Sequence[str], stage: Environment) -> tuple[list[Measurement], list[str]]:
     """Run suites and log their lines to the active run.
 
     Args:
@@ -69,7 +69,7 @@ def benchmark(suites: Sequence[str], stage: Stage) -> tuple[list[Line], list[str
         UsageError: Nothing could be measured.
     """
     models = log_models(stage)
-    lines: list[Line] = []
+    lines: list[Measurement] = []
     failures: list[str] = []
     with Progress(suites, unit="suites") as bar:
         for name in bar:
@@ -85,7 +85,7 @@ def benchmark(suites: Sequence[str], stage: Stage) -> tuple[list[Line], list[str
     return lines, failures
 
 
-def _log(lines: Sequence[Line]) -> None:
+def _log(lines: Sequence[Measurement]) -> None:
     """Log our medians and the figures that the aims judge, the table and a plot."""
     for line in lines:
         name = f"{line.suite}/{re.sub('[^a-z0-9]+', '_', line.what.lower())}"
@@ -116,7 +116,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     before = machine()
     cli.unwind_on_sigterm()
     with tempfile.TemporaryDirectory() as folder:
-        stage = Stage(Path(folder), cli.in_project(args.dataset), args.repeats, args.scale)
+        stage = Environment(Path(folder), cli.in_project(args.dataset), args.repeats, args.scale)
         with mlflow.start_run() as run:
             name_run(f"benchmark {args.suite}")
             mlflow.set_tag("machine", before)

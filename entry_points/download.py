@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from data.download import FUNSD, SPLITS, Archive, install, is_unpacked
 from data.funsd import load_folder
-from entry_points import cli
+from entry_points.command_line import cli
 
 if TYPE_CHECKING:
     import argparse

@@ -9,18 +9,18 @@ from collections.abc import Sequence
 from mlflow.exceptions import MlflowException
 
 from data.splits import split_of
-from entry_points import cli
-from entry_points.compare import READING_FLAGS, add_repeats, run
+from entry_points.command_line import cli
+from entry_points.comparing.candidate_runs import READING_FLAGS, add_repeats, run
 from entry_points.comparing.candidates import Candidate
 from entry_points.comparing.processes import require_key
-from entry_points.loading import extractor_config
-from entry_points.register_prompt import (
+from entry_points.logged_models.loading import extractor_config
+from entry_points.prompt_versions.registration import register_prompt
+from entry_points.prompt_versions.template_file import (
     add_commit_message,
     add_examples,
     example_tags,
     put_examples,
     read_template,
-    register_prompt,
 )
 from ocr_extractor.errors import DocumentError, PromptError
 

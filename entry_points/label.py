@@ -15,13 +15,14 @@ from typing import Any
 import mlflow
 
 from data.annotations import LabelledPair, to_annotation
-from entry_points import cli
+from entry_points.command_line import cli
+from entry_points.command_line.tracking import name_run
 from entry_points.labelling.feedback import Traces, log_review
 from entry_points.labelling.review import (
     ACCEPT,
     DELETE,
     OPEN,
-    Line,
+    ReviewLine,
     by_document,
     lines_of,
     read_lines,
@@ -29,13 +30,12 @@ from entry_points.labelling.review import (
 )
 from entry_points.predictions.documents import find_documents
 from entry_points.predictions.output import read_rows
-from entry_points.tracking import name_run
 
 REVIEW = "review.csv"
 
 
 @dataclass
-class Outcome:
+class LabelResult:
     """What became of the predicted documents.
 
     Attributes:
@@ -69,7 +69,7 @@ def label(
     documents: Mapping[str, Path],
     output: Path,
     experiment_id: str,
-) -> Outcome:
+) -> LabelResult:
     """Write the lines to review, and annotations of the documents whose lines all have a verdict.
 
     Args:
@@ -98,7 +98,7 @@ def label(
     if new:
         write_lines(review, [*lines, *new])
     traces = Traces(experiment_id)
-    outcome = Outcome()
+    outcome = LabelResult()
     for doc_id, of_document in by_document([*lines, *new]).items():
         if left := sum(line.verdict == OPEN for line in of_document):
             outcome.unreviewed[doc_id] = left
@@ -131,7 +131,7 @@ def _pages(row: Mapping[str, Any]) -> int:
     return row["page_count"] or 1
 
 
-def _true_pairs(lines: Sequence[Line], row: Mapping[str, Any]) -> list[LabelledPair]:
+def _true_pairs(lines: Sequence[ReviewLine], row: Mapping[str, Any]) -> list[LabelledPair]:
     """Return the accepted pairs; a line that was corrected keeps the boxes of what was read."""
     pairs = []
     for line in lines:
@@ -149,7 +149,7 @@ def _true_pairs(lines: Sequence[Line], row: Mapping[str, Any]) -> list[LabelledP
     return pairs
 
 
-def _kept(lines: Sequence[Line], row: Mapping[str, Any]) -> int:
+def _kept(lines: Sequence[ReviewLine], row: Mapping[str, Any]) -> int:
     """Count the predicted pairs that were accepted as they were."""
     as_read = {line.pair: line for line in lines_of(row)}
     accepted = [line for line in lines if line.pair and line.verdict == ACCEPT]
@@ -170,7 +170,7 @@ def _write(output: Path, name: str, document: Path, annotation: Mapping[str, Any
     return True
 
 
-def report(outcome: Outcome, output: Path) -> None:
+def report(outcome: LabelResult, output: Path) -> None:
     """Print what is labelled, and what a person has still to do."""
     print(f"{len(outcome.labelled)} documents labelled, {len(outcome.changed)} of them now.")
     if outcome.changed:

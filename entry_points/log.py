@@ -16,18 +16,19 @@ from mlflow.entities.model_registry import PromptVersion
 from mlflow.exceptions import MlflowException
 from mlflow.models.model import ModelInfo
 
-from entry_points import ROOT, cli
-from entry_points.loading import CHOSEN, ask_for_key, has_llm_access
-from entry_points.register_prompt import TEMPLATE, list_versions, register_prompt
-from entry_points.tiny_ocr import fetch_tiny_ocr
-from entry_points.tracking import mlflow_logs_only, name_run
+from entry_points import ROOT
+from entry_points.command_line import cli
+from entry_points.command_line.tracking import mlflow_logs_only, name_run
+from entry_points.engine_access.tiny_ocr import fetch_tiny_ocr
+from entry_points.logged_models.loading import CHOSEN, ask_for_key, has_llm_access
+from entry_points.prompt_versions.registration import TEMPLATE, list_versions, register_prompt
 from ocr_extractor.config import ExtractorConfig
 from ocr_extractor.contract import input_example, signature, spark_ddl
 from ocr_extractor.engines.local.learned.weights import DECISION
 from ocr_extractor.errors import ConfigError, PromptError
 from ocr_extractor.extractor import TINY_OCR_ARTIFACT, WEIGHTS_ARTIFACT
-from ocr_extractor.prompt import SNAPSHOT_ARTIFACT
-from ocr_extractor.template import check_template
+from ocr_extractor.prompts.prompt import SNAPSHOT_ARTIFACT
+from ocr_extractor.prompts.template import check_template
 
 # What the logged model needs: all that `model/` imports, and what MLflow adds to each Python model.
 # python_env.yaml has the reasons.

@@ -9,15 +9,15 @@ from collections.abc import Sequence
 import mlflow
 
 from data.funsd import count_forms, load_folder
-from entry_points import cli
+from entry_points.command_line import cli
+from entry_points.command_line.tracking import talkative_mlflow
 from entry_points.comparing.gate import Gate
 from entry_points.comparing.printing import report_promotion
 from entry_points.comparing.processes import log_in_own_process, require_key
 from entry_points.comparing.promotion import promote
-from entry_points.evaluate import evaluate, report_left
+from entry_points.evaluation.evaluating import evaluate, report_left
 from entry_points.evaluation.printing import report, where_to_look
 from entry_points.evaluation.reading import Dataset
-from entry_points.tracking import talkative_mlflow
 
 
 def build_parser() -> argparse.ArgumentParser:

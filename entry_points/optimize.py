@@ -22,23 +22,22 @@ from mlflow.pyfunc import PyFuncModel
 
 from data.forms import Form
 from data.funsd import dataset_digest, load_folder
-from entry_points import cli
-from entry_points.loading import (
+from entry_points.command_line import cli
+from entry_points.command_line.tracking import name_run
+from entry_points.logged_models.loading import (
     extractor_config,
     extractor_errors_reported,
     load_extractor,
     predict_rows,
 )
-from entry_points.optimizing.budget import Budget
+from entry_points.optimizing.budget import OptimizationBudget
 from entry_points.optimizing.examples import write_example
-from entry_points.optimizing.gepa_optimizer import HEADLINE, GepaOptimizer, Task
-from entry_points.optimizing.outcome import Outcome
-from entry_points.optimizing.parts import divide
-from entry_points.optimizing.shots import Shots
-from entry_points.predict import STOPPED
+from entry_points.optimizing.few_shot import FewShotExamples
+from entry_points.optimizing.gepa_optimizer import HEADLINE, GepaOptimizer, OptimizationTask
+from entry_points.optimizing.prompt_parts import divide
+from entry_points.optimizing.result import OptimizationResult
 from entry_points.scoring.forms import Truth
 from entry_points.scoring.mlflow_scorer import form_scorer
-from entry_points.tracking import name_run
 
 
 @dataclass(frozen=True)
@@ -79,7 +78,7 @@ class Optimization:
 
     prompt_uri: str
     winner_uri: str | None
-    outcome: Outcome
+    outcome: OptimizationResult
     proposed: int
     cost: float | None
 
@@ -126,7 +125,7 @@ def optimize(request: Request, forms: Sequence[Form]) -> Optimization:
     if config["engine"] != "openai":
         raise cli.UsageError(f"engine={config['engine']} reads without a prompt: log an LLM.")
     parts = divide(forms, request.examples, request.seed)
-    budget = Budget(
+    budget = OptimizationBudget(
         request.max_calls,
         request.max_cost,
         len(parts.development),
@@ -136,7 +135,7 @@ def optimize(request: Request, forms: Sequence[Form]) -> Optimization:
     prompt = mlflow.genai.load_prompt(config["prompt_uri"])
     extractor: Any = model.unwrap_python_model()  # type: ignore[no-untyped-call]
     optimizer = GepaOptimizer(
-        Task(
+        OptimizationTask(
             truths={form.form_id: Truth.of(form) for form in forms},
             validation=[form.form_id for form in parts.validation],
             registered=_templates(prompt.name).keys(),
@@ -145,7 +144,9 @@ def optimize(request: Request, forms: Sequence[Form]) -> Optimization:
             budget=budget,
             seed=request.seed,
             run_dir=_run_dir(request, model, forms),
-            shots=Shots(request.examples, _write_examples(parts.shown, extractor), request.seed),
+            shots=FewShotExamples(
+                request.examples, _write_examples(parts.shown, extractor), request.seed
+            ),
         )
     )
     # The extractor traces by itself, and is told not to: MLflow need not find out.
@@ -194,7 +195,7 @@ def _run_dir(request: Request, model: PyFuncModel, forms: Sequence[Form]) -> Pat
 
 
 def _reader(
-    model: PyFuncModel, forms: Sequence[Form], budget: Budget
+    model: PyFuncModel, forms: Sequence[Form], budget: OptimizationBudget
 ) -> Callable[..., dict[str, Any]]:
     """Return what reads one form for MLflow."""
     paths = {form.form_id: form.image_path for form in forms}
@@ -226,7 +227,7 @@ def _pair_f1(truths: Mapping[str, Truth]) -> Scorer:
     return pair_f1
 
 
-def _log(prompt_uri: str, outcome: Outcome, versions: Sequence[PromptVersion]) -> None:
+def _log(prompt_uri: str, outcome: OptimizationResult, versions: Sequence[PromptVersion]) -> None:
     """Log the search and the verdict; a new version is tagged with what it rests on."""
     mlflow.log_table(pd.DataFrame(map(asdict, outcome.candidates)), "candidates.json")
     for step, each in enumerate(outcome.candidates):
@@ -296,7 +297,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             found = optimize(request, forms)
     except KeyboardInterrupt:
         print("\nStopped. The same command goes on.")
-        return STOPPED
+        return cli.STOPPED
     report(found)
     if found.winner_uri is not None:
         print(f"Next: {next_command(args.model_uri, found.winner_uri, args.dataset)}")

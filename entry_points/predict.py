@@ -16,11 +16,11 @@ from typing import Any
 from mlflow.pyfunc import PyFuncModel
 
 from data.progress import Progress
-from entry_points import cli
-from entry_points.batching.plan import BATCH_SETTINGS, Plan, add_flags, plan_of
+from entry_points.batching.plan import BATCH_SETTINGS, BatchPlan, add_flags, plan_of
 from entry_points.batching.rounds import read_in_batches
-from entry_points.ceiling import CostCeiling
-from entry_points.loading import (
+from entry_points.command_line import cli
+from entry_points.logged_models.cost_limit import CostCeiling
+from entry_points.logged_models.loading import (
     followed_prompt,
     load_extractor,
     max_document_bytes,
@@ -29,7 +29,7 @@ from entry_points.loading import (
     write_traces,
 )
 from entry_points.predictions.documents import (
-    Documents,
+    InputDocuments,
     Unread,
     doc_id_of,
     find_documents,
@@ -43,11 +43,10 @@ from entry_points.predictions.tally import MOST_LISTED, Tally
 Row = dict[str, Any]
 
 SOME_FAILED = 3
-STOPPED = 130
 
 
 @dataclass(frozen=True)
-class Task:
+class PredictTask:
     """What to do with every document.
 
     Attributes:
@@ -64,7 +63,7 @@ class Task:
     max_concurrency: int
     max_cost: float | None
     retry_errors: bool
-    batches: Plan | None = None
+    batches: BatchPlan | None = None
 
     def configuration(self, prompt_uri: str | None) -> str:
         """Return what, beside a document, decides what is read from it.
@@ -76,7 +75,7 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class PredictResult:
     """What became of the documents.
 
     Attributes:
@@ -132,7 +131,7 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def predict(task: Task, documents: Documents, output: Path) -> Outcome:
+def predict(task: PredictTask, documents: InputDocuments, output: Path) -> PredictResult:
     """Read documents and write each one's row as soon as it is known.
 
     Args:
@@ -165,13 +164,13 @@ def predict(task: Task, documents: Documents, output: Path) -> Outcome:
                 refresh=False,
             )
             bar.update()
-    return Outcome(read, skipped, len(todo) - read.documents)
+    return PredictResult(read, skipped, len(todo) - read.documents)
 
 
 class _Reader:
     """Reads documents in the order in which they are finished; few are in memory at once."""
 
-    def __init__(self, task: Task, prompt_uri: str | None) -> None:
+    def __init__(self, task: PredictTask, prompt_uri: str | None) -> None:
         self._task = task
         self._prompt_uri = prompt_uri
         self._max_bytes = max_document_bytes(task.model)
@@ -182,7 +181,7 @@ class _Reader:
         content = document if isinstance(document, bytes) else None
         return document_key(content, self._task.configuration(self._prompt_uri))
 
-    def read_all(self, documents: Documents, todo: Documents) -> Iterator[Row]:
+    def read_all(self, documents: InputDocuments, todo: InputDocuments) -> Iterator[Row]:
         """Yield the rows of some of the documents, each with its key."""
         if self._task.batches is None:
             return self._read_now(todo)
@@ -191,7 +190,7 @@ class _Reader:
             self._task.model, self._task.batches, scopes, lambda name: self._read(*todo.get(name))
         )
 
-    def _scopes(self, documents: Documents, todo: Set[str]) -> dict[str, str]:
+    def _scopes(self, documents: InputDocuments, todo: Set[str]) -> dict[str, str]:
         """Return the names of `todo`, each by what stands for it at every start."""
         scopes, copies = {}, Counter[str]()
         for name in documents.names:
@@ -201,7 +200,7 @@ class _Reader:
             copies[key] += 1  # each copy of a document has requests of its own
         return scopes
 
-    def _read_now(self, todo: Documents) -> Iterator[Row]:
+    def _read_now(self, todo: InputDocuments) -> Iterator[Row]:
         """Read side by side; begin no document that could cross the ceiling."""
         ceiling = CostCeiling(self._task.max_cost)
         pool = ThreadPoolExecutor(self._task.max_concurrency)
@@ -235,7 +234,7 @@ def _rows(done: Iterable[Future[Row | None]]) -> Iterator[Row]:
     return (row for future in done if (row := future.result()) is not None)
 
 
-def report(outcome: Outcome, output: Path, *, cancelled: bool) -> None:
+def report(outcome: PredictResult, output: Path, *, cancelled: bool) -> None:
     """Print what was read, what it cost, and what failed."""
     read, skipped = outcome.read, outcome.skipped
     documents = read.documents + skipped.documents
@@ -284,7 +283,7 @@ def _on_spark(args: argparse.Namespace) -> int:
         outcome = predict_on_spark(args, found)
     except KeyboardInterrupt:
         print(f"\nStopped. What is finished is in {args.output}; the same command goes on.")
-        return STOPPED
+        return cli.STOPPED
     return SOME_FAILED if outcome.failures else 0
 
 
@@ -312,14 +311,14 @@ def main(argv: Sequence[str] | None = None) -> int:
             f"\nStopped. What is finished is in {cli.printable(lines)}; the same command goes on."
         )
         sys.stdout.flush()
-        os._exit(STOPPED)  # requests in flight would keep the interpreter for minutes
+        os._exit(cli.STOPPED)  # requests in flight would keep the interpreter for minutes
 
 
 def _predict(args: argparse.Namespace, output: Path, lines: Path) -> int:
     documents = find_documents(args.input)
     batches = plan_of(args, lines)
     settings = cli.reading_settings(args) | (BATCH_SETTINGS if batches else {})
-    task = Task(
+    task = PredictTask(
         model=load_extractor(args.model_uri, **settings),
         params={"additional_rules": args.additional_rules, "pages": args.pages},
         max_concurrency=args.max_concurrency,

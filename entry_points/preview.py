@@ -13,10 +13,10 @@ import mlflow
 
 from data.drawing import draw_form
 from data.funsd import load_folder, pick_form
-from entry_points import cli
-from entry_points.tracking import name_run
+from entry_points.command_line import cli
+from entry_points.command_line.tracking import name_run
+from ocr_extractor.documents.opener import open_document
 from ocr_extractor.errors import DocumentError
-from ocr_extractor.page import open_document
 
 if TYPE_CHECKING:
     import argparse

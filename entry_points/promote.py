@@ -8,11 +8,11 @@ from collections.abc import Sequence
 import mlflow
 from mlflow.exceptions import MlflowException
 
-from entry_points import cli
+from entry_points.command_line import cli
+from entry_points.command_line.tracking import name_run
 from entry_points.comparing.gate import Gate
 from entry_points.comparing.printing import report_promotion
 from entry_points.comparing.promotion import promote
-from entry_points.tracking import name_run
 
 _GATE = Gate()
 

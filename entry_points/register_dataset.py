@@ -26,10 +26,10 @@ from data.funsd import dataset_digest, load_folder
 from data.leakage import Fingerprint, Leak, find_leaks
 from data.progress import Progress
 from data.splits import SPLITS, split_of
-from entry_points import cli
-from entry_points.tracking import name_run
+from entry_points.command_line import cli
+from entry_points.command_line.tracking import name_run
+from ocr_extractor.documents.opener import open_document
 from ocr_extractor.errors import DocumentError
-from ocr_extractor.page import open_document
 
 _EVER = "created_time > 0"  # without a filter MLflow looks back seven days
 _PAGES = "pages"

@@ -9,11 +9,11 @@ import mlflow
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
-from entry_points import cli
+from entry_points.command_line import cli
+from entry_points.command_line.tracking import name_run
 from entry_points.comparing.history import History, InForce, Move
 from entry_points.comparing.promotion import in_force, move, user
-from entry_points.loading import extractor_config
-from entry_points.tracking import name_run
+from entry_points.logged_models.loading import extractor_config
 
 
 def build_parser() -> argparse.ArgumentParser:

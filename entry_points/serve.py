@@ -12,8 +12,8 @@ from dataclasses import asdict
 
 import uvicorn
 
-from entry_points import cli
-from entry_points.loading import ask_for_key, extractor_config
+from entry_points.command_line import cli
+from entry_points.logged_models.loading import ask_for_key, extractor_config
 from entry_points.serving.app import OPTIONS_VARIABLE, Options, load_served
 from entry_points.serving.connection import BoundedConnection
 from entry_points.serving.metrics import SHARED_FOLDER_VARIABLE

@@ -7,7 +7,8 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
-from entry_points import ROOT, cli
+from entry_points import ROOT
+from entry_points.command_line import cli
 
 
 def build_parser() -> argparse.ArgumentParser:

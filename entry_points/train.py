@@ -15,9 +15,9 @@ import mlflow
 from data.forms import Form
 from data.funsd import dataset_digest, load_folder
 from data.progress import Progress
-from entry_points import cli
+from entry_points.command_line import cli
+from entry_points.command_line.tracking import name_run
 from entry_points.scoring.forms import Truth, aggregate, score_forms
-from entry_points.tracking import name_run
 from entry_points.training.figures import (
     Answers,
     calibration_error,
@@ -27,9 +27,9 @@ from entry_points.training.figures import (
 )
 from entry_points.training.pages import PageReader, TrainingPage
 from entry_points.training.stacking import Trained, fits_of, fold_of, train_stages
-from ocr_extractor.engines.local.learned.candidates import Candidate, select
-from ocr_extractor.engines.local.learned.sheet import LABELS
-from ocr_extractor.engines.local.learned.stages import TREES
+from ocr_extractor.engines.local.learned.candidates import PairCandidate, select
+from ocr_extractor.engines.local.learned.cascade import TREES
+from ocr_extractor.engines.local.learned.page_features import LABELS
 from ocr_extractor.errors import DocumentError, EngineError
 from ocr_extractor.extractor import WEIGHTS_ARTIFACT
 
@@ -47,7 +47,7 @@ class Held:
     """A pair that was found on a form outside of the training folds."""
 
     form_id: str
-    candidate: Candidate
+    candidate: PairCandidate
     confidence: float
     right: bool
 

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from data.generator.geometry import Floats
-from data.generator.page import Plan, compose
+from data.generator.page import PagePlan, compose
 from data.generator.scan import Scan, scan
 from data.generator.sheet import Text
 
@@ -42,7 +42,7 @@ class Page:
     links: tuple[tuple[int, int], ...]
 
 
-def make_page(plan: Plan, how: Scan, rng: np.random.Generator, size: tuple[int, int]) -> Page:
+def make_page(plan: PagePlan, how: Scan, rng: np.random.Generator, size: tuple[int, int]) -> Page:
     """Compose a page as planned and scan it to `size` (width, height) px."""
     sheet = compose(plan, rng)
     boxes = np.concatenate([text.boxes for text in sheet.texts])

@@ -70,7 +70,7 @@ _BLOCKS: dict[Habit, Block] = {
 
 
 @dataclass(frozen=True)
-class Plan:
+class PagePlan:
     """What one page is to be.
 
     Attributes:
@@ -102,11 +102,11 @@ def draw_habits(rng: np.random.Generator) -> frozenset[Habit]:
     return frozenset(habit for habit, likely in _HABITS.items() if chance(rng, likely))
 
 
-def draw_plan(rng: np.random.Generator) -> Plan:
+def draw_plan(rng: np.random.Generator) -> PagePlan:
     """Draw a plan as varied as FUNSD's pages."""
     name = pick(rng, domain_names())
     families = (*_FAMILIES, "letter", "letter") if domain(name).letter else _FAMILIES
-    return Plan(
+    return PagePlan(
         domain=name,
         family=pick(rng, families),
         typed=chance(rng, 0.3),
@@ -117,7 +117,7 @@ def draw_plan(rng: np.random.Generator) -> Plan:
     )
 
 
-def compose(plan: Plan, rng: np.random.Generator) -> Sheet:
+def compose(plan: PagePlan, rng: np.random.Generator) -> Sheet:
     """Set a page as planned."""
     sheet = Sheet(plan.size, rng)
     style = typewritten(rng) if plan.typed else printed(rng)
@@ -157,7 +157,7 @@ def compose(plan: Plan, rng: np.random.Generator) -> Sheet:
     return sheet
 
 
-def _fill(flow: Flow, plan: Plan, content: Domain) -> None:
+def _fill(flow: Flow, plan: PagePlan, content: Domain) -> None:
     """Set the parts of the form."""
     ruled = chance(flow.rng, 0.15)
     blocks: list[Block] = [
@@ -180,7 +180,7 @@ def _rule(flow: Flow) -> None:
     flow.y += 0.5 * flow.style.pitch
 
 
-def _parts(rng: np.random.Generator, content: Domain, plan: Plan) -> list[Part]:
+def _parts(rng: np.random.Generator, content: Domain, plan: PagePlan) -> list[Part]:
     """Choose what the form asks: its first section first, the rest in any order."""
     first, *others = content.sections
     if "borrowed" in plan.habits:
@@ -233,7 +233,7 @@ def _side_by_side(flow: Flow, section: Section) -> None:
     flow.y = max(first.y, second.y)
 
 
-def _close(flow: Flow, plan: Plan, content: Domain) -> None:
+def _close(flow: Flow, plan: PagePlan, content: Domain) -> None:
     """Set what stands at the end of the form and around it."""
     rng, style = flow.rng, flow.style
     if chance(rng, 0.45) and flow.room(3 * style.pitch):

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from data.generator.documents import PDF_DPI, Format, make_page, write_document
-from data.generator.page import Extra, Family, Plan
+from data.generator.page import Extra, Family, PagePlan
 from data.generator.scan import Scan
 
 _LETTER = (772, 1000)
@@ -26,7 +26,7 @@ _GREY = Scan(spread=0.7, uneven=18, grain=9, paper=232, fold=True)
 
 
 @dataclass(frozen=True)
-class Sample:
+class SampleForm:
     """One shipped form.
 
     Attributes:
@@ -55,29 +55,29 @@ class Sample:
 
 
 SAMPLES = (
-    Sample("claim-01", 15, "cells", most=5, kind="tif", pages=2, blank=0.2),
-    Sample("claim-02", 16, "lines", extras=["side_note"], how=_WORN),
-    Sample("fax-01", 6, "ledger", extras=["fax_line", "letterhead"], how=_FAX),
-    Sample("fax-02", 7, "lines", extras=["fax_line"], how=_FAX),
-    Sample("invoice-01", 106, "cells", extras=["letterhead"]),
-    Sample("invoice-02", 2, "lines", extras=["letterhead", "stamp"], how=_COPY),
-    Sample("invoice-03", 3, "ledger", extras=["letterhead"], how=_GREY, kind="pdf"),
-    Sample("lab-01", 182, "cells", most=7, how=Scan(skew=0.3, grain=15, specks=40, holes=True)),
-    Sample("lab-02", 9, "mixed", how=_GREY, kind="jpg"),
-    Sample("memo-01", 17, "letter", typed=True, extras=["side_note"], blank=0),
-    Sample("memo-02", 18, "lines", most=4, how=_COPY),
-    Sample("personnel-01", 149, "lines", how=Scan(skew=0.5, grain=15, edge=True)),
-    Sample("personnel-02", 11, "columns", extras=["barcode"]),
-    Sample("personnel-03", 12, "cells", how=_GREY, kind="jpg-rotated"),
-    Sample("producttest-01", 152, "lines", extras=["stamp"], how=_COPY),
-    Sample("producttest-02", 20, "mixed", typed=True),
-    Sample("requisition-01", 189, "mixed", most=7),
-    Sample("requisition-02", 5, "lines", typed=True, how=_WORN),
-    Sample("shipping-01", 13, "columns", extras=["letterhead"], how=_COPY),
-    Sample("shipping-02", 14, "ledger", typed=True, how=Scan(skew=1.8, grain=15, specks=50)),
-    Sample("shipping-03", 201, "lines", extras=["letterhead"], most=5, blank=1),
-    Sample("survey-01", 21, "columns", extras=["letterhead"]),
-    Sample("survey-02", 22, "lines", typed=True, extras=["fax_line"], how=_FAX),
+    SampleForm("claim-01", 15, "cells", most=5, kind="tif", pages=2, blank=0.2),
+    SampleForm("claim-02", 16, "lines", extras=["side_note"], how=_WORN),
+    SampleForm("fax-01", 6, "ledger", extras=["fax_line", "letterhead"], how=_FAX),
+    SampleForm("fax-02", 7, "lines", extras=["fax_line"], how=_FAX),
+    SampleForm("invoice-01", 106, "cells", extras=["letterhead"]),
+    SampleForm("invoice-02", 2, "lines", extras=["letterhead", "stamp"], how=_COPY),
+    SampleForm("invoice-03", 3, "ledger", extras=["letterhead"], how=_GREY, kind="pdf"),
+    SampleForm("lab-01", 182, "cells", most=7, how=Scan(skew=0.3, grain=15, specks=40, holes=True)),
+    SampleForm("lab-02", 9, "mixed", how=_GREY, kind="jpg"),
+    SampleForm("memo-01", 17, "letter", typed=True, extras=["side_note"], blank=0),
+    SampleForm("memo-02", 18, "lines", most=4, how=_COPY),
+    SampleForm("personnel-01", 149, "lines", how=Scan(skew=0.5, grain=15, edge=True)),
+    SampleForm("personnel-02", 11, "columns", extras=["barcode"]),
+    SampleForm("personnel-03", 12, "cells", how=_GREY, kind="jpg-rotated"),
+    SampleForm("producttest-01", 152, "lines", extras=["stamp"], how=_COPY),
+    SampleForm("producttest-02", 20, "mixed", typed=True),
+    SampleForm("requisition-01", 189, "mixed", most=7),
+    SampleForm("requisition-02", 5, "lines", typed=True, how=_WORN),
+    SampleForm("shipping-01", 13, "columns", extras=["letterhead"], how=_COPY),
+    SampleForm("shipping-02", 14, "ledger", typed=True, how=Scan(skew=1.8, grain=15, specks=50)),
+    SampleForm("shipping-03", 201, "lines", extras=["letterhead"], most=5, blank=1),
+    SampleForm("survey-01", 21, "columns", extras=["letterhead"]),
+    SampleForm("survey-02", 22, "lines", typed=True, extras=["fax_line"], how=_FAX),
 )
 
 
@@ -85,7 +85,7 @@ def write_samples(folder: Path) -> None:
     """Write the samples under a folder that holds `images` and `annotations`."""
     for sample in SAMPLES:
         rng = np.random.default_rng(sample.seed)
-        plan = Plan(
+        plan = PagePlan(
             domain=sample.name.partition("-")[0],
             family=sample.family,
             typed=sample.typed,

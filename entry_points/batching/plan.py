@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from entry_points import cli
 from entry_points.batching.state import BatchState
+from entry_points.command_line import cli
 
 # The settings that a batch's requests need: half the price, whole answers, nothing to
 # wait for, large files.
@@ -23,7 +23,7 @@ BATCH_SETTINGS: dict[str, Any] = {
 
 
 @dataclass(frozen=True)
-class Plan:
+class BatchPlan:
     """How documents are read through batches.
 
     Attributes:
@@ -60,7 +60,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def plan_of(args: argparse.Namespace, lines: Path) -> Plan | None:
+def plan_of(args: argparse.Namespace, lines: Path) -> BatchPlan | None:
     """Return how batches are to be used; None where documents are read at once.
 
     Args:
@@ -82,7 +82,7 @@ def plan_of(args: argparse.Namespace, lines: Path) -> Plan | None:
         raise cli.UsageError(
             "a batch tells what it cost when it has ended: give --max-cost or --mode batch."
         )
-    return Plan(
+    return BatchPlan(
         state=state,
         max_requests=args.batch_requests,
         max_bytes=args.batch_bytes,

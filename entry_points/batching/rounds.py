@@ -15,10 +15,10 @@ import mlflow
 from mlflow.pyfunc import PyFuncModel
 from tqdm import tqdm
 
-from entry_points import cli
-from entry_points.batching.plan import Plan
+from entry_points.batching.plan import BatchPlan
 from entry_points.batching.state import BatchState, Shard
-from entry_points.loading import extractor_errors_reported
+from entry_points.command_line import cli
+from entry_points.logged_models.loading import extractor_errors_reported
 
 Row = dict[str, Any]
 D = TypeVar("D")
@@ -29,7 +29,7 @@ _MOST_ROUNDS = 20
 
 
 def read_in_batches(
-    model: PyFuncModel, plan: Plan, documents: Mapping[str, D], read: Callable[[D], Row]
+    model: PyFuncModel, plan: BatchPlan, documents: Mapping[str, D], read: Callable[[D], Row]
 ) -> Iterator[Row]:
     """Yield each document's row when it is known.
 
@@ -58,7 +58,7 @@ class _Rounds:
     beyond that. When all of this has been answered, it is read again, from its beginning.
     """
 
-    def __init__(self, server: Any, state: BatchState, plan: Plan, lines: IO[bytes]) -> None:
+    def __init__(self, server: Any, state: BatchState, plan: BatchPlan, lines: IO[bytes]) -> None:
         self._server = server
         self._state = state
         self._plan = plan

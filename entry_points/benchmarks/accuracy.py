@@ -19,18 +19,18 @@ from PIL import Image, ImageOps
 from data.forms import Form
 from data.funsd import load_folder
 from data.progress import Progress
-from entry_points.benchmarks.lines import Line, Sample
-from entry_points.benchmarks.stage import Stage, has_tesseract
-from entry_points.cli import LIMIT
+from entry_points.benchmarks.environment import Environment, has_tesseract
+from entry_points.benchmarks.measurements import Measurement, Sample
+from entry_points.command_line.cli import LIMIT
 from entry_points.scoring.forms import Truth, aggregate, score_form
 from ocr_extractor.contract import Pair
+from ocr_extractor.documents.opener import open_document
 from ocr_extractor.engines.base import Page
 from ocr_extractor.engines.local import LocalEngine
-from ocr_extractor.engines.local.ocr import WordReader
 from ocr_extractor.engines.local.rules import link_by_rules
-from ocr_extractor.engines.local.ruling import mark_ruled
-from ocr_extractor.engines.local.words import Word
-from ocr_extractor.page import open_document
+from ocr_extractor.ocr.recognition import WordReader
+from ocr_extractor.ocr.ruled_lines import mark_ruled
+from ocr_extractor.ocr.words import Word
 
 _METRIC = "pair_f1"
 _AGAINST = {
@@ -48,7 +48,7 @@ AS_GIVEN = "as given"
 _PAPER, _INK = 185, 135
 
 
-def accuracy(stage: Stage, models: Mapping[str, str]) -> list[Line]:
+def accuracy(stage: Environment, models: Mapping[str, str]) -> list[Measurement]:
     """Score the logged local engine with the entry point evaluate, and simpler readers.
 
     Args:
@@ -59,13 +59,13 @@ def accuracy(stage: Stage, models: Mapping[str, str]) -> list[Line]:
     simple = stage.child(read_simply, stage.dataset, limit)
     ours = Sample.of(_evaluate(stage, models["local"], limit))
     return [
-        Line("accuracy", "local engine", _METRIC, ours, title, Sample.of(simple[name]))
+        Measurement("accuracy", "local engine", _METRIC, ours, title, Sample.of(simple[name]))
         for name, title in _AGAINST.items()
         if name in simple
     ]
 
 
-def _evaluate(stage: Stage, model_uri: str, limit: str) -> float:
+def _evaluate(stage: Environment, model_uri: str, limit: str) -> float:
     words = [sys.executable, "-m", "entry_points.evaluate", "--model-uri", model_uri]
     stage.run([*words, "--dataset", str(stage.dataset), "--limit", limit, "--cache", "none"])
     client = MlflowClient(stage.environment()["MLFLOW_TRACKING_URI"])
@@ -132,7 +132,7 @@ def _split_at_colons(lines: Iterator[str] | list[str]) -> Iterator[Pair]:
             yield Pair(question.strip(), answer.strip())
 
 
-def distortions(stage: Stage, models: Mapping[str, str]) -> list[Line]:  # noqa: ARG001
+def distortions(stage: Environment, models: Mapping[str, str]) -> list[Measurement]:  # noqa: ARG001
     """Score copies of the dataset's forms against the forms as they are given.
 
     Args:
@@ -142,7 +142,7 @@ def distortions(stage: Stage, models: Mapping[str, str]) -> list[Line]:  # noqa:
     figures = stage.child(read_distorted, stage.dataset, stage.count(_FORMS, least=1))
     as_given = Sample.of(figures.pop(AS_GIVEN))
     return [
-        Line("distortions", name, _METRIC, Sample.of(score), AS_GIVEN, as_given)
+        Measurement("distortions", name, _METRIC, Sample.of(score), AS_GIVEN, as_given)
         for name, score in figures.items()
     ]
 

@@ -22,10 +22,17 @@ from typing import Any
 
 from PIL import Image
 
+from entry_points.benchmarks.environment import Environment, SuiteError, distinct_pages
 from entry_points.benchmarks.hostile_inputs import BODY_LIMIT, OPEN, Send, get, hostile_inputs, post
-from entry_points.benchmarks.lines import Aim, Line, Sample
-from entry_points.benchmarks.server import OK, OURS, Server, request_body, served, tracking_server
-from entry_points.benchmarks.stage import Stage, SuiteError, distinct_pages
+from entry_points.benchmarks.measurements import Aim, Measurement, Sample
+from entry_points.benchmarks.server import (
+    OK,
+    OURS,
+    ServerProcess,
+    request_body,
+    served,
+    tracking_server,
+)
 from entry_points.benchmarks.usage import rss_once_quiet, usage_of_tree
 
 _SECONDS = 600
@@ -49,7 +56,7 @@ _TRY_AGAIN = {"503", "504"}
 
 
 @dataclass
-class Tally:
+class AnswerCounts:
     """What was sent and answered; safe to share between threads.
 
     Attributes:
@@ -87,7 +94,7 @@ class Tally:
                 self.note(f"error {code}")
         return rows
 
-    def check(self, lines: list[Line]) -> list[Line]:
+    def check(self, lines: list[Measurement]) -> list[Measurement]:
         """Return the lines if nothing was wrong.
 
         Raises:
@@ -100,7 +107,7 @@ class Tally:
         return lines
 
 
-def hostile(stage: Stage, models: Mapping[str, str]) -> list[Line]:
+def hostile(stage: Environment, models: Mapping[str, str]) -> list[Measurement]:
     """Serve the LLM engine to 8 clients that send good pages and hostile inputs.
 
     Args:
@@ -113,7 +120,7 @@ def hostile(stage: Stage, models: Mapping[str, str]) -> list[Line]:
     seconds = stage.count(_SECONDS, least=_LEAST_S)
     timeout_s = min(60, seconds // 2)
     flags = ("--timeout", str(timeout_s), "--max-request-bytes", str(BODY_LIMIT))
-    tally = Tally()
+    tally = AnswerCounts()
     with (
         stage.llm(_LATENCY_S) as llm,
         tracking_server(stage) as store,
@@ -144,7 +151,7 @@ def hostile(stage: Stage, models: Mapping[str, str]) -> list[Line]:
         dropped = _dropped(server)
     lines = [
         *_lines(tally),
-        Line(
+        Measurement(
             "hostile",
             "memory, server and its processes",
             "MB",
@@ -167,7 +174,7 @@ class _Good:
     pairs: list[Any]
 
 
-def _good_pages(stage: Stage, server: Server, requests: int) -> list[_Good]:
+def _good_pages(stage: Environment, server: ServerProcess, requests: int) -> list[_Good]:
     """Ask for good pages, PNG and PDF, one after the other, so often; return them.
 
     Raises:
@@ -222,7 +229,7 @@ def _client(
     deck: Iterable[_Good | tuple[str, Send]],
     until: float,
     timeout_s: float,
-    tally: Tally,
+    tally: AnswerCounts,
 ) -> None:
     """Send one input after the other until the time is over."""
     for card in deck:
@@ -239,7 +246,7 @@ def _client(
         tally.note_answer(name, status, body)
 
 
-def _ask_for_good_page(page: _Good, port: int, timeout_s: float, tally: Tally) -> None:
+def _ask_for_good_page(page: _Good, port: int, timeout_s: float, tally: AnswerCounts) -> None:
     """Send a good page, again where the server says so, and judge the answer."""
     tally.note("good pages sent")
     deadline = time.monotonic() + _PATIENCE_S
@@ -257,7 +264,7 @@ def _ask_for_good_page(page: _Good, port: int, timeout_s: float, tally: Tally) -
 
 
 @contextlib.contextmanager
-def _pinging(server: Server, tally: Tally) -> Iterator[None]:
+def _pinging(server: ServerProcess, tally: AnswerCounts) -> Iterator[None]:
     """Ask for /ping all the time, each time on a new connection."""
     over = threading.Event()
 
@@ -278,17 +285,17 @@ def _pinging(server: Server, tally: Tally) -> Iterator[None]:
         thread.join()
 
 
-def _memory_mb(server: Server) -> float:
+def _memory_mb(server: ServerProcess) -> float:
     return rss_once_quiet(lambda: usage_of_tree(server.group))
 
 
-def _traces(stage: Stage) -> int:
+def _traces(stage: Environment) -> int:
     """Count the traces in the store; MLflow has no way to count without fetching them."""
     with contextlib.closing(sqlite3.connect(stage.folder / "mlflow.db")) as store:
         return int(store.execute("SELECT COUNT(*) FROM trace_info").fetchone()[0])
 
 
-def _dropped(server: Server) -> float:
+def _dropped(server: ServerProcess) -> float:
     _, counts = get(server.port, "/metrics")
     found = re.search(r"^ocr_extractor_traces_dropped_total (\S+)", counts, re.MULTILINE)
     if not found:
@@ -296,13 +303,13 @@ def _dropped(server: Server) -> float:
     return float(found[1])
 
 
-def _lines(tally: Tally) -> list[Line]:
+def _lines(tally: AnswerCounts) -> list[Measurement]:
     """Return the lines of what was sent and answered."""
     judged = {"requests that never ended", "/ping not answered"}
     counts = tally.counts
     sent, right = counts["good pages sent"], counts["good pages answered right"]
     lines = [
-        Line(
+        Measurement(
             "hostile",
             "good pages answered right",
             "pages",
@@ -311,7 +318,7 @@ def _lines(tally: Tally) -> list[Line]:
             Sample.of(sent),
             Aim("ratio", False, 1.0),
         ),
-        Line(
+        Measurement(
             "hostile",
             "slowest /ping",
             "s",
@@ -325,5 +332,5 @@ def _lines(tally: Tally) -> list[Line]:
     return [*lines, *(_line(name, "times", counts[name]) for name in sorted(shown))]
 
 
-def _line(what: str, unit: str, value: float, aim: Aim | None = None) -> Line:
-    return Line("hostile", what, unit, Sample.of(value), aim=aim)
+def _line(what: str, unit: str, value: float, aim: Aim | None = None) -> Measurement:
+    return Measurement("hostile", what, unit, Sample.of(value), aim=aim)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from entry_points.benchmarks.lines import Aim, Line, Sample
+from entry_points.benchmarks.environment import Environment, read_pages
+from entry_points.benchmarks.measurements import Aim, Measurement, Sample
 from entry_points.benchmarks.overhead import reader
-from entry_points.benchmarks.server import OURS, Server, ask, page_of, request_body, served
-from entry_points.benchmarks.stage import Stage, read_pages
+from entry_points.benchmarks.server import OURS, ServerProcess, ask, page_of, request_body, served
 from entry_points.benchmarks.usage import cpu_s, rss_mb, rss_once_quiet, usage_of_tree
 
 # Documents after which pools, threads and caches have their size.
@@ -17,7 +17,7 @@ _CLIENTS = 8
 _AT_ONCE = 50
 
 
-def memory(stage: Stage, models: Mapping[str, str]) -> list[Line]:
+def memory(stage: Environment, models: Mapping[str, str]) -> list[Measurement]:
     """Measure how much memory the LLM engine holds more after many documents than after 100.
 
     Args:
@@ -37,13 +37,13 @@ def memory(stage: Stage, models: Mapping[str, str]) -> list[Line]:
     return lines
 
 
-def _line(what: str, taken: Mapping[str, float]) -> Line:
+def _line(what: str, taken: Mapping[str, float]) -> Measurement:
     against = f"after {_SETTLED}"
     ours, theirs = Sample.of(taken["end_mb"]), Sample.of(taken["start_mb"])
-    return Line("memory", what, "MB", ours, against, theirs, Aim("adds", True, 50.0))
+    return Measurement("memory", what, "MB", ours, against, theirs, Aim("adds", True, 50.0))
 
 
-def _serve(stage: Stage, server: Server, count: int) -> dict[str, float]:
+def _serve(stage: Environment, server: ServerProcess, count: int) -> dict[str, float]:
     body = request_body(page_of(stage))
     figures = {}
     for name, requests in {"start_mb": _SETTLED, "end_mb": count}.items():

@@ -13,7 +13,7 @@ from typing import Any
 import openai
 from PIL import Image
 
-from entry_points.benchmarks.stage import Stage
+from entry_points.benchmarks.environment import Environment
 
 INSTRUCTIONS = "Return the form's question-answer pairs as JSON."
 
@@ -21,7 +21,7 @@ INSTRUCTIONS = "Return the form's question-answer pairs as JSON."
 ToUrl = Callable[[bytes], str]
 
 
-def log_models(stage: Stage) -> dict[str, str]:
+def log_models(stage: Environment) -> dict[str, str]:
     """Log the extractor with both engines, and two baselines with its input signature.
 
     Returns:

@@ -18,11 +18,11 @@ import mlflow
 from mlflow.entities.model_registry import PromptVersion
 
 from entry_points import ROOT
-from entry_points.benchmarks.lines import Aim, Line, Sample, side_by_side
+from entry_points.benchmarks.environment import Environment, read_pages
+from entry_points.benchmarks.measurements import Aim, Measurement, Sample, side_by_side
 from entry_points.benchmarks.models import BareClient, file_url, plain_request, redrawn_url
-from entry_points.benchmarks.stage import Stage, read_pages
 from entry_points.benchmarks.usage import cpu_s
-from entry_points.loading import load_extractor, predict_rows
+from entry_points.logged_models.loading import load_extractor, predict_rows
 
 _PAGES_PREPARED = 100
 _PAGES_READ = 100
@@ -38,7 +38,7 @@ _OURS = ("off", "on")
 Read = Callable[[list[bytes]], None]
 
 
-def overhead(stage: Stage, models: Mapping[str, str]) -> list[Line]:
+def overhead(stage: Environment, models: Mapping[str, str]) -> list[Measurement]:
     """Measure the way from a document to its request, and predict on a server that answers at once.
 
     Args:
@@ -48,7 +48,7 @@ def overhead(stage: Stage, models: Mapping[str, str]) -> list[Line]:
     return [*_prepare(stage), *_predict(stage, models["openai"])]
 
 
-def _prepare(stage: Stage) -> list[Line]:
+def _prepare(stage: Environment) -> list[Measurement]:
     pages = stage.count(_PAGES_PREPARED)
     taken = side_by_side(
         {"both": partial(stage.child, prepare, stage.pages(pages), pages)}, stage.repeats
@@ -56,20 +56,20 @@ def _prepare(stage: Stage) -> list[Line]:
     what, unit = "document to request", "CPU ms a page"
     against = "Pillow + base64"
     return [
-        Line(
+        Measurement(
             "overhead", what, unit, taken["ours"], against, taken["plain"], Aim("ratio", True, 1.3)
         ),
-        Line("overhead", what, unit, taken["ours"], aim=Aim("value", True, 10.0)),
+        Measurement("overhead", what, unit, taken["ours"], aim=Aim("value", True, 10.0)),
     ]
 
 
-def _predict(stage: Stage, model_uri: str) -> list[Line]:
+def _predict(stage: Environment, model_uri: str) -> list[Measurement]:
     folders = dict.fromkeys((*_BARE, *_OURS), stage.pages(stage.count(_PAGES_READ)))
     taken = read_side_by_side(stage, model_uri, 0.0, {1: _PAGES_READ}, folders)
     unit, against = "CPU ms a page", "openai client + Pillow"
     bare = taken["redrawn"]["cpu_ms_1"]
     lines = [
-        Line(
+        Measurement(
             "overhead",
             f"predict, 0 ms server, tracing {mode}",
             unit,
@@ -83,14 +83,14 @@ def _predict(stage: Stage, model_uri: str) -> list[Line]:
     # MLflow writes traces in the background, in part after predict has returned.
     written = taken["on"]["all_cpu_ms_1"]
     what = "predict, and its traces written"
-    lines.append(Line("overhead", what, unit, written, against, bare))
+    lines.append(Measurement("overhead", what, unit, written, against, bare))
     plain, ours = taken["plain"]["cpu_ms_1"], taken["off"]["cpu_ms_1"]
     what, against = "predict, 0 ms server, tracing off", "bare openai client"
-    return [*lines, Line("overhead", what, unit, ours, against, plain)]
+    return [*lines, Measurement("overhead", what, unit, ours, against, plain)]
 
 
 def read_side_by_side(
-    stage: Stage,
+    stage: Environment,
     model_uri: str,
     latency_s: float,
     pages: Mapping[int, int],
@@ -181,10 +181,10 @@ def read_all(mode: str, model_uri: str, folder: str, *sizes: str) -> dict[str, f
 def request_of_ours() -> Callable[[bytes], bytes]:
     """Return what makes the request's body of a document, as the openai engine does."""
     from ocr_extractor.config import ExtractorConfig
-    from ocr_extractor.encoding import encode_for_llm
-    from ocr_extractor.engines.openai_dialect import Dialect
-    from ocr_extractor.page import open_document
-    from ocr_extractor.prompt import Prompt
+    from ocr_extractor.documents.encoding import encode_for_llm
+    from ocr_extractor.documents.opener import open_document
+    from ocr_extractor.engines.openai.capabilities import Capabilities
+    from ocr_extractor.prompts.prompt import Prompt
 
     template = _TEMPLATE.read_text(encoding="utf-8")
     prompt = Prompt(
@@ -193,7 +193,7 @@ def request_of_ours() -> Callable[[bytes], bytes]:
         "snapshot",
     )
     config = ExtractorConfig(engine="openai", prompt_uri=prompt.uri)
-    dialect = Dialect(config, compatible=True)
+    capabilities = Capabilities(config, compatible=True)
 
     def request(document: bytes) -> bytes:
         page = open_document(document, config.limits).page(1)
@@ -204,7 +204,7 @@ def request_of_ours() -> Callable[[bytes], bytes]:
             {"role": "system", "content": prompt.render()},
             {"role": "user", "content": [part]},
         ]
-        body = {"model": config.llm, "messages": messages, **dialect.parameters()}
+        body = {"model": config.llm, "messages": messages, **capabilities.parameters()}
         return json.dumps(body).encode()
 
     return request

@@ -15,8 +15,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from entry_points.benchmarks.stage import Stage, distinct_pages
-from entry_points.cli import UsageError
+from entry_points.benchmarks.environment import Environment, distinct_pages
+from entry_points.command_line.cli import UsageError
 
 _PAGE_BYTES = 100_000
 _READY_S = 120.0
@@ -29,7 +29,7 @@ MLFLOWS = ("mlflow", "models", "serve", "--env-manager", "local")
 
 
 @dataclass(frozen=True)
-class Server:
+class ServerProcess:
     """A server: its port, and the id of the process group that it is."""
 
     port: int
@@ -45,7 +45,7 @@ class Server:
             os.killpg(self.group, signal.SIGCONT)
 
 
-def page_of(stage: Stage) -> bytes:
+def page_of(stage: Environment) -> bytes:
     """Return the dataset's PNG whose size comes nearest to 100 KB."""
     most = len(list((stage.dataset / "images").glob("*.png")))
     return min(distinct_pages(stage.dataset, most), key=lambda page: abs(len(page) - _PAGE_BYTES))
@@ -57,7 +57,7 @@ def request_body(page: bytes) -> bytes:
     return json.dumps({"dataframe_records": [record]}).encode()
 
 
-def ask(server: Server, body: bytes, clients: int, requests: int) -> list[float]:
+def ask(server: ServerProcess, body: bytes, clients: int, requests: int) -> list[float]:
     """Let so many clients send so many requests each; return how long each took, ms."""
     with ThreadPoolExecutor(clients) as pool:
         sent = [pool.submit(_client, server.port, body, requests) for _ in range(clients)]
@@ -82,8 +82,8 @@ def _client(port: int, body: bytes, requests: int) -> list[float]:
 
 @contextmanager
 def served(
-    stage: Stage, program: tuple[str, ...], model_uri: str, **environment: str
-) -> Iterator[Server]:
+    stage: Environment, program: tuple[str, ...], model_uri: str, **environment: str
+) -> Iterator[ServerProcess]:
     """Serve a logged model; go on once it is ready.
 
     Args:
@@ -100,7 +100,7 @@ def served(
 
 
 @contextmanager
-def tracking_server(stage: Stage) -> Iterator[Server]:
+def tracking_server(stage: Environment) -> Iterator[ServerProcess]:
     """Run MLflow's tracking server on the stage's store; go on once it is ready.
 
     Raises:
@@ -115,7 +115,9 @@ def tracking_server(stage: Stage) -> Iterator[Server]:
 
 
 @contextmanager
-def _running(stage: Stage, words: list[str], environment: Mapping[str, str]) -> Iterator[Server]:
+def _running(
+    stage: Environment, words: list[str], environment: Mapping[str, str]
+) -> Iterator[ServerProcess]:
     port = _free_port()
     log = stage.folder / f"server-{port}.log"
     with (
@@ -132,7 +134,7 @@ def _running(stage: Stage, words: list[str], environment: Mapping[str, str]) -> 
             if process.poll() is not None or time.monotonic() > deadline:
                 raise UsageError(f"{' '.join(words)} is not ready:\n{log.read_text()[-2000:]}")
             time.sleep(0.05)
-        yield Server(port, process.pid)
+        yield ServerProcess(port, process.pid)
 
 
 def _is_ready(port: int) -> bool:

@@ -9,17 +9,17 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 
 from entry_points import ROOT
-from entry_points.benchmarks.lines import Aim, Line, Sample, percentile, side_by_side
+from entry_points.benchmarks.environment import Environment
+from entry_points.benchmarks.measurements import Aim, Measurement, Sample, percentile, side_by_side
 from entry_points.benchmarks.server import (
     MLFLOWS,
     OURS,
-    Server,
+    ServerProcess,
     ask,
     page_of,
     request_body,
     served,
 )
-from entry_points.benchmarks.stage import Stage
 
 _CLIENTS = {1: 60, 8: 160, 32: 192}
 """How many requests so many clients send."""
@@ -35,7 +35,7 @@ _NO_SERVER = {"OPENAI_BASE_URL": "http://127.0.0.1:9/v1"}
 _SAMPLES = 23
 
 
-def serving(stage: Stage, models: Mapping[str, str]) -> list[Line]:
+def serving(stage: Environment, models: Mapping[str, str]) -> list[Measurement]:
     """Measure requests to the extractor, and to two models of a few lines on MLflow's server.
 
     Args:
@@ -65,26 +65,34 @@ def serving(stage: Stage, models: Mapping[str, str]) -> list[Line]:
     refused = {name: taken[name]["p50_refused"] for name in ("ours", "empty")}
     what, aim = "1 client, p50, a page that is refused at once", Aim("adds", True, 3.0)
     lines.append(
-        Line("serving", what, "ms", refused["ours"], _AGAINST["empty"], refused["empty"], aim)
+        Measurement(
+            "serving", what, "ms", refused["ours"], _AGAINST["empty"], refused["empty"], aim
+        )
     )
     return lines
 
 
-def _serving_lines(clients: int, taken: Mapping[str, Mapping[str, Sample]]) -> Iterator[Line]:
+def _serving_lines(
+    clients: int, taken: Mapping[str, Mapping[str, Sample]]
+) -> Iterator[Measurement]:
     what = f"{clients} client{'s' * (clients > 1)}"
     for name, against in _AGAINST.items():
         for percent in _PERCENTILES if name == "bare" else (50,):
             key = f"p{percent}_{clients}"
             aim = Aim("adds", True, 3.0) if (percent, clients) == (50, 1) else None
             theirs = taken[name][key]
-            yield Line(
+            yield Measurement(
                 "serving", f"{what}, p{percent}", "ms", taken["ours"][key], against, theirs, aim
             )
         key = f"rate_{clients}"
-        yield Line("serving", what, "requests/s", taken["ours"][key], against, taken[name][key])
+        yield Measurement(
+            "serving", what, "requests/s", taken["ours"][key], against, taken[name][key]
+        )
 
 
-def _ask_all(stage: Stage, server: Server, bodies: Mapping[str, bytes]) -> dict[str, float]:
+def _ask_all(
+    stage: Environment, server: ServerProcess, bodies: Mapping[str, bytes]
+) -> dict[str, float]:
     """Send requests from 1, 8 and 32 clients; return percentiles, ms, and requests a second."""
     figures = {}
     if "refused" in bodies:
@@ -99,7 +107,7 @@ def _ask_all(stage: Stage, server: Server, bodies: Mapping[str, bytes]) -> dict[
     return figures
 
 
-def startup(stage: Stage, models: Mapping[str, str]) -> list[Line]:
+def startup(stage: Environment, models: Mapping[str, str]) -> list[Measurement]:
     """Measure imports, loading and serving against MLflow alone, and the main job in a fresh clone.
 
     Args:
@@ -135,28 +143,32 @@ def startup(stage: Stage, models: Mapping[str, str]) -> list[Line]:
         lines.append(_startup_line(what, ready[engine], empty, ready["empty"], 2.0))
     main_job = Sample.of(_seconds_of_main_job(stage))
     what = "main job on the samples, fresh clone, warm package cache"
-    return [*lines, Line("startup", what, "s", main_job, aim=Aim("value", True, 60.0))]
+    return [*lines, Measurement("startup", what, "s", main_job, aim=Aim("value", True, 60.0))]
 
 
 def _startup_line(
     what: str, ours: Mapping[str, Sample], against: str, theirs: Mapping[str, Sample], adds: float
-) -> Line:
-    return Line("startup", what, "s", ours["s"], against, theirs["s"], Aim("adds", True, adds))
+) -> Measurement:
+    return Measurement(
+        "startup", what, "s", ours["s"], against, theirs["s"], Aim("adds", True, adds)
+    )
 
 
-def _seconds_of(stage: Stage, program: str) -> dict[str, float]:
+def _seconds_of(stage: Environment, program: str) -> dict[str, float]:
     started = time.perf_counter()
     stage.run([sys.executable, "-c", program], **_NO_SERVER)
     return {"s": time.perf_counter() - started}
 
 
-def _seconds_to_serve(stage: Stage, program: tuple[str, ...], model_uri: str) -> dict[str, float]:
+def _seconds_to_serve(
+    stage: Environment, program: tuple[str, ...], model_uri: str
+) -> dict[str, float]:
     started = time.perf_counter()
     with served(stage, program, model_uri, **_NO_SERVER):
         return {"s": time.perf_counter() - started}
 
 
-def _seconds_of_main_job(stage: Stage) -> float:
+def _seconds_of_main_job(stage: Environment) -> float:
     """Run the README's first command in a clone, in an environment that is built for it, s."""
     clone = stage.folder / "clone"
     git, manager = shutil.which("git") or "git", "uv" if shutil.which("uv") else "local"

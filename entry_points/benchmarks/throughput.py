@@ -14,9 +14,9 @@ from typing import Any
 
 from PIL import Image
 
-from entry_points.benchmarks.lines import Aim, Line, Sample, side_by_side
+from entry_points.benchmarks.environment import Environment, has_tesseract, read_pages
+from entry_points.benchmarks.measurements import Aim, Measurement, Sample, side_by_side
 from entry_points.benchmarks.overhead import read_side_by_side
-from entry_points.benchmarks.stage import Stage, has_tesseract, read_pages
 
 _LATENCY_S = 1.0
 # Pages for each number of requests in flight.
@@ -26,7 +26,7 @@ _LOCAL_PAGES = 6
 _UNIT = "pages/s"
 
 
-def throughput(stage: Stage, models: Mapping[str, str]) -> list[Line]:
+def throughput(stage: Environment, models: Mapping[str, str]) -> list[Measurement]:
     """Measure the LLM engine on a server of fixed latency, and the local engine.
 
     Args:
@@ -36,27 +36,31 @@ def throughput(stage: Stage, models: Mapping[str, str]) -> list[Line]:
     return [*_llm(stage, models["openai"]), *_local(stage)]
 
 
-def _llm(stage: Stage, model_uri: str) -> list[Line]:
+def _llm(stage: Environment, model_uri: str) -> list[Measurement]:
     taken = read_side_by_side(stage, model_uri, _LATENCY_S, _PAGES, _readers(stage))
-    lines: list[Line] = []
+    lines: list[Measurement] = []
     for most in _PAGES:
         lines += _at_once(most, taken, "")
     widest, loop = taken["on"][f"rate_{_MOST}"], taken["plain"]["rate_1"]
     what, aim = f"{_MOST} at once, tracing on", Aim("ratio", False, 50.0)
     lines.append(_line(what, widest, "sequential loop", loop, aim))
     traces = taken["on"][f"traces_ms_{_MOST}"]
-    lines.append(Line("throughput", "traces written after the last page", "ms a page", traces))
+    lines.append(
+        Measurement("throughput", "traces written after the last page", "ms a page", traces)
+    )
     wide = {_MOST: _PAGES[_MOST]}
     anew = read_side_by_side(stage, model_uri, _LATENCY_S, wide, _readers(stage, anew=True))
     return [*lines, *_at_once(_MOST, anew, ", encoded anew")]
 
 
-def _readers(stage: Stage, *, anew: bool = False) -> dict[str, Path]:
+def _readers(stage: Environment, *, anew: bool = False) -> dict[str, Path]:
     """Return the same distinct pages for each reader: PNG files to be sent as is, or anew."""
     return dict.fromkeys(("plain", "off", "on"), stage.pages(stage.count(_PAGES[_MOST]), anew=anew))
 
 
-def _at_once(most: int, taken: Mapping[str, Mapping[str, Sample]], which: str) -> Iterator[Line]:
+def _at_once(
+    most: int, taken: Mapping[str, Mapping[str, Sample]], which: str
+) -> Iterator[Measurement]:
     """Compare predict with the bare client; the widest rates also with the ideal."""
     bare, ideal = taken["plain"][f"rate_{most}"], Sample.of(most / _LATENCY_S)
     for mode, of_bare, of_ideal in (("off", 1.0, 0.90), ("on", 0.95, 0.85)):
@@ -68,11 +72,13 @@ def _at_once(most: int, taken: Mapping[str, Mapping[str, Sample]], which: str) -
         yield _line(f"bare client, {most} at once{which}", bare, "ideal", ideal)
 
 
-def _line(what: str, ours: Sample, against: str, theirs: Sample, aim: Aim | None = None) -> Line:
-    return Line("throughput", what, _UNIT, ours, against, theirs, aim)
+def _line(
+    what: str, ours: Sample, against: str, theirs: Sample, aim: Aim | None = None
+) -> Measurement:
+    return Measurement("throughput", what, _UNIT, ours, against, theirs, aim)
 
 
-def _local(stage: Stage) -> list[Line]:
+def _local(stage: Environment) -> list[Measurement]:
     pages = stage.count(_LOCAL_PAGES, least=1)
     folder = stage.pages(pages)
     cores = [1, 2] if (os.cpu_count() or 1) >= 2 else [1]
@@ -88,7 +94,7 @@ def _local(stage: Stage) -> list[Line]:
             lines.append(_line(what, figures["ours"], "Tesseract", figures["tesseract"]))
     one = taken["1"]
     lines.append(
-        Line(
+        Measurement(
             "throughput",
             "pairs from words",
             "s a page",
@@ -119,7 +125,7 @@ def local_speed(folder: str, count: str, cores: str) -> dict[str, float]:
 
     from ocr_extractor.engines.base import Page
     from ocr_extractor.engines.local import LocalEngine
-    from ocr_extractor.engines.local.ocr import WordReader
+    from ocr_extractor.ocr.recognition import WordReader
 
     files = read_pages(folder, int(count))
     images = [Image.open(io.BytesIO(data)).convert("RGB") for data in files]

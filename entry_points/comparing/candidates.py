@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from entry_points import cli
+from entry_points.command_line import cli
 
 _ENGINES = ("openai", "local")
 _OWN_FLAGS = ("engine", "llm", "prompt")

@@ -10,7 +10,7 @@ from typing import Any
 
 from data.forms import Form
 from data.funsd import dataset_digest
-from entry_points.cli import UsageError
+from entry_points.command_line.cli import UsageError
 from entry_points.comparing.evidence import Evidence, load_outputs
 from entry_points.comparing.gate import Gate
 from entry_points.scoring.bootstrap import Difference, differences

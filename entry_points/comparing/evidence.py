@@ -12,8 +12,8 @@ from mlflow.entities import Run
 from mlflow.models import get_model_info
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
-from entry_points.cli import RUN, UsageError
-from entry_points.comparing.usage import Usage, page_usage
+from entry_points.command_line.cli import RUN, UsageError
+from entry_points.comparing.usage import UsageTotals, page_usage
 from entry_points.evaluation.results import PREDICTIONS, FormResult, load_results
 from entry_points.scoring.counts import COUNTS, Counts
 from entry_points.scoring.forms import FormScore
@@ -41,7 +41,7 @@ class Evidence:
     digest: str
     repeats: tuple[Mapping[str, FormResult], ...]
     scores: Mapping[str, FormScore]
-    usage: Usage | None
+    usage: UsageTotals | None
 
 
 def load_evidence(model_uri: str, runs: Sequence[Run]) -> Evidence:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from entry_points.comparing.evidence import Evidence
-from entry_points.comparing.usage import Usage
+from entry_points.comparing.usage import UsageTotals
 from entry_points.scoring.bootstrap import Difference, differences
 
 # Scores that stand for the whole; precision and recall may be traded for each other.
@@ -58,7 +58,7 @@ class Gate:
         if found["coverage"].value < 0:
             yield f"it fails on more forms (coverage {found['coverage'].value:+.3f})"
 
-    def _cost(self, candidate: Usage | None, champion: Usage | None) -> Iterator[str]:
+    def _cost(self, candidate: UsageTotals | None, champion: UsageTotals | None) -> Iterator[str]:
         if candidate is None or champion is None:
             yield (
                 "what a page costs is not known, because all came from the cache: evaluate both "
@@ -73,7 +73,7 @@ class Gate:
             )
 
 
-def comparable_usage(one: Usage, other: Usage) -> tuple[float, float, str]:
+def comparable_usage(one: UsageTotals, other: UsageTotals) -> tuple[float, float, str]:
     """Return what a page takes of each, and the unit: USD, or tokens where a price is missing."""
     if one.cost is not None and other.cost is not None:
         return one.cost, other.cost, "USD"

@@ -20,7 +20,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
 from pydantic import TypeAdapter, ValidationError
 
-from entry_points.cli import UsageError
+from entry_points.command_line.cli import UsageError
 
 # A move's tag is `promotion.000001`. MLflow's column holds 5,000 characters, and names have 256.
 _KEY = "promotion.{:06}"

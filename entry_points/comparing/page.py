@@ -24,7 +24,7 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class FormView:
+class ComparedForm:
     """One form.
 
     Attributes:
@@ -42,7 +42,7 @@ class FormView:
 
 def _view_form(
     doc_id: str, truth: Truth, scores: Sequence[float], outputs: Sequence[Mapping[str, Any]]
-) -> FormView:
+) -> ComparedForm:
     """Set what the candidates read beside what the form says; a failed one has missed it all."""
     cells, invented = [], []
     for output in outputs:
@@ -53,10 +53,10 @@ def _view_form(
         cells.append([kinds.get(row, Cell("missed", "")) for row in range(len(truth.pairs))])
         invented.append([stated[read] for read in found.invented])
     rows = [(*pair, each) for pair, *each in zip(truth.pairs, *cells, strict=True)]
-    return FormView(doc_id, scores, rows, invented)
+    return ComparedForm(doc_id, scores, rows, invented)
 
 
-def _view_forms(comparison: Comparison) -> list[FormView]:
+def _view_forms(comparison: Comparison) -> list[ComparedForm]:
     """Return the forms, those first whose best and worst readings are furthest apart."""
     found = [comparison.baseline, *(contest.evidence for contest in comparison.contests)]
     if not comparison.outputs:

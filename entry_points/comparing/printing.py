@@ -8,13 +8,13 @@ from itertools import islice
 import mlflow
 import pandas as pd
 
-from entry_points import cli
+from entry_points.command_line import cli
 from entry_points.comparing.comparison import Comparison, Contest
 from entry_points.comparing.evidence import Evidence
 from entry_points.comparing.gate import HEADLINES, comparable_usage
 from entry_points.comparing.page import render
-from entry_points.comparing.promotion import Outcome
-from entry_points.loading import extractor_config
+from entry_points.comparing.promotion import PromotionResult
+from entry_points.logged_models.loading import extractor_config
 from entry_points.scoring.forms import aggregate
 
 TABLE = "comparison.json"
@@ -140,7 +140,7 @@ def log(comparison: Comparison) -> None:
     mlflow.log_table(pd.DataFrame(forms), FORMS)
 
 
-def report_promotion(outcome: Outcome) -> None:
+def report_promotion(outcome: PromotionResult) -> None:
     """Print what was decided, why, and on which evidence."""
     if outcome.run_ids:
         print(f"Evidence: runs {', '.join(outcome.run_ids)}.")

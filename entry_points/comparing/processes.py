@@ -15,8 +15,8 @@ from typing import Any
 import mlflow
 
 from entry_points import ROOT
-from entry_points.cli import UsageError, refuse_secret, unwind_on_sigterm
-from entry_points.loading import CHOSEN, ESTIMATE, ask_for_key, has_llm_access
+from entry_points.command_line.cli import UsageError, refuse_secret, unwind_on_sigterm
+from entry_points.logged_models.loading import CHOSEN, ESTIMATE, ask_for_key, has_llm_access
 
 
 def require_key(settings: Mapping[str, Any]) -> None:
@@ -36,7 +36,7 @@ def require_key(settings: Mapping[str, Any]) -> None:
         return
     base_url = str(settings.get("base_url", ""))
     objection = subprocess.run(  # noqa: S603 - ours
-        [sys.executable, "-m", "entry_points.llm_access", base_url],
+        [sys.executable, "-m", "entry_points.engine_access.llm_access", base_url],
         env=_environment(),
         stdout=subprocess.PIPE,
         text=True,

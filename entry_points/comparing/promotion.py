@@ -11,15 +11,15 @@ from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, ErrorCode
 from mlflow.store.artifact.utils.models import get_model_name_and_version
 from mlflow.utils.mlflow_tags import MLFLOW_USER
 
-from entry_points import cli
+from entry_points.command_line import cli
 from entry_points.comparing.evidence import shared_evidence
 from entry_points.comparing.gate import Gate
 from entry_points.comparing.history import History, InForce, Move, is_missing
-from entry_points.loading import extractor_config
+from entry_points.logged_models.loading import extractor_config
 
 
 @dataclass(frozen=True)
-class Outcome:
+class PromotionResult:
     """What became of a candidate.
 
     Attributes:
@@ -59,7 +59,7 @@ def pinned(model_uri: str) -> tuple[str, str]:
     return name, str(version)
 
 
-def promote(run: Run, model_uri: str, gate: Gate, *, force: bool = False) -> Outcome:
+def promote(run: Run, model_uri: str, gate: Gate, *, force: bool = False) -> PromotionResult:
     """Put a version and its prompt in force, if nothing speaks against it.
 
     The local engine has no use for its prompt, so that it leaves `production` where it is.
@@ -82,7 +82,7 @@ def promote(run: Run, model_uri: str, gate: Gate, *, force: bool = False) -> Out
         raise cli.UsageError(f"{candidate} is the {cli.CHAMPION} already.")
     objections, run_ids = _judge(candidate, name, before.champion, gate)
     if objections and not force:
-        return Outcome(candidate, before, before, objections, run_ids)
+        return PromotionResult(candidate, before, before, objections, run_ids)
     prompt = config["prompt_uri"] if config["engine"] == "openai" else ""
     after = InForce(version, prompt or before.production)
     move(history, Move(before, after, False, run.info.run_id, user(run)))
@@ -93,7 +93,7 @@ def promote(run: Run, model_uri: str, gate: Gate, *, force: bool = False) -> Out
         history.client.set_model_version_tag(name, version, key, value)
         if prompt:
             history.client.set_prompt_version_tag(*_prompt(prompt), key, value)
-    return Outcome(candidate, before, after, objections, run_ids)
+    return PromotionResult(candidate, before, after, objections, run_ids)
 
 
 def _judge(

@@ -13,7 +13,7 @@ _IMMATERIAL = {"cache", "cache_bytes", "max_concurrency", "requests_per_minute"}
 
 
 @dataclass(frozen=True)
-class Usage:
+class UsageTotals:
     """What reading a page takes, on average.
 
     Attributes:
@@ -25,7 +25,7 @@ class Usage:
     cost: float | None
 
 
-def page_usage(model_id: str, digest: str) -> Usage | None:
+def page_usage(model_id: str, digest: str) -> UsageTotals | None:
     """Look up what a page takes.
 
     Pages from the completions cache took nothing, which says nothing of what others will take. So
@@ -67,7 +67,7 @@ def _pages_read(run: Mapping[str, Metric]) -> float:
     return run["pages"].value - run["cache_hits"].value if "pages" in run else 0.0
 
 
-def _usage(run: Mapping[str, Metric]) -> Usage:
+def _usage(run: Mapping[str, Metric]) -> UsageTotals:
     pages = _pages_read(run)
     tokens = (run["input_tokens"].value + run["output_tokens"].value) / pages
-    return Usage(tokens, run["cost"].value / pages if "cost" in run else None)
+    return UsageTotals(tokens, run["cost"].value / pages if "cost" in run else None)

@@ -8,7 +8,7 @@ import re
 from mlflow.genai.judges import make_judge
 from mlflow.genai.scorers import Scorer
 
-from entry_points.cli import UsageError
+from entry_points.command_line.cli import UsageError
 
 JUDGE_NAME = "correct_format"
 

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from mlflow.entities import Run
 
-from entry_points import cli
+from entry_points.command_line import cli
+from entry_points.command_line.tracking import where_is
 from entry_points.evaluation.picture import local_picture
 from entry_points.evaluation.report import REPORT
 from entry_points.evaluation.results import Evaluation, FormResult
-from entry_points.tracking import where_is
 
 _HEADLINES = ("pair_f1", "pair_f1_exact", "coverage", "seconds_per_page")
 _PAIRS = 5

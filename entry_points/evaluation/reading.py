@@ -23,11 +23,11 @@ from mlflow.utils.mlflow_tags import MLFLOW_GENAI_EVALUATE_DATASET_IDENTITY
 from data.forms import Form
 from data.funsd import dataset_digest
 from data.progress import Progress
-from entry_points.ceiling import CostCeiling
-from entry_points.cli import UsageError
-from entry_points.loading import predict_rows
+from entry_points.command_line.cli import UsageError
+from entry_points.command_line.tracking import mlflow_is_quiet
+from entry_points.logged_models.cost_limit import CostCeiling
+from entry_points.logged_models.loading import predict_rows
 from entry_points.scoring.mlflow_scorer import NOT_BEGUN
-from entry_points.tracking import mlflow_is_quiet
 
 # Stands for a row that predict did not give; the extractor gives one for every document.
 _RAISED: dict[str, Any] = {

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, TextIO
 
-from entry_points.cli import UsageError
+from entry_points.command_line.cli import UsageError
 from entry_points.predictions.output import KEY
 from entry_points.predictions.spreadsheet import from_cell, to_cell
 
@@ -17,7 +17,7 @@ _VERDICTS = (ACCEPT, DELETE, OPEN)
 
 
 @dataclass(frozen=True)
-class Line:
+class ReviewLine:
     """A pair under review.
 
     Attributes:
@@ -40,11 +40,11 @@ class Line:
     read_by: str
 
 
-def lines_of(row: Mapping[str, Any]) -> list[Line]:
+def lines_of(row: Mapping[str, Any]) -> list[ReviewLine]:
     """Return the lines of one predicted document, nothing of them reviewed."""
     doc_id, read_by = row["doc_id"], row[KEY][:16]
     lines = [
-        Line(
+        ReviewLine(
             doc_id,
             str(number),
             str(pair["page"]),
@@ -55,20 +55,20 @@ def lines_of(row: Mapping[str, Any]) -> list[Line]:
         )
         for number, pair in enumerate(row["pairs"], start=1)
     ]
-    return lines or [Line(doc_id, "", "1", "", "", OPEN, read_by)]
+    return lines or [ReviewLine(doc_id, "", "1", "", "", OPEN, read_by)]
 
 
-def write_lines(path: Path, lines: Iterable[Line]) -> None:
+def write_lines(path: Path, lines: Iterable[ReviewLine]) -> None:
     """Write the file anew, with the mark that makes Excel read UTF-8."""
     with path.open("w", encoding="utf-8-sig", newline="") as file:
-        writer = csv.DictWriter(file, [each.name for each in fields(Line)])
+        writer = csv.DictWriter(file, [each.name for each in fields(ReviewLine)])
         writer.writeheader()
         writer.writerows(
             {name: to_cell(text) for name, text in asdict(line).items()} for line in lines
         )
 
 
-def read_lines(path: Path, rows: Mapping[str, Mapping[str, Any]]) -> list[Line]:
+def read_lines(path: Path, rows: Mapping[str, Mapping[str, Any]]) -> list[ReviewLine]:
     """Read what a person has left.
 
     Args:
@@ -87,11 +87,11 @@ def read_lines(path: Path, rows: Mapping[str, Mapping[str, Any]]) -> list[Line]:
         raise UsageError(f"{path} is not UTF-8 ({error}): save it as CSV UTF-8.") from error
 
 
-def _read(file: TextIO, path: Path, rows: Mapping[str, Mapping[str, Any]]) -> Iterator[Line]:
+def _read(file: TextIO, path: Path, rows: Mapping[str, Mapping[str, Any]]) -> Iterator[ReviewLine]:
     reader = csv.reader(file, strict=True)
     try:
         header = next(reader, [])
-        if sorted(header) != sorted(each.name for each in fields(Line)):
+        if sorted(header) != sorted(each.name for each in fields(ReviewLine)):
             raise UsageError(f"{path} has other columns than label wrote: restore its first line.")
         for cells in filter(None, reader):
             if len(cells) != len(header):
@@ -110,13 +110,13 @@ def _read(file: TextIO, path: Path, rows: Mapping[str, Mapping[str, Any]]) -> It
         ) from error
 
 
-def _line_of(cells: Mapping[str, str]) -> Line:
+def _line_of(cells: Mapping[str, str]) -> ReviewLine:
     """Take what a person has typed without the blanks around it."""
     texts = {name: from_cell(cell.strip()).strip() for name, cell in cells.items()}
-    return Line(**texts | {"doc_id": from_cell(cells["doc_id"])})
+    return ReviewLine(**texts | {"doc_id": from_cell(cells["doc_id"])})
 
 
-def _fault(line: Line, row: Mapping[str, Any] | None) -> str | None:
+def _fault(line: ReviewLine, row: Mapping[str, Any] | None) -> str | None:
     """Say what is wrong with a line, None for nothing."""
     if row is None:
         return f"{line.doc_id[:80]!r} is not among the predictions."
@@ -144,9 +144,9 @@ def _within(number: str, last: int) -> bool:
     return number.isdecimal() and 0 < int(number) <= last
 
 
-def by_document(lines: Sequence[Line]) -> dict[str, list[Line]]:
+def by_document(lines: Sequence[ReviewLine]) -> dict[str, list[ReviewLine]]:
     """Return each document's lines, both in the order of the file."""
-    found: dict[str, list[Line]] = {}
+    found: dict[str, list[ReviewLine]] = {}
     for line in lines:
         found.setdefault(line.doc_id, []).append(line)
     return found

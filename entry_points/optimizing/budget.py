@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
-from entry_points.cli import UsageError
+from entry_points.command_line.cli import UsageError
 
 if TYPE_CHECKING:
     from gepa.core.state import GEPAState
@@ -14,7 +14,7 @@ MINIBATCH = 3
 """Forms that a new prompt is tried on first, and that the LLM is shown the mistakes of."""
 
 
-class Budget:
+class OptimizationBudget:
     """Stops GEPA, which asks it before each iteration.
 
     An iteration begins only if it fits into what is left, taken for as long and as dear as it can

@@ -37,7 +37,7 @@ def fill(template: str, examples: Sequence[str]) -> str:
     return _PLACEHOLDER.sub(lambda _: block, template)
 
 
-def fold(template: str) -> tuple[str, str]:
+def fold_examples(template: str) -> tuple[str, str]:
     """Take the examples out again.
 
     Returns:

@@ -15,10 +15,10 @@ from gepa.strategies.instruction_proposal import InstructionProposalSignature
 from mlflow.genai.optimize import BasePromptOptimizer
 from mlflow.genai.optimize.types import EvaluationResultRecord, PromptOptimizerOutput
 
-from entry_points.cli import UsageError
-from entry_points.optimizing.budget import MINIBATCH, Budget
-from entry_points.optimizing.outcome import Candidate, Outcome, Verdict
-from entry_points.optimizing.shots import EXAMPLES, Shots
+from entry_points.command_line.cli import UsageError
+from entry_points.optimizing.budget import MINIBATCH, OptimizationBudget
+from entry_points.optimizing.few_shot import EXAMPLES, FewShotExamples
+from entry_points.optimizing.result import OptimizationResult, PromptCandidate, Verdict
 from entry_points.scoring.bootstrap import differences
 from entry_points.scoring.forms import FormScore, Truth, aggregate, score_forms
 
@@ -34,7 +34,7 @@ Evaluate = Callable[[dict[str, str], list[Record]], list[EvaluationResultRecord]
 
 
 @dataclass(frozen=True)
-class Task:
+class OptimizationTask:
     """What is searched for, and with what.
 
     Attributes:
@@ -54,10 +54,10 @@ class Task:
     registered: Collection[str]
     template_fault: Callable[[str], str | None]
     ask: Callable[[str], tuple[str, float | None]]
-    budget: Budget
+    budget: OptimizationBudget
     seed: int
     run_dir: Path | None
-    shots: Shots
+    shots: FewShotExamples
 
 
 class GepaOptimizer(BasePromptOptimizer):
@@ -68,9 +68,9 @@ class GepaOptimizer(BasePromptOptimizer):
         outcome: What was found; set by `optimize`.
     """
 
-    outcome: Outcome
+    outcome: OptimizationResult
 
-    def __init__(self, task: Task) -> None:
+    def __init__(self, task: OptimizationTask) -> None:
         """Take the task."""
         self.task = task
 
@@ -109,12 +109,12 @@ class GepaOptimizer(BasePromptOptimizer):
             seed=self.task.seed,
         )
         candidates = [
-            Candidate(shots.assemble(each, name, first), score, each.get(EXAMPLES, ""))
+            PromptCandidate(shots.assemble(each, name, first), score, each.get(EXAMPLES, ""))
             for each, score in zip(result.candidates, result.val_aggregate_scores, strict=True)
         ]
         best = candidates[result.best_idx]
         verdict = self._judge(eval_fn, name, first, best.template)
-        self.outcome = Outcome(candidates, best, verdict)
+        self.outcome = OptimizationResult(candidates, best, verdict)
         new = self.outcome.wins and best.template not in self.task.registered
         return PromptOptimizerOutput(
             {name: best.template} if new else {},
@@ -174,7 +174,7 @@ class GepaOptimizer(BasePromptOptimizer):
 class _Adapter(GEPAAdapter[Record, EvaluationResultRecord, None]):
     """Lets GEPA try templates through MLflow, and shows it the mistakes."""
 
-    def __init__(self, task: Task, eval_fn: Evaluate, name: str, first: str) -> None:
+    def __init__(self, task: OptimizationTask, eval_fn: Evaluate, name: str, first: str) -> None:
         self._task = task
         self._eval_fn = eval_fn
         self._name = name

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data.funsd import IMAGE_SUFFIXES
-from entry_points import cli
+from entry_points.command_line import cli
 
 # What a doc_id does not take from a file name as it is. Python shows bytes that are not UTF-8 as
 # the surrogates U+DC80 to U+DCFF (PEP 383).
@@ -25,7 +25,7 @@ _PIECE_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
-class Documents:
+class InputDocuments:
     """Files of one folder; hundreds of thousands take little more memory than their names.
 
     Attributes:
@@ -47,10 +47,10 @@ class Documents:
         """Return (doc_id, path) of one."""
         return doc_id_of(name), self.folder / name
 
-    def without(self, doc_ids: Set[str]) -> Documents:
+    def without(self, doc_ids: Set[str]) -> InputDocuments:
         """Return the others."""
         left = [name for name in self.names if doc_id_of(name) not in doc_ids]
-        return Documents(self.folder, left)
+        return InputDocuments(self.folder, left)
 
 
 def doc_id_of(name: str) -> str:
@@ -66,7 +66,7 @@ def _as_bytes(found: re.Match[str]) -> str:
     return "".join(f"\\x{byte:02x}" for byte in found[0].encode("utf-8", "surrogateescape"))
 
 
-def find_documents(source: str) -> Documents:
+def find_documents(source: str) -> InputDocuments:
     """Find the documents of a file, a folder (with the folders in it) or a glob.
 
     Args:
@@ -81,15 +81,15 @@ def find_documents(source: str) -> Documents:
     """
     path = cli.in_project(source)
     if os.path.isdir(path):  # noqa: PTH112 - Path.is_dir raises where a folder may not be entered
-        found = Documents(path, list(_walk(path)))
+        found = InputDocuments(path, list(_walk(path)))
     elif os.path.isfile(path):  # noqa: PTH113 - the same
-        found = Documents(path.parent, [path.name])
+        found = InputDocuments(path.parent, [path.name])
     else:
         matches = glob.iglob(str(path), recursive=True)  # noqa: PTH207 - the pattern is absolute
         files = sorted(each for each in matches if not os.path.isdir(each))  # noqa: PTH112
         folder = os.path.commonpath({os.path.dirname(each) for each in files} or {"/"})  # noqa: PTH120
         names = [each.removeprefix(folder).removeprefix("/") for each in files]
-        found = Documents(Path(folder), names)
+        found = InputDocuments(Path(folder), names)
     if not found:
         raise cli.UsageError(
             f"{path} names no document: give a file, a folder or a glob of files with the "

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from entry_points.cli import UsageError, writing
+from entry_points.command_line.cli import UsageError, writing
 
 
 @contextlib.contextmanager

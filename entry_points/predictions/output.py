@@ -15,8 +15,8 @@ from typing import Any
 
 from tqdm import tqdm
 
-from entry_points.cli import UsageError, writing
-from entry_points.predictions.documents import OF_THE_FILE, Documents
+from entry_points.command_line.cli import UsageError, writing
+from entry_points.predictions.documents import OF_THE_FILE, InputDocuments
 from entry_points.predictions.tally import Tally
 
 # The one key of a line that is not a column of the output contract.
@@ -72,7 +72,7 @@ class OutputFile:
             path.parent.mkdir(parents=True, exist_ok=True)
 
     def finished(
-        self, documents: Documents, key_of: Callable[[Path], str], *, retry_errors: bool
+        self, documents: InputDocuments, key_of: Callable[[Path], str], *, retry_errors: bool
     ) -> tuple[set[str], Tally]:
         """Tell which documents need not be read again, and drop the lines that they replace.
 

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from mlflow.types import DataType, Schema
 from mlflow.types.schema import Array, Object
 
-from entry_points.cli import writing
+from entry_points.command_line.cli import writing
 from entry_points.predictions.output import KEY, replacing
 from entry_points.predictions.spreadsheet import to_cell
 

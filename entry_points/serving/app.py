@@ -14,7 +14,7 @@ from fastapi_offline import FastAPIOffline
 from mlflow.pyfunc import PyFuncModel
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from entry_points.loading import load_extractor
+from entry_points.logged_models.loading import load_extractor
 from entry_points.serving.answering import Answering, Limits, refusal
 from entry_points.serving.body import HttpError
 from entry_points.serving.example import openapi

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from data.funsd import IMAGE_SUFFIXES
-from entry_points.cli import UsageError, in_project
+from entry_points.command_line.cli import UsageError, in_project
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
 
 
 @dataclass(frozen=True)
-class Documents:
+class SparkDocuments:
     """What is to be read.
 
     Attributes:
@@ -45,7 +45,7 @@ class Documents:
 
 def find_on_spark(
     spark: SparkSession, source: str, found: Sequence[str], max_bytes: int
-) -> Documents:
+) -> SparkDocuments:
     """Find the documents of a folder, with the folders in it.
 
     Args:
@@ -71,7 +71,7 @@ def find_on_spark(
     root = root.rstrip("/")
     listed = files.select(_doc_id(root))
     names = spark.createDataFrame([(each,) for each in found], "doc_id string") if found else listed
-    documents = Documents(files.where(f"_metadata.file_size <= {max_bytes}"), names, root)
+    documents = SparkDocuments(files.where(f"_metadata.file_size <= {max_bytes}"), names, root)
     if not documents.count:
         raise UsageError(
             f"{source} holds no document: name a folder of files with the suffixes "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from entry_points.cli import UsageError
+from entry_points.command_line.cli import UsageError
 from entry_points.predictions.output import KEY
 from entry_points.spark.documents import escape
 

@@ -9,14 +9,14 @@ from math import ceil
 from typing import TYPE_CHECKING, Any
 
 from data.progress import Progress
-from entry_points.ceiling import CostCeiling
+from entry_points.logged_models.cost_limit import CostCeiling
 from entry_points.predictions.output import KEY, configuration_of, key_prefix
 
 if TYPE_CHECKING:
     from mlflow.models.model import ModelInfo
     from pyspark.sql import Column, DataFrame
 
-    from entry_points.spark.documents import Documents
+    from entry_points.spark.documents import SparkDocuments
     from entry_points.spark.folder import OutputFolder
 
 _MOST_WAVES = 200
@@ -74,7 +74,7 @@ class Job:
 
 
 @dataclass
-class Outcome:
+class TaskResult:
     """What became of the documents.
 
     Attributes:
@@ -97,7 +97,7 @@ class Outcome:
         return self.total - self.skipped - int(self.seen.get("documents", 0))
 
 
-def read_documents(job: Job, documents: Documents, folder: OutputFolder) -> Outcome:
+def read_documents(job: Job, documents: SparkDocuments, folder: OutputFolder) -> TaskResult:
     """Read what the output does not hold yet, wave by wave.
 
     Raises:
@@ -106,7 +106,7 @@ def read_documents(job: Job, documents: Documents, folder: OutputFolder) -> Outc
     from pyspark.sql import functions as f
 
     done = _finished(job, documents, folder)
-    outcome = Outcome(total=documents.count, skipped=done.count())
+    outcome = TaskResult(total=documents.count, skipped=done.count())
     todo = outcome.total - outcome.skipped
     waves = min(_MOST_WAVES, ceil(todo / job.wave))
     ceiling = CostCeiling(job.max_cost)
@@ -128,7 +128,7 @@ def read_documents(job: Job, documents: Documents, folder: OutputFolder) -> Outc
     return outcome
 
 
-def _finished(job: Job, documents: Documents, folder: OutputFolder) -> DataFrame:
+def _finished(job: Job, documents: SparkDocuments, folder: OutputFolder) -> DataFrame:
     """Return the doc_id of what need not be read again, and drop the rows of what will be."""
     from pyspark.sql import functions as f
 
@@ -162,7 +162,7 @@ def _rows(job: Job, documents: DataFrame, *, readable: bool) -> DataFrame:
 
 
 def _write(
-    rows: DataFrame, tasks: int, folder: OutputFolder, outcome: Outcome, bar: Progress
+    rows: DataFrame, tasks: int, folder: OutputFolder, outcome: TaskResult, bar: Progress
 ) -> dict[str, Any]:
     """Have rows read and written, count them, and say what they cost as a row of the output."""
     from pyspark.sql import Observation

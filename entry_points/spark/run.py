@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, cast
 import mlflow
 from mlflow.models import get_model_info
 
-from entry_points import cli
-from entry_points.loading import ask_for_key, extractor_config
+from entry_points.command_line import cli
+from entry_points.logged_models.loading import ask_for_key, extractor_config
 from entry_points.predictions.output import KEY
 from entry_points.spark.budget import FEWEST_AT_ONCE, Shares
 from entry_points.spark.documents import find_on_spark, is_url, local_url
 from entry_points.spark.folder import OutputFolder
-from entry_points.spark.reading import Job, Outcome, read_documents
+from entry_points.spark.reading import Job, TaskResult, read_documents
 from entry_points.spark.session import executor_environment, open_session, task_slots
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pyspark.sql.types import StructType
 
 
-def predict_on_spark(args: argparse.Namespace, found: Sequence[str]) -> Outcome:
+def predict_on_spark(args: argparse.Namespace, found: Sequence[str]) -> TaskResult:
     """Read a folder's documents with predict's flags, and print what became of them.
 
     Args:
@@ -106,7 +106,7 @@ def _plan(spark: SparkSession, args: argparse.Namespace, shares: Shares) -> tupl
     return job, columns.add(KEY, "string")
 
 
-def _report(outcome: Outcome, output: str) -> None:
+def _report(outcome: TaskResult, output: str) -> None:
     documents = outcome.total - outcome.left
     print(f"{documents - outcome.failures} of {outcome.total} documents read.")
     if outcome.skipped:

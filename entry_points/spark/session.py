@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from entry_points.cli import UsageError
+from entry_points.command_line.cli import UsageError
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

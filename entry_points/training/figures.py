@@ -10,14 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import accuracy_score, average_precision_score, confusion_matrix, log_loss
 
-from ocr_extractor.engines.local.learned.sheet import LABELS
+from ocr_extractor.engines.local.learned.page_features import LABELS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from entry_points.training.truth import Targets
-    from ocr_extractor.engines.local.learned.stages import Ask, Stage
-    from ocr_extractor.engines.local.learned.table import Floats
+    from ocr_extractor.engines.local.learned.cascade import Ask, Stage
+    from ocr_extractor.engines.local.learned.columns import Floats
 
 Values = NDArray[np.float64]
 

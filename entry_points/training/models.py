@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from sklearn.linear_model import LogisticRegression
 
+from ocr_extractor.engines.local.learned.page_features import LABELS
 from ocr_extractor.engines.local.learned.shape import GRAMS
-from ocr_extractor.engines.local.learned.sheet import LABELS
 from ocr_extractor.engines.local.learned.weights import TextTable
 
 if TYPE_CHECKING:
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from entry_points.training.truth import Targets
-    from ocr_extractor.engines.local.learned.stages import Ask, Stage
-    from ocr_extractor.engines.local.learned.table import Floats
+    from ocr_extractor.engines.local.learned.cascade import Ask, Stage
+    from ocr_extractor.engines.local.learned.columns import Floats
 
 
 @dataclass(frozen=True)

@@ -12,14 +12,14 @@ from pathlib import Path
 
 from data.forms import Form
 from entry_points.training.truth import PageTruth
+from ocr_extractor.documents.limits import PageLimits
+from ocr_extractor.documents.opener import open_document
 from ocr_extractor.engines.base import Page
-from ocr_extractor.engines.local import ocr
-from ocr_extractor.engines.local.checkboxes import mark_checkboxes
 from ocr_extractor.engines.local.learned.ink import Ink, find_ink
-from ocr_extractor.engines.local.ruling import mark_ruled
-from ocr_extractor.engines.local.words import Word
-from ocr_extractor.limits import PageLimits
-from ocr_extractor.page import open_document
+from ocr_extractor.ocr import recognition as ocr
+from ocr_extractor.ocr.checkboxes import mark_checkboxes
+from ocr_extractor.ocr.ruled_lines import mark_ruled
+from ocr_extractor.ocr.words import Word
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from sklearn.isotonic import IsotonicRegression
 
 from entry_points.training.models import fit
 from ocr_extractor.engines.local.learned.candidates import select
-from ocr_extractor.engines.local.learned.stages import STAGES, understand
+from ocr_extractor.engines.local.learned.cascade import STAGES, understand
 from ocr_extractor.engines.local.learned.weights import Decision
 
 if TYPE_CHECKING:
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from entry_points.training.models import Model
     from entry_points.training.pages import TrainingPage
     from entry_points.training.truth import Targets
-    from ocr_extractor.engines.local.learned.candidates import Candidate
-    from ocr_extractor.engines.local.learned.stages import Ask, Stage, Thoughts
-    from ocr_extractor.engines.local.learned.table import Floats
+    from ocr_extractor.engines.local.learned.candidates import PairCandidate
+    from ocr_extractor.engines.local.learned.cascade import Ask, Stage, Thoughts
+    from ocr_extractor.engines.local.learned.columns import Floats
 
-Scored = list[tuple["Candidate", float]]
+Scored = list[tuple["PairCandidate", float]]
 """A page's candidates with the probability of each."""
 
 Observe = Callable[["Ask", "Floats", "Targets"], None]

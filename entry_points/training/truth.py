@@ -10,15 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from entry_points.scoring.matching import FUZZY_SIMILARITY, normalise, similarities
-from ocr_extractor.engines.local.learned.sheet import LABELS
+from ocr_extractor.engines.local.learned.page_features import LABELS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from data.forms import Entity, Form
-    from ocr_extractor.engines.local.learned.candidates import Candidate
-    from ocr_extractor.engines.local.learned.pieces import Atom, Piece
-    from ocr_extractor.engines.local.learned.stages import Ask
+    from ocr_extractor.engines.local.learned.candidates import PairCandidate
+    from ocr_extractor.engines.local.learned.cascade import Ask
+    from ocr_extractor.engines.local.learned.segmentation import Atom, LearnedSegment
 
 Targets = NDArray[np.intp]
 
@@ -39,12 +39,12 @@ class PageTruth:
         pairs = [pair for pair in form.pairs() if pair.page == page]
         self._questions = [normalise(pair.question) for pair in pairs]
         self._answers = [normalise(pair.answer) for pair in pairs]
-        self._of_piece = cache(self._find_entity)
+        self._of_segment = cache(self._find_entity)
 
     def targets(self, ask: Ask) -> Targets:
         """Return what the right answer is, a row: a label's number, or 1 for yes and 0 for no."""
         if ask.stage in ("text", "label"):
-            return np.array([self._label(piece) for piece in ask.about], np.intp)
+            return np.array([self._label(segment) for segment in ask.about], np.intp)
         if ask.stage in ("pair", "rival"):
             return self.are_pairs(ask.about)
         judges: dict[str, Callable[[Any, Any], bool]]
@@ -52,26 +52,26 @@ class PageTruth:
         right = judges[ask.stage]
         return np.array([right(*both) for both in ask.about], np.intp)
 
-    def _label(self, piece: Piece) -> int:
-        entity = self._of_piece(piece)
+    def _label(self, segment: LearnedSegment) -> int:
+        entity = self._of_segment(segment)
         return LABELS.index(entity.label if entity else "other")
 
     def _is_cut(self, one: Atom, following: Atom) -> bool:
         return self._at(one.word.box) != self._at(following.word.box)
 
-    def _is_link(self, one: Piece, other: Piece) -> bool:
-        return (self._of_piece(one), self._of_piece(other)) in self._links
+    def _is_link(self, one: LearnedSegment, other: LearnedSegment) -> bool:
+        return (self._of_segment(one), self._of_segment(other)) in self._links
 
-    def _is_join(self, one: Piece, other: Piece) -> bool:
-        entity = self._of_piece(one)
-        return entity is not None and entity is self._of_piece(other)
+    def _is_join(self, one: LearnedSegment, other: LearnedSegment) -> bool:
+        entity = self._of_segment(one)
+        return entity is not None and entity is self._of_segment(other)
 
     @property
     def pairs(self) -> int:
         """How many pairs the page has."""
         return len(self._questions)
 
-    def are_pairs(self, candidates: Sequence[Candidate]) -> Targets:
+    def are_pairs(self, candidates: Sequence[PairCandidate]) -> Targets:
         """Return 1 for each candidate that is as good as a true pair, else 0."""
         if not self._questions:
             return np.zeros(len(candidates), np.intp)
@@ -80,10 +80,10 @@ class PageTruth:
         same &= similarities([*map(normalise, answers)], self._answers) >= FUZZY_SIMILARITY
         return np.asarray(same.any(axis=1), np.intp)
 
-    def _find_entity(self, piece: Piece) -> Entity | None:
-        """Return the entity that most characters of a piece belong to."""
+    def _find_entity(self, segment: LearnedSegment) -> Entity | None:
+        """Return the entity that most characters of a segment belong to."""
         votes: Counter[Any] = Counter()
-        for atom in piece.atoms:
+        for atom in segment.atoms:
             votes[self._at(atom.word.box)] += len(atom.word.text)
         [(entity, _)] = votes.most_common(1)
         return entity  # type: ignore[no-any-return]

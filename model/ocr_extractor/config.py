@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from ocr_extractor.documents.limits import PageLimits
 from ocr_extractor.errors import ConfigError, shorten
-from ocr_extractor.limits import PageLimits
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails

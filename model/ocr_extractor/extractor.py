@@ -12,15 +12,15 @@ from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
 from ocr_extractor.config import ExtractorConfig, serving_settings
 from ocr_extractor.contract import Extraction, to_frame
+from ocr_extractor.documents.input_frame import to_documents
+from ocr_extractor.documents.page_ranges import PageSelection
 from ocr_extractor.errors import ConfigError, DocumentError, PromptError, RequestError
-from ocr_extractor.following import FollowedPrompt
-from ocr_extractor.inputs import to_documents
-from ocr_extractor.prompt import SNAPSHOT_ARTIFACT, check_replacement, load_prompt
+from ocr_extractor.prompts.followed_alias import FollowedPrompt
+from ocr_extractor.prompts.prompt import SNAPSHOT_ARTIFACT, check_replacement, load_prompt
+from ocr_extractor.prompts.registry import Registry
 from ocr_extractor.reader import DocumentReader
-from ocr_extractor.registry import Registry
-from ocr_extractor.selection import PageSelection
-from ocr_extractor.stopping import stopped_by
-from ocr_extractor.trace_export import dropped_traces, flush_traces
+from ocr_extractor.runtime.cancellation import stopped_by
+from ocr_extractor.runtime.trace_export import dropped_traces, flush_traces
 
 if TYPE_CHECKING:
     import threading
@@ -29,10 +29,10 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from ocr_extractor.engines.base import Engine
-    from ocr_extractor.engines.local.ocr import WordReader
-    from ocr_extractor.engines.openai_batch import BatchServer
-    from ocr_extractor.engines.openai_chat import OpenAIChatEngine
-    from ocr_extractor.estimate import Estimate
+    from ocr_extractor.engines.openai.batch import BatchServer
+    from ocr_extractor.engines.openai.engine import OpenAIChatEngine
+    from ocr_extractor.engines.openai.estimate import Estimate
+    from ocr_extractor.ocr.recognition import WordReader
 
     Source = str | os.PathLike[str] | bytes
 
@@ -187,7 +187,7 @@ class OcrExtractor(PythonModel):
         reader = self._reader
         if reader.config.engine == "local":
             return None
-        from ocr_extractor.estimate import estimate
+        from ocr_extractor.engines.openai.estimate import estimate
 
         instructions = reader.prompt.render()
         return estimate(
@@ -257,7 +257,7 @@ class OcrExtractor(PythonModel):
         return self._llm_engine().batch_server()
 
     def _llm_engine(self) -> OpenAIChatEngine:
-        from ocr_extractor.engines.openai_chat import OpenAIChatEngine
+        from ocr_extractor.engines.openai.engine import OpenAIChatEngine
 
         if not isinstance(self._engine, OpenAIChatEngine):
             raise ConfigError("The local engine has no LLM to ask: log one with engine=openai.")
@@ -287,7 +287,7 @@ class OcrExtractor(PythonModel):
         Raises:
             DocumentError: It cannot be opened, or a page cannot be read.
         """
-        from ocr_extractor.engines.local.text import document_text
+        from ocr_extractor.ocr.page_text import document_text
 
         return document_text(document)
 
@@ -326,7 +326,7 @@ def _build_engine(config: ExtractorConfig, weights: str | None, tiny_ocr: Path |
             include_blank=config.include_blank,
             weights=Path(weights) if weights else BUNDLED_WEIGHTS,
         )
-    from ocr_extractor.engines.openai_chat import OpenAIChatEngine
+    from ocr_extractor.engines.openai.engine import OpenAIChatEngine
 
     return OpenAIChatEngine(config)
 
@@ -334,6 +334,6 @@ def _build_engine(config: ExtractorConfig, weights: str | None, tiny_ocr: Path |
 def _build_word_reader(config: ExtractorConfig, tiny_ocr: Path | None) -> WordReader | None:
     if config.engine == "local" or (config.page_input == "image" and not config.grounding):
         return None
-    from ocr_extractor.engines.local.ocr import WordReader
+    from ocr_extractor.ocr.recognition import WordReader
 
     return WordReader(tiny_ocr)

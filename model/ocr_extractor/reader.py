@@ -14,28 +14,28 @@ from mlflow.entities import SpanType
 from mlflow.tracing.attachments import Attachment
 
 from ocr_extractor.contract import Extraction
-from ocr_extractor.encoding import encode_for_llm
+from ocr_extractor.documents.encoding import encode_for_llm
+from ocr_extractor.documents.opener import Opener
+from ocr_extractor.documents.page_ranges import PageSelection
 from ocr_extractor.engines.base import total, total_cost
-from ocr_extractor.engines.local.checkboxes import mark_checkboxes
-from ocr_extractor.engines.local.text import lay_out
 from ocr_extractor.errors import DocumentError, InputError, LimitError, PromptError, shorten
-from ocr_extractor.grounding import ground
-from ocr_extractor.page import Opener
-from ocr_extractor.selection import PageSelection
-from ocr_extractor.stopping import check
-from ocr_extractor.tracing import faults_reported, note_extraction, note_reading, start_span
+from ocr_extractor.grounding.ground import ground
+from ocr_extractor.ocr.checkboxes import mark_checkboxes
+from ocr_extractor.ocr.page_text import lay_out
+from ocr_extractor.runtime.cancellation import check
+from ocr_extractor.runtime.tracing import faults_reported, note_extraction, note_reading, start_span
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from ocr_extractor.config import ExtractorConfig
+    from ocr_extractor.documents.input_frame import InputDocument
+    from ocr_extractor.documents.opener import Document
     from ocr_extractor.engines.base import Engine, Page, PageReading
-    from ocr_extractor.engines.local.ocr import OcrPage, WordReader
-    from ocr_extractor.following import FollowedPrompt
-    from ocr_extractor.inputs import InputDocument
-    from ocr_extractor.page import Document
-    from ocr_extractor.prompt import Prompt
-    from ocr_extractor.spans import RecordedSpan
+    from ocr_extractor.ocr.recognition import OcrPage, WordReader
+    from ocr_extractor.prompts.followed_alias import FollowedPrompt
+    from ocr_extractor.prompts.prompt import Prompt
+    from ocr_extractor.runtime.spans import RecordedSpan
 
     # What the OCR read on a page to the instructions for it.
     Instruct = Callable[[OcrPage | None], str]

@@ -20,7 +20,7 @@ from data.generate import main
 from data.generator.content import domain, domain_names, expand
 from data.generator.geometry import turned
 from data.generator.handwriting import word_width
-from data.generator.page import Plan, compose, draw_plan
+from data.generator.page import PagePlan, compose, draw_plan
 from data.generator.scan import Scan, scan
 from data.generator.style import Habit
 
@@ -187,7 +187,9 @@ def test_everything_a_domain_says_can_be_written_by_hand(name):
 
 
 def plan_with(habits, family="ledger"):
-    return Plan("requisition", family, False, frozenset(), (772, 1000), 6, 0.0, frozenset(habits))
+    return PagePlan(
+        "requisition", family, False, frozenset(), (772, 1000), 6, 0.0, frozenset(habits)
+    )
 
 
 def composed(*habits, family="ledger"):

@@ -17,11 +17,11 @@ from mlflow.pyfunc import PyFuncModel
 from PIL import Image
 from werkzeug import Response
 
-from entry_points.batching.plan import BATCH_SETTINGS, Plan, plan_of
+from entry_points.batching.plan import BATCH_SETTINGS, BatchPlan, plan_of
 from entry_points.batching.rounds import read_in_batches
-from entry_points.cli import UsageError
-from entry_points.loading import load_extractor, predict_rows
-from entry_points.predict import Outcome, Task, build_parser, predict
+from entry_points.command_line.cli import UsageError
+from entry_points.logged_models.loading import load_extractor, predict_rows
+from entry_points.predict import PredictResult, PredictTask, build_parser, predict
 from entry_points.predictions.documents import find_documents
 from tests.entry_points.conftest import Done, Project
 from tests.loopback_batches import (
@@ -35,7 +35,7 @@ from tests.loopback_batches import (
     lose,
 )
 from tests.loopback_llm import KEY, PAIRS, completion
-from tests.model.documents import encoded
+from tests.model.sample_documents import encoded
 
 PRICES = {"input_price": 1.0, "output_price": 10.0}
 PARAMS = {"additional_rules": "", "pages": ""}
@@ -81,15 +81,15 @@ def model(project: Project, main_run: Done) -> Iterator[PyFuncModel]:
         yield load()
 
 
-def plan(folder: Path, **changes: Any) -> Plan:
+def plan(folder: Path, **changes: Any) -> BatchPlan:
     bounds = {"max_requests": 50_000, "max_bytes": 10**8, "poll_s": 0.0, "cancel": False}
-    return Plan(state=folder / "out.jsonl.batches", **(bounds | changes))
+    return BatchPlan(state=folder / "out.jsonl.batches", **(bounds | changes))
 
 
-def run(folder: Path, model: PyFuncModel, **changes: Any) -> Outcome:
+def run(folder: Path, model: PyFuncModel, **changes: Any) -> PredictResult:
     """Predict as the command does."""
     with mlflow.tracing.context(enabled=False):
-        task = Task(
+        task = PredictTask(
             model=model,
             params=PARAMS,
             max_concurrency=4,

@@ -17,13 +17,13 @@ from PIL import Image
 from entry_points import ROOT, benchmark
 from entry_points.benchmark import SUITES
 from entry_points.benchmarks.accuracy import AS_GIVEN, DISTORTIONS
-from entry_points.benchmarks.hostile import Tally
-from entry_points.benchmarks.lines import Line, Sample, plot_ratios
+from entry_points.benchmarks.environment import Environment, SuiteError, distinct_pages, with_text
+from entry_points.benchmarks.hostile import AnswerCounts
+from entry_points.benchmarks.measurements import Measurement, Sample, plot_ratios
 from entry_points.benchmarks.models import log_models
 from entry_points.benchmarks.overhead import request_of_ours
-from entry_points.benchmarks.stage import Stage, SuiteError, distinct_pages, with_text
-from entry_points.cli import UsageError
-from ocr_extractor.encoding import is_plain_png
+from entry_points.command_line.cli import UsageError
+from ocr_extractor.documents.encoding import is_plain_png
 from tests.entry_points.conftest import SAMPLES, Project
 from tests.loopback_llm import KEY
 
@@ -32,8 +32,8 @@ OF_THE_COMMAND = "overhead"
 
 
 @pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Stage:
-    return Stage(tmp_path_factory.mktemp("stage"), SAMPLES, repeats=1, scale=SCALE)
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Environment:
+    return Environment(tmp_path_factory.mktemp("stage"), SAMPLES, repeats=1, scale=SCALE)
 
 
 @pytest.mark.slow
@@ -49,7 +49,7 @@ def test_the_command_prints_and_logs_a_table(project: Project) -> None:
 
 
 @pytest.fixture(scope="module")
-def models(stage: Stage) -> dict[str, str]:
+def models(stage: Environment) -> dict[str, str]:
     return log_models(stage)
 
 
@@ -64,7 +64,7 @@ def no_uv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.slow
 @pytest.mark.usefixtures("no_uv")
 @pytest.mark.parametrize("name", sorted(SUITES.keys() - {OF_THE_COMMAND}))
-def test_every_other_suite_runs(name: str, stage: Stage, models: dict[str, str]) -> None:
+def test_every_other_suite_runs(name: str, stage: Environment, models: dict[str, str]) -> None:
     if name == "startup" and not (ROOT / ".git").exists():
         pytest.skip("it clones the repository")
     lines = SUITES[name](stage, models)
@@ -73,10 +73,12 @@ def test_every_other_suite_runs(name: str, stage: Stage, models: dict[str, str])
 
 
 @pytest.mark.filterwarnings("ignore:For backward compatibility:DeprecationWarning")  # MLflow's
-def test_a_suite_that_fails_costs_no_other(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    line = Line("memory", "predict", "MB", Sample.of(1.0))
+def test_a_suite_that_fails_costs_no_other(
+    stage: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = Measurement("memory", "predict", "MB", Sample.of(1.0))
 
-    def fails(*_: object) -> list[Line]:
+    def fails(*_: object) -> list[Measurement]:
         raise UsageError("no server")
 
     monkeypatch.setitem(SUITES, "serving", fails)
@@ -142,7 +144,7 @@ def test_a_page_with_text_is_the_same_picture_and_must_be_encoded_anew() -> None
 
 
 def test_pages_are_written_once_and_more_of_them_when_more_are_needed(tmp_path: Path) -> None:
-    stage = Stage(tmp_path, SAMPLES, repeats=1, scale=1.0)
+    stage = Environment(tmp_path, SAMPLES, repeats=1, scale=1.0)
     assert len(list(stage.pages(2).iterdir())) == 2
     written = {path: path.stat().st_mtime_ns for path in stage.pages(2).iterdir()}
     assert {path: path.stat().st_mtime_ns for path in stage.pages(1).iterdir()} == written
@@ -160,7 +162,7 @@ def test_a_dataset_without_png_files_is_refused(tmp_path: Path) -> None:
     [("200", False), ("413", False), ("503", False), ("504", False), ("500", True), ("502", True)],
 )
 def test_only_an_overload_may_be_answered_with_a_5xx(status: str, is_wrong: bool) -> None:
-    tally, lines = Tally(), [Line("hostile", "good pages", "pages", Sample.of(1.0))]
+    tally, lines = AnswerCounts(), [Measurement("hostile", "good pages", "pages", Sample.of(1.0))]
     tally.note_answer("broken JSON", status, b'{"error_code": "server_busy"}')
     assert tally.counts[f"answer {status}"] == tally.counts["error server_busy"] == 1
     if not is_wrong:
@@ -171,13 +173,13 @@ def test_only_an_overload_may_be_answered_with_a_5xx(status: str, is_wrong: bool
     assert caught.value.lines == lines
 
 
-def test_a_child_that_fails_says_why(stage: Stage) -> None:
+def test_a_child_that_fails_says_why(stage: Environment) -> None:
     with pytest.raises(UsageError, match="FileNotFoundError"):
         stage.run(["python", "-c", "open('none')"])
 
 
 def test_a_childs_environment_has_no_key_and_no_run_of_the_user(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
+    stage: Environment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     monkeypatch.setenv("AZURE_OPENAI_ENDPOINT", "https://example.invalid")
@@ -192,18 +194,18 @@ def test_a_childs_environment_has_no_key_and_no_run_of_the_user(
 _WITH_A_SERVER = """
 import sys
 from pathlib import Path
-from entry_points.benchmarks.stage import Stage
-from entry_points.cli import unwind_on_sigterm
+from entry_points.benchmarks.environment import Environment
+from entry_points.command_line.cli import unwind_on_sigterm
 
 unwind_on_sigterm()
-stage = Stage(Path(sys.argv[1]), Path(), 1, 1.0)
+stage = Environment(Path(sys.argv[1]), Path(), 1, 1.0)
 with stage.process(["sleep", "600"]) as server:
     print(server.pid, flush=True)
     server.wait()
 """
 
 
-def test_sigterm_leaves_no_server_behind(stage: Stage) -> None:
+def test_sigterm_leaves_no_server_behind(stage: Environment) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", _WITH_A_SERVER, str(stage.folder)],
         env=stage.environment(),
@@ -219,8 +221,8 @@ def test_sigterm_leaves_no_server_behind(stage: Stage) -> None:
 
 
 def test_the_plot_has_a_bar_for_each_line_that_is_compared() -> None:
-    two = Line("suite", "two", "ms", Sample.of(1.0), "them", Sample.of(2.0))
-    alone = Line("suite", "alone", "ms", Sample.of(1.0))
+    two = Measurement("suite", "two", "ms", Sample.of(1.0), "them", Sample.of(2.0))
+    alone = Measurement("suite", "alone", "ms", Sample.of(1.0))
     [axes] = plot_ratios([two, alone]).axes
     [bar] = axes.patches
     assert bar.get_extents().width > 0

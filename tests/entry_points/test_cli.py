@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from entry_points import cli, log
+from entry_points import log
+from entry_points.command_line import cli
 from entry_points.comparing.processes import require_key
 
 ESCAPES = "\x1b]0;owned\x07\x1b[2J\x9b31m\u202eevil\r\n\x00\udcff"

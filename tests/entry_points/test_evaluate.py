@@ -10,8 +10,8 @@ import pytest
 from mlflow.exceptions import MlflowException
 
 from data.funsd import load_folder
-from entry_points.cli import UsageError
-from entry_points.evaluate import evaluate
+from entry_points.command_line.cli import UsageError
+from entry_points.evaluation.evaluating import evaluate
 from entry_points.evaluation.judge import correct_format
 from entry_points.evaluation.reading import Dataset
 from entry_points.evaluation.results import load_results

@@ -38,7 +38,7 @@ def test_the_documented_snippets_run_beside_another_package_called_model(
 def test_a_loaded_extractor_is_left_out_of_garbage_collections(project: Project, main_run: Done):
     code = """
 import gc, weakref
-from entry_points.loading import load_extractor
+from entry_points.logged_models.loading import load_extractor
 
 def load():
     return load_extractor("models:/ocr-extractor@champion")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from entry_points.cli import UsageError
+from entry_points.command_line.cli import UsageError
 from entry_points.comparing.processes import require_key
 from tests.entry_points.conftest import Done, Project
 

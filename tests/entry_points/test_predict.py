@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from entry_points.cli import UsageError
+from entry_points.command_line.cli import UsageError
 from entry_points.predictions.documents import find_documents
 from tests.entry_points.conftest import Done, Project
 

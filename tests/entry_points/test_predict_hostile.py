@@ -16,8 +16,8 @@ import pytest
 from mlflow.pyfunc import PyFuncModel
 
 from entry_points import ROOT
-from entry_points.cli import UsageError
-from entry_points.loading import write_traces
+from entry_points.command_line.cli import UsageError
+from entry_points.logged_models.loading import write_traces
 from entry_points.predictions.output import KEY
 from tests.entry_points.conftest import Done, Project
 from tests.entry_points.predictions.test_documents import endless, fifo, sparse
@@ -85,7 +85,7 @@ def test_lines_that_two_runs_have_written_are_made_one(tmp_path: Path):
 LIMITED = """
 import resource, sys
 from pathlib import Path
-from entry_points import cli
+from entry_points.command_line import cli
 from tests.entry_points.test_resume import Model, run
 
 limit = int(sys.argv[2])
@@ -232,7 +232,7 @@ def test_the_command_takes_any_name_and_writes_through_a_link(project: Project, 
 def test_the_command_ends_in_time_whatever_waits(tmp_path: Path):
     script = """
 import atexit, threading
-from entry_points import cli
+from entry_points.command_line import cli
 
 threading.Thread(target=threading.Event().wait).start()
 atexit.register(threading.Event().wait)

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from entry_points.cli import UsageError, read_settings
+from entry_points.command_line.cli import UsageError, read_settings
 from entry_points.log import find_prompt, log, resolve_engine
-from entry_points.register_prompt import list_versions, main, register_prompt
+from entry_points.prompt_versions.registration import list_versions, register_prompt
+from entry_points.register_prompt import main
 from ocr_extractor.errors import PromptError
 from tests.entry_points.conftest import Done, Project
 

@@ -15,7 +15,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from entry_points import ROOT
-from entry_points.cli import UsageError
+from entry_points.command_line.cli import UsageError
 from entry_points.log import TRAVELLING, travelling_requirements
 from tests.entry_points.conftest import Done, Project
 

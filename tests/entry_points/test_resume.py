@@ -20,8 +20,8 @@ import pytest
 from mlflow.pyfunc import PyFuncModel
 
 from entry_points import ROOT
-from entry_points.cli import UsageError
-from entry_points.predict import Outcome, Task, predict
+from entry_points.command_line.cli import UsageError
+from entry_points.predict import PredictResult, PredictTask, predict
 from entry_points.predictions.documents import find_documents
 from entry_points.predictions.output import KEY
 from tests.entry_points.conftest import Done, Project
@@ -66,10 +66,10 @@ class Model:
         return pd.DataFrame([row | self._answer(doc_id, content)], dtype=object)
 
 
-def run(model: Model, folder: Path, **changes: Any) -> Outcome:
+def run(model: Model, folder: Path, **changes: Any) -> PredictResult:
     settings: dict[str, Any] = {"params": {}, "max_concurrency": 4, "max_cost": None}
     settings |= {"retry_errors": False, "model": cast("PyFuncModel", model)} | changes
-    return predict(Task(**settings), find_documents(f"{folder}/*.png"), folder / "out.jsonl")
+    return predict(PredictTask(**settings), find_documents(f"{folder}/*.png"), folder / "out.jsonl")
 
 
 def lines(folder: Path) -> list[dict[str, Any]]:

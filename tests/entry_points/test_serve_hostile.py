@@ -16,7 +16,7 @@ import requests
 from data.hostile import HOSTILE_DOCUMENTS
 from tests.entry_points.conftest import Done, Project
 from tests.entry_points.servers import Process, served, served_by_mlflow
-from tests.model.documents import pdf
+from tests.model.sample_documents import pdf
 
 Server = Callable[..., AbstractContextManager[tuple[str, Process]]]
 

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from entry_points.benchmarks.lines import percentile
+from entry_points.benchmarks.measurements import percentile
 from entry_points.benchmarks.usage import usage_of_tree
 from tests import echo_llm
 from tests.entry_points.conftest import SAMPLES, Done, Project

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
-from entry_points.cli import UsageError
-from entry_points.tiny_ocr import fetch_tiny_ocr
+from entry_points.command_line.cli import UsageError
+from entry_points.engine_access.tiny_ocr import fetch_tiny_ocr
 from ocr_extractor.engines.base import Page
 from ocr_extractor.engines.local import LocalEngine
 from tests.entry_points.conftest import Done, Project

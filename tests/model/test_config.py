@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from ocr_extractor.config import ExtractorConfig
+from ocr_extractor.documents.limits import PageLimits
 from ocr_extractor.errors import ConfigError
-from ocr_extractor.limits import PageLimits
 
 NEEDED = {"engine": "openai", "prompt_uri": "prompts:/ocr-question-answer/1"}
 

@@ -19,7 +19,7 @@ from ocr_extractor.contract import (
     spark_ddl,
     to_frame,
 )
-from ocr_extractor.page import open_document
+from ocr_extractor.documents.opener import open_document
 
 
 def extraction(**changes: Any) -> Extraction:

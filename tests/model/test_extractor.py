@@ -27,8 +27,15 @@ from entry_points.log import log
 from ocr_extractor.contract import OUTPUT_COLUMNS, Pair
 from ocr_extractor.errors import ConfigError, MissingKeyError, RequestError
 from tests.loopback_llm import KEY, PAIRS, LoopbackLlm, completion
-from tests.model.documents import encoded, encrypted_pdf, page, pdf, png_of_claimed_size, tiff
 from tests.model.hostile_forms import ORDERS, draw
+from tests.model.sample_documents import (
+    encoded,
+    encrypted_pdf,
+    page,
+    pdf,
+    png_of_claimed_size,
+    tiff,
+)
 
 PNG = encoded(page(), "PNG")
 TEMPLATE = "Read the form. {{ additional_rules }}"

@@ -13,16 +13,16 @@ from mlflow.entities.model_registry import PromptVersion
 from PIL import Image, ImageDraw, ImageFont
 
 from ocr_extractor.config import ExtractorConfig
-from ocr_extractor.engines.local.ocr import WordReader
-from ocr_extractor.engines.local.text import lay_out
-from ocr_extractor.engines.local.words import Word
-from ocr_extractor.engines.openai_chat import OpenAIChatEngine
+from ocr_extractor.documents.input_frame import InputDocument
+from ocr_extractor.engines.openai.engine import OpenAIChatEngine
 from ocr_extractor.errors import PromptError
-from ocr_extractor.inputs import InputDocument
-from ocr_extractor.prompt import Prompt
+from ocr_extractor.ocr.page_text import lay_out
+from ocr_extractor.ocr.recognition import WordReader
+from ocr_extractor.ocr.words import Word
+from ocr_extractor.prompts.prompt import Prompt
 from ocr_extractor.reader import DocumentReader
 from tests.faulty_llm import answer, serve
-from tests.model.documents import text_pdf
+from tests.model.sample_documents import text_pdf
 
 TEMPLATE = "Read.{% if ocr_text %} Text: {{ ocr_text }}{% endif %}"
 

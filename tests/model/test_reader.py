@@ -16,14 +16,14 @@ from PIL import Image
 
 from ocr_extractor.config import ExtractorConfig
 from ocr_extractor.contract import Extraction, Pair
+from ocr_extractor.documents.input_frame import InputDocument
+from ocr_extractor.documents.page_ranges import PageSelection
 from ocr_extractor.engines.base import Page, PageReading
 from ocr_extractor.errors import EngineError, InputError, PromptError
-from ocr_extractor.inputs import InputDocument
-from ocr_extractor.prompt import Prompt
+from ocr_extractor.prompts.prompt import Prompt
 from ocr_extractor.reader import DocumentReader
-from ocr_extractor.selection import PageSelection
-from ocr_extractor.stopping import stopped_by
-from tests.model.documents import encoded, tiff
+from ocr_extractor.runtime.cancellation import stopped_by
+from tests.model.sample_documents import encoded, tiff
 
 Read = Callable[[Page, str], PageReading]
 

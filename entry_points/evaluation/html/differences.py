@@ -12,7 +12,7 @@ _RELATED = 0.4
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class DiffPart:
     """A stretch of a text.
 
     Attributes:
@@ -24,22 +24,22 @@ class Piece:
     differs: bool
 
 
-def marked(one: str, other: str) -> tuple[tuple[Piece, ...], tuple[Piece, ...]]:
+def marked(one: str, other: str) -> tuple[tuple[DiffPart, ...], tuple[DiffPart, ...]]:
     """Cut two texts into pieces that are the same in both and pieces that are not."""
     if Levenshtein.normalized_similarity(one, other) < _RELATED:
         return plain(one, differs=True), plain(other, differs=True)
     ours, theirs = [], []
     for step in Levenshtein.opcodes(one, other):
         differs = step.tag != "equal"
-        ours.append(Piece(one[step.src_start : step.src_end], differs))
-        theirs.append(Piece(other[step.dest_start : step.dest_end], differs))
+        ours.append(DiffPart(one[step.src_start : step.src_end], differs))
+        theirs.append(DiffPart(other[step.dest_start : step.dest_end], differs))
     return tuple(filter(_has_text, ours)), tuple(filter(_has_text, theirs))
 
 
-def plain(text: str, *, differs: bool = False) -> tuple[Piece, ...]:
+def plain(text: str, *, differs: bool = False) -> tuple[DiffPart, ...]:
     """Return a text in one piece; none for an empty text."""
-    return (Piece(text, differs),) if text else ()
+    return (DiffPart(text, differs),) if text else ()
 
 
-def _has_text(piece: Piece) -> bool:
+def _has_text(piece: DiffPart) -> bool:
     return bool(piece.text)

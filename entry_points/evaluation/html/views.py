@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from data.forms import Box, Form
-from entry_points.evaluation.html.differences import Piece, marked, plain
+from entry_points.evaluation.html.differences import DiffPart, marked, plain
 from entry_points.evaluation.html.pages import PageView
 from entry_points.evaluation.reading import Reading
 from entry_points.evaluation.results import FormResult
@@ -21,8 +21,8 @@ Kind = Literal["misread", "missed", "invented", "blank", "right"]
 class Text:
     """A question and its answer, cut where they differ from their counterpart."""
 
-    question: tuple[Piece, ...]
-    answer: tuple[Piece, ...]
+    question: tuple[DiffPart, ...]
+    answer: tuple[DiffPart, ...]
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from entry_points.benchmarks.lines import HEADER, Aim, Line, Sample, percentile, side_by_side
+from entry_points.benchmarks.measurements import (
+    HEADER,
+    Aim,
+    Measurement,
+    Sample,
+    percentile,
+    side_by_side,
+)
 
 
-def line(aim: Aim | None, ours: Sample, theirs: Sample | None = None) -> Line:
-    return Line("suite", "what", "ms", ours, "them" if theirs else "", theirs, aim)
+def line(aim: Aim | None, ours: Sample, theirs: Sample | None = None) -> Measurement:
+    return Measurement("suite", "what", "ms", ours, "them" if theirs else "", theirs, aim)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from entry_points.cli import UsageError
+from entry_points.command_line.cli import UsageError
 from entry_points.comparing.candidates import Candidate, read_candidates
 from ocr_extractor.config import ExtractorConfig
 from tests.documentation import block

@@ -6,11 +6,11 @@ import pytest
 
 from entry_points.comparing.evidence import Evidence, mean_score
 from entry_points.comparing.gate import Gate
-from entry_points.comparing.usage import Usage
+from entry_points.comparing.usage import UsageTotals
 from entry_points.scoring.counts import Counts
 from entry_points.scoring.forms import FormScore
 
-FREE = Usage(tokens=0.0, cost=None)
+FREE = UsageTotals(tokens=0.0, cost=None)
 
 
 def form(right: int, *, failed: bool = False, blank: int = 4, made_up: int = 0) -> FormScore:
@@ -22,7 +22,7 @@ def form(right: int, *, failed: bool = False, blank: int = 4, made_up: int = 0) 
     return FormScore(counts, anls=right / 10, key_value_accuracy=right / 10)
 
 
-def evidence(scores: list[FormScore], usage: Usage | None = FREE) -> Evidence:
+def evidence(scores: list[FormScore], usage: UsageTotals | None = FREE) -> Evidence:
     by_form = {f"form-{number}": score for number, score in enumerate(scores)}
     return Evidence("models:/m/1", ("run",), "digest", (), by_form, usage)
 
@@ -98,15 +98,19 @@ def test_too_few_forms_are_refused_whatever_they_say():
 @pytest.mark.parametrize(
     ("ours", "theirs", "objection"),
     [
-        pytest.param(Usage(900, 0.02), Usage(100, 0.01), None, id="usd-before-tokens"),
-        pytest.param(Usage(900, 0.021), Usage(900, 0.01), "0.021 USD instead of 0.01", id="usd"),
-        pytest.param(Usage(201, None), Usage(100, 0.01), "201 tokens instead", id="tokens"),
-        pytest.param(Usage(1, None), FREE, "1 tokens instead of 0", id="llm-after-local"),
-        pytest.param(FREE, Usage(100, 0.01), None, id="local-after-llm"),
-        pytest.param(None, Usage(100, 0.01), "came from the cache", id="never-measured"),
+        pytest.param(UsageTotals(900, 0.02), UsageTotals(100, 0.01), None, id="usd-before-tokens"),
+        pytest.param(
+            UsageTotals(900, 0.021), UsageTotals(900, 0.01), "0.021 USD instead of 0.01", id="usd"
+        ),
+        pytest.param(
+            UsageTotals(201, None), UsageTotals(100, 0.01), "201 tokens instead", id="tokens"
+        ),
+        pytest.param(UsageTotals(1, None), FREE, "1 tokens instead of 0", id="llm-after-local"),
+        pytest.param(FREE, UsageTotals(100, 0.01), None, id="local-after-llm"),
+        pytest.param(None, UsageTotals(100, 0.01), "came from the cache", id="never-measured"),
     ],
 )
-def test_cost_is_bounded(ours: Usage | None, theirs: Usage, objection: str | None):
+def test_cost_is_bounded(ours: UsageTotals | None, theirs: UsageTotals, objection: str | None):
     scores = [form(5)] * 20
     found = Gate(max_cost_ratio=2.0).objections(evidence(scores, ours), evidence(scores, theirs))
     assert len(found) == (objection is not None)

@@ -14,7 +14,7 @@ import pytest
 from mlflow import MlflowClient
 
 from entry_points import ROOT
-from entry_points.cli import UsageError
+from entry_points.command_line.cli import UsageError
 from entry_points.comparing.history import History, InForce, Move
 from tests.entry_points.comparing.conftest import add_version, collect_garbage, run_of_version
 
@@ -22,7 +22,7 @@ from tests.entry_points.comparing.conftest import add_version, collect_garbage, 
 _PERSON = """
 import sys
 from mlflow import MlflowClient
-from entry_points.cli import UsageError
+from entry_points.command_line.cli import UsageError
 from entry_points.comparing.history import History, InForce, Move
 uri, name, user = sys.argv[1:]
 history = History(MlflowClient(uri, uri), name)

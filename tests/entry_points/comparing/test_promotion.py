@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from mlflow import MlflowClient
 
-from entry_points.cli import UsageError
+from entry_points.command_line.cli import UsageError
 from entry_points.comparing.history import History, InForce, Move
 from entry_points.comparing.promotion import in_force, pinned
 from tests.entry_points.comparing.conftest import collect_garbage, new_run

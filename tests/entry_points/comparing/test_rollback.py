@@ -9,7 +9,7 @@ import mlflow
 import pytest
 from mlflow import MlflowClient
 
-from entry_points.cli import UsageError
+from entry_points.command_line.cli import UsageError
 from entry_points.comparing.gate import Gate
 from entry_points.comparing.history import History
 from entry_points.comparing.promotion import promote

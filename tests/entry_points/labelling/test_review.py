@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from entry_points.cli import UsageError
-from entry_points.labelling.review import Line, lines_of, read_lines, write_lines
+from entry_points.command_line.cli import UsageError
+from entry_points.labelling.review import ReviewLine, lines_of, read_lines, write_lines
 from entry_points.predictions.output import KEY
 
 PAIRS = [
@@ -30,7 +30,7 @@ def test_lines_come_back_as_they_were_written(tmp_path: Path):
 
 
 def test_a_document_without_pairs_has_a_line_too():
-    assert lines_of(ROW | {"pairs": []}) == [Line("a.png", "", "1", "", "", "", "f" * 16)]
+    assert lines_of(ROW | {"pairs": []}) == [ReviewLine("a.png", "", "1", "", "", "", "f" * 16)]
 
 
 def test_no_file_is_like_an_empty_one(tmp_path: Path):
@@ -52,7 +52,7 @@ def test_no_file_is_like_an_empty_one(tmp_path: Path):
         ),
     ],
 )
-def test_names_the_line_that_cannot_be_used(tmp_path: Path, line: Line, fault: str):
+def test_names_the_line_that_cannot_be_used(tmp_path: Path, line: ReviewLine, fault: str):
     file = tmp_path / "review.csv"
     write_lines(file, [LINE, line])
     with pytest.raises(UsageError, match=f"line 3: .*{fault}"):

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from entry_points.cli import UsageError
-from entry_points.optimizing.budget import Budget
+from entry_points.command_line.cli import UsageError
+from entry_points.optimizing.budget import OptimizationBudget
 
 
 def state(calls: int) -> Any:
@@ -16,14 +16,16 @@ def state(calls: int) -> Any:
 
 
 def test_an_iteration_begins_only_if_validation_still_fits():
-    budget = Budget(60, None, 10, validation=5)  # an iteration takes 16, the validation 10
+    budget = OptimizationBudget(
+        60, None, 10, validation=5
+    )  # an iteration takes 16, the validation 10
     assert budget.max_metric_calls == 50
     assert not budget(state(34))
     assert budget(state(35))
 
 
 def test_an_iteration_begins_only_if_there_is_money_for_the_dearest():
-    budget = Budget(100, 1.0, 10, validation=5)
+    budget = OptimizationBudget(100, 1.0, 10, validation=5)
     budget.count_form(0.01, 1)
     budget.count_form(0.02, 1)
     assert not budget(state(10))  # 26 forms at 0.02 and 0.03 spent
@@ -33,11 +35,11 @@ def test_an_iteration_begins_only_if_there_is_money_for_the_dearest():
 
 def test_a_budget_for_no_prompt_at_all_is_refused():
     with pytest.raises(UsageError, match="takes 36"):
-        Budget(35, None, 10, validation=5)
+        OptimizationBudget(35, None, 10, validation=5)
 
 
 def test_an_unknown_price_ends_a_search_with_a_ceiling():
-    budget = Budget(100, 1.0, 10, validation=5)
+    budget = OptimizationBudget(100, 1.0, 10, validation=5)
     budget.count_form(None, 0)  # read from the cache
     assert not budget(state(10))
     budget.count_form(None, 1)
@@ -46,7 +48,7 @@ def test_an_unknown_price_ends_a_search_with_a_ceiling():
 
 
 def test_without_a_ceiling_no_price_is_needed():
-    budget = Budget(100, None, 10, validation=5)
+    budget = OptimizationBudget(100, None, 10, validation=5)
     budget.count_form(0.5, 1)
     assert budget.priced
     budget.count_form(None, 1)

@@ -9,11 +9,11 @@ import pytest
 from data.forms import Form
 from data.funsd import load_folder
 from entry_points import ROOT
-from entry_points.cli import UsageError
-from entry_points.optimizing.examples import fill, fold, write_example
-from entry_points.optimizing.parts import divide
-from entry_points.optimizing.shots import Shots
-from ocr_extractor.template import check_template
+from entry_points.command_line.cli import UsageError
+from entry_points.optimizing.examples import fill, fold_examples, write_example
+from entry_points.optimizing.few_shot import FewShotExamples
+from entry_points.optimizing.prompt_parts import divide
+from ocr_extractor.prompts.template import check_template
 
 FORMS = load_folder(ROOT / "data" / "samples")
 INVOICE = next(form for form in FORMS if form.form_id == "invoice-01")
@@ -50,15 +50,15 @@ def test_an_example_has_text_pairs_and_blanks():
 
 def test_folding_takes_the_examples_out_again():
     filled = fill("Read. {{ examples }} Go.", ["one", "two"])
-    assert fold(filled) == (
+    assert fold_examples(filled) == (
         "Read. {{ examples }} Go.",
         "<examples>\n\none\n\ntwo\n\n</examples>",
     )
-    assert fold("Read.") == ("Read.", "")
+    assert fold_examples("Read.") == ("Read.", "")
 
 
 def test_other_examples_are_others_and_always_the_same_ones():
-    shots = Shots(2, dict.fromkeys("abcd", ""), seed=1)
+    shots = FewShotExamples(2, dict.fromkeys("abcd", ""), seed=1)
     assert shots.others("a,b") != "a,b"
     assert shots.others("a,b") == shots.others("a,b")
     assert len(set(shots.others("a,b").split(","))) == 2

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from mlflow.genai.optimize.types import EvaluationResultRecord, PromptOptimizerOutput
 
-from entry_points.cli import UsageError
-from entry_points.optimizing.budget import Budget
-from entry_points.optimizing.gepa_optimizer import HEADLINE, GepaOptimizer, Task
-from entry_points.optimizing.shots import EXAMPLES, Shots
+from entry_points.command_line.cli import UsageError
+from entry_points.optimizing.budget import OptimizationBudget
+from entry_points.optimizing.few_shot import EXAMPLES, FewShotExamples
+from entry_points.optimizing.gepa_optimizer import HEADLINE, GepaOptimizer, OptimizationTask
 from entry_points.scoring.forms import Truth, score_form
 
 PAIRS = (("Date", "May 5"), ("To", "J. Poe"))
@@ -57,18 +57,18 @@ def reading(reads_all: Reads, error_code: str | None = None) -> Any:
     return eval_fn
 
 
-def task(**changes: Any) -> Task:
+def task(**changes: Any) -> OptimizationTask:
     """A search whose LLM always proposes `BETTER`."""
-    built = Task(
+    built = OptimizationTask(
         truths=TRUTHS,
         validation=VALIDATION,
         registered=(FIRST,),
         template_fault=lambda template: None,
         ask=lambda question: (f"```\n{BETTER}\n```", 0.001),
-        budget=Budget(60, None, len(DEVELOPMENT), validation=len(VALIDATION)),
+        budget=OptimizationBudget(60, None, len(DEVELOPMENT), validation=len(VALIDATION)),
         seed=1,
         run_dir=None,
-        shots=Shots(),
+        shots=FewShotExamples(),
     )
     return replace(built, **changes)
 
@@ -155,8 +155,8 @@ def test_a_larger_budget_goes_on_with_what_was_found_and_spent(tmp_path: Path):
         asked.append(question)
         return f"```\n{BETTER if len(asked) > 1 else 'Worse.'}\n```", 0.25
 
-    def budget(calls: int) -> Budget:
-        return Budget(calls, None, len(DEVELOPMENT), validation=len(VALIDATION))
+    def budget(calls: int) -> OptimizationBudget:
+        return OptimizationBudget(calls, None, len(DEVELOPMENT), validation=len(VALIDATION))
 
     first = GepaOptimizer(task(ask=ask, budget=budget(30), run_dir=tmp_path))
     assert search(first, reading(better)).optimized_prompts == {}
@@ -187,7 +187,7 @@ def test_examples_are_chosen_and_stand_in_the_prompt():
         return "second form" in template
 
     proposals = task(
-        shots=Shots(1, written, seed=3),
+        shots=FewShotExamples(1, written, seed=3),
         ask=lambda question: (f"```\n{FIRST}\n{{{{ examples }}}}\n```", None),
     )
     optimizer = GepaOptimizer(proposals)

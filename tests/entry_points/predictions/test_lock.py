@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from entry_points import ROOT
-from entry_points.cli import UsageError
+from entry_points.command_line.cli import UsageError
 from entry_points.predictions.lock import locked
 
 HOLD = """

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from entry_points.cli import UsageError
+from entry_points.command_line.cli import UsageError
 from entry_points.spark.folder import OutputFolder
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import pytest
 
 from tests.documentation import block
 from tests.entry_points.conftest import Done, Project
-from tests.model.documents import pdf
+from tests.model.sample_documents import pdf
 
 EXAMPLE = block("python", "spark_udf(")
 

@@ -12,7 +12,7 @@ from entry_points import ROOT
 from entry_points.training.pages import TrainingPage
 from entry_points.training.truth import PageTruth
 from ocr_extractor.engines.local.learned.ink import find_ink
-from ocr_extractor.engines.local.words import Word
+from ocr_extractor.ocr.words import Word
 
 LINE_HEIGHT = 14
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from entry_points.training.figures import Answers, calibration_error
-from ocr_extractor.engines.local.learned.stages import Ask
+from ocr_extractor.engines.local.learned.cascade import Ask
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 from entry_points.training.pages import TrainingPage
 from entry_points.training.stacking import Trained, fits_of, fold_of, train_stages
 from ocr_extractor.engines.local.learned.candidates import select
-from ocr_extractor.engines.local.learned.stages import STAGES
+from ocr_extractor.engines.local.learned.cascade import STAGES
 from ocr_extractor.engines.local.learned.weights import Weights
 
 FOLDS = 2

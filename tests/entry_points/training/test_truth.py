@@ -8,10 +8,10 @@ import numpy as np
 
 from data.forms import Entity, Form, Word
 from entry_points.training.truth import PageTruth
-from ocr_extractor.engines.local import words as ocr
-from ocr_extractor.engines.local.learned.candidates import Candidate
-from ocr_extractor.engines.local.learned.pieces import Atom, Piece
-from ocr_extractor.engines.local.learned.stages import Ask
+from ocr_extractor.engines.local.learned.candidates import PairCandidate
+from ocr_extractor.engines.local.learned.cascade import Ask
+from ocr_extractor.engines.local.learned.segmentation import Atom, LearnedSegment
+from ocr_extractor.ocr import words as ocr
 
 QUESTION = Entity(
     1,
@@ -32,8 +32,8 @@ def atom(text: str, x: int, y: int = 1) -> Atom:
     return Atom(ocr.Word(text, (x, y, x + 10 * len(text), y + 9), 0), 0, False, (0.0, 0.0, 0.0))
 
 
-def piece(*atoms: Atom) -> Piece:
-    return Piece(atoms, 1.0, 1.0)
+def segment(*atoms: Atom) -> LearnedSegment:
+    return LearnedSegment(atoms, 1.0, 1.0)
 
 
 SHIP, TO, LEEDS, ORDER = atom("Shlp", 0), atom("to", 40), atom("Leeds", 100), atom("ORDER", 0, 51)
@@ -50,28 +50,28 @@ def test_a_line_is_cut_where_another_entity_begins():
 
 
 def test_a_piece_has_the_label_of_most_of_its_characters():
-    assert targets("label", piece(SHIP, TO), piece(TO, LEEDS), piece(ORDER)) == [0, 1, 2]
+    assert targets("label", segment(SHIP, TO), segment(TO, LEEDS), segment(ORDER)) == [0, 1, 2]
 
 
 def test_what_nobody_annotated_is_other():
-    assert targets("text", piece(STRAY)) == [3]
+    assert targets("text", segment(STRAY)) == [3]
 
 
 def test_links_lead_from_question_to_answer():
-    question, answer = piece(SHIP, TO), piece(LEEDS)
+    question, answer = segment(SHIP, TO), segment(LEEDS)
     assert targets("link", (question, answer), (answer, question)) == [1, 0]
 
 
 def test_pieces_of_one_entity_are_joined_and_strays_are_not():
-    assert targets("join", (piece(SHIP), piece(TO)), (piece(TO), piece(LEEDS))) == [1, 0]
-    assert targets("join", (piece(STRAY), piece(STRAY))) == [0]
+    assert targets("join", (segment(SHIP), segment(TO)), (segment(TO), segment(LEEDS))) == [1, 0]
+    assert targets("join", (segment(STRAY), segment(STRAY))) == [0]
 
 
 def test_a_candidate_is_a_pair_when_both_texts_are_nearly_right():
-    def candidate(question: str, answer: str) -> Candidate:
+    def candidate(question: str, answer: str) -> PairCandidate:
         nowhere = ((0, 0, 1, 1), (0, 0, 1, 1))
         one, other = frozenset({0}), frozenset({1})
-        return Candidate(one, other, (question, answer), nowhere, frozenset())
+        return PairCandidate(one, other, (question, answer), nowhere, frozenset())
 
     found = targets("pair", candidate("SHlP TO:", "Leeds"), candidate("Ship", "Leeds"))
     assert found == [1, 0]

@@ -5,20 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ocr_extractor.contract import Pair
-from ocr_extractor.engines.local.layout import find_segments
-from ocr_extractor.engines.local.neighbours import (
+from ocr_extractor.ocr.neighbours import (
     insert_in_order,
     share_column,
     share_middle,
     share_row,
 )
-from ocr_extractor.engines.local.shapes import announces_value
+from ocr_extractor.ocr.segments import find_segments
+from ocr_extractor.ocr.text_shapes import announces_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from ocr_extractor.contract import Box
-    from ocr_extractor.engines.local.words import Word
+    from ocr_extractor.ocr.words import Word
 
 _CONFIDENCE = 0.66
 """Of the blank fields given on FUNSD's training forms, the part that is annotated so: 124 of 187

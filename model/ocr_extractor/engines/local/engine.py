@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from ocr_extractor.engines.base import PageReading
 from ocr_extractor.engines.local.blanks import add_blanks
-from ocr_extractor.engines.local.checkboxes import mark_checkboxes
-from ocr_extractor.engines.local.ocr import WordReader
 from ocr_extractor.engines.local.options import choose_options
-from ocr_extractor.engines.local.ruling import mark_ruled
+from ocr_extractor.ocr.checkboxes import mark_checkboxes
+from ocr_extractor.ocr.recognition import WordReader
+from ocr_extractor.ocr.ruled_lines import mark_ruled
 
 if TYPE_CHECKING:
     from ocr_extractor.engines.base import Page

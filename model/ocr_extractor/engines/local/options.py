@@ -6,22 +6,22 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ocr_extractor.contract import Pair
-from ocr_extractor.engines.local.checkboxes import EMPTY
-from ocr_extractor.engines.local.layout import Segment, find_segments
-from ocr_extractor.engines.local.neighbours import (
+from ocr_extractor.ocr.checkboxes import EMPTY
+from ocr_extractor.ocr.neighbours import (
     Neighbours,
     gap_beside,
     insert_in_order,
     share_middle,
 )
-from ocr_extractor.engines.local.shapes import has_letters, is_label
-from ocr_extractor.engines.local.words import union
+from ocr_extractor.ocr.segments import Segment, find_segments
+from ocr_extractor.ocr.text_shapes import has_letters, is_label
+from ocr_extractor.ocr.words import union
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from ocr_extractor.contract import Box
-    from ocr_extractor.engines.local.words import Word
+    from ocr_extractor.ocr.words import Word
 
 _REACH_TO_QUESTION = 14.0
 """How far left of its first option a question may stand, in text heights."""

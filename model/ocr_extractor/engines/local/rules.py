@@ -6,8 +6,7 @@ from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from ocr_extractor.contract import Pair
-from ocr_extractor.engines.local.layout import Segment, find_segments
-from ocr_extractor.engines.local.neighbours import (
+from ocr_extractor.ocr.neighbours import (
     Neighbours,
     gap_below,
     gap_beside,
@@ -15,19 +14,20 @@ from ocr_extractor.engines.local.neighbours import (
     overlap_sideways,
     share_column,
 )
-from ocr_extractor.engines.local.shapes import (
+from ocr_extractor.ocr.segments import Segment, find_segments
+from ocr_extractor.ocr.text_shapes import (
     announces_value,
     has_digits,
     is_label,
     is_tick,
     is_value,
 )
-from ocr_extractor.engines.local.words import union
+from ocr_extractor.ocr.words import union
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ocr_extractor.engines.local.words import Word
+    from ocr_extractor.ocr.words import Word
 
 # Distances are in text heights of the question's line, as the OCR boxes it (about 1.4 times
 # the height of a capital).

@@ -1,1 +1,1 @@
-"""Words to pairs by learned stages: cut lines, label and link pieces, rank what could be pairs."""
+"""From words to pairs by trained models: cut lines, label and link segments, rank pairs."""

@@ -1,4 +1,4 @@
-"""Pieces to candidates: everything on a page that could be a question with its answer."""
+"""Segments to candidates: everything on a page that could be a question with its answer."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from ocr_extractor.contract import Box
+from ocr_extractor.engines.local.learned.columns import Floats, Whole
 from ocr_extractor.engines.local.learned.geometry import reading_order
-from ocr_extractor.engines.local.learned.sheet import Sheet, Values
-from ocr_extractor.engines.local.learned.table import Floats, Whole
-from ocr_extractor.engines.local.words import union
+from ocr_extractor.engines.local.learned.page_features import PageFeatures, Values
+from ocr_extractor.ocr.words import union
 
 Group = frozenset[int]
-"""Numbers of pieces that make up one question or one answer."""
+"""Numbers of segments that make up one question or one answer."""
 
 _JOIN_AT = 0.1
 _LINK_AT = 0.04
@@ -30,8 +30,8 @@ class RulePair:
     """A pair that the geometric rules found.
 
     Attributes:
-        question: Its pieces.
-        answer: Its pieces.
+        question: Its segments.
+        answer: Its segments.
         texts: (question, answer) as the rules cut them.
         boxes: Where these stand, px.
     """
@@ -43,12 +43,12 @@ class RulePair:
 
 
 @dataclass(frozen=True)
-class Candidate:
+class PairCandidate:
     """A question with an answer that may belong to it.
 
     Attributes:
-        question: Its pieces.
-        answer: Its pieces.
+        question: Its segments.
+        answer: Its segments.
         texts: (question, answer).
         boxes: Where these stand, px.
         sources: What proposed it: "rules", "cut by rules", "linked", "joined" or "group".
@@ -63,10 +63,10 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Bonds:
-    """What the models make of each two of n pieces.
+    """What the models make of each two of n segments.
 
     Attributes:
-        links: (n, n) probability that the second piece answers the first one.
+        links: (n, n) probability that the second segment answers the first one.
         joins: (n, n) probability that both are of one question or one answer; symmetric.
     """
 
@@ -75,7 +75,7 @@ class Bonds:
 
 
 def bonds(size: int, pairs: Whole, links: Floats, joins: Floats) -> Bonds:
-    """Lay the probabilities of some `pairs` of `size` pieces out as matrices."""
+    """Lay the probabilities of some `pairs` of `size` segments out as matrices."""
     first, second = pairs.T
     link, join = np.zeros((size, size)), np.zeros((size, size))
     link[first, second] = links
@@ -83,23 +83,25 @@ def bonds(size: int, pairs: Whole, links: Floats, joins: Floats) -> Bonds:
     return Bonds(link, np.maximum(join, join.T))
 
 
-def find_candidates(sheet: Sheet, bond: Bonds, rules: Sequence[RulePair]) -> list[Candidate]:
+def find_candidates(
+    features: PageFeatures, bond: Bonds, rules: Sequence[RulePair]
+) -> list[PairCandidate]:
     """Propose pairs, generously: a model ranks them later.
 
-    Every group of pieces that can be joined may be a question. Its answers are all pieces that
+    Every group of segments that can be joined may be a question. Its answers are all segments that
     are linked to it strongly enough, for several levels of enough, with and without what is joined
-    to these; and the groups of the pieces that are linked best.
+    to these; and the groups of the segments that are linked best.
     """
     sources: dict[tuple[Group, Group], set[str]] = {}
-    recut: list[Candidate] = []
+    recut: list[PairCandidate] = []
     for rule in rules:
         if not rule.question or not rule.answer:
             continue
-        if rule.texts == _texts(sheet, rule.question, rule.answer):
+        if rule.texts == _texts(features, rule.question, rule.answer):
             sources[rule.question, rule.answer] = {"rules"}
         else:
             cut = frozenset({"rules", "cut by rules"})
-            recut.append(Candidate(rule.question, rule.answer, rule.texts, rule.boxes, cut))
+            recut.append(PairCandidate(rule.question, rule.answer, rule.texts, rule.boxes, cut))
     groups = _groups(bond.joins)
     for question in groups:
         if len(question) <= _MOST_IN_QUESTION:
@@ -107,32 +109,32 @@ def find_candidates(sheet: Sheet, bond: Bonds, rules: Sequence[RulePair]) -> lis
                 if answer and not answer & question:
                     sources.setdefault((question, answer), set()).add(source)
     return recut + [
-        Candidate(
+        PairCandidate(
             question,
             answer,
-            _texts(sheet, question, answer),
-            (_box(sheet, question), _box(sheet, answer)),
+            _texts(features, question, answer),
+            (_box(features, question), _box(features, answer)),
             frozenset(found),
         )
         for (question, answer), found in sources.items()
     ]
 
 
-def _texts(sheet: Sheet, question: Group, answer: Group) -> tuple[str, str]:
-    return _text(sheet, question), _text(sheet, answer)
+def _texts(features: PageFeatures, question: Group, answer: Group) -> tuple[str, str]:
+    return _text(features, question), _text(features, answer)
 
 
-def _text(sheet: Sheet, group: Group) -> str:
-    ordered = reading_order(sorted(group), sheet.geometry.box)
-    return " ".join(sheet.pieces[number].text for number in ordered)
+def _text(features: PageFeatures, group: Group) -> str:
+    ordered = reading_order(sorted(group), features.geometry.box)
+    return " ".join(features.segments[number].text for number in ordered)
 
 
-def _box(sheet: Sheet, group: Group) -> Box:
-    return union(sheet.pieces[number].box for number in group)
+def _box(features: PageFeatures, group: Group) -> Box:
+    return union(features.segments[number].box for number in group)
 
 
 def _groups(joins: Values) -> dict[Group, float]:
-    """Join pieces, the likeliest first, and return every group on the way with its likelihood."""
+    """Join segments, the likeliest first, and return every group on the way with its likelihood."""
     group_of = [frozenset([number]) for number in range(len(joins))]
     groups = dict.fromkeys(group_of, 1.0)
     first, second = np.nonzero(np.triu(joins, 1) > _JOIN_AT)
@@ -170,19 +172,19 @@ def _answers(
 
 
 def select(
-    candidates: Sequence[Candidate], probabilities: Sequence[float], least: float
+    candidates: Sequence[PairCandidate], probabilities: Sequence[float], least: float
 ) -> list[int]:
     """Choose candidates that can all be true, the likeliest first.
 
     Returns:
-        Their numbers. None is less likely than `least`, and no piece is in two of them.
+        Their numbers. None is less likely than `least`, and no segment is in two of them.
     """
     chosen: list[int] = []
     used: set[int] = set()
     for number in sorted(range(len(candidates)), key=lambda each: -probabilities[each]):
         candidate = candidates[number]
-        pieces = candidate.question | candidate.answer
-        if probabilities[number] >= least and not pieces & used:
-            used |= pieces
+        segments = candidate.question | candidate.answer
+        if probabilities[number] >= least and not segments & used:
+            used |= segments
             chosen.append(number)
     return chosen

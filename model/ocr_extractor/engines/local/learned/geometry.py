@@ -1,4 +1,4 @@
-"""Where the pieces of a page stand to each other, as matrices."""
+"""Where the segments of a page stand to each other, as matrices."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ocr_extractor.engines.local.learned.pieces import Piece
-    from ocr_extractor.engines.local.learned.table import Whole
+    from ocr_extractor.engines.local.learned.columns import Whole
+    from ocr_extractor.engines.local.learned.segmentation import LearnedSegment
 
 Values = NDArray[np.float64]
 
@@ -27,18 +27,18 @@ _LOWER = 0.4
 
 @dataclass(frozen=True)
 class Geometry:
-    """The places of n pieces.
+    """The places of n segments.
 
     Attributes:
         box: (n, 4) px.
         heights: (n,) text heights, px.
         height: Their median, px, the unit of lengths.
-        row: (n, n): the part of the lower piece's height that two pieces share.
+        row: (n, n): the part of the lower segment's height that two segments share.
         column: (n, n): the part of the narrower one's width; negative when they are apart.
-        beside: (n, n): px from the piece of a row of the matrix to that of a column right of it
+        beside: (n, n): px from the segment of a row of the matrix to that of a column right of it
             on its text row; NOWHERE when it does not stand there.
-        under: (n, n): px down to a piece below it in its column; NOWHERE likewise.
-        nearest: By side, (n,): the nearest piece there, -1 for none.
+        under: (n, n): px down to a segment below it in its column; NOWHERE likewise.
+        nearest: By side, (n,): the nearest segment there, -1 for none.
         gaps: By side, (n,): how far it is away, text heights.
     """
 
@@ -53,10 +53,10 @@ class Geometry:
     gaps: dict[str, Values]
 
 
-def place(pieces: Sequence[Piece]) -> Geometry:
-    """Measure a page of at least one piece."""
-    box = np.array([piece.box for piece in pieces], np.float64)
-    heights = np.array([piece.height for piece in pieces])
+def measure_geometry(segments: Sequence[LearnedSegment]) -> Geometry:
+    """Measure a page of at least one segment."""
+    box = np.array([segment.box for segment in segments], np.float64)
+    heights = np.array([segment.height for segment in segments])
     x0, y0, x1, y1 = box.T
     row, column = _shared(y0, y1), _shared(x0, x1)
     other = ~np.eye(len(box), dtype=bool)
@@ -83,12 +83,12 @@ def _shared(start: Values, end: Values) -> Values:
 
 
 def ranks(values: Values, axis: int) -> Whole:
-    """Return the place of every value along an axis, 0 for the smallest."""
+    """Return the measure_geometry of every value along an axis, 0 for the smallest."""
     return values.argsort(axis=axis, kind="stable").argsort(axis=axis, kind="stable")
 
 
 def reading_order(numbers: Sequence[int], box: Values) -> list[int]:
-    """Sort some pieces row by row, each row from left to right."""
+    """Sort some segments row by row, each row from left to right."""
     rows: list[list[int]] = []
     for number in sorted(numbers, key=lambda each: box[each, 1]):
         for row in rows:

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ocr_extractor.engines.local.ruling import find_masks
+from ocr_extractor.ocr.ruled_lines import find_masks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from ocr_extractor.contract import Box
-    from ocr_extractor.engines.local.words import Word
+    from ocr_extractor.ocr.words import Word
 
 Values = NDArray[np.float64]
 
@@ -80,15 +80,15 @@ def find_ink(words: Sequence[Word], image: Image.Image) -> Ink:
         cv2.integral(grey),
     )
     # A scan breaks lines: what is 4 px apart is one.
-    x0, y0, width, height = _pieces(cv2.dilate(masks.level, np.ones((1, 5), np.uint8)))
+    x0, y0, width, height = _segments(cv2.dilate(masks.level, np.ones((1, 5), np.uint8)))
     level = np.column_stack([x0, y0 + height / 2, x0 + width])
-    x0, y0, width, height = _pieces(cv2.dilate(masks.upright, np.ones((5, 1), np.uint8)))
+    x0, y0, width, height = _segments(cv2.dilate(masks.upright, np.ones((5, 1), np.uint8)))
     upright = np.column_stack([x0 + width / 2, y0, y0 + height])
     return Ink(level, upright, sums)  # type: ignore[arg-type]  # OpenCV's arrays are untyped
 
 
-def _pieces(mask: cv2.typing.MatLike) -> Values:
-    """Return (4, pieces): left, top, width and height of what hangs together, px."""
+def _segments(mask: cv2.typing.MatLike) -> Values:
+    """Return (4, segments): left, top, width and height of what hangs together, px."""
     _, _, boxes, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
     return boxes[1:, :4].T.astype(np.float64)
 

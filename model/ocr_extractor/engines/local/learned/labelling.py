@@ -1,4 +1,4 @@
-"""Features of a piece and its surroundings, for the model that labels it."""
+"""Features of a segment and its surroundings, for the model that labels it."""
 
 from __future__ import annotations
 
@@ -7,13 +7,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from ocr_extractor.engines.local.learned.columns import prefixed, taken
 from ocr_extractor.engines.local.learned.geometry import NOWHERE, SIDES
-from ocr_extractor.engines.local.learned.sheet import STYLE, labelled, of_others, rule_columns
-from ocr_extractor.engines.local.learned.table import prefixed, taken
+from ocr_extractor.engines.local.learned.page_features import (
+    STYLE,
+    labelled,
+    of_others,
+    rule_columns,
+)
 
 if TYPE_CHECKING:
-    from ocr_extractor.engines.local.learned.sheet import Sheet, Values
-    from ocr_extractor.engines.local.learned.table import Columns, Floats
+    from ocr_extractor.engines.local.learned.columns import Columns, Floats
+    from ocr_extractor.engines.local.learned.page_features import PageFeatures, Values
 
 _SEEN_FROM_BESIDE = (
     *("ruled", "line begins", "line ends", "ends a label", "words", "kind", "walled"),
@@ -22,14 +27,14 @@ _SEEN_FROM_BESIDE = (
 _FAR = 30.0
 
 
-def piece_columns(sheet: Sheet, text: Floats) -> Columns:
-    """Describe each piece and its neighbours, for the model that labels it.
+def segment_columns(features: PageFeatures, text: Floats) -> Columns:
+    """Describe each segment and its neighbours, for the model that labels it.
 
     Args:
-        sheet: n pieces.
+        features: n segments.
         text: (n, labels) what their texts alone make of them.
     """
-    geometry, own = sheet.geometry, sheet.own
+    geometry, own = features.geometry, features.own
     x0, y0, x1, y1 = geometry.box.T
     width, foot = x1.max(), y1.max()
     columns: Columns = {
@@ -40,7 +45,7 @@ def piece_columns(sheet: Sheet, text: Floats) -> Columns:
         "off the middle": abs((x0 + x1) / 2 - width / 2) / width,
         **own,
         **labelled("text", text),
-        **rule_columns(sheet),
+        **rule_columns(features),
     }
     for side in SIDES:
         nearest = geometry.nearest[side]
@@ -50,20 +55,20 @@ def piece_columns(sheet: Sheet, text: Floats) -> Columns:
         for name in STYLE:
             columns[f"{side} {name} step"] = np.where(there, own[name][nearest] - own[name], 0)
         columns |= labelled(f"{side} text", of_others(text, nearest))
-        columns |= prefixed(side, taken(rule_columns(sheet), nearest))
-    return columns | _page_columns(sheet) | _wall_columns(sheet)
+        columns |= prefixed(side, taken(rule_columns(features), nearest))
+    return columns | _page_columns(features) | _wall_columns(features)
 
 
-def _page_columns(sheet: Sheet) -> Columns:
-    """Describe what stands aligned with each piece, and the page as a whole."""
-    x0, _, x1, _ = sheet.geometry.box.T
-    near = 0.6 * sheet.geometry.height
+def _page_columns(features: PageFeatures) -> Columns:
+    """Describe what stands aligned with each segment, and the page as a whole."""
+    x0, _, x1, _ = features.geometry.box.T
+    near = 0.6 * features.geometry.height
     at_left = (abs(x0[:, None] - x0) < near).astype(np.float64)
     at_right = (abs(x1[:, None] - x1) < near).astype(np.float64)
-    on_row = (sheet.geometry.row > 0.5).astype(np.float64)
+    on_row = (features.geometry.row > 0.5).astype(np.float64)
     before = on_row * (x0 < x0[:, None])
-    label, ruled = sheet.own["ends a label"], sheet.own["ruled"]
-    number = (sheet.own["digits"] > 0.4).astype(np.float64)
+    label, ruled = features.own["ends a label"], features.own["ruled"]
+    number = (features.own["digits"] > 0.4).astype(np.float64)
     return {
         "aligned left": at_left.sum(axis=1),
         "aligned left labels": at_left @ label,
@@ -75,21 +80,21 @@ def _page_columns(sheet: Sheet) -> Columns:
         "labels on its row": on_row @ label,
         "labels before it": before @ label,
         "numbers on its row": on_row @ number,
-        "labels of the page": np.full(sheet.size, label.mean()),
-        "ruled of the page": np.full(sheet.size, ruled.mean()),
-        "pieces": np.full(sheet.size, float(sheet.size)),
+        "labels of the page": np.full(features.size, label.mean()),
+        "ruled of the page": np.full(features.size, ruled.mean()),
+        "segments": np.full(features.size, float(features.size)),
     }
 
 
-def _wall_columns(sheet: Sheet) -> Columns:
+def _wall_columns(features: PageFeatures) -> Columns:
     """Return how far the nearest ruled line is on each side, in text heights."""
-    x0, y0, x1, y1 = sheet.geometry.box.T
-    start, y, end = sheet.ink.level.T
-    x, top, foot = sheet.ink.upright.T
+    x0, y0, x1, y1 = features.geometry.box.T
+    start, y, end = features.ink.level.T
+    x, top, foot = features.ink.upright.T
     middle, centre = ((x0 + x1) / 2)[:, None], ((y0 + y1) / 2)[:, None]
     across = (start <= middle) & (end >= middle)
     along = (top <= centre) & (foot >= centre)
-    height = sheet.geometry.height
+    height = features.geometry.height
 
     def nearest(reached: NDArray[np.bool_], distance: Values) -> Values:
         apart = np.where(reached & (distance > -0.4 * height), distance, NOWHERE)

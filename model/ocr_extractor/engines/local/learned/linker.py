@@ -8,19 +8,19 @@ import numpy as np
 
 from ocr_extractor.contract import Pair
 from ocr_extractor.engines.local.learned.candidates import select
+from ocr_extractor.engines.local.learned.cascade import understand
 from ocr_extractor.engines.local.learned.geometry import reading_order
 from ocr_extractor.engines.local.learned.ink import find_ink
-from ocr_extractor.engines.local.learned.stages import understand
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from PIL import Image
 
-    from ocr_extractor.engines.local.learned.candidates import Candidate
-    from ocr_extractor.engines.local.learned.stages import Thoughts
+    from ocr_extractor.engines.local.learned.candidates import PairCandidate
+    from ocr_extractor.engines.local.learned.cascade import Thoughts
     from ocr_extractor.engines.local.learned.weights import Weights
-    from ocr_extractor.engines.local.words import Word
+    from ocr_extractor.ocr.words import Word
 
 
 def link(
@@ -49,18 +49,18 @@ def link(
     )
 
 
-def _drive(thoughts: Thoughts, weights: Weights) -> list[tuple[Candidate, float]]:
+def _drive(thoughts: Thoughts, weights: Weights) -> list[tuple[PairCandidate, float]]:
     """Answer all questions of a page; return its candidates with their scores."""
     try:
         ask = next(thoughts)
         while True:
             ask = thoughts.send(weights.answer(ask))
     except StopIteration as end:
-        result: list[tuple[Candidate, float]] = end.value
+        result: list[tuple[PairCandidate, float]] = end.value
         return result
 
 
-def _pair(candidate: Candidate, score: float, *, weights: Weights, page: int) -> Pair:
+def _pair(candidate: PairCandidate, score: float, *, weights: Weights, page: int) -> Pair:
     question, answer = candidate.texts
     question_box, answer_box = candidate.boxes
     return Pair(

@@ -1,4 +1,4 @@
-"""Features of two pieces, for the models that link and join them."""
+"""Features of two segments, for the models that link and join them."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ocr_extractor.engines.local.learned.columns import prefixed, taken
 from ocr_extractor.engines.local.learned.geometry import NOWHERE, ranks
-from ocr_extractor.engines.local.learned.sheet import (
+from ocr_extractor.engines.local.learned.page_features import (
     ANSWERED_BY,
     SAME_ANSWER,
     SAME_QUESTION,
@@ -16,11 +17,10 @@ from ocr_extractor.engines.local.learned.sheet import (
     of_others,
     rule_columns,
 )
-from ocr_extractor.engines.local.learned.table import prefixed, taken
 
 if TYPE_CHECKING:
-    from ocr_extractor.engines.local.learned.sheet import Sheet, Values
-    from ocr_extractor.engines.local.learned.table import Columns, Floats, Whole
+    from ocr_extractor.engines.local.learned.columns import Columns, Floats, Whole
+    from ocr_extractor.engines.local.learned.page_features import PageFeatures, Values
 
 _SEEN_IN_PAIRS = (
     *("ends a label", "has a colon", "words", "ruled", "kind", "mark", "walled"),
@@ -34,13 +34,13 @@ _NEAREST_QUESTIONS, _NEAREST_ANSWERS = 7, 4
 _ALONG_ROW, _DOWN_COLUMN = 5, 7
 
 
-def near_pairs(sheet: Sheet) -> tuple[Whole, Columns]:
-    """Find the ordered pairs of pieces that are near enough to belong together.
+def near_pairs(features: PageFeatures) -> tuple[Whole, Columns]:
+    """Find the ordered pairs of segments that are near enough to belong together.
 
     Returns:
-        (pairs, 2) numbers of pieces, and how near they are.
+        (pairs, 2) numbers of segments, and how near they are.
     """
-    geometry = sheet.geometry
+    geometry = features.geometry
     x0, y0, x1, y1 = geometry.box.T
     height = geometry.height
 
@@ -67,31 +67,33 @@ def near_pairs(sheet: Sheet) -> tuple[Whole, Columns]:
     )
     near |= orders["beside, from the right"] < _ALONG_ROW
     near |= orders["under, from below"] < _DOWN_COLUMN
-    near = ((distance < _REACH) & near) | (sheet.rules > 0)
+    near = ((distance < _REACH) & near) | (features.rules > 0)
     pairs = np.argwhere(near)
     first, second = pairs.T
     columns = {"distance": distance} | {k: v.astype(np.float64) for k, v in orders.items()}
     return pairs, {name: values[first, second] for name, values in columns.items()}
 
 
-def pair_columns(sheet: Sheet, labels: Floats, pairs: Whole, nearness: Columns) -> Columns:
-    """Describe pairs of pieces, for the models that link and join them.
+def pair_columns(
+    features: PageFeatures, labels: Floats, pairs: Whole, nearness: Columns
+) -> Columns:
+    """Describe pairs of segments, for the models that link and join them.
 
     Args:
-        sheet: n pieces.
+        features: n segments.
         labels: (n, labels) probabilities.
         pairs: As of `near_pairs`.
         nearness: As of `near_pairs`.
     """
-    geometry, own = sheet.geometry, sheet.own
+    geometry, own = features.geometry, features.own
     first, second = pairs.T
     style = {name: own[name] for name in STYLE}
     seen = {name: own[name] for name in _SEEN_IN_PAIRS}
     nearest = geometry.nearest
     columns: Columns = {
-        **_step_columns(sheet, first, second),
+        **_step_columns(features, first, second),
         **nearness,
-        **_between_columns(sheet, labels, first, second),
+        **_between_columns(features, labels, first, second),
         **{f"{name} step": values[second] - values[first] for name, values in style.items()},
         **{f"{name} apart": abs(values[second] - values[first]) for name, values in style.items()},
         **prefixed("first", taken(style | seen, first)),
@@ -105,8 +107,8 @@ def pair_columns(sheet: Sheet, labels: Floats, pairs: Whole, nearness: Columns) 
         "gap left of second": geometry.gaps["left"][second],
         "gap above second": geometry.gaps["above"][second],
     }
-    said = sheet.rules
-    rules = rule_columns(sheet)
+    said = features.rules
+    rules = rule_columns(features)
     return columns | {
         "rules: linked": (said[first, second] == ANSWERED_BY).astype(np.float64),
         "rules: linked backwards": (said[second, first] == ANSWERED_BY).astype(np.float64),
@@ -117,10 +119,10 @@ def pair_columns(sheet: Sheet, labels: Floats, pairs: Whole, nearness: Columns) 
     }
 
 
-def _step_columns(sheet: Sheet, first: Whole, second: Whole) -> Columns:
-    geometry = sheet.geometry
+def _step_columns(features: PageFeatures, first: Whole, second: Whole) -> Columns:
+    geometry = features.geometry
     x0, y0, x1, y1 = geometry.box.T / geometry.height
-    atoms = [piece.atoms for piece in sheet.pieces]
+    atoms = [segment.atoms for segment in features.segments]
     start = np.array([of[0].word.line for of in atoms])
     return {
         "gap beside": x0[second] - x1[first],
@@ -135,13 +137,15 @@ def _step_columns(sheet: Sheet, first: Whole, second: Whole) -> Columns:
         "same line": (start[first] == start[second]).astype(np.float64),
         "x of first": x0[first] / x1.max(),
         "y of first": y0[first] / y1.max(),
-        "pieces": np.full(len(first), float(sheet.size)),
+        "segments": np.full(len(first), float(features.size)),
     }
 
 
-def _between_columns(sheet: Sheet, labels: Floats, first: Whole, second: Whole) -> Columns:
-    """Describe the pieces and the ruled lines between two pieces."""
-    geometry = sheet.geometry
+def _between_columns(
+    features: PageFeatures, labels: Floats, first: Whole, second: Whole
+) -> Columns:
+    """Describe the segments and the ruled lines between two segments."""
+    geometry = features.geometry
     x0, y0, x1, y1 = geometry.box.T
     height = geometry.height
     is_right = x0[second] >= x0[first]
@@ -158,8 +162,8 @@ def _between_columns(sheet: Sheet, labels: Floats, first: Whole, second: Whole) 
     shared_y = _middle_of_shared(y0, y1, first, second)
     nearest = geometry.nearest
     return {
-        "upright lines": sheet.ink.upright_between(start, end, shared_y, height),
-        "level lines": sheet.ink.level_between(y1[first], y0[second], shared_x, height),
+        "upright lines": features.ink.upright_between(start, end, shared_y, height),
+        "level lines": features.ink.level_between(y1[first], y0[second], shared_x, height),
         "between": between.sum(axis=1).astype(np.float64),
         "questions between": between @ labels[:, 0].astype(np.float64),
         "answers between": between @ labels[:, 1].astype(np.float64),

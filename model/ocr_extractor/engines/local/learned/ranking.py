@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from ocr_extractor.engines.local.learned.columns import prefixed, taken
+from ocr_extractor.engines.local.learned.page_features import labelled
 from ocr_extractor.engines.local.learned.shape import shape_columns
-from ocr_extractor.engines.local.learned.sheet import labelled
-from ocr_extractor.engines.local.learned.table import prefixed, taken
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ocr_extractor.engines.local.learned.candidates import Bonds, Candidate, Group
-    from ocr_extractor.engines.local.learned.sheet import Sheet, Values
-    from ocr_extractor.engines.local.learned.table import Columns, Floats, Whole
+    from ocr_extractor.engines.local.learned.candidates import Bonds, Group, PairCandidate
+    from ocr_extractor.engines.local.learned.columns import Columns, Floats, Whole
+    from ocr_extractor.engines.local.learned.page_features import PageFeatures, Values
 
 _SOURCES = ("rules", "cut by rules", "linked", "joined")
 
@@ -31,7 +31,7 @@ class Side:
     Attributes:
         groups: The different ones, m.
         number: (n,) which of them is each candidate's.
-        size: Pieces of the page.
+        size: Segments of the page.
     """
 
     groups: list[Group]
@@ -40,13 +40,13 @@ class Side:
 
     @classmethod
     def of(cls, groups: Sequence[Group], size: int) -> Side:
-        """Number the groups of a page of `size` pieces."""
+        """Number the groups of a page of `size` segments."""
         numbers = {group: number for number, group in enumerate(dict.fromkeys(groups))}
         return cls([*numbers], np.array([numbers[group] for group in groups], np.intp), size)
 
     @cached_property
     def each(self) -> NDArray[np.bool_]:
-        """(m, size): which pieces each group has."""
+        """(m, size): which segments each group has."""
         has = np.zeros((len(self.groups), self.size), bool)
         for row, group in zip(has, self.groups, strict=True):
             row[list(group)] = True
@@ -54,17 +54,17 @@ class Side:
 
     @cached_property
     def has(self) -> NDArray[np.bool_]:
-        """(n, size): which pieces each candidate's group has."""
+        """(n, size): which segments each candidate's group has."""
         return self.each[self.number]
 
     @cached_property
-    def pieces(self) -> Whole:
-        """(n,) how many pieces that is."""
+    def segments(self) -> Whole:
+        """(n,) how many segments that is."""
         return np.asarray(self.has.sum(axis=1))
 
 
-def sides(candidates: Sequence[Candidate], size: int) -> tuple[Side, Side]:
-    """Return the questions and the answers of some candidates of a page of `size` pieces."""
+def sides(candidates: Sequence[PairCandidate], size: int) -> tuple[Side, Side]:
+    """Return the questions and the answers of some candidates of a page of `size` segments."""
     questions, answers = (
         [each.question for each in candidates],
         [each.answer for each in candidates],
@@ -73,18 +73,22 @@ def sides(candidates: Sequence[Candidate], size: int) -> tuple[Side, Side]:
 
 
 def candidate_columns(
-    sheet: Sheet, text: Floats, labels: Floats, bond: Bonds, candidates: Sequence[Candidate]
+    features: PageFeatures,
+    text: Floats,
+    labels: Floats,
+    bond: Bonds,
+    candidates: Sequence[PairCandidate],
 ) -> Columns:
     """Describe candidates, at least one.
 
     Args:
-        sheet: n pieces.
+        features: n segments.
         text: (n, labels) what their texts alone make of them.
         labels: (n, labels) what they probably are.
         bond: Their links and joins.
-        candidates: Groups of these pieces.
+        candidates: Groups of these segments.
     """
-    question, answer = sides(candidates, sheet.size)
+    question, answer = sides(candidates, features.size)
     named = {"question": question, "answer": answer}
     columns = _link_columns(bond.links, question, answer)
     for name, side in named.items():
@@ -97,33 +101,33 @@ def candidate_columns(
         by_text = _means(side, text)[side.number]
         columns[f"{name}: question by text"] = by_text[:, 0]
         columns[f"{name}: answer by text"] = by_text[:, 1]
-    columns |= _steps(sheet, candidates)
+    columns |= _steps(features, candidates)
     for name, side in named.items():
-        columns |= prefixed(name, taken(_edges(sheet, side), side.number))
-    return columns | _context(sheet, candidates)
+        columns |= prefixed(name, taken(_edges(features, side), side.number))
+    return columns | _context(features, candidates)
 
 
 def _link_columns(links: Values, question: Side, answer: Side) -> Columns:
-    """Describe how strongly the pieces of questions and answers are linked."""
+    """Describe how strongly the segments of questions and answers are linked."""
     asks, answers = question.has, answer.has
-    # The strongest link from any piece of the question, to any piece of the answer, and back.
+    # The strongest link from any segment of the question, to any segment of the answer, and back.
     given = np.array([links[list(g)].max(axis=0) for g in question.groups])[question.number]
     taken_by = np.array([links[:, list(g)].max(axis=1) for g in answer.groups])[answer.number]
     back = np.array([links[list(g)].max(axis=0) for g in answer.groups])[answer.number]
     rest = ~(asks | answers)
     rival = np.zeros(given.shape)
-    for row, others, pieces in zip(rival, rest, answers, strict=True):
-        row[pieces] = links[np.ix_(others, pieces)].max(axis=0, initial=0.0)
+    for row, others, segments in zip(rival, rest, answers, strict=True):
+        row[segments] = links[np.ix_(others, segments)].max(axis=0, initial=0.0)
     return {
         "weakest link": np.where(answers, given, 1).min(axis=1),
-        "mean link": (given * answers).sum(axis=1) / answer.pieces,
+        "mean link": (given * answers).sum(axis=1) / answer.segments,
         "strongest link": (given * answers).max(axis=1),
         "least linked of the question": np.where(asks, taken_by, 1).min(axis=1),
         "mean of all links": ((asks @ links) * answers).sum(axis=1)
-        / (question.pieces * answer.pieces),
+        / (question.segments * answer.segments),
         "strongest link left out": (given * rest).max(axis=1),
         "strongest rival": rival.max(axis=1),
-        "mean rival": rival.sum(axis=1) / answer.pieces,
+        "mean rival": rival.sum(axis=1) / answer.segments,
         "least lead over a rival": np.where(answers, given - rival, 1).min(axis=1),
         "question answers": (links.max(axis=0) * asks).max(axis=1),
         "answer is answered": (links.max(axis=1) * answers).max(axis=1),
@@ -141,7 +145,7 @@ def _cohesion(joins: Values, side: Side) -> Columns:
             mean[number] = inner.sum() / (len(group) * (len(group) - 1))
     strongest = np.array([joins[list(group)].max(axis=0) for group in side.groups])
     return {
-        "pieces": side.each.sum(axis=1).astype(np.float64),
+        "segments": side.each.sum(axis=1).astype(np.float64),
         "least joined": least,
         "mean join": mean,
         "join left out": (strongest * ~side.each).max(axis=1),
@@ -157,18 +161,18 @@ def _least(side: Side, values: Floats | Values) -> Values:
     return np.asarray(np.where(side.each, values.astype(np.float64), 1).min(axis=1))
 
 
-def _edges(sheet: Sheet, side: Side) -> Columns:
-    ruled = side.each @ sheet.own["ruled"] / side.each.sum(axis=1)
+def _edges(features: PageFeatures, side: Side) -> Columns:
+    ruled = side.each @ features.own["ruled"] / side.each.sum(axis=1)
     return {
-        "least cut before": _least(side, sheet.own["cut before"]),
-        "least cut after": _least(side, sheet.own["cut after"]),
+        "least cut before": _least(side, features.own["cut before"]),
+        "least cut after": _least(side, features.own["cut after"]),
         "ruled": ruled,
     }
 
 
-def _steps(sheet: Sheet, candidates: Sequence[Candidate]) -> Columns:
-    height = sheet.geometry.height
-    _, _, right, foot = sheet.geometry.box.max(axis=0)
+def _steps(features: PageFeatures, candidates: Sequence[PairCandidate]) -> Columns:
+    height = features.geometry.height
+    _, _, right, foot = features.geometry.box.max(axis=0)
     boxes = np.array([each.boxes for each in candidates], np.float64)
     (qx0, qy0, qx1, qy1), (ax0, ay0, ax1, ay1) = boxes.transpose(1, 2, 0)
     return {
@@ -185,7 +189,7 @@ def _steps(sheet: Sheet, candidates: Sequence[Candidate]) -> Columns:
     }
 
 
-def _context(sheet: Sheet, candidates: Sequence[Candidate]) -> Columns:
+def _context(features: PageFeatures, candidates: Sequence[PairCandidate]) -> Columns:
     """Describe where candidates come from, how many there are, and what they say."""
     by_rules = [each for each in candidates if "rules" in each.sources]
     rule_questions = {each.question for each in by_rules}
@@ -203,8 +207,8 @@ def _context(sheet: Sheet, candidates: Sequence[Candidate]) -> Columns:
         "rules: answer": column([each.answer in rule_answers for each in candidates]),
         "answers to its question": column([of_question[each.question] for each in candidates]),
         "questions to its answer": column([of_answer[each.answer] for each in candidates]),
-        "pieces of the page": np.full(len(candidates), float(sheet.size)),
-        "labels of the page": np.full(len(candidates), sheet.own["ends a label"].mean()),
+        "segments of the page": np.full(len(candidates), float(features.size)),
+        "labels of the page": np.full(len(candidates), features.own["ends a label"].mean()),
         "words of the question": column([len(each.split()) for each in questions]),
         "words of the answer": column([len(each.split()) for each in answers]),
         **prefixed("question", shape_columns(questions)),

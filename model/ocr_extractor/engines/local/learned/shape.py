@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ocr_extractor.engines.local.shapes import is_tick
+from ocr_extractor.ocr.text_shapes import is_tick
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from ocr_extractor.engines.local.learned.table import Columns, Whole
+    from ocr_extractor.engines.local.learned.columns import Columns, Whole
 
 GRAMS = 1 << 13
 """Different numbers that an n-gram can have."""
@@ -74,7 +74,7 @@ def _shape(text: str) -> tuple[float, ...]:
 def gram_numbers(texts: Sequence[str]) -> Whole:
     """Return the (texts, most n-grams) numbers, [0, GRAMS), of each text's different n-grams.
 
-    Rows are filled up with -1. An n-gram is a piece of a word of up to four characters, all digits
+    Rows are filled up with -1. An n-gram is a part of a word of up to four characters, all digits
     being alike, a whole word, the first one or the last one; its number is a hash.
     """
     found = [sorted({zlib.crc32(gram.encode()) % GRAMS for gram in _grams(t)}) for t in texts]

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ocr_extractor.engines.local.learned.stages import TREES
+from ocr_extractor.engines.local.learned.cascade import TREES
 from ocr_extractor.errors import ConfigError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ocr_extractor.engines.local.learned.stages import Ask
-    from ocr_extractor.engines.local.learned.table import Floats, Whole
+    from ocr_extractor.engines.local.learned.cascade import Ask
+    from ocr_extractor.engines.local.learned.columns import Floats, Whole
 
 TEXT = "text.npz"
 DECISION = "decision.json"

@@ -1,0 +1,234 @@
+"""The environment of the suites: their store, child processes, loopback servers, documents."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import io
+import json
+import os
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+from PIL import Image, ImageChops
+
+from entry_points import ROOT
+from entry_points.benchmarks.measurements import Measurement
+from entry_points.command_line.cli import UsageError
+
+# Runs a function of the benchmark in a process of its own: its module, its name, its arguments.
+_CHILD = "from entry_points.benchmarks.environment import run_child; run_child()"
+
+
+# A PNG file ends with a chunk without content (PNG 3rd edition, 11.2.5).
+_END_CHUNK_BYTES = 12
+
+
+@dataclass(frozen=True)
+class Environment:
+    """What every suite is given.
+
+    Attributes:
+        folder: A scratch folder: children run in it, its store is `mlflow.db`.
+        dataset: A FUNSD-layout folder.
+        repeats: How often each figure is taken.
+        scale: The part of the full number of pages and requests that is used, above 0.
+
+    Raises:
+        UsageError: Nothing would be measured.
+    """
+
+    folder: Path
+    dataset: Path
+    repeats: int
+    scale: float
+
+    def __post_init__(self) -> None:
+        if self.repeats < 1:
+            raise UsageError(f"--repeats is {self.repeats}: give 1 or more.")
+        if not self.scale > 0:
+            raise UsageError(f"--scale is {self.scale}: give more than 0; 1 is all.")
+
+    def count(self, full: int, least: int = 2) -> int:
+        """Return how many pages or requests to use of the full number."""
+        return max(least, round(full * self.scale))
+
+    def limit(self, full: int) -> str:
+        """Return how many forms a command is told to read: of the full number, or all."""
+        return "all" if self.scale >= 1 else str(self.count(full))
+
+    def pages(self, count: int, *, anew: bool = False) -> Path:
+        """Write distinct pages to a folder of their own, where they are not there yet.
+
+        Args:
+            count: How many, at least.
+            anew: Whether they hold text beside their pixels, so that they must be encoded anew.
+
+        Returns:
+            The folder; its files' names sort in the order of the pages.
+
+        Raises:
+            UsageError: The dataset has no PNG file.
+        """
+        folder = self.folder / ("pages-with-text" if anew else "pages")
+        folder.mkdir(exist_ok=True)
+        if len(list(folder.iterdir())) < count:
+            for number, page in enumerate(distinct_pages(self.dataset, count)):
+                (folder / f"{number:05}.png").write_bytes(with_text(page) if anew else page)
+        return folder
+
+    def environment(self, **more: str) -> dict[str, str]:
+        """Return a child's environment: the scratch store, no network, no key of the user's."""
+        kept = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("OPENAI_", "AZURE_", "MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_"))
+        }
+        paths = [str(ROOT), str(ROOT / "model")]
+        return (
+            kept
+            | {
+                "PATH": os.pathsep.join([str(Path(sys.executable).parent), kept.get("PATH", "")]),
+                "PYTHONPATH": os.pathsep.join(paths),
+                "MLFLOW_TRACKING_URI": f"sqlite:///{self.folder / 'mlflow.db'}",
+                "MLFLOW_MODEL_CATALOG_URI": "",
+                "MLFLOW_DISABLE_TELEMETRY": "true",
+                "OPENAI_API_KEY": "loopback",
+            }
+            | more
+        )
+
+    def child(
+        self, function: Callable[..., Mapping[str, Any]], *arguments: object, **environment: str
+    ) -> dict[str, Any]:
+        """Call a function in a process of its own, with text arguments, and return its figures.
+
+        Raises:
+            UsageError: It failed; the message ends with what it printed.
+        """
+        words = [sys.executable, "-c", _CHILD, function.__module__, function.__name__]
+        printed = self.run([*words, *map(str, arguments)], **environment)
+        figures: dict[str, Any] = json.loads(printed.splitlines()[-1])
+        return figures
+
+    def run(self, words: list[str], **environment: str) -> str:
+        """Run a command in the scratch folder and return what it printed.
+
+        Raises:
+            UsageError: It failed.
+        """
+        done = subprocess.run(  # noqa: S603 - fixed programs
+            words,
+            cwd=self.folder,
+            env=self.environment(**environment),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode != 0:
+            raise UsageError(f"{' '.join(words)} failed:\n{(done.stdout + done.stderr)[-2000:]}")
+        return done.stdout
+
+    @contextlib.contextmanager
+    def llm(self, latency_s: float) -> Iterator[str]:
+        """Run a loopback LLM and give its base URL.
+
+        Args:
+            latency_s: How long it takes for a page, s.
+        """
+        words = [sys.executable, "-m", "entry_points.benchmarks.loopback", str(latency_s)]
+        pipe = subprocess.PIPE
+        with self.process(words, stdin=pipe, stdout=pipe, text=True) as server:
+            if server.stdout is None or not (port := server.stdout.readline().strip()):
+                raise UsageError("The loopback LLM did not start.")
+            yield f"http://127.0.0.1:{port}/v1"
+
+    @contextlib.contextmanager
+    def process(
+        self, words: list[str], environment: Mapping[str, str] | None = None, **options: Any
+    ) -> Iterator[subprocess.Popen[Any]]:
+        """Run a process for as long as it is needed, with all that it starts."""
+        server = subprocess.Popen(  # noqa: S603 - fixed programs
+            words,
+            cwd=self.folder,
+            env=self.environment(**(environment or {})),
+            start_new_session=True,
+            **options,
+        )
+        try:
+            yield server
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(server.pid, signal.SIGTERM)
+            server.communicate(timeout=60)
+
+
+class SuiteError(UsageError):
+    """What a suite measured must not be; the message says what.
+
+    Attributes:
+        lines: Its figures, to be shown all the same.
+    """
+
+    def __init__(self, message: str, lines: Sequence[Measurement]) -> None:
+        super().__init__(message)
+        self.lines = lines
+
+
+def run_child() -> NoReturn:
+    """Be the process of `Environment.child`."""
+    module, name, *arguments = sys.argv[1:]
+    with contextlib.redirect_stdout(sys.stderr):
+        figures = getattr(importlib.import_module(module), name)(*arguments)
+    print(json.dumps(figures), flush=True)
+    # MLflow's threads and those of pools have nothing more to do: ending in order takes seconds.
+    os._exit(0)
+
+
+def distinct_pages(dataset: Path, count: int) -> Iterator[bytes]:
+    """Give so many distinct pages: the dataset's PNG files, and then shifted copies of them.
+
+    The copies are PNG files of 8-bit pixels and nothing else.
+
+    Raises:
+        UsageError: The dataset has no PNG file.
+    """
+    files = sorted((dataset / "images").glob("*.png"))
+    if not files:
+        raise UsageError(f"{dataset / 'images'} has no PNG file: the benchmark reads those.")
+    for number in range(count):
+        shift, at = divmod(number, len(files))
+        if shift == 0:
+            yield files[at].read_bytes()
+            continue
+        buffer = io.BytesIO()
+        with Image.open(files[at]) as page:
+            ImageChops.offset(page.convert("L"), 0, shift).save(buffer, "PNG")
+        yield buffer.getvalue()
+
+
+def with_text(png: bytes) -> bytes:
+    """Return a PNG file with a text beside its pixels: it is encoded anew before it is sent."""
+    end = len(png) - _END_CHUNK_BYTES
+    text = b"Software\0scanner"
+    chunk = struct.pack(">I", len(text)) + b"tEXt" + text
+    return png[:end] + chunk + struct.pack(">I", zlib.crc32(b"tEXt" + text)) + png[end:]
+
+
+def read_pages(folder: str, count: int) -> list[bytes]:
+    """Return the first `count` documents of a folder that `Environment.pages` wrote."""
+    return [path.read_bytes() for path in sorted(Path(folder).iterdir())[:count]]
+
+
+def has_tesseract() -> bool:
+    """Tell whether Tesseract is installed."""
+    return shutil.which("tesseract") is not None

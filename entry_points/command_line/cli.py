@@ -1,0 +1,431 @@
+"""What the entry points share: parsers, the flags they have in common, and how they report."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import errno
+import functools
+import json
+import os
+import re
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, NoReturn
+
+import yaml
+
+from data.errors import DatasetError
+from data.splits import SPLITS, Split
+from entry_points import ROOT
+from entry_points.command_line.tracking import quiet_mlflow
+
+MODEL_NAME = "ocr-extractor"
+PROMPT_NAME = "ocr-question-answer"
+CHAMPION = "champion"
+PRODUCTION = "production"
+
+# What a flag that says yes or no takes; YAML's false would arrive as "False".
+BOOLEANS = {"true": True, "false": False}
+
+# Control characters, what sets the direction of writing, and what is no character.
+_UNPRINTABLE = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+
+# A process that has nothing more to do may take so long to end, s.
+_END_S = 10.0
+
+# How every command that is shown to a user begins; its parameters follow.
+RUN = "mlflow run . --env-manager uv"
+
+STOPPED = 130
+"""The exit code of a command that Ctrl-C or SIGTERM ended."""
+
+_PASSWORD = re.compile(r"//[^/\s]*@")
+
+
+# The suffixes of a file that a flag takes in place of a text.
+FILES = (".yaml", ".yml", ".json")
+
+_SHOWN = 80
+"""So many characters of a wrong value stand in its message."""
+
+
+def ids(text: str) -> tuple[str, ...]:
+    """Read names that are separated by commas."""
+    return tuple(each.strip() for each in text.split(",") if each.strip())
+
+
+def _text(text: str) -> str:
+    """Read a text, which is never empty: a word says what an empty one would leave open."""
+    if not text:
+        raise argparse.ArgumentTypeError("it is empty: give a value (--help lists the words)")
+    return text
+
+
+@dataclass(frozen=True)
+class ValueOr:
+    """The type of a flag that takes a value, or one word in its place.
+
+    Attributes:
+        word: "none" (nothing), "all" (everything), or "auto" (what the flag's help says).
+        absent: What the word stands for in the code.
+        read: Reads any other text.
+        kind: What such a text is, for the message about a wrong one.
+    """
+
+    word: Literal["none", "all", "auto"]
+    absent: Any = ""
+    read: Callable[[str], Any] = str
+    kind: str = "a text"
+
+    def __call__(self, text: str) -> Any:
+        """Read the flag's text.
+
+        Raises:
+            ArgumentTypeError: It is empty, or not of this kind.
+        """
+        if text == self.word:
+            return self.absent
+        try:
+            return self.read(_text(text))
+        except (ValueError, argparse.ArgumentTypeError):
+            wrong = f"{text[:_SHOWN]!r} is not {self.kind}" if text else "it is empty"
+        raise argparse.ArgumentTypeError(f"{wrong}: give {self.kind}, or {self.word}")
+
+    def write(self, value: Any) -> str:
+        """Return the text that a value was read from."""
+        if value == self.absent:
+            return self.word
+        return ",".join(value) if isinstance(value, tuple) else str(value)
+
+
+LIMIT = ValueOr("all", None, int, "a whole number")
+IDS = ValueOr("none", (), ids, "a list of ids, a,b")
+_USD = ValueOr("none", None, float, "an amount")
+
+
+def model_uri(text: str) -> str:
+    """Read the URI of a model. MLproject checks the same for `mlflow run`.
+
+    Raises:
+        ArgumentTypeError: It has no scheme.
+    """
+    if ":/" not in text:
+        raise argparse.ArgumentTypeError(
+            f"{text[:_SHOWN]!r} is not a URI: give models:/<name>/<version>, models:/<name>@<alias>"
+            " or file:///<folder>"
+        )
+    return text
+
+
+_COMMON: dict[str, dict[str, Any]] = {
+    "dataset": {
+        "default": "data/samples",
+        "help": "a FUNSD-layout folder (images/, annotations/); relative to the project",
+    },
+    "engine": {
+        "default": "auto",
+        "choices": ("auto", "openai", "local"),
+        "help": "what reads the pages; auto: openai if a key or server is set, else local",
+    },
+    "llm": {
+        "default": "auto",
+        "type": ValueOr("auto"),
+        "help": "the LLM's name as its server knows it; auto: the default of the setting llm",
+    },
+    "prompt": {
+        "default": "auto",
+        "type": ValueOr("auto"),
+        "help": "prompts:/<name>/<version> or prompts:/<name>@<alias>; "
+        f"auto: prompts:/<prompt-name>@{PRODUCTION}",
+    },
+    "prompt-name": {"default": PROMPT_NAME, "help": "the prompt's name in the registry"},
+    "model-name": {"default": MODEL_NAME, "help": "the registered model's name"},
+    "model-uri": {
+        "default": f"models:/{MODEL_NAME}@{CHAMPION}",
+        "type": model_uri,
+        "help": "the logged extractor: models:/<name>/<version>, models:/<name>@<alias>, ...",
+    },
+    "split": {
+        "default": "all",
+        "choices": ("all", *SPLITS),
+        "help": "the forms to take: development to improve on, validation to judge by, or all",
+    },
+    "without": {
+        "default": "none",
+        "type": IDS,
+        "help": "ids of forms to leave out, separated by commas, or none",
+    },
+    "limit": {"default": "all", "type": LIMIT, "help": "at most this many forms, or all"},
+    "seed": {"default": "42", "type": int, "help": "which forms are drawn when there is a limit"},
+    "max-concurrency": {"default": "8", "type": int, "help": "most pages read at once"},
+    "cache": {
+        "default": ".cache/completions.sqlite",
+        "type": ValueOr("none"),
+        "help": "a file that keeps LLM completions, so that no page is paid for twice, or none",
+    },
+    "max-cost": {
+        "default": "none",
+        "type": _USD,
+        "help": "stop before costing more than this, USD, or none",
+    },
+    "local-weights": {
+        "default": "auto",
+        "type": ValueOr("auto"),
+        "help": "the local engine's weights, runs:/<id>/local_weights of train; auto: "
+        "the bundled ones",
+    },
+    "verbose": {
+        "default": "false",
+        "choices": sorted(BOOLEANS),
+        "help": "print every metric, more forms, and what MLflow says",
+    },
+    "settings": {
+        "default": "none",
+        "help": 'other settings: a JSON object, {"max_size": 1500}, or a .yaml or .json file with '
+        "one; see docs/settings.md",
+    },
+}
+
+
+# What the entry point log takes, and main hands on to it.
+LOG_FLAGS = (
+    "engine",
+    "llm",
+    "prompt",
+    "prompt-name",
+    "model-name",
+    "max-concurrency",
+    "settings",
+    "local-weights",
+)
+
+
+class UsageError(Exception):
+    """A flag's value cannot be used; the message says what to give instead."""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        # It quotes what was given: -P base_url=http://user:password@host, for one.
+        super().error(printable(_PASSWORD.sub("//***@", message)))
+
+
+def parser(description: str | None, *common: str) -> argparse.ArgumentParser:
+    """Build an entry point's parser with some of the common flags; no abbreviations.
+
+    Args:
+        description: The module's docstring.
+        common: Names of the common flags it takes, as in `_COMMON`.
+    """
+    built = _Parser(description=description, allow_abbrev=False)
+    built.register("type", None, _text)  # of flags that name none
+    for name in common:
+        built.add_argument(f"--{name}", **_COMMON[name])
+    return built
+
+
+def optional_split(text: str) -> Split | None:
+    """Read --split; None stands for all forms."""
+    return next((split for split in SPLITS if split == text), None)
+
+
+def in_project(path: str) -> Path:
+    """Return a path that was given relative to the project, as an absolute one."""
+    return ROOT / Path(path).expanduser()
+
+
+def read_settings(text: str) -> dict[str, Any]:
+    """Read --settings: a JSON object, a file that holds one, or "none".
+
+    Raises:
+        UsageError: There is no such file, or no object; or it holds a password.
+    """
+    if text == "none":
+        return {}
+    if text.endswith(FILES):
+        settings, source = read_file(text, "--settings"), text
+    else:
+        source = "--settings"
+        try:
+            settings = json.loads(text)
+        except (json.JSONDecodeError, RecursionError) as error:
+            # The text is not shown: it may hold a password.
+            raise UsageError(
+                f'--settings is no JSON ({error}): write {{"key": value}}, or name a .yaml or '
+                ".json file with keys and values."
+            ) from None
+    if not isinstance(settings, dict):
+        raise UsageError(
+            f'{source} is no JSON object: write {{"key": value}}, or name a .yaml or .json file '
+            "with keys and values."
+        )
+    refuse_secret(settings)
+    return settings
+
+
+def refuse_secret(settings: Mapping[str, Any]) -> None:
+    """Refuse a password in `base_url` before it is logged or handed to another process.
+
+    The logged code refuses it too, but this one may not be imported where it is loaded.
+
+    Raises:
+        UsageError: There is one; it is not shown.
+    """
+    url = str(settings.get("base_url", ""))
+    if "@" not in url and "?" not in url:
+        return
+    run_id = os.environ.get("MLFLOW_RUN_ID")
+    kept = (
+        f" MLflow has kept it among the parameters of run {run_id}: delete that run (`mlflow runs "
+        f"delete --run-id {run_id}`, then `mlflow gc --run-ids {run_id}`), and change the password."
+        if run_id
+        else ""
+    )
+    raise UsageError(
+        "base_url holds a user name, a password or a query (what stands before @ or after ?): "
+        "write http://host:port/v1, and put the server's key into the environment variable "
+        f"OPENAI_API_KEY.{kept}"
+    )
+
+
+def read_file(path: str, flag: str) -> Any:
+    """Read a YAML or JSON file that a flag names; relative to the project.
+
+    Raises:
+        UsageError: It cannot be read, or is neither; or it holds what JSON does not know.
+    """
+    file = in_project(path)
+    try:
+        text = file.read_text(encoding="utf-8")
+        found = json.loads(text) if file.suffix == ".json" else yaml.safe_load(text)
+        json.dumps(found)  # what is logged with a model
+    except OSError as error:
+        raise UsageError(
+            f"{flag} is {file}, which cannot be read ({error.strerror}): name a file that exists."
+        ) from None
+    except yaml.MarkedYAMLError as error:
+        where = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise UsageError(f"{file}{where} is not YAML ({error.problem}): correct it.") from None
+    except (ValueError, TypeError, yaml.YAMLError) as error:
+        raise UsageError(
+            f"{file} cannot be read ({str(error)[:_SHOWN]}): correct it; a date needs quotes."
+        ) from None
+    return found
+
+
+def reading_settings(args: argparse.Namespace) -> dict[str, Any]:
+    """Return the extractor's settings that the flags --max-concurrency and --cache replace."""
+    cache = str(in_project(args.cache)) if args.cache else ""
+    return {"max_concurrency": args.max_concurrency, "cache": cache}
+
+
+def flags_of(args: argparse.Namespace, names: Sequence[str]) -> dict[str, str]:
+    """Return some of the common flags as they were given, by name."""
+    given = {}
+    for name in names:
+        value, kind = getattr(args, name.replace("-", "_")), _COMMON[name].get("type")
+        given[name] = kind.write(value) if isinstance(kind, ValueOr) else str(value)
+    return given
+
+
+Main = Callable[..., int]
+
+
+def reports(*mendable: type[Exception]) -> Callable[[Main], Main]:
+    """Decorate `main`: mistakes a user can mend end in one sentence and exit code 2.
+
+    Args:
+        mendable: Errors, beside `UsageError` and `DatasetError`, whose message says what to do.
+    """
+    caught: tuple[type[Exception], ...] = (UsageError, DatasetError, *mendable)
+
+    def decorate(main: Main) -> Main:
+        @functools.wraps(main)
+        def reporting(argv: Sequence[str] | None = None, **options: Any) -> int:
+            quiet_mlflow()
+            try:
+                return main(argv, **options)
+            except caught as error:
+                lines = map(printable, str(error).split("\n"))
+                print("error:", "\n".join(lines), file=sys.stderr)
+                return 2
+
+        return reporting
+
+    return decorate
+
+
+@contextlib.contextmanager
+def writing(output: Path) -> Iterator[None]:
+    """Turn what keeps --output from being written into a `UsageError`."""
+    try:
+        yield
+    except OSError as error:
+        named = f"{error.filename}: " if error.filename else ""
+        full = error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+        raise UsageError(
+            f"--output is {output}, which cannot be written ({named}{error.strerror or error}): "
+            + ("free space and give the same command again." if full else "name another.")
+        ) from error
+
+
+def printable(text: object) -> str:
+    r"""Return a text without what a terminal obeys, or shows as another text: `\x1b`, `\u202e`."""
+    return _UNPRINTABLE.sub(lambda found: ascii(found[0])[1:-1], str(text))
+
+
+def end_with(main: Callable[[], int], within_s: float = _END_S) -> NoReturn:
+    """Run `main` and end the process with its exit code, whatever still waits for the network.
+
+    Threads with requests in flight, and what MLflow does at the end of a process, would keep it as
+    long as a server does not answer.
+
+    Args:
+        main: The entry point.
+        within_s: How long the process may live after `main` has ended, s.
+    """
+    code = 1  # of an error that the interpreter prints
+    try:
+        code = main()
+    finally:
+        end = threading.Timer(within_s, _leave, (code,))
+        end.daemon = True
+        end.start()
+    raise SystemExit(code)
+
+
+def _leave(code: int) -> NoReturn:
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):  # nobody reads it any more
+            stream.flush()
+    os._exit(code)
+
+
+def unwind_on_sigterm() -> None:
+    """Let SIGTERM end this process as Ctrl-C does, so that it leaves none of its own behind."""
+
+    def unwind(signum: int, _: object) -> None:
+        raise SystemExit(128 + signum)
+
+    signal.signal(signal.SIGTERM, unwind)
+
+
+def print_table(rows: Iterable[Sequence[str]], header: Sequence[str]) -> None:
+    """Print text in columns, those that hold only numbers to the right."""
+    texts = (map(printable, row) for row in rows)
+    columns = [_align(name, cells) for name, *cells in zip(header, *texts, strict=True)]
+    for line in zip(*columns, strict=True):
+        print("  " + "  ".join(line).rstrip())
+
+
+def _align(name: str, cells: Sequence[str]) -> list[str]:
+    width = max(map(len, (name, *cells)))
+    numbers = all(cell.replace(",", "").replace(".", "").isdigit() for cell in cells)
+    return [each.rjust(width) if numbers else each.ljust(width) for each in (name, *cells)]

@@ -1,0 +1,129 @@
+"""Logs and evaluates candidates in runs of their own, and reports how they compare."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import mlflow
+
+from data.funsd import load_folder
+from entry_points.command_line import cli
+from entry_points.command_line.tracking import name_run
+from entry_points.comparing.candidates import Candidate
+from entry_points.comparing.comparison import Comparison
+from entry_points.comparing.evidence import Evidence, load_evidence
+from entry_points.comparing.printing import PAGE, log, next_command, report
+from entry_points.comparing.processes import (
+    evaluate_in_own_process,
+    log_in_own_process,
+    require_key,
+)
+from entry_points.comparing.promotion import pinned
+from entry_points.evaluation.printing import where_to_look
+from entry_points.logged_models.loading import extractor_config
+
+READING_FLAGS = ("dataset", "split", "without", "limit", "seed", "max-concurrency", "cache")
+
+
+def add_repeats(parser: argparse.ArgumentParser) -> None:
+    """Add the flag --repeats."""
+    parser.add_argument(
+        "--repeats",
+        default=1,
+        type=int,
+        help="how often each reads the forms: their mean counts, their spread is the LLM's noise",
+    )
+
+
+def compare(
+    candidates: Sequence[Candidate], reading_flags: Mapping[str, str], repeats: int
+) -> Comparison:
+    """Evaluate candidates within the active run, in nested runs.
+
+    Args:
+        candidates: What to compare; the first is what the others are measured against.
+        reading_flags: The flags of `evaluate` by name, all of `READING_FLAGS`.
+        repeats: How often each candidate reads the forms.
+
+    Raises:
+        UsageError: A candidate cannot be logged or evaluated, or the forms changed meanwhile.
+    """
+    if repeats < 1:
+        raise cli.UsageError(f"--repeats is {repeats}: give 1 or more.")
+    forms = load_folder(
+        cli.in_project(reading_flags["dataset"]),
+        split=cli.optional_split(reading_flags["split"]),
+        limit=cli.LIMIT(reading_flags["limit"]),
+        seed=int(reading_flags["seed"]),
+        without=cli.IDS(reading_flags["without"]),
+    )
+    model_uris = []
+    for number, candidate in enumerate(candidates, start=1):  # all, before one is paid for
+        print(f"Candidate {number} of {len(candidates)}: {candidate.name}", flush=True)
+        model_uris.append(candidate.model_uri or log_in_own_process(candidate.log_flags))
+    found = [
+        _evaluate(candidate.name, model_uri, reading_flags, repeats)
+        for candidate, model_uri in zip(candidates, model_uris, strict=True)
+    ]
+    return Comparison.of([each.name for each in candidates], found, forms)
+
+
+def _evaluate(
+    name: str, model_uri: str, reading_flags: Mapping[str, str], repeats: int
+) -> Evidence:
+    run_ids = []
+    for repeat in range(1, repeats + 1):
+        with mlflow.start_run(nested=True, run_name=name) as run:
+            flags = {
+                **reading_flags,
+                "model-uri": model_uri,
+                "cache": _cache_of(reading_flags["cache"], repeat),
+            }
+            scores = evaluate_in_own_process(flags, run.info.run_id)
+        print(f"{model_uri}: pair_f1 {scores['pair_f1']:.3f}, coverage {scores['coverage']:.3f}")
+        run_ids.append(run.info.run_id)
+    return load_evidence(model_uri, [mlflow.get_run(run_id) for run_id in run_ids])
+
+
+def _cache_of(cache: str, repeat: int) -> str:
+    """Give each repeat a cache of its own: a kept completion would hide the LLM's noise."""
+    path = Path(cache)
+    return str(path.with_stem(f"{path.stem}-{repeat}")) if cache != "none" and repeat > 1 else cache
+
+
+def prepare(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Pin aliases, and see to it before the work begins that there is a key where one is needed.
+
+    Raises:
+        UsageError: A model cannot be found, or there is no key.
+    """
+    prepared = []
+    for candidate in candidates:
+        if not candidate.model_uri:
+            flags = candidate.log_flags
+            require_key({"engine": flags["engine"]} | json.loads(flags["settings"]))
+            prepared.append(candidate)
+            continue
+        uri = candidate.model_uri
+        require_key(extractor_config(uri))
+        if "@" in uri:
+            uri = "models:/{}/{}".format(*pinned(uri))
+        prepared.append(Candidate(candidate.name, model_uri=uri))
+    return prepared
+
+
+def run(args: argparse.Namespace, candidates: Sequence[Candidate]) -> int:
+    """Compare, print, and name the next command: what compare and improve have in common."""
+    prepared = prepare(candidates)
+    with mlflow.start_run() as run:
+        names = ", ".join(each.name.removeprefix("models:/") for each in prepared)
+        name_run(f"compare {names[:200]} on {cli.in_project(args.dataset).name}")
+        comparison = compare(prepared, cli.flags_of(args, READING_FLAGS), args.repeats)
+        log(comparison)
+    report(comparison)
+    where_to_look(run.info.run_id, PAGE)
+    print(f"Next: {next_command(comparison, args.dataset, args.split)}")
+    return 0

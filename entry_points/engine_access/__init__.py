@@ -1,0 +1,1 @@
+"""What an engine needs before it can run: a key, weights."""

@@ -1,0 +1,25 @@
+"""Reports, in a process of its own, why the openai engine cannot use its LLM: usually no key.
+
+Whatever loads a logged extractor must not import the code that knows it.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import openai
+
+from ocr_extractor.engines.openai.client import build_client
+from ocr_extractor.errors import ConfigError
+
+
+def main() -> None:
+    """Take the extractor's setting `base_url`; print what is wrong, nothing where all is well."""
+    try:
+        build_client(openai.DefaultHttpxClient(), base_url=sys.argv[1])
+    except ConfigError as error:
+        print(error)
+
+
+if __name__ == "__main__":
+    main()

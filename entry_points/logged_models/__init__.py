@@ -1,0 +1,1 @@
+"""Loading logged models and reading with them."""

@@ -1,0 +1,227 @@
+"""Loads logged extractors without importing the working tree's copy of their code."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import gc
+import getpass
+import os
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from math import ceil, inf
+from pathlib import Path
+from typing import Any, cast
+
+import mlflow
+import pandas as pd
+from mlflow.exceptions import MlflowException
+from mlflow.models import get_model_info
+from mlflow.pyfunc import PyFuncModel
+
+from entry_points.command_line.cli import RUN, UsageError
+from entry_points.predictions.documents import read_document
+
+# What says that an LLM server is within reach, in the order in which the engine looks.
+KEY_VARIABLES = (
+    "OPENAI_API_KEY",
+    "OPENAI_API_KEY_FILE",
+    "OPENAI_BASE_URL",
+    "AZURE_OPENAI_ENDPOINT",
+)
+
+# How the line begins that says what documents will take of an LLM.
+ESTIMATE = "Estimate:"
+
+# And the one that says which engine `auto` has become.
+CHOSEN = "Engine:"
+
+_M_ARENA_MAX = -8  # of glibc's malloc.h
+
+# A tracking store that takes no trace for so long is not waited for, s. The slowest that is in use,
+# SQLite on a busy disk, takes a hundred meanwhile.
+_STALLED_S = 10.0
+
+# So many documents are opened to estimate what all of them will take.
+_SAMPLE = 20
+
+
+def has_llm_access() -> bool:
+    """Tell whether the environment names a key, a key file or a server."""
+    return any(os.environ.get(name) for name in KEY_VARIABLES)
+
+
+def ask_for_key(settings: Mapping[str, Any]) -> None:
+    """Ask for the API key, without echo, where one is needed and a terminal is attached.
+
+    The key lives in this process's environment, and so in its children's; it is stored nowhere.
+
+    Args:
+        settings: The extractor's; with a `base_url` it may need none.
+    """
+    needed = settings["engine"] == "openai" and not settings.get("base_url")
+    if needed and not has_llm_access() and sys.stdin.isatty():
+        os.environ["OPENAI_API_KEY"] = getpass.getpass("OpenAI API key (not shown): ")
+
+
+def extractor_config(model_uri: str) -> dict[str, Any]:
+    """Return the settings an extractor was logged with.
+
+    Raises:
+        UsageError: There is no such model, or it is no form extractor.
+    """
+    try:
+        info = get_model_info(model_uri)
+    except MlflowException as error:
+        raise UsageError(
+            f"{model_uri} cannot be found ({error.message}). `{RUN}` logs an extractor and makes "
+            "it the champion; `mlflow ui` lists the models."
+        ) from error
+    config = (info.flavors or {}).get("python_function", {}).get("config") or {}
+    if "engine" not in config:
+        raise UsageError(f"{model_uri} is no form extractor: it has no setting 'engine'.")
+    return dict(config)
+
+
+def load_extractor(model_uri: str, **overrides: Any) -> PyFuncModel:
+    """Load a logged extractor, asking for a key where its engine needs one.
+
+    Args:
+        model_uri: `models:/<name>/<version>`, `models:/<name>@<alias>`, `runs:/...` or a path.
+        overrides: Settings that replace those it was logged with.
+
+    Raises:
+        UsageError: It cannot be found, or refuses to load for a reason that it names.
+    """
+    config = extractor_config(model_uri)
+    ask_for_key(config)
+    _share_memory_pool()
+    with extractor_errors_reported():
+        model: PyFuncModel = mlflow.pyfunc.load_model(model_uri, model_config=overrides)
+    _exempt_from_collection()
+    return model
+
+
+def _share_memory_pool() -> None:
+    """Let all threads of this process allocate from one pool, where the C library is glibc.
+
+    By default each thread has a pool of its own and gives little of what a page took back: 24 FUNSD
+    pages on 2 cores took 1032 MB, with one pool 764, and no more time. A process of somebody
+    else's sets MALLOC_ARENA_MAX=1 for it.
+    """
+    if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):
+        libc.mallopt(_M_ARENA_MAX, 1)
+
+
+def _exempt_from_collection() -> None:
+    """Let the garbage collector pass over what is in memory now; what is dead goes first.
+
+    It is 400,000 objects, most of them MLflow's and pandas' modules, which live to the end. To look
+    at them takes 0.2 s, in which every thread stands still: twice in 512 pages. Not for a model in
+    other people's processes, whose objects may die later.
+    """
+    gc.unfreeze()  # of a model that was loaded before, and may be dead
+    gc.collect()
+    gc.freeze()
+
+
+@contextlib.contextmanager
+def extractor_errors_reported() -> Iterator[None]:
+    """Turn the travelling package's own errors into a `UsageError`: they say what to do."""
+    try:
+        yield
+    except Exception as error:
+        # Told by name, because the package must not be imported here.
+        if type(error).__module__ == "ocr_extractor.errors":
+            raise UsageError(str(error)) from None
+        raise
+
+
+def followed_prompt(model: PyFuncModel, output: Path) -> str | None:
+    """Return the prompt version that a followed alias names; None for a pinned prompt.
+
+    Args:
+        model: The loaded extractor.
+        output: The file that it shall go on with.
+
+    Raises:
+        UsageError: The alias cannot be followed, and documents that were read with the version
+            that it named before would be taken for not finished.
+    """
+    extractor: Any = model.unwrap_python_model()  # type: ignore[no-untyped-call]
+    if (followed := extractor.followed_prompt()) is None:
+        return None
+    uri, source = followed
+    if source != "registry" and output.exists():
+        raise UsageError(
+            f"the prompt's alias cannot be followed now, so which documents in {output.name} are "
+            "finished is not known: see the warning above, or name another --output."
+        )
+    return str(uri)
+
+
+def max_document_bytes(model: PyFuncModel) -> int:
+    """Return the size of the largest document that an extractor takes."""
+    return int(model.model_config["max_document_bytes"])
+
+
+def print_estimate(
+    model: PyFuncModel, paths: Iterable[Path], count: int, output_tokens_per_page: float = 0.0
+) -> None:
+    """Say what documents will take of an LLM, judged by some of them.
+
+    Args:
+        model: The loaded extractor.
+        paths: The documents; those that cannot be read count as nothing.
+        count: Their number, at least 1.
+        output_tokens_per_page: What the LLM has written for others; 0 when that is not known.
+    """
+    sample = list(islice(paths, 0, None, ceil(count / _SAMPLE)))
+    most = max_document_bytes(model)
+    read = [data for path in sample if isinstance(data := read_document(path, most), bytes)]
+    extractor: Any = model.unwrap_python_model()  # type: ignore[no-untyped-call]
+    found = extractor.estimate(read, output_tokens_per_page)
+    if found is None:
+        return
+    times = count / len(sample)
+    tokens = "unknown" if found.input_tokens is None else f"{found.input_tokens * times:,.0f}"
+    cost = "unknown" if found.cost is None else f"{found.cost * times:.4f} USD"
+    without = "" if output_tokens_per_page else ", without what the LLM writes"
+    pages = f"{found.pages * times:,.0f}"
+    print(f"{ESTIMATE} {pages} pages, input tokens {tokens}, cost {cost}{without}.", flush=True)
+
+
+def write_traces(model: PyFuncModel) -> None:
+    """Write the traces that wait, as long as the tracking store takes some; say how many it lost.
+
+    Args:
+        model: The loaded extractor.
+    """
+    print("Writing the traces that wait ...", flush=True)
+    extractor: Any = model.unwrap_python_model()  # type: ignore[no-untyped-call]
+    before, left = inf, extractor.flush_traces(_STALLED_S)
+    while 0 < left < before:
+        before, left = left, extractor.flush_traces(_STALLED_S)
+    if left:
+        print(f"{left} traces were not written: the tracking store did not take them.", flush=True)
+
+
+def predict_rows(
+    model: PyFuncModel,
+    documents: Sequence[tuple[str, bytes | None]],
+    params: Mapping[str, str] | None = None,
+) -> list[dict[str, Any]]:
+    """Let an extractor read documents.
+
+    Args:
+        model: The loaded extractor.
+        documents: (doc_id, bytes) of each; None for a document without bytes.
+        params: The signature's params; None for their defaults.
+
+    Returns:
+        The output's rows, in the given order, as plain JSON values by column.
+    """
+    frame = pd.DataFrame(documents, columns=["doc_id", "image"])
+    output = model.predict(frame, params=dict(params or {}))
+    return cast(pd.DataFrame, output).to_dict(orient="records")  # type: ignore[return-value]

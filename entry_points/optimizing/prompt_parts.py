@@ -1,0 +1,48 @@
+"""Splits the forms: those the search reads, those it may use as examples, those that decide."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from data.forms import Form
+from data.splits import in_split
+from entry_points.command_line.cli import UsageError
+from entry_points.optimizing.budget import MINIBATCH
+
+# With fewer the interval says nothing.
+LEAST_VALIDATION = 5
+
+
+@dataclass(frozen=True)
+class PromptParts:
+    """A dataset's forms, none of them in two parts.
+
+    Attributes:
+        development: The search scores prompts on them.
+        shown: The search chooses its examples among them: no form is its own example.
+        validation: The best prompt must win on them.
+    """
+
+    development: Sequence[Form]
+    shown: Sequence[Form]
+    validation: Sequence[Form]
+
+
+def divide(forms: Sequence[Form], examples: int, seed: int) -> PromptParts:
+    """Divide forms by their split, and keep twice as many as are shown at a time as examples.
+
+    Raises:
+        UsageError: There are too few.
+    """
+    development, validation = (in_split(forms, each) for each in ("development", "validation"))
+    shown = 2 * examples
+    if len(development) < shown + MINIBATCH or len(validation) < LEAST_VALIDATION:
+        raise UsageError(
+            f"{len(development)} development and {len(validation)} validation forms are too few: "
+            f"at least {shown + MINIBATCH} and {LEAST_VALIDATION} are needed. A form's id decides "
+            "its part."
+        )
+    random.Random(seed).shuffle(development)  # noqa: S311 - no secret
+    return PromptParts(development[shown:], development[:shown], validation)

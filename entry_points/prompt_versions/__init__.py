@@ -1,0 +1,1 @@
+"""Registering versions of prompts: what `register_prompt`, `improve` and `log` share."""

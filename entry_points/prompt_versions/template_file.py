@@ -1,0 +1,77 @@
+"""From the file of a template to its text, with the flags that say what is filled in."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from data.funsd import load_folder, pick_form
+from entry_points.command_line import cli
+from entry_points.optimizing.examples import fill, has_place, write_example
+from ocr_extractor.ocr.page_text import document_text
+
+
+def add_commit_message(parser: argparse.ArgumentParser) -> None:
+    """Add the flag --commit-message."""
+    parser.add_argument(
+        "--commit-message",
+        default="none",
+        type=cli.ValueOr("none"),
+        help="what changed, for those who read it, or none",
+    )
+
+
+def add_examples(parser: argparse.ArgumentParser) -> None:
+    """Add the flag --examples."""
+    parser.add_argument(
+        "--examples",
+        default="none",
+        type=cli.IDS,
+        help="ids of forms of --dataset, to stand in {{ examples }}: a,b; or none",
+    )
+
+
+def put_examples(template: str, form_ids: Sequence[str], dataset: Path) -> str:
+    """Fill `{{ examples }}` with forms: what an OCR engine reads on them, and their pairs.
+
+    Args:
+        template: The template.
+        form_ids: The forms; none leaves the template as it is.
+        dataset: The FUNSD-layout folder that has them.
+
+    Raises:
+        UsageError: There are forms and no place for them, or a place and no forms.
+        DatasetError: There is no such form.
+        DocumentError: A form cannot be read.
+    """
+    if has_place(template) != bool(form_ids):
+        raise cli.UsageError(
+            "a template with {{ examples }} needs -P examples=<form id>,<form id>, and no other "
+            "template has a place for them."
+        )
+    if not form_ids:
+        return template
+    forms = load_folder(dataset)
+    chosen = [pick_form(forms, form_id, seed=0) for form_id in form_ids]
+    return fill(
+        template,
+        [write_example(each, document_text(each.image_path.read_bytes())) for each in chosen],
+    )
+
+
+def example_tags(form_ids: Sequence[str]) -> dict[str, str]:
+    """Return the tags that say which forms stand in a prompt as examples."""
+    return {"examples": ",".join(form_ids)} if form_ids else {}
+
+
+def read_template(path: str) -> str:
+    """Return the text of --template.
+
+    Raises:
+        UsageError: It is no file.
+    """
+    file = cli.in_project(path)
+    if not file.is_file():
+        raise cli.UsageError(f"{file} is not a file: give --template a text file.")
+    return file.read_text(encoding="utf-8")

@@ -1,0 +1,198 @@
+"""OpenAI's Batch API: files of requests go up, batches are begun and watched, answers come down."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import tempfile
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING, Any, Final
+
+import httpx2
+import openai
+from openai.types import Batch
+from pydantic import BaseModel, Field
+
+from ocr_extractor.engines.openai.batched_requests import deferred
+from ocr_extractor.engines.openai.sdk_errors import (
+    SDK_ERRORS,
+    NotACompletionError,
+    to_engine_error,
+)
+from ocr_extractor.engines.openai.transport import MAX_ANSWER_BYTES
+from ocr_extractor.errors import ConfigError, shorten
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from contextlib import AbstractContextManager
+
+_logger = logging.getLogger(__name__)
+
+_ENDPOINT: Final = "/v1/chat/completions"
+# The key of a batch's metadata that holds our own name for it.
+_NAME = "ocr_extractor_shard"
+_ENDED = {"completed", "failed", "expired", "cancelled"}
+# What a request without an answer is taken to have got; told apart in openai_errors.
+_GATEWAY_TIMEOUT = 504
+_UNANSWERED = "batch_unanswered"
+
+
+@dataclass(frozen=True)
+class BatchProgress:
+    """What the server says of a batch.
+
+    Attributes:
+        status: Its status in the server's words.
+        ended: Whether nothing more will come.
+        waits_for_others: Whether it was refused because others fill the queue: nothing of it was
+            done, and it may be begun again when one of them has ended.
+        reason: Why it failed, "" when it did not.
+        files: The ids of the files with its answers and errors.
+    """
+
+    status: str
+    ended: bool
+    waits_for_others: bool
+    reason: str
+    files: tuple[str, ...]
+
+
+class BatchServer:
+    """The server's files and batches. Every method raises what `faults` tells apart."""
+
+    def __init__(self, client: openai.OpenAI) -> None:
+        """Take the engine's client.
+
+        Raises:
+            ConfigError: It is Azure's, which has other paths and deployments for batches.
+        """
+        if isinstance(client, openai.AzureOpenAI):
+            raise ConfigError("Batches are sent to OpenAI and servers like it, not to Azure.")
+        self._client = client
+        # All but the beginning of a batch may be repeated.
+        self._patient = client.with_options(max_retries=4)
+
+    def deferred(
+        self, scope: str, answers: Mapping[str, str]
+    ) -> AbstractContextManager[Mapping[str, bytes]]:
+        """Send no request of this context; see `batched_requests.deferred`."""
+        return deferred(scope, answers)
+
+    @staticmethod
+    @contextlib.contextmanager
+    def faults() -> Iterator[None]:
+        """Let what may pass, such as a lost connection, cost a warning.
+
+        Raises:
+            EngineError: The server refuses for good; the message says what to do.
+        """
+        try:
+            yield
+        except httpx2.HTTPError as error:  # in the middle of a download
+            _logger.warning("A batch's file was cut off: %s", shorten(error))
+        except SDK_ERRORS as error:
+            fault = to_engine_error(error)
+            if not fault.retryable:
+                raise fault from None
+            _logger.warning("The batches' server: %s", fault)
+
+    @staticmethod
+    def line(custom_id: str, body: bytes) -> bytes:
+        """Return a request as a line of a batch's file."""
+        request = {"custom_id": custom_id, "method": "POST", "url": _ENDPOINT}
+        head = json.dumps(request).removesuffix("}").encode()
+        return head + b', "body": ' + body + b"}\n"
+
+    def upload(self, name: str, lines: IO[bytes]) -> str:
+        """Upload a file of lines; return its id."""
+        return self._patient.files.create(file=(f"{name}.jsonl", lines), purpose="batch").id
+
+    def find(self, name: str) -> str | None:
+        """Return the id of the batch under this name, None when none was begun or it failed."""
+        for batch in self._patient.batches.list(limit=100):
+            if (batch.metadata or {}).get(_NAME) == name and batch.status != "failed":
+                return batch.id
+        return None
+
+    def begin(self, name: str, file_id: str) -> str:
+        """Begin the batch of a file and return its id.
+
+        It is paid for from now on. After a fault, only `find` tells whether it was begun.
+        """
+        return self._client.batches.create(
+            input_file_id=file_id,
+            endpoint=_ENDPOINT,
+            completion_window="24h",
+            metadata={_NAME: name},
+        ).id
+
+    def cancel(self, batch_id: str) -> None:
+        """Ask for the end of a batch; what it has answered by then is still paid for."""
+        # A batch that has ended in the meantime is in conflict with that.
+        with contextlib.suppress(openai.ConflictError, openai.BadRequestError):
+            self._client.batches.cancel(batch_id)
+
+    def progress(self, batch_id: str) -> BatchProgress:
+        """Ask how far a batch is."""
+        batch = self._patient.batches.retrieve(batch_id)
+        if not isinstance(batch, Batch):  # the SDK returns whatever comes with status 200
+            raise NotACompletionError(reports_error=True)
+        errors = (batch.errors.data if batch.errors else None) or []
+        return BatchProgress(
+            status=shorten(batch.status),
+            ended=batch.status in _ENDED,
+            waits_for_others=any(error.code == "token_limit_exceeded" for error in errors),
+            reason=shorten("; ".join(f"{error.message}" for error in errors), 400),
+            files=tuple(filter(None, (batch.output_file_id, batch.error_file_id))),
+        )
+
+    def answers(self, files: Iterable[str]) -> Iterator[tuple[str, str]]:
+        """Download the answers of a batch.
+
+        Yields:
+            Custom id and answer, JSON of [HTTP status, body]; lines that hold none, such as those
+            of requests that expired, are left out.
+        """
+        for file_id in files:
+            # On disk: a batch may have gigabytes, and a cut connection must not leave half a line.
+            with tempfile.TemporaryFile() as kept:
+                content = self._patient.files.with_streaming_response.content(file_id)
+                with content as response:
+                    for piece in response.iter_bytes():
+                        kept.write(piece)
+                kept.seek(0)
+                while line := kept.readline(MAX_ANSWER_BYTES):
+                    if (found := _read_line(line)) is not None:
+                        yield found
+
+    def discard(self, files: Iterable[str]) -> None:
+        """Delete files at the server; it deletes by itself what is left, days later."""
+        for file_id in files:
+            with contextlib.suppress(openai.NotFoundError):
+                self._patient.files.delete(file_id)
+
+    @staticmethod
+    def unanswered(reason: str) -> str:
+        """Return the answer of a request for which its batch has brought none."""
+        error = {"code": _UNANSWERED, "message": reason}
+        return json.dumps([_GATEWAY_TIMEOUT, {"error": error}])
+
+
+class _Response(BaseModel):
+    status_code: int = Field(ge=200, le=599)
+    body: Any
+
+
+class _Line(BaseModel):
+    custom_id: str
+    response: _Response
+
+
+def _read_line(line: bytes) -> tuple[str, str] | None:
+    """Read a line of a batch's output or error file; None where it holds no answer."""
+    try:
+        read = _Line.model_validate(json.loads(line))
+        return read.custom_id, json.dumps([read.response.status_code, read.response.body])
+    except (ValueError, RecursionError):
+        return None

@@ -1,0 +1,156 @@
+"""What a server answered: a chat completion and its token usage, whatever shape it arrived in."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError
+
+from ocr_extractor.engines.openai.sdk_errors import invalid_response, not_a_completion
+from ocr_extractor.errors import CompletionError
+
+# No LLM reads or writes as many tokens at once.
+_MOST_TOKENS = 10_000_000
+# One is asked for; a server that answers more than a few is after our memory.
+MOST_CHOICES = 16
+
+
+def _to_count(value: object) -> int | None:
+    """Return a number of tokens, None for what cannot be one."""
+    return value if type(value) is int and 0 <= value <= _MOST_TOKENS else None
+
+
+_Count = Annotated[int | None, BeforeValidator(_to_count)]
+
+
+class _Message(BaseModel):
+    role: str = "assistant"
+    content: str | None = None
+    refusal: str | None = None
+
+
+class _Choice(BaseModel):
+    finish_reason: str | None = None
+    message: _Message
+
+
+class _PromptDetails(BaseModel):
+    cached_tokens: _Count = None
+
+
+class UsageReport(BaseModel):
+    """Tokens in the API's own names; None for what the server does not say or what cannot be."""
+
+    prompt_tokens: _Count = None
+    completion_tokens: _Count = None
+    prompt_tokens_details: _PromptDetails | None = None
+
+
+class _Body(BaseModel):
+    model: str | None = None
+    choices: list[_Choice] = Field([], max_length=MOST_CHOICES)
+    usage: UsageReport | None = None
+    error: Any = None
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Tokens as the server counted them.
+
+    Attributes:
+        input: Tokens of the prompt and the page, cached ones included.
+        output: Tokens the LLM wrote.
+        cached: Tokens of the prompt that the server had in its cache.
+    """
+
+    input: int = 0
+    output: int = 0
+    cached: int = 0
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            self.input + other.input, self.output + other.output, self.cached + other.cached
+        )
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One chat completion.
+
+    Attributes:
+        usage: What it cost, None when the server does not say, or says what cannot be.
+    """
+
+    usage: Usage | None
+    _body: _Body
+
+    @classmethod
+    def of(cls, body: bytes) -> Answer:
+        """Read the body of an answer with status 200.
+
+        The SDK does not read it: it makes a model of everything that a server sends, which takes
+        gigabytes for a few megabytes.
+
+        Raises:
+            EngineError: It is no chat completion.
+        """
+        try:
+            parsed = json.loads(body)
+        except (ValueError, RecursionError):
+            begins_as_object = body.lstrip()[:1] in {b"", b"{"}
+            raise (invalid_response() if begins_as_object else not_a_completion()) from None
+        try:
+            completion = _Body.model_validate(parsed)
+        except ValidationError:
+            raise not_a_completion() from None
+        if completion.error:
+            raise not_a_completion(reports_error=True)
+        if "choices" not in completion.model_fields_set:
+            raise not_a_completion()
+        return cls(_to_usage(completion.usage), completion)
+
+    @property
+    def cut_off(self) -> bool:
+        """Whether the server says that the completion reached its limit."""
+        return bool(self._body.choices) and self._body.choices[0].finish_reason == "length"
+
+    def text(self) -> str:
+        """Return the completion.
+
+        Raises:
+            CompletionError: There is none: refused, filtered or empty.
+        """
+        if not self._body.choices:
+            raise _empty()
+        choice = self._body.choices[0]
+        if choice.message.refusal:
+            raise CompletionError("refused", "The LLM refuses to read this page.")
+        if choice.finish_reason == "content_filter":
+            raise CompletionError(
+                "content_filtered", "The server's content filter stopped the answer."
+            )
+        if choice.message.content is None:
+            raise _empty()
+        return choice.message.content
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what was read of the answer, in the API's own names, for a trace."""
+        return self._body.model_dump(exclude_none=True, exclude={"error"})
+
+
+def _to_usage(usage: UsageReport | None) -> Usage | None:
+    if usage is None or usage.prompt_tokens is None or usage.completion_tokens is None:
+        return None
+    details = usage.prompt_tokens_details
+    cached = (details.cached_tokens if details else None) or 0
+    return Usage(
+        usage.prompt_tokens,
+        usage.completion_tokens,
+        cached if cached <= usage.prompt_tokens else 0,
+    )
+
+
+def _empty() -> CompletionError:
+    return CompletionError("empty_completion", "The LLM gave no answer: try again.", retryable=True)

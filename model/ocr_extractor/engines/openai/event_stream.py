@@ -1,0 +1,140 @@
+"""A streamed completion as one body, watched while it is written and cut off in a loop."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING
+
+import httpx2
+from pydantic import BaseModel, Field
+
+from ocr_extractor.engines.openai.completion import MOST_CHOICES, UsageReport
+from ocr_extractor.engines.openai.parsing import repeats_itself
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+MEDIA_TYPE = "text/event-stream"
+"""The content type of a streamed answer."""
+
+# The text is looked at whenever it has grown by so many characters.
+_LOOK_EVERY = 4096
+# Servers send an event a token, and to wait for each of them costs 0.1 ms of CPU. So they are let
+# gather: for this part of the time since the first one, and this long at most, s.
+_GATHERING = 1 / 32
+_LONGEST_GATHERING_S = 0.5
+# What took longer to come was waited for, s.
+_WAITED_S = 0.001
+
+
+class _Delta(BaseModel):
+    content: str | None = None
+    refusal: str | None = None
+
+
+class _Choice(BaseModel):
+    finish_reason: str | None = None
+    delta: _Delta
+
+
+class _Chunk(BaseModel):
+    model: str = ""
+    choices: list[_Choice] = Field(max_length=MOST_CHOICES)
+    usage: UsageReport | None = None
+
+
+class StreamedCompletion(httpx2.SyncByteStream):
+    """The body that the server would have sent, had it not been asked to stream."""
+
+    def __init__(self, events: httpx2.SyncByteStream) -> None:
+        self._events = events
+
+    def __iter__(self) -> Iterator[bytes]:
+        growing, rest = _Growing(), [b""]
+        for piece in _gathered(self._events):
+            rest.append(piece)
+            if b"\n" not in piece:
+                continue
+            *lines, last = b"".join(rest).split(b"\n")
+            rest = [last]
+            for line in lines:
+                data = line.removeprefix(b"data:").strip()
+                if not line.startswith(b"data:") or data == b"[DONE]":
+                    continue
+                try:
+                    growing.add(_Chunk.model_validate(json.loads(data)))
+                except (ValueError, RecursionError):
+                    yield data  # an error object, or nothing that is known: for `Answer`
+                    return
+            if growing.repeats_itself():
+                break
+        yield growing.body()
+
+    def close(self) -> None:
+        """Close the connection, which can be used again if the server has finished."""
+        self._events.close()
+
+
+class _Growing:
+    """A completion that is being written."""
+
+    def __init__(self) -> None:
+        self._last: _Chunk | None = None
+        self._usage: UsageReport | None = None
+        self._finish_reason: str | None = None
+        self._content: list[str] = []
+        self._refusal: list[str] = []
+        self._unseen = 0
+
+    def add(self, chunk: _Chunk) -> None:
+        """Add what an event tells."""
+        self._last = chunk
+        self._usage = chunk.usage or self._usage
+        for choice in chunk.choices[:1]:
+            self._finish_reason = choice.finish_reason or self._finish_reason
+            if choice.delta.content:
+                self._content.append(choice.delta.content)
+                self._unseen += len(choice.delta.content)
+            if choice.delta.refusal:
+                self._refusal.append(choice.delta.refusal)
+
+    def repeats_itself(self) -> bool:
+        """Look at the text, if much of it is new; a loop ends the completion."""
+        if self._unseen < _LOOK_EVERY:
+            return False
+        self._unseen = 0
+        self._content = ["".join(self._content)]
+        if repeats_itself(self._content[0]):
+            self._finish_reason = "length"
+            return True
+        return False
+
+    def body(self) -> bytes:
+        """Return the completion as JSON; nothing where the stream broke off before its end."""
+        if self._last is None or self._finish_reason is None:
+            return b""
+        message = {
+            "role": "assistant",
+            "content": "".join(self._content) or None,
+            "refusal": "".join(self._refusal) or None,
+        }
+        choice = {"index": 0, "finish_reason": self._finish_reason, "message": message}
+        return json.dumps(
+            {
+                "model": self._last.model,
+                "choices": [choice],
+                "usage": self._usage and self._usage.model_dump(),
+            }
+        ).encode()
+
+
+def _gathered(events: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the pieces of a stream; those of a slow server come many at once."""
+    began = asked = time.monotonic()
+    for piece in events:
+        came = time.monotonic()
+        yield piece
+        if came - asked > _WAITED_S:
+            time.sleep(min((came - began) * _GATHERING, _LONGEST_GATHERING_S))
+        asked = time.monotonic()

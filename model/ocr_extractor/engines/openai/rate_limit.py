@@ -1,0 +1,139 @@
+"""How fast requests go out: one pace for all threads of a loaded model, set by the server's words.
+
+Requests in flight are halved when the server says that it is too much, and grow back by one for
+every full round of answers (Chiu and Jain, "Analysis of the increase and decrease algorithms for
+congestion avoidance", 1989).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ocr_extractor.runtime.cancellation import check
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+# A server that asks for a longer pause is not waited for (the openai SDK has the same bound), s.
+LONGEST_PAUSE_S = 120.0
+# What one page is taken to cost until the first answer has told.
+_TOKENS_AT_FIRST = 2000.0
+# A caller who goes away wakes nobody: so often a pause is looked up from, s.
+_LOOK_EVERY_S = 1.0
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
+_UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+@dataclass
+class Turn:
+    """One request's turn; whoever sends it notes here what came of it.
+
+    Attributes:
+        tokens: What the request used, None when the server did not say.
+        pause_s: How long all requests must wait, s; None when the server did not complain.
+    """
+
+    tokens: int | None = None
+    pause_s: float | None = None
+
+
+class RateLimiter:
+    """Gives turns to send a request; safe to share between threads."""
+
+    def __init__(self, most: int, requests_per_minute: int = 0, tokens_per_minute: int = 0) -> None:
+        """Start at full width.
+
+        Args:
+            most: Most requests in flight.
+            requests_per_minute: Ceiling, 0 for none; turns are spread evenly.
+            tokens_per_minute: Ceiling, 0 for none; counted with the mean of the answers so far.
+        """
+        self._most = most
+        self._width = float(most)
+        self._in_flight = 0
+        self._requests_per_minute = requests_per_minute
+        self._tokens_per_minute = tokens_per_minute
+        self._mean_tokens = _TOKENS_AT_FIRST
+        self._not_before = 0.0
+        self._narrowed_at = 0.0
+        self._changed = threading.Condition()
+
+    @property
+    def width(self) -> int:
+        """How many requests may be in flight now, at least 1."""
+        return int(self._width)
+
+    @contextlib.contextmanager
+    def turn(self) -> Iterator[Turn]:
+        """Wait for a turn, and hold it while the request is in flight.
+
+        Raises:
+            EngineError: With code `stopped`: the caller no longer waits.
+        """
+        started, expected = self._begin()
+        turn = Turn()
+        try:
+            yield turn
+        finally:
+            self._end(turn, started, expected)
+
+    def heed(self, headers: Mapping[str, str]) -> None:
+        """Pause where rate-limit headers say that nothing is left until a reset."""
+        for kind, needed in (("requests", 1.0), ("tokens", self._mean_tokens)):
+            left = headers.get(f"x-ratelimit-remaining-{kind}", "")
+            reset_s = parse_duration(headers.get(f"x-ratelimit-reset-{kind}", ""))
+            if left.isdecimal() and float(left) < needed and reset_s is not None:
+                with self._changed:
+                    self._pause(min(reset_s, LONGEST_PAUSE_S))
+
+    def _begin(self) -> tuple[float, float]:
+        with self._changed:
+            while True:
+                check()
+                now = time.monotonic()
+                if self._in_flight < self.width and now >= self._not_before:
+                    break
+                wait_s = self._not_before - now
+                self._changed.wait(min(wait_s, _LOOK_EVERY_S) if wait_s > 0 else None)
+            self._in_flight += 1
+            expected = self._mean_tokens
+            self._not_before = max(now, self._not_before) + max(
+                60 / self._requests_per_minute if self._requests_per_minute else 0.0,
+                self._seconds_of(expected),
+            )
+            return now, expected
+
+    def _end(self, turn: Turn, started: float, expected: float) -> None:
+        with self._changed:
+            self._in_flight -= 1
+            if turn.tokens is not None:
+                self._not_before += self._seconds_of(turn.tokens - expected)
+                self._mean_tokens += (turn.tokens - self._mean_tokens) / 10
+            if turn.pause_s is None:
+                self._width = min(self._most, self._width + 1 / self._width)
+            else:
+                # Of the requests that were in flight together, only the first one narrows.
+                if started >= self._narrowed_at:
+                    self._width = max(1.0, self._width / 2)
+                    self._narrowed_at = time.monotonic()
+                self._pause(turn.pause_s)
+            self._changed.notify_all()
+
+    def _pause(self, seconds: float) -> None:
+        self._not_before = max(self._not_before, time.monotonic() + seconds)
+
+    def _seconds_of(self, tokens: float) -> float:
+        return tokens * 60 / self._tokens_per_minute if self._tokens_per_minute else 0.0
+
+
+def parse_duration(text: str) -> float | None:
+    """Read a duration as rate-limit headers write it ("1s", "6m0s", "120ms"), s; else None."""
+    parts = _DURATION.findall(text)
+    if not parts or "".join(number + unit for number, unit in parts) != text:
+        return None
+    return sum(float(number) * _UNIT_S[unit] for number, unit in parts)

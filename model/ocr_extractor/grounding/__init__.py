@@ -1,0 +1,1 @@
+"""Where on the page an LLM's texts stand."""

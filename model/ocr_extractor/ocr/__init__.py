@@ -1,0 +1,1 @@
+"""From the pixels of a page to its words, ticks and ruled lines; both engines use it."""

@@ -1,0 +1,1 @@
+"""From a registry URI to instructions: pinned, snapshotted or followed."""

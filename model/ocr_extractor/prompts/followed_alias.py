@@ -1,0 +1,126 @@
+"""The prompt of a model that follows its alias: looked up again as it is used."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ocr_extractor.errors import PromptError, in_one_line
+from ocr_extractor.prompts.prompt import Prompt, check_replacement
+
+if TYPE_CHECKING:
+    from mlflow.entities.model_registry import PromptVersion
+
+    from ocr_extractor.prompts.registry import Registry
+
+_logger = logging.getLogger(__name__)
+
+ALIAS = "production"
+
+# So long a registry may take to answer before it is said to be out of reach.
+_TIMEOUT_S = 5.0
+
+
+class FollowedPrompt:
+    """The version that the alias of a prompt names; shared by concurrent calls.
+
+    The alias is looked up behind the calls, and only while there are calls. Where the registry or
+    the version cannot be used, the version before stays and its `source` says so; a change of this
+    is logged once.
+    """
+
+    def __init__(
+        self, pinned: Prompt, refresh_s: float, registry: Registry, timeout_s: float = _TIMEOUT_S
+    ) -> None:
+        """Begin with the pinned version, and look the alias up as `refreshed` does.
+
+        Args:
+            pinned: The version that the model was logged with; a version that lost one of its
+                variables is not taken.
+            refresh_s: Longest time without looking the alias up, s.
+            registry: What is asked.
+            timeout_s: How long an answer is waited for, s.
+        """
+        self._pinned = self._current = pinned
+        self._refresh_s = refresh_s
+        self._registry = registry
+        self._timeout_s = timeout_s
+        self._name = pinned.uri.removeprefix("prompts:/").rpartition("/")[0]
+        self._uri = f"prompts:/{self._name}@{ALIAS}"
+        self._changed = threading.Condition()
+        self._began_at = 0.0
+        self._under_way = False
+        self._told: tuple[str, str] | None = None
+        self.refreshed()
+
+    def current(self) -> Prompt:
+        """Return the version in force, at once; if a lookup is due, it begins."""
+        with self._changed:
+            if not self._under_way and time.monotonic() >= self._began_at + self._refresh_s:
+                self._begin()
+            self._note_delay()
+            return self._current
+
+    def refreshed(self) -> Prompt:
+        """Look the alias up, wait for the answer, and return the version that is then in force."""
+        with self._changed:
+            if not self._under_way:
+                self._begin()
+            self._changed.wait_for(lambda: not self._under_way, self._timeout_s)
+            self._note_delay()
+            return self._current
+
+    def _begin(self) -> None:
+        self._under_way = True
+        self._began_at = time.monotonic()
+        self._registry.ask(
+            lambda client: client.get_prompt_version_by_alias(self._name, ALIAS), self._take
+        )
+
+    def _note_delay(self) -> None:
+        if self._under_way and time.monotonic() >= self._began_at + self._timeout_s:
+            self._keep(self._uri, f"no answer within {self._timeout_s:g} s")
+
+    def _take(self, found: PromptVersion | Exception) -> None:
+        """Take the answer of a lookup, however late it is."""
+        uri, reason = self._uri, ""
+        if isinstance(found, Exception):
+            reason = in_one_line(found)
+        else:
+            # Outside the lock: pages go on while a template is checked.
+            uri, reason = found.uri, _fault(found, self._pinned)
+        with self._changed:
+            self._under_way = False
+            if reason or isinstance(found, Exception):
+                self._keep(uri, reason)
+            else:
+                self._current = Prompt(uri, found, "registry")
+                if self._tell("follows", uri):
+                    _logger.info("%s names %s, which is used now.", self._uri, uri)
+            self._changed.notify_all()
+
+    def _keep(self, uri: str, reason: str) -> None:
+        before = self._current
+        if before.source == "registry":
+            self._current = replace(before, source="last_good")
+        if self._tell("refuses", uri):
+            _logger.warning("%s cannot be used, %s stays: %s", uri, before.uri, reason)
+
+    def _tell(self, verb: str, uri: str) -> bool:
+        """Tell whether this is news."""
+        last, self._told = self._told, (verb, uri)
+        return last != self._told
+
+
+def _fault(version: PromptVersion, pinned: Prompt) -> str:
+    """Say why a version cannot take the place of the pinned one; "" when it can."""
+    if not version.is_text_prompt:
+        return "it is a chat prompt"
+    try:
+        check_replacement(str(version.template), pinned)
+    except PromptError as error:
+        return str(error)
+    return ""

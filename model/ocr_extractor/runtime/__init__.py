@@ -1,0 +1,1 @@
+"""What every call needs around it: traces, cancellation, memory."""

@@ -1,0 +1,110 @@
+"""Records what happens to a document as spans while it is read, and hands them over afterwards."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import time
+import traceback
+from contextvars import ContextVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlflow.entities import SpanEvent, SpanType
+
+from ocr_extractor.errors import DocumentError
+from ocr_extractor.runtime.mlflow_traces import find_origin
+from ocr_extractor.runtime.spans import RecordedSpan
+from ocr_extractor.runtime.trace_export import export
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ocr_extractor.contract import Extraction
+    from ocr_extractor.engines.base import PageReading
+
+_logger = logging.getLogger(__name__)
+_active: ContextVar[RecordedSpan | None] = ContextVar("recorded_span", default=None)
+
+
+@contextlib.contextmanager
+def start_span(
+    name: str, span_type: str = SpanType.UNKNOWN, attributes: dict[str, Any] | None = None
+) -> Iterator[RecordedSpan]:
+    """Record a span within the one that is active in this context, or the root of a trace.
+
+    Args:
+        name: What is done.
+        span_type: One of MLflow's `SpanType`.
+        attributes: What is known of it from the start.
+    """
+    parent = _active.get()
+    origin = find_origin() if parent is None else parent.origin
+    span = RecordedSpan(name, span_type, attributes, origin)
+    if parent is not None:
+        parent.children.append(span)
+    token = _active.set(span)
+    try:
+        yield span
+    except Exception as error:
+        span.set_failed()
+        span.events.append(SpanEvent.from_exception(error))
+        raise
+    finally:
+        span.ended_ns = time.time_ns()
+        _active.reset(token)
+        if parent is None and origin is not None:
+            export(span, origin)
+
+
+def current_span() -> RecordedSpan | None:
+    """Return the span that is active in this context; None where nothing is recorded."""
+    return _active.get()
+
+
+def note_extraction(span: RecordedSpan, extraction: Extraction, *, content: bool) -> None:
+    """Put what became of a document on its span, the pairs themselves only with `content`."""
+    row = extraction.to_row()
+    count = len(row["pairs"])
+    if not content:
+        row["pairs"] = count
+    span.set_outputs(row)
+    if extraction.error_code:
+        span.set_failed()
+    span.previews = (str(extraction.doc_id), extraction.error or f"{count} pairs")
+
+
+def note_reading(span: RecordedSpan, reading: PageReading) -> None:
+    """Put what became of a page on its span."""
+    span.set_attributes(
+        {
+            "pairs": len(reading.pairs),
+            "attempts": reading.attempts,
+            "from_cache": reading.from_cache,
+            "partial": reading.failure is not None and bool(reading.pairs),
+        }
+    )
+    if reading.cost is not None:
+        span.set_attribute("cost_usd", reading.cost)
+    if reading.failure is not None:
+        span.set_failed()
+        span.set_attribute("error_code", reading.failure.code)
+
+
+@contextlib.contextmanager
+def faults_reported() -> Iterator[None]:
+    """Let a fault of ours cost one page: report where it is, without the content in its message."""
+    try:
+        yield
+    except DocumentError:
+        raise
+    except Exception as fault:
+        name = type(fault).__name__
+        where = "; ".join(
+            f"{Path(frame.filename).name}:{frame.lineno} in {frame.name}"
+            for frame in traceback.extract_tb(fault.__traceback__)
+        )
+        _logger.error("%s in the extractor: %s", name, where)  # noqa: TRY400 - the message may quote the page
+        raise DocumentError(
+            "internal_error", f"The extractor failed ({name}): report it with the log."
+        ) from None

@@ -1,0 +1,36 @@
+"""Glued words are parted where the page parts them."""
+
+from __future__ import annotations
+
+import pytest
+
+from ocr_extractor.contract import Box
+from ocr_extractor.ocr.words import part_glued_words
+
+
+def boxes(printed: str) -> list[Box]:
+    """Return the boxes of what is printed, 10 px a character; `_` is a gap that the OCR missed."""
+    return [(10 * at, 0, 10 * at + 10, 20) for at, c in enumerate(printed) if c not in " _"]
+
+
+@pytest.mark.parametrize(
+    ("text", "printed", "parted"),
+    [
+        ("Dateofbirth", "Date__of__birth", "Date of birth"),
+        ("Date ofbirth", "Date of__birth", "Date of birth"),
+        ("Date of birth", "Date  of  birth", "Date of birth"),
+        ("Date", "Da_te", "Date"),
+        ("12/10", "12__/__10", "12/10"),
+        ("  Date  of ", "Date of", "Date of"),
+        ("A", "A", "A"),
+        ("", "", ""),
+    ],
+    ids=["glued", "partly", "parted", "loose type", "figures", "spaces", "single", "empty"],
+)
+def test_words_are_parted_at_gaps_of_two_letters(text: str, printed: str, parted: str):
+    assert part_glued_words(text, boxes(printed)) == parted
+
+
+def test_a_line_that_runs_up_the_page_is_parted_alike():
+    upright = [(y0, -x1, y1, -x0) for x0, y0, x1, y1 in boxes("Date__of_birth")]
+    assert part_glued_words("Dateofbirth", upright) == "Date ofbirth"

@@ -1,0 +1,253 @@
+"""A followed prompt moves with its alias, and stays where the alias gives nothing usable."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import mlflow
+import pytest
+from mlflow.entities.model_registry import PromptVersion
+from mlflow.genai import register_prompt, set_prompt_alias
+
+from ocr_extractor.prompts.followed_alias import FollowedPrompt
+from ocr_extractor.prompts.prompt import Prompt, load_prompt
+from ocr_extractor.prompts.registry import Registry
+
+
+def follow(tmp_path: Path, refresh_s: float = 0.0) -> FollowedPrompt:
+    """Pin the first version, to which `production` points, and follow the alias."""
+    first = register_prompt("p", "Read. {{ additional_rules }}")
+    set_prompt_alias("p", "production", first.version)
+    pinned = load_prompt("prompts:/p/1", tmp_path / "no-snapshot")
+    return FollowedPrompt(pinned, refresh_s, Registry())
+
+
+def move(template: str | list[dict[str, str]]) -> None:
+    set_prompt_alias("p", "production", register_prompt("p", template).version)
+
+
+def told(followed: FollowedPrompt) -> tuple[str, str]:
+    """Look the alias up; return what is used then."""
+    return uri_and_source(followed.refreshed())
+
+
+def lookups() -> list[threading.Thread]:
+    """Return the threads that ask a registry now."""
+    return [thread for thread in threading.enumerate() if thread.name == "ask-registry"]
+
+
+@pytest.fixture(autouse=True)
+def end_of_lookups() -> Iterator[None]:
+    """Let no lookup of one test be counted in another."""
+    yield
+    for lookup in lookups():
+        lookup.join(60)
+
+
+def uri_and_source(prompt: Prompt) -> tuple[str, str]:
+    return prompt.uri, prompt.source
+
+
+def wait_for(followed: FollowedPrompt, expected: tuple[str, str]) -> None:
+    """Use the prompt, as pages do, until it is another one."""
+    deadline = time.monotonic() + 60
+    while uri_and_source(followed.current()) != expected:
+        assert time.monotonic() < deadline, followed.current()
+        time.sleep(0.001)
+
+
+def test_it_moves_with_its_alias_forth_and_back(store: Path, tmp_path: Path) -> None:
+    followed = follow(tmp_path)
+    assert told(followed) == ("prompts:/p/1", "registry")
+    move("Read slowly. {{ additional_rules }}")
+    assert told(followed) == ("prompts:/p/2", "registry")
+    assert followed.current().render() == "Read slowly."
+    set_prompt_alias("p", "production", 1)
+    assert told(followed) == ("prompts:/p/1", "registry")
+
+
+def test_it_is_looked_up_again_as_it_is_used(store: Path, tmp_path: Path) -> None:
+    followed = follow(tmp_path)
+    assert uri_and_source(followed.current()) == ("prompts:/p/1", "registry")
+    move("Read slowly. {{ additional_rules }}")
+    wait_for(followed, ("prompts:/p/2", "registry"))
+
+
+def test_between_two_lookups_it_stays(store: Path, tmp_path: Path) -> None:
+    followed = follow(tmp_path, refresh_s=3600.0)
+    move("Read slowly. {{ additional_rules }}")
+    for _ in range(100):
+        assert uri_and_source(followed.current()) == ("prompts:/p/1", "registry")
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        pytest.param("Without the rules.", id="lost a variable"),
+        pytest.param("{{ additional_rules }} {{ page }}", id="an unknown variable"),
+        pytest.param("{% if additional_rules %}", id="broken"),
+        pytest.param("{{ additional_rules }}{% if 1 %}{{ 1/0 }}{% endif %}", id="arithmetic"),
+        pytest.param(
+            "{% if ocr_text %}{{ ocr_text.index('Total') }}{% endif %}{{ additional_rules }}",
+            id="a call that fails for some pages",
+        ),
+        pytest.param(
+            "{{ additional_rules }}" + "{% for i in range(99999) %}" * 3 + "{% endfor %}" * 3,
+            id="nested loops",
+        ),
+        pytest.param(
+            "{{ additional_rules }}" + "{% if 1 %}" * 4000 + "{% endif %}" * 4000,
+            id="deep recursion",
+        ),
+        pytest.param([{"role": "user", "content": "{{ additional_rules }}"}], id="chat"),
+    ],
+)
+def test_a_version_that_cannot_be_used_leaves_the_last_good_one(
+    store: Path, tmp_path: Path, template: str | list[dict[str, str]]
+) -> None:
+    followed = follow(tmp_path)
+    move("Read slowly. {{ additional_rules }}")
+    assert told(followed) == ("prompts:/p/2", "registry")
+    move(template)
+    assert told(followed) == ("prompts:/p/2", "last_good")
+    move("Better. {{ additional_rules }}")
+    assert told(followed) == ("prompts:/p/4", "registry")
+
+
+def test_without_its_registry_the_last_good_one_stays(
+    store: Path, tmp_path: Path, empty_store: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    followed = follow(tmp_path)
+    here = mlflow.get_tracking_uri()
+    mlflow.set_tracking_uri(f"sqlite:///{empty_store}")
+    for _ in range(3):
+        assert told(followed) == ("prompts:/p/1", "last_good")
+    [record] = caplog.records
+    assert "prompts:/p@production cannot be used, prompts:/p/1 stays" in record.getMessage()
+    mlflow.set_tracking_uri(here)
+    assert told(followed) == ("prompts:/p/1", "registry")
+
+
+def test_a_database_that_is_gone_is_said_in_one_line(
+    store: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    followed = follow(tmp_path)
+    with sqlite3.connect(store / "mlflow.db") as database:
+        database.execute("ALTER TABLE registered_models RENAME TO moved")
+    with showing_warnings():
+        for _ in range(20):
+            assert told(followed) == ("prompts:/p/1", "last_good")
+    [line] = capfd.readouterr().err.splitlines()
+    assert "prompts:/p@production cannot be used" in line
+
+
+@contextlib.contextmanager
+def showing_warnings() -> Iterator[None]:
+    """Let a process show its log, as one does that has set up nothing."""
+    handler = logging.StreamHandler()
+    handler.setLevel(logging.WARNING)
+    logging.getLogger().addHandler(handler)
+    try:
+        yield
+    finally:
+        logging.getLogger().removeHandler(handler)
+
+
+class SlowRegistry:
+    """A registry over HTTP that answers when it may; version 2 is what `production` names.
+
+    Attributes:
+        uri: Its address.
+        may_answer: Set while it answers.
+        paths: What it was asked.
+    """
+
+    def __init__(self) -> None:
+        self.may_answer = threading.Event()
+        self.paths: list[str] = []
+        registry = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                registry.paths.append(self.path)
+                registry.may_answer.wait(60)
+                tags = {"mlflow.prompt.is_prompt": "true", "mlflow.prompt.text": TEMPLATE}
+                listed = [{"key": key, "value": value} for key, value in tags.items()]
+                entity = {"name": "p", "version": "2", "tags": listed}
+                body = json.dumps({"registered_model": entity, "model_version": entity}).encode()
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.uri = f"http://127.0.0.1:{self._server.server_port}"
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+@pytest.fixture
+def registry(store: Path) -> Iterator[SlowRegistry]:
+    slow = SlowRegistry()
+    before = mlflow.get_tracking_uri()
+    mlflow.set_tracking_uri(slow.uri)
+    yield slow
+    slow.may_answer.set()
+    for lookup in lookups():
+        lookup.join(60)
+    slow.close()
+    mlflow.set_tracking_uri(before)
+
+
+TEMPLATE = "Read. {{ additional_rules }}"
+PINNED = Prompt("prompts:/p/1", PromptVersion("p", 1, TEMPLATE), "registry")  # type: ignore[abstract]
+
+
+def test_a_registry_that_hangs_holds_no_page_and_one_thread(
+    registry: SlowRegistry, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "ocr_extractor")
+    registry.may_answer.set()
+    followed = FollowedPrompt(PINNED, refresh_s=0.0, registry=Registry(), timeout_s=0.2)
+    wait_for(followed, ("prompts:/p/2", "registry"))
+    registry.may_answer.clear()
+    wait_for(followed, ("prompts:/p/2", "last_good"))
+    asked = len(registry.paths)
+    began = time.process_time()
+    for _ in range(10_000):
+        assert uri_and_source(followed.current()) == ("prompts:/p/2", "last_good")
+    assert time.process_time() - began < 5
+    assert (len(registry.paths), len(lookups())) == (asked, 1)
+    registry.may_answer.set()
+    wait_for(followed, ("prompts:/p/2", "registry"))
+    levels = [record.levelname for record in caplog.records]
+    assert levels == ["INFO", "WARNING", "INFO"]
+    assert "no answer within 0.2 s" in caplog.text
+
+
+def test_loading_waits_for_a_registry_that_hangs_with_one_thread(
+    registry: SlowRegistry, tmp_path: Path
+) -> None:
+    (tmp_path / "prompt.md").write_text(TEMPLATE, encoding="utf-8")
+    asked = Registry()
+    pinned = load_prompt("prompts:/p/1", tmp_path / "prompt.md", asked, timeout_s=0.2)
+    followed = FollowedPrompt(pinned, refresh_s=0.0, registry=asked, timeout_s=0.2)
+    for _ in range(100):
+        assert uri_and_source(followed.current()) == ("prompts:/p/1", "snapshot")
+    assert (len(registry.paths), len(lookups())) == (1, 1)
+    registry.may_answer.set()
+    wait_for(followed, ("prompts:/p/2", "registry"))
