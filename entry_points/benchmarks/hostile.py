@@ -61,11 +61,13 @@ class AnswerCounts:
 
     Attributes:
         counts: How often each thing happened, by its name in the table.
+        kinds: How often each kind of hostile input was sent.
         wrong: What was wrong, a line each.
         slowest_ping_s: The longest /ping, s.
     """
 
     counts: Counter[str] = field(default_factory=Counter)
+    kinds: Counter[str] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
     slowest_ping_s: float = 0.0
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -74,6 +76,11 @@ class AnswerCounts:
         """Count something."""
         with self._lock:
             self.counts[name] += 1
+
+    def note_sent(self, kind: str) -> None:
+        """Count a hostile input of this kind."""
+        with self._lock:
+            self.kinds[kind] += 1
 
     def note_answer(self, what: str, status: str, body: bytes) -> list[Any]:
         """Count an answer by its status and error codes; a forbidden one is wrong.
@@ -239,7 +246,7 @@ def _client(
             _ask_for_good_page(card, port, timeout_s, tally)
             continue
         name, send = card
-        tally.note("hostile inputs sent")
+        tally.note_sent(name)
         status, body = send(port, timeout_s + _GRACE_S)
         if status == OPEN:
             tally.note("requests that never ended")
@@ -328,6 +335,19 @@ def _lines(tally: AnswerCounts) -> list[Measurement]:
     ]
     for name in sorted(judged):
         lines.append(_line(name, "times", counts[name], aim=Aim("value", True, 0)))
+    kinds = len(tally.kinds), len(hostile_inputs())
+    lines.append(
+        Measurement(
+            "hostile",
+            "kinds of hostile inputs sent",
+            "kinds",
+            Sample.of(kinds[0]),
+            "there are",
+            Sample.of(kinds[1]),
+            Aim("ratio", False, 1.0),
+        )
+    )
+    lines.append(_line("hostile inputs sent", "times", tally.kinds.total()))
     shown = counts.keys() - judged - {"good pages sent", "good pages answered right"}
     return [*lines, *(_line(name, "times", counts[name]) for name in sorted(shown))]
 

@@ -14,7 +14,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -24,6 +24,7 @@ import requests
 from entry_points import ROOT
 from tests.entry_points.conftest import Project
 from tests.entry_points.servers import free_port, log_of, served
+from tests.tcp_proxy import TcpProxy
 
 DOCUMENTS = 200
 PATIENCE_S = 240.0
@@ -185,9 +186,30 @@ def test_a_foreign_process_reads_on_and_writes_its_traces_afterwards(
     assert len(asked) < FEW, Counter(asked)
 
 
+@pytest.fixture
+def proxy(remote: TrackingServer) -> Iterator[TcpProxy]:
+    proxy = TcpProxy(int(remote.uri.rpartition(":")[2]))
+    yield proxy
+    proxy.close()
+
+
+OUTAGES: dict[str, Callable[[TrackingServer, TcpProxy], AbstractContextManager[None]]] = {
+    "hangs": lambda remote, _: remote.stopped(),
+    "slow": lambda _, proxy: proxy.slow(10.0),
+    "refuses": lambda _, proxy: proxy.refusing(),
+}
+
+
+@pytest.mark.parametrize("outage", OUTAGES.values(), ids=OUTAGES.keys())
 def test_predict_under_mlflow_run_reads_on(
-    there: Project, remote: TrackingServer, documents: Path, tmp_path: Path
+    outage: Callable[[TrackingServer, TcpProxy], AbstractContextManager[None]],
+    there: Project,
+    remote: TrackingServer,
+    proxy: TcpProxy,
+    documents: Path,
+    tmp_path: Path,
 ) -> None:
+    asked_before = len(remote.log.read_text().splitlines())
     output = tmp_path / "predictions.jsonl"
     parameters = {
         "input": documents,
@@ -206,18 +228,20 @@ def test_predict_under_mlflow_run_reads_on(
     with subprocess.Popen(
         words,
         cwd=there.folder,
-        env=there.environment,
+        env=there.environment | {"MLFLOW_TRACKING_URI": f"http://127.0.0.1:{proxy.port}"},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
     ) as process:
         assert wait_until(lambda: lines() >= 5)
-        with remote.stopped():
+        with outage(remote, proxy):
             assert wait_until(lambda: lines() == DOCUMENTS)
         printed, _ = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 0, printed
     assert f"{DOCUMENTS} of {DOCUMENTS} documents read." in printed
+    asked = remote.asked_beside_traces(asked_before)
+    assert len(asked) < FEW, Counter(asked)
 
 
 @pytest.mark.parametrize("model", ["pinned", "followed"])
@@ -227,6 +251,7 @@ def test_the_server_answers_on(
     page = base64.b64encode(next(documents.iterdir()).read_bytes()).decode()
     body = {"dataframe_records": [{"image": page}] * 10}
     environment = {"MLFLOW_TRACKING_URI": remote.uri}
+    asked_before = len(remote.log.read_text().splitlines())
     with (
         served(there, f"--model-uri=models:/{model}/1", **environment) as (address, _),
         remote.stopped(),
@@ -235,6 +260,8 @@ def test_the_server_answers_on(
             got = requests.post(f"{address}/invocations", json=body, timeout=60)
             assert got.status_code == 200
             assert {row["error_code"] for row in got.json()["predictions"]} == {None}
+    asked = remote.asked_beside_traces(asked_before)
+    assert len(asked) < FEW, Counter(asked)
 
 
 def test_a_signal_ends_the_server_in_time_and_it_says_what_was_not_written(
