@@ -28,8 +28,8 @@ def write_table(lines: Path, table: Path, schema: Schema) -> None:
 
     Args:
         lines: The lines that predict has written.
-        table: The table, with one of `SUFFIXES`: in .csv the pairs are JSON text, and other texts
-            are what `to_cell` makes of them.
+        table: The table, with one of `SUFFIXES`: in .csv pairs and fields are JSON text, and other
+            texts are what `to_cell` makes of them.
         schema: The extractor's output columns.
 
     Raises:
@@ -56,9 +56,14 @@ def _write_csv(lines: Path, table: Path, columns: list[str]) -> None:
         writer.writeheader()
         for rows in _batches(lines):
             for row in rows:
-                pairs = json.dumps(row["pairs"], ensure_ascii=False)
-                texts = {name: to_cell(each) for name, each in row.items() if isinstance(each, str)}
-                writer.writerow(row | texts | {"pairs": pairs})
+                writer.writerow({name: _to_csv(each) for name, each in row.items()})
+
+
+def _to_csv(value: Any) -> Any:
+    """Return a column's value as CSV holds it."""
+    if isinstance(value, str):
+        return to_cell(value)
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, list) else value
 
 
 def _batches(lines: Path) -> Iterator[list[dict[str, Any]]]:

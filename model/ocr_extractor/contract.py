@@ -1,10 +1,10 @@
-"""The contract with callers: pairs, one extraction a document, and MLflow's signature."""
+"""The contract with callers: pairs, fields, one extraction a document, and MLflow's signature."""
 
 from __future__ import annotations
 
 import io
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,6 +46,47 @@ class Pair:
         return row
 
 
+Status = Literal["found", "blank", "absent", "invalid"]
+"""What became of a leaf: read and normalised; its place is there and empty; not on the document;
+read, but its text could not be normalised."""
+
+
+@dataclass(frozen=True, slots=True)
+class FieldValue:
+    """One leaf of the schema on one document: a scalar, a cell of a table, or a table as a whole.
+
+    Attributes:
+        path: Where it stands in the schema: `company`, `seller.name`, `items[3].amount`; a table's
+            own leaf has the path of its array, `items`.
+        value: The typed value as JSON text; None unless the status is "found", and for a table.
+        raw: The text as printed; None where nothing was read, and for a table.
+        status: What became of it.
+        page: The page it stands on, from 1; None when it was not read.
+        box: Where it stands, px of the page as given; None when unknown.
+        confidence: How much speaks for the value, in [0, 1]; None when nothing is known.
+        grounded: Whether the OCR, too, read the text on the page; None where that was not checked.
+        checks: The checks that failed and use this leaf; of a table also its missing rows.
+        accepted: Whether the confidence reaches what `accept_at` asks for; None where it asks for
+            nothing.
+    """
+
+    path: str
+    value: str | None = None
+    raw: str | None = None
+    status: Status = "absent"
+    page: int | None = None
+    box: Box | None = None
+    confidence: float | None = None
+    grounded: bool | None = None
+    checks: tuple[str, ...] = ()
+    accepted: bool | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the leaf as plain JSON values."""
+        row = {name: getattr(self, name) for name in self.__slots__}
+        return row | {"box": self.box and list(self.box), "checks": list(self.checks)}
+
+
 @dataclass(frozen=True, slots=True)
 class Extraction:
     """What became of one document: one row of the output.
@@ -67,6 +108,9 @@ class Extraction:
         attempts: Requests that were sent for all pages, failed ones included.
         cache_hits: Pages whose completion was kept from an earlier request.
         cost: What all requests cost, USD; None when the price of one is not known.
+        values: The typed object that the schema describes, as JSON text: every key, null for what
+            is absent, blank or invalid. None without a schema, and when no page could be read.
+        fields: Its leaves with what proves them; None where `values` is None.
     """
 
     doc_id: str | None
@@ -84,11 +128,15 @@ class Extraction:
     attempts: int = 0
     cache_hits: int = 0
     cost: float | None = None
+    values: str | None = None
+    fields: tuple[FieldValue, ...] | None = None
 
     def to_row(self) -> dict[str, Any]:
         """Return the row as plain JSON values, keyed by output column."""
         row = {name: getattr(self, name) for name in self.__slots__}
         row["pairs"] = [pair.to_dict() for pair in self.pairs]
+        if self.fields is not None:
+            row["fields"] = [leaf.to_dict() for leaf in self.fields]
         return row
 
 
@@ -132,7 +180,22 @@ def signature() -> ModelSignature:
         ]
     )
     text, whole = DataType.string, DataType.long
-    types: dict[str, Any] = {"pairs": Array(pair), "partial": DataType.boolean, "page_count": whole}
+    leaf = Object(
+        [
+            Property("path", text),
+            Property("value", text, required=False),
+            Property("raw", text, required=False),
+            Property("status", text),
+            Property("page", whole, required=False),
+            Property("box", box, required=False),
+            Property("confidence", DataType.double, required=False),
+            Property("grounded", DataType.boolean, required=False),
+            Property("checks", Array(text)),
+            Property("accepted", DataType.boolean, required=False),
+        ]
+    )
+    types: dict[str, Any] = {"pairs": Array(pair), "fields": Array(leaf)}
+    types |= {"partial": DataType.boolean, "page_count": whole}
     counts = ("input_tokens", "output_tokens", "cached_tokens", "attempts", "cache_hits")
     types |= dict.fromkeys(counts, whole) | {"cost": DataType.double}
     always = {"pairs", "partial", "engine", "prompt_uri", "prompt_source", "attempts", "cache_hits"}

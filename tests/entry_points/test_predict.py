@@ -29,6 +29,8 @@ COLUMNS = [
     "attempts",
     "cache_hits",
     "cost",
+    "values",
+    "fields",
     "document_key",
 ]
 

@@ -13,6 +13,7 @@ from mlflow.types import DataType
 from ocr_extractor.contract import (
     OUTPUT_COLUMNS,
     Extraction,
+    FieldValue,
     Pair,
     input_example,
     signature,
@@ -20,6 +21,16 @@ from ocr_extractor.contract import (
     to_frame,
 )
 from ocr_extractor.documents.opener import open_document
+
+FIELDS = {
+    "values": '{"total": 12.5, "items": []}',
+    "fields": (
+        FieldValue(
+            "total", "12.5", "12,50", "found", 2, (1, 2, 3, 4), 0.9, True, ("a == b",), True
+        ),
+        FieldValue("items"),
+    ),
+}
 
 
 def extraction(**changes: Any) -> Extraction:
@@ -65,6 +76,38 @@ def test_a_row_is_plain_json_in_the_promised_columns() -> None:
     ]
 
 
+def test_a_leaf_is_plain_json_null_where_nothing_is_known() -> None:
+    row = extraction(**FIELDS).to_row()
+    assert json.loads(json.dumps(row)) == row
+    assert json.loads(row["values"]) == {"total": 12.5, "items": []}
+    assert row["fields"] == [
+        {
+            "path": "total",
+            "value": "12.5",
+            "raw": "12,50",
+            "status": "found",
+            "page": 2,
+            "box": [1, 2, 3, 4],
+            "confidence": 0.9,
+            "grounded": True,
+            "checks": ["a == b"],
+            "accepted": True,
+        },
+        {
+            "path": "items",
+            "value": None,
+            "raw": None,
+            "status": "absent",
+            "page": None,
+            "box": None,
+            "confidence": None,
+            "grounded": None,
+            "checks": [],
+            "accepted": None,
+        },
+    ]
+
+
 def test_a_frame_keeps_none_and_whole_numbers() -> None:
     failed = extraction(page_count=None, input_tokens=None, output_tokens=None, pairs=())
     frame = to_frame([extraction(), failed])
@@ -106,7 +149,10 @@ def test_the_ddl_names_every_column_in_order() -> None:
     assert ddl.endswith(
         "partial: boolean, page_count: bigint, engine: string, prompt_uri: string, "
         "prompt_source: string, input_tokens: bigint, output_tokens: bigint, "
-        "cached_tokens: bigint, attempts: bigint, cache_hits: bigint, cost: double>"
+        "cached_tokens: bigint, attempts: bigint, cache_hits: bigint, cost: double, "
+        "values: string, fields: array<struct<accepted: boolean, box: array<bigint>, checks: array<string>, "
+        "confidence: double, grounded: boolean, page: bigint, path: string, raw: string, "
+        "status: string, value: string>>>"
     )
 
 
@@ -115,9 +161,10 @@ def test_the_ddl_names_every_column_in_order() -> None:
     [
         {},
         {"pairs": ()},
+        {"pairs": ()} | FIELDS,
         {"doc_id": None, "error_code": "timeout", "error": "x", "input_tokens": None},
     ],
-    ids=["pairs", "no pairs", "failed"],
+    ids=["pairs", "no pairs", "fields", "failed"],
 )
 def test_every_extraction_fits_the_signature(changes: dict[str, Any]) -> None:
     frame = to_frame([extraction(**changes)])

@@ -109,6 +109,8 @@ def test_a_document_is_one_row_of_the_contract(extractor: PyFuncModel) -> None:
         "attempts": 1,
         "cache_hits": 0,
         "cost": pytest.approx(0.001164),
+        "values": None,
+        "fields": None,
     }
 
 

@@ -63,15 +63,19 @@ def current_span() -> RecordedSpan | None:
 
 
 def note_extraction(span: RecordedSpan, extraction: Extraction, *, content: bool) -> None:
-    """Put what became of a document on its span, the pairs themselves only with `content`."""
+    """Put what became of a document on its span, its pairs and fields only with `content`."""
     row = extraction.to_row()
     count = len(row["pairs"])
+    read = f"{count} pairs"
+    if extraction.fields is not None:
+        found = sum(leaf.status == "found" for leaf in extraction.fields)
+        read = f"{found} of {len(extraction.fields)} fields"
     if not content:
-        row["pairs"] = count
+        row |= {"pairs": count, "values": None, "fields": len(extraction.fields or ())}
     span.set_outputs(row)
     if extraction.error_code:
         span.set_failed()
-    span.previews = (str(extraction.doc_id), extraction.error or f"{count} pairs")
+    span.previews = (str(extraction.doc_id), extraction.error or read)
 
 
 def note_reading(span: RecordedSpan, reading: PageReading) -> None:

@@ -14,11 +14,16 @@ import pytest
 from entry_points.predictions.output import KEY
 from entry_points.predictions.spreadsheet import from_cell
 from entry_points.predictions.table import write_table
-from ocr_extractor.contract import OUTPUT_COLUMNS, Extraction, Pair, signature
+from ocr_extractor.contract import OUTPUT_COLUMNS, Extraction, FieldValue, Pair, signature
 
 PAIRS = (
     Pair('a "quoted", one\nin two lines', None, 2, None, (1, 2, 3, 4), None),
     Pair("電話", "=1+1", 1, 0.5),
+)
+
+FIELDS = (
+    FieldValue("total", "12.5", "-12,50", "found", 2, (1, 2, 3, 4), 0.9, True, ("a == b",), True),
+    FieldValue("items"),
 )
 
 
@@ -36,6 +41,8 @@ def row(number: int) -> dict[str, Any]:
         input_tokens=number or None,
         output_tokens=None,
         cost=0.25 if number else None,
+        values='{"total": 12.5, "items": []}' if number > 1 else None,
+        fields=FIELDS if number > 1 else None,
     )
     return read.to_row() | {KEY: f"key {number}"}
 
@@ -62,7 +69,7 @@ def test_parquet_keeps_types_and_nulls(lines: Path):
     assert table.schema.field("cost").type == pa.float64()
 
 
-def test_csv_has_the_pairs_as_json(lines: Path):
+def test_csv_has_pairs_and_fields_as_json(lines: Path):
     target = lines.with_name("out.csv")
     write_table(lines, target, signature().outputs)
     with target.open(encoding="utf-8", newline="") as file:
@@ -71,7 +78,10 @@ def test_csv_has_the_pairs_as_json(lines: Path):
     assert [json.loads(each["pairs"]) for each in rows] == [
         each["pairs"] for each in expected(lines)
     ]
-    assert rows[0]["doc_id"] == rows[0]["cost"] == ""
+    assert rows[0]["doc_id"] == rows[0]["cost"] == rows[0]["values"] == rows[0]["fields"] == ""
+    if len(rows) > 2:
+        assert rows[2]["values"] == expected(lines)[2]["values"]
+        assert json.loads(rows[2]["fields"]) == expected(lines)[2]["fields"]
 
 
 def test_csv_has_no_formula_and_its_numbers_stay_numbers(tmp_path: Path):
