@@ -51,6 +51,7 @@ TRAVELLING = (
     "pydantic",
     "pydantic-core",
     "rapidfuzz",
+    "pyyaml",
     "pip",
 )
 

@@ -2,7 +2,8 @@
 
 ExtractorError
 ├── ConfigError              model_config is wrong: the model does not load
-│   └── MissingKeyError      no API key where one is needed
+│   ├── MissingKeyError      no API key where one is needed
+│   └── SchemaError          the schema of the fields cannot be used
 ├── RequestError             the frame or a param is wrong: the whole call fails
 ├── PromptError              the prompt cannot be loaded or rendered
 └── DocumentError            one document fails, its neighbours do not
@@ -50,6 +51,10 @@ class ConfigError(ExtractorError):
 
 class MissingKeyError(ConfigError):
     """The LLM engine was asked for and no API key can be found."""
+
+
+class SchemaError(ConfigError):
+    """A schema of fields is wrong; its message names the place and what to write instead."""
 
 
 class RequestError(ExtractorError):
