@@ -51,6 +51,7 @@ TRAVELLING = (
     "pydantic",
     "pydantic-core",
     "rapidfuzz",
+    "babel",
     "pyyaml",
     "pip",
 )

@@ -1,0 +1,132 @@
+"""Dates as they are printed: in figures or with a month's name, in many languages."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from datetime import date
+
+from ocr_extractor.fields.locale_names import fold, letters, months
+from ocr_extractor.fields.members import DateOrder
+
+_MAX_CHARACTERS = 120
+_YEARS = range(1800, 2201)
+# POSIX: 69 is 1969, 68 is 2068.
+_PIVOT = 69
+
+_TIME = re.compile(
+    r"(?:(?<=\d)t|\bum |\bat |,)?\s*(?<!\d)\d{1,2}(?::\d{2}){1,2}(?:[.,]\d+)?"
+    r"\s*(?:[ap]\.?\s?m\b\.?|uhr|h\b|z\b|utc|gmt)?(?:[+-]\d{2}:?\d{2})?"
+)
+_FIGURES = re.compile(r"(?<!\d)(\d{1,4})\s*([./ -])\s*(\d{1,2})\s*\2\s*(\d{4}|\d{1,2})(?!\d)")
+_COMPACT = re.compile(r"(?<!\d)((?:19|20)\d{2})(\d{2})(\d{2})(?!\d)")
+_BETWEEN = r"[\s.,/'\u2019-]*(?:(?:de|del|of|da|di|d|gada|m)\b[\s.'\u2019]*)?"
+_DAY = r"(?<!\d)(\d{1,2})(?:st|nd|rd|th|er|re|[eoa])?"
+_NAME = r"([^\W\d_][^\d\s.,/'\u2019()-]*)"
+_NAMED: tuple[tuple[DateOrder, re.Pattern[str]], ...] = (
+    ("dmy", re.compile(rf"{_DAY}{_BETWEEN}{_NAME}{_BETWEEN}(\d{{4}}|\d{{2}})(?!\d)")),
+    ("mdy", re.compile(rf"{_NAME}{_BETWEEN}{_DAY}{_BETWEEN}(\d{{4}})(?!\d)")),
+    ("ymd", re.compile(rf"(?<!\d)(\d{{4}}){_BETWEEN}{_NAME}{_BETWEEN}{_DAY}(?!\d)")),
+)
+_EAST_ASIAN = str.maketrans({"年": "-", "月": "-", "日": " ", "년": "-", "월": "-", "일": " "})
+_RANGE = re.compile(r"\s*(?:-|~|to|bis|until|till|through|thru|au|al|tot|a|até|hasta)\s*\S*\d")
+
+_Readings = dict[DateOrder, date]
+
+
+def parse_date(text: str, order: DateOrder | None) -> date | None:
+    """Return the one date that a text has.
+
+    Times, weekdays and other words around it are left out; other figures may follow it. Figures
+    with dots are day first, as they are in each of CLDR's locales, unless `order` says otherwise.
+
+    Args:
+        text: The text as it is printed.
+        order: The order of day, month and year in figures, None if it is not known. It is not
+            followed where only another order makes a date.
+
+    Returns:
+        None if there is no date, if there are several, or if it can be read in two ways.
+    """
+    if len(text) > _MAX_CHARACTERS:
+        return None
+    plain = _TIME.sub(" ", fold(text).translate(_EAST_ASIAN))
+    found = list(_found(plain, order))
+    if not found:
+        return None
+    start, end = found[0][1]
+    if re.search(r"\d", plain[:start]) or _RANGE.match(plain, end):
+        return None
+    dates = {
+        readings[order] if order in readings else _only(readings.values()) for readings, _ in found
+    }
+    return _only(dates)
+
+
+def order_of(text: str) -> DateOrder | None:
+    """Return the order of a date in figures, None if it does not tell."""
+    for readings, _ in _found(fold(text)[:_MAX_CHARACTERS], None):
+        # A month's name leaves all three.
+        if len(readings) == 1 and "ymd" not in readings:
+            return next(iter(readings))
+    return None
+
+
+def _found(plain: str, order: DateOrder | None) -> Iterator[tuple[_Readings, tuple[int, int]]]:
+    """Yield the readings of each date, and where it stands, from left to right."""
+    at = 0
+    while candidates := [each for each in _candidates(plain, at, order) if each[0]]:
+        first = min(candidates, key=lambda each: each[1][0])
+        yield first
+        at = first[1][1]
+
+
+def _candidates(
+    plain: str, at: int, order: DateOrder | None
+) -> Iterator[tuple[_Readings, tuple[int, int]]]:
+    """Yield the readings of the next date of each notation."""
+    for found in _FIGURES.finditer(plain, at):
+        if readings := _figures(found, order):
+            yield readings, found.span()
+            break
+    for found in _COMPACT.finditer(plain, at):
+        yield _reading("ymd", *found.groups()), found.span()
+    for written, pattern in _NAMED:
+        for found in pattern.finditer(plain, at):
+            if month := months().get(letters(found[written.index("m") + 1])):
+                parts = list(found.groups())
+                parts[written.index("m")] = str(month)
+                # A name leaves no question of order.
+                for named in _reading(written, *parts).values():
+                    yield {"dmy": named, "mdy": named, "ymd": named}, found.span()
+                break
+
+
+def _figures(found: re.Match[str], order: DateOrder | None) -> _Readings:
+    first, between, *rest = found.groups()
+    if len(first) > 2:
+        return _reading("ymd", first, *rest)
+    readings = _reading("dmy", first, *rest)
+    if between != "." or order == "mdy" or not readings:
+        readings |= _reading("mdy", first, *rest)
+    # Two figures of a year come first with hyphens only, or where it is said.
+    if between == "-" or order == "ymd" or not readings:
+        readings |= _reading("ymd", first, *rest)
+    return readings
+
+
+def _reading(order: DateOrder, *parts: str) -> _Readings:
+    """Return the date of three numbers in this order, nothing if it is none."""
+    year, month, day = (parts[order.index(each)] for each in "ymd")
+    number = int(year)
+    if len(year) == 2:
+        number += 2000 if number < _PIVOT else 1900
+    try:
+        return {order: date(number, int(month), int(day))} if number in _YEARS else {}
+    except ValueError:
+        return {}
+
+
+def _only(dates: Iterable[date | None]) -> date | None:
+    left = set(dates)
+    return left.pop() if len(left) == 1 else None

@@ -1,0 +1,84 @@
+"""What months and currencies are called in many languages, from the CLDR data of babel."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import defaultdict
+from functools import lru_cache
+
+from babel import Locale
+from babel.numbers import list_currencies
+
+# 40 languages; each takes about 10 ms to load, once, and only when a name has to be looked up.
+_LANGUAGES = (
+    "en de fr es it nl pt pl cs sk sl hr hu ro da sv nb fi et lv lt el bg ru uk sr tr id ms vi "
+    "ca ja ko zh ar he fa hi th bn"
+)
+# Signs that several currencies share, whatever a single locale means by them.
+_SHARED = frozenset({"$", "¥", "kr", "kr.", "fr", "fr.", "rs", "rs.", "r", "l", "din", "лв"})
+# Signs that CLDR has in the language of the country only.
+_LOCAL = {"rm": "MYR", "rp": "IDR", "s$": "SGD", "us$": "USD", "c$": "CAD", "tl": "TRY"}
+
+
+def fold(text: str) -> str:
+    """Return a text without case, bidirectional marks and odd spaces.
+
+    Digits of every script become 0 to 9, and every kind of minus or dash a hyphen.
+    """
+    plain = []
+    for each in unicodedata.normalize("NFKC", text):
+        category = unicodedata.category(each)
+        if category == "Nd":
+            plain.append(str(unicodedata.decimal(each)))
+        elif category == "Pd" or each == "\u2212":
+            plain.append("-")
+        elif category != "Cf":
+            plain.append(each)
+    return " ".join("".join(plain).casefold().split())
+
+
+def letters(name: str) -> str:
+    """Return a name's folded letters and digits, without marks, dots and spaces."""
+    decomposed = unicodedata.normalize("NFKD", fold(name))
+    return "".join(each for each in decomposed if each.isalnum())
+
+
+@lru_cache(maxsize=1)
+def months() -> dict[str, int]:
+    """Return the number of each month's name and abbreviation, if it is one month's everywhere.
+
+    Croatian "listopad" is October and Polish "listopad" is November: it is left out.
+    """
+    found: defaultdict[str, set[int]] = defaultdict(set)
+    for language in _LANGUAGES.split():
+        for context in ("format", "stand-alone"):
+            for width in ("wide", "abbreviated"):
+                names = Locale(language).months.get(context, {}).get(width, {})
+                for month, name in names.items():
+                    found[letters(name)].add(int(month))
+    return {
+        name: each.pop() for name, each in found.items() if len(each) == 1 and not name.isdigit()
+    } | {"sept": 9}
+
+
+@lru_cache(maxsize=1)
+def currencies() -> dict[str, str | None]:
+    """Return the ISO 4217 code of each folded code, sign and name; None if it may be several."""
+    codes = list_currencies()
+    found: defaultdict[str, set[str]] = defaultdict(set)
+    for language in _LANGUAGES.split():
+        locale = Locale(language)
+        for known in (locale.currencies, locale.currency_symbols):
+            for code, name in known.items():
+                if code in codes:
+                    found[fold(name)].add(code)
+    signs = {name: each.pop() if len(each) == 1 else None for name, each in found.items()}
+    # "£" is in some languages also the sign of currencies that are no more.
+    shared: dict[str, str | None] = dict.fromkeys(_SHARED)
+    return (
+        signs
+        | {"€": "EUR", "£": "GBP"}
+        | _LOCAL
+        | shared
+        | {code.casefold(): code for code in codes}
+    )

@@ -1,0 +1,135 @@
+"""Numbers as they are printed, in any of the world's notations."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from decimal import Decimal
+from typing import Literal
+
+from ocr_extractor.fields.locale_names import currencies, fold
+
+DecimalSign = Literal[".", ","]
+
+_MAX_CHARACTERS = 60
+_BODY = re.compile(r"\d(?:[\d.,' ]*\d)?|[.,]\d+")
+# Thousands by three, or as in India by two before the last three.
+_GROUPS = re.compile(r"\d{1,3}(?:([.,' ])\d{3})(?:\1\d{3})*|\d{1,2}(?:([.,' ])\d{2})*\2\d{3}")
+# "1.2 Mio" is not 1.2.
+_MULTIPLIERS = (
+    "k tsd th tausend thousand mil mille mio mln mill million millions millionen milliard mrd "
+    "bn bln billion billions lakh lac crore dozen dz dutzend"
+)
+_UNIT = re.compile(r"[^\W\d_]{1,8}[.²³]?|\*")
+_WHOLE = re.compile(r"(?<=\d)[.,]\s?(?:-{1,2}|=)$")
+
+
+def parse_number(text: str, decimal: DecimalSign | None, *, money: bool) -> Decimal | None:
+    """Return the number that a text is.
+
+    Signs, brackets, a trailing minus, CR (negative) and DR, currencies and a unit behind it are
+    understood. Where a sign with three digits behind it may separate thousands or decimals
+    ("1,234"), `decimal` decides, else money has no third decimal.
+
+    Args:
+        text: The text as it is printed.
+        decimal: What separates decimals, None if that is not known.
+        money: Whether it is an amount of money.
+
+    Returns:
+        None if it is no single number, or if it can be read in two ways.
+    """
+    split = _split(text)
+    if split is None:
+        return None
+    negative, body, unit = split
+    if money and unit in {"%", "m", "b"}:
+        return None
+    number = _parse_body(body, decimal, money=money)
+    return -number if number is not None and negative else number
+
+
+def decimal_of(text: str) -> DecimalSign | None:
+    """Return what separates decimals in a text, None if it does not tell."""
+    split = _split(text)
+    read = {sign: number for sign, number in _readings(split[1]).items() if number} if split else {}
+    return next(iter(read)) if len(read) == 1 else None
+
+
+def _split(text: str) -> tuple[bool, str, str] | None:
+    """Split a text into whether it is negative, the digits with separators, and the unit."""
+    if len(text) > _MAX_CHARACTERS:
+        return None
+    # Of Arabic: the decimal sign, the sign of thousands.
+    plain = fold(text).replace("\u066b", ",").replace("\u066c", "'")
+    plain = re.sub("[\u2018\u2019\u00b4`\u02bc]", "'", plain)
+    plain = _WHOLE.sub("", plain)
+    found = _BODY.search(plain)
+    if found is None:
+        return None
+    before, body, after = plain[: found.start()].strip(), found[0], plain[found.end() :].strip()
+    negative = 0
+    if "(" in before:
+        if ")" not in after:
+            return None
+        before, after, negative = before.replace("(", "", 1), after.replace(")", "", 1), 1
+    negative += before.count("-") + after.count("-")
+    before, after = before.replace("-", " "), after.replace("-", " ").strip()
+    before = before.replace("+", " ", 1).strip()
+    if before == "%" and not after:  # Turkish
+        before, after = after, before
+    if after in {"cr", "dr"} or after.endswith((" cr", " dr")):
+        negative += after.endswith("cr")
+        after = after[:-2].strip()
+    if negative > 1 or not (before == "" or _is_currency(before)) or not _is_unit(after):
+        return None
+    return negative == 1, body, after
+
+
+def _is_currency(text: str) -> bool:
+    known = currencies()
+    return (
+        all(word in known or word.rstrip(".:") in known or _is_sign(word) for word in text.split())
+        or text in known
+    )
+
+
+def _is_sign(word: str) -> bool:
+    return all(unicodedata.category(each) == "Sc" for each in word)
+
+
+def _is_unit(text: str) -> bool:
+    if text.rstrip(".") in _MULTIPLIERS.split():
+        return False
+    return text in {"", "%"} or _is_currency(text) or bool(_UNIT.fullmatch(text))
+
+
+def _parse_body(body: str, decimal: DecimalSign | None, *, money: bool) -> Decimal | None:
+    readings = _readings(body)
+    point, comma = readings["."], readings[","]
+    if point is None or comma is None or point == comma:
+        return comma if point is None else point
+    if decimal is not None:
+        return readings[decimal]
+    # 1,234: thousands, as an amount of money has no third decimal.
+    return max(point, comma) if money else None
+
+
+def _readings(body: str) -> dict[DecimalSign, Decimal | None]:
+    """Return what digits are with a point, and with a comma, before the decimals."""
+    readings: dict[DecimalSign, Decimal | None] = {}
+    signs: tuple[DecimalSign, DecimalSign] = (".", ",")
+    for sign in signs:
+        whole, _, fraction = body.rpartition(sign)
+        if sign in whole or sign not in body or not fraction.isdigit():
+            readings[sign] = _whole(body)
+        else:
+            number = _whole(whole) if whole else Decimal(0)
+            readings[sign] = None if number is None else Decimal(f"{number}.{fraction}")
+    return readings
+
+
+def _whole(text: str) -> Decimal | None:
+    if text.isdigit() or (_GROUPS.fullmatch(text) and not text.startswith("0")):
+        return Decimal(re.sub(r"\D", "", text))
+    return None
