@@ -198,7 +198,7 @@ class _Parser:
         self._at = 0
         if len(text) > _MAX_CHARACTERS:
             raise SchemaError(
-                f"The check {shorten(text)!r} has {len(text):,} characters, and may have "
+                f"The check '{shorten(text)}' has {len(text):,} characters, and may have "
                 f"{_MAX_CHARACTERS}: split it."
             )
         self._tokens = list(self._tokenised())
@@ -209,8 +209,8 @@ class _Parser:
         if sign not in _COMPARE:
             self._fail(f"there is {_shown(sign)} instead of a comparison")
         right, other = self._expression()
-        if self._peek():
-            self._fail(f"there is {shorten(self._peek())!r} after the end of the check")
+        if rest := self._next():
+            self._fail(f"there is {_shown(rest)} after the end of the check")
         if not self.paths:
             self._fail("no field is used")
         self._compatible((left, kind), (right, other), sign)
@@ -219,7 +219,7 @@ class _Parser:
     def _compatible(self, left: tuple[_Node, str], right: tuple[_Node, str], sign: str) -> None:
         for (node, kind), (_, other) in ((left, right), (right, left)):
             if kind == "literal" and other == "date" and not _is_date(node[1]):
-                self._fail(f"{shorten(node[1])!r} is no date, write YYYY-MM-DD")
+                self._fail(f"'{shorten(node[1])}' is no date, write YYYY-MM-DD")
         kinds = {kind for _, kind in (left, right)} - {"literal"}
         if len(kinds) > 1:
             self._fail(f"a {left[1]} is compared with a {right[1]}")
@@ -295,7 +295,7 @@ class _Parser:
     def _count_of(self) -> _Node:
         name = self._next().strip("`")
         if name not in self._tables:
-            self._fail(f"count needs a table, and {shorten(name)!r} is none of {self._known()}")
+            self._fail(f"count needs a table, and '{shorten(name)}' is none of {self._known()}")
         self.paths.append(name)
         return ("count", name)
 
@@ -307,7 +307,7 @@ class _Parser:
             self._next()
             name += ("[]." if name in self._tables else ".") + self._next().strip("`")
         if name not in self._leaves:
-            self._fail(f"{shorten(name)!r} is none of the schema's fields ({self._known()})")
+            self._fail(f"'{shorten(name)}' is none of the schema's fields ({self._known()})")
         table = name.partition("[].")[0] if "[]." in name else ""
         if table and self._sum is not None:
             if self._sum not in {"", table}:
@@ -344,13 +344,13 @@ class _Parser:
     def _fail(self, what: str) -> NoReturn:
         position = self._at + 1
         raise SchemaError(
-            f"The check {shorten(self._text)!r} is wrong at character {position}: {what}; "
+            f"The check '{shorten(self._text)}' is wrong at character {position}: {what}; "
             f"{_ALLOWED}."
         )
 
 
 def _shown(word: str) -> str:
-    return repr(shorten(word)) if word else "the end"
+    return f"'{shorten(word)}'" if word else "the end"
 
 
 def _is_date(text: str) -> bool:

@@ -282,21 +282,21 @@ def _check_names(path: str, names: Iterable[str]) -> None:
     for name in names:
         if not name or len(name) > MAX_NAME:
             what = "an empty name" if not name else f"a name of {len(name):,} characters"
-            _refuse(path, f"{what}: {shorten(name, 20)!r}", f"use 1 to {MAX_NAME} characters")
+            _refuse(path, f"{what}: '{shorten(name, 20)}'", f"use 1 to {MAX_NAME} characters")
         # Letters with their marks and digits of every script.
         if name != name.strip() or not all(
             unicodedata.category(each)[0] in "LMN" or each in "_- " for each in name
         ):
             _refuse(
                 path,
-                f"the name {shorten(name)!r}",
+                f"the name '{shorten(name)}'",
                 "use letters, digits, '_', '-' and spaces between them",
             )
         folded = unicodedata.normalize("NFKC", name).casefold()
         if folded in seen:
             _refuse(
                 path,
-                f"the names {shorten(seen[folded], 20)!r} and {shorten(name, 20)!r}",
+                f"the names '{shorten(seen[folded], 20)}' and '{shorten(name, 20)}'",
                 "rename one, they differ in case only",
             )
         seen[folded] = name
