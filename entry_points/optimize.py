@@ -15,7 +15,6 @@ from typing import Any, cast
 import mlflow
 import pandas as pd
 from mlflow.entities import Feedback
-from mlflow.entities.model_registry import PromptVersion
 from mlflow.exceptions import MlflowException
 from mlflow.genai.scorers import Scorer, scorer
 from mlflow.pyfunc import PyFuncModel
@@ -31,11 +30,12 @@ from entry_points.logged_models.loading import (
     predict_rows,
 )
 from entry_points.optimizing.budget import OptimizationBudget
-from entry_points.optimizing.examples import write_example
+from entry_points.optimizing.examples import NOT_WITH_A_SCHEMA, write_example
 from entry_points.optimizing.few_shot import FewShotExamples
 from entry_points.optimizing.gepa_optimizer import HEADLINE, GepaOptimizer, OptimizationTask
 from entry_points.optimizing.prompt_parts import divide
 from entry_points.optimizing.result import OptimizationResult
+from entry_points.optimizing.winner import register_winner
 from entry_points.scoring.forms import Truth
 from entry_points.scoring.mlflow_scorer import form_scorer
 
@@ -133,12 +133,13 @@ def optimize(request: Request, forms: Sequence[Form]) -> Optimization:
     )
     model = load_extractor(request.model_uri, **request.settings)
     prompt = mlflow.genai.load_prompt(config["prompt_uri"])
+    if request.examples and prompt.response_format:
+        raise cli.UsageError(NOT_WITH_A_SCHEMA)
     extractor: Any = model.unwrap_python_model()  # type: ignore[no-untyped-call]
     optimizer = GepaOptimizer(
         OptimizationTask(
             truths={form.form_id: Truth.of(form) for form in forms},
             validation=[form.form_id for form in parts.validation],
-            registered=_templates(prompt.name).keys(),
             template_fault=extractor.template_fault,
             ask=lambda question: extractor.ask(question, request.reflection_llm),
             budget=budget,
@@ -153,7 +154,7 @@ def optimize(request: Request, forms: Sequence[Form]) -> Optimization:
     os.environ["MLFLOW_GENAI_EVAL_SKIP_TRACE_VALIDATION"] = "true"
     os.environ["MLFLOW_GENAI_EVAL_MAX_WORKERS"] = str(request.settings["max_concurrency"])
     with extractor_errors_reported():
-        result = mlflow.genai.optimize_prompts(
+        mlflow.genai.optimize_prompts(
             predict_fn=_reader(model, forms, budget),
             train_data=[{"inputs": {"doc_id": form.form_id}} for form in parts.development],
             prompt_uris=[prompt.uri],
@@ -161,8 +162,8 @@ def optimize(request: Request, forms: Sequence[Form]) -> Optimization:
             scorers=[_pair_f1(optimizer.task.truths)],
         )
     outcome = optimizer.outcome
-    _log(prompt.uri, outcome, result.optimized_prompts)
-    winner = _templates(prompt.name)[outcome.best.template] if outcome.wins else None
+    _log(outcome)
+    winner = register_winner(prompt, outcome) if outcome.wins else None
     cost = budget.spent if budget.priced else None
     return Optimization(prompt.uri, winner, outcome, budget.questions, cost)
 
@@ -173,12 +174,6 @@ def _write_examples(forms: Sequence[Form], extractor: Any) -> dict[str, str]:
         form.form_id: write_example(form, extractor.document_text(form.image_path.read_bytes()))
         for form in forms
     }
-
-
-def _templates(name: str) -> dict[str, str]:
-    """Return the URI of each registered template of a prompt."""
-    versions = mlflow.MlflowClient().search_prompt_versions(name)
-    return {str(each.template): f"prompts:/{name}/{each.version}" for each in versions}
 
 
 def _run_dir(request: Request, model: PyFuncModel, forms: Sequence[Form]) -> Path | None:
@@ -227,26 +222,14 @@ def _pair_f1(truths: Mapping[str, Truth]) -> Scorer:
     return pair_f1
 
 
-def _log(prompt_uri: str, outcome: OptimizationResult, versions: Sequence[PromptVersion]) -> None:
-    """Log the search and the verdict; a new version is tagged with what it rests on."""
+def _log(outcome: OptimizationResult) -> None:
+    """Log the search and the verdict."""
     mlflow.log_table(pd.DataFrame(map(asdict, outcome.candidates)), "candidates.json")
     for step, each in enumerate(outcome.candidates):
         mlflow.log_metric("development_pair_f1", each.score, step=step)
-    if (verdict := outcome.verdict) is None:
-        return
-    gain = verdict.gain
-    mlflow.log_metrics({"gain": gain.value, "gain_low": gain.low, "gain_high": gain.high})
-    run = mlflow.active_run()
-    evidence = {
-        "optimized_from": prompt_uri,
-        "optimized_in_run": run.info.run_id if run else "",
-        "gain": str(verdict),
-    }
-    if outcome.best.examples:
-        evidence["examples"] = outcome.best.examples
-    for version in versions:
-        for key, value in evidence.items():
-            mlflow.genai.set_prompt_version_tag(version.name, version.version, key, value)
+    if outcome.verdict is not None:
+        gain = outcome.verdict.gain
+        mlflow.log_metrics({"gain": gain.value, "gain_low": gain.low, "gain_high": gain.high})
 
 
 def next_command(model_uri: str, prompt_uri: str, dataset: str) -> str:

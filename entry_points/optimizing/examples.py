@@ -8,6 +8,11 @@ from collections.abc import Sequence
 
 from data.forms import Form
 
+NOT_WITH_A_SCHEMA = (
+    "examples show question-answer pairs, and the prompt's schema asks for fields: leave out "
+    "-P examples=."
+)
+
 _PLACEHOLDER = re.compile(r"\{\{\s*examples\s*\}\}")
 _BLOCK = re.compile(r"<examples>.*</examples>", re.DOTALL)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,7 +40,6 @@ class OptimizationTask:
     Attributes:
         truths: What the forms say, by form id.
         validation: The ids of the forms that decide.
-        registered: The templates that the registry has.
         template_fault: Says why a template cannot be used, None when it can.
         ask: Asks the reflecting LLM; returns its answer and the cost, USD or None.
         budget: What the search may take.
@@ -51,7 +50,6 @@ class OptimizationTask:
 
     truths: Mapping[str, Truth]
     validation: Sequence[str]
-    registered: Collection[str]
     template_fault: Callable[[str], str | None]
     ask: Callable[[str], tuple[str, float | None]]
     budget: OptimizationBudget
@@ -90,8 +88,8 @@ class GepaOptimizer(BasePromptOptimizer):
             enable_tracking: Not used: the entry point logs what was found.
 
         Returns:
-            The prompt that wins, unless it is registered: MLflow makes a version of whatever is
-            returned.
+            The scores, and no prompt: MLflow would make a version of it without its schema, and
+            also where the registry has it.
         """
         [(name, first)] = target_prompts.items()
         shots = self.task.shots
@@ -115,9 +113,8 @@ class GepaOptimizer(BasePromptOptimizer):
         best = candidates[result.best_idx]
         verdict = self._judge(eval_fn, name, first, best.template)
         self.outcome = OptimizationResult(candidates, best, verdict)
-        new = self.outcome.wins and best.template not in self.task.registered
         return PromptOptimizerOutput(
-            {name: best.template} if new else {},
+            {},
             initial_eval_score=verdict.before if verdict else None,
             final_eval_score=verdict.after if verdict else None,
         )
