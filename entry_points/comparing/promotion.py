@@ -62,7 +62,7 @@ def pinned(model_uri: str) -> tuple[str, str]:
 def promote(run: Run, model_uri: str, gate: Gate, *, force: bool = False) -> PromotionResult:
     """Put a version and its prompt in force, if nothing speaks against it.
 
-    The local engine has no use for its prompt, so that it leaves `production` where it is.
+    The local engine uses nothing of a prompt but its schema: without one, `production` stays.
 
     Args:
         run: The run that does it.
@@ -83,7 +83,9 @@ def promote(run: Run, model_uri: str, gate: Gate, *, force: bool = False) -> Pro
     objections, run_ids = _judge(candidate, name, before.champion, gate)
     if objections and not force:
         return PromotionResult(candidate, before, before, objections, run_ids)
-    prompt = config["prompt_uri"] if config["engine"] == "openai" else ""
+    prompt = config["prompt_uri"]
+    if config["engine"] != "openai" and not _has_schema(history.client, prompt):
+        prompt = ""
     after = InForce(version, prompt or before.production)
     move(history, Move(before, after, False, run.info.run_id, user(run)))
     tags = {"promotion.evidence": ", ".join(run_ids) or "none: there was no champion"}
@@ -155,6 +157,11 @@ def move(history: History, step: Move) -> None:
     if step.after.production != step.before.production:
         name, version = _prompt(step.after.production)
         client.set_prompt_alias(name, cli.PRODUCTION, int(version))
+
+
+def _has_schema(client: mlflow.MlflowClient, prompt_uri: str) -> bool:
+    version = client.get_prompt_version(*_prompt(prompt_uri))
+    return version is not None and version.response_format is not None
 
 
 def user(run: Run) -> str:
