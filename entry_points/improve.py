@@ -14,7 +14,8 @@ from entry_points.comparing.candidate_runs import READING_FLAGS, add_repeats, ru
 from entry_points.comparing.candidates import Candidate
 from entry_points.comparing.processes import require_key
 from entry_points.logged_models.loading import extractor_config
-from entry_points.prompt_versions.registration import register_prompt
+from entry_points.prompt_versions.registration import load_version, register_prompt, schema_of
+from entry_points.prompt_versions.schema_file import read_schema
 from entry_points.prompt_versions.template_file import (
     add_commit_message,
     add_examples,
@@ -32,6 +33,12 @@ def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the entry point's flags."""
     parser = cli.parser(__doc__, "model-name", *READING_FLAGS)
     parser.set_defaults(split="development")
+    parser.add_argument(
+        "--schema",
+        default="auto",
+        type=cli.ValueOr("auto"),
+        help="another schema, as in register_prompt; auto: the champion's",
+    )
     parser.add_argument("--template", required=True, help="the edited template, a text file")
     add_commit_message(parser)
     add_examples(parser)
@@ -39,22 +46,18 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def candidates_of(
-    model_name: str, template: str, commit_message: str, form_ids: Sequence[str]
-) -> list[Candidate]:
+def candidates_of(args: argparse.Namespace) -> list[Candidate]:
     """Return the champion, and a candidate that differs from it by its prompt.
 
     Args:
-        model_name: The registered model.
-        template: The prompt's text; registered if it is new.
-        commit_message: What changed, "" for none.
-        form_ids: The forms that stand in it as examples.
+        args: The entry point's flags; the prompt is registered if it is new.
 
     Raises:
-        UsageError: There is no champion, its engine has no use for a prompt, or there is no key.
+        UsageError: There is no champion, its engine has no use for a prompt, there is no key, or a
+            flag cannot be used.
         PromptError: The template cannot be used.
     """
-    champion = f"models:/{model_name}@{cli.CHAMPION}"
+    champion = f"models:/{args.model_name}@{cli.CHAMPION}"
     config = extractor_config(champion)
     if config["engine"] != "openai":
         raise cli.UsageError(
@@ -63,19 +66,26 @@ def candidates_of(
         )
     require_key(config)
     prompt_name = config["prompt_uri"].removeprefix("prompts:/").rpartition("/")[0]
+    schema = read_schema(args.schema) or schema_of(load_version(config["prompt_uri"]))
     version = register_prompt(
-        prompt_name, template, commit_message=commit_message, tags=example_tags(form_ids)
+        prompt_name,
+        put_examples(
+            read_template(args.template), args.examples, cli.in_project(args.dataset), schema
+        ),
+        schema=schema,
+        commit_message=args.commit_message,
+        tags=example_tags(args.examples),
     )
     uri = f"prompts:/{prompt_name}/{version.version}"
     if uri == config["prompt_uri"]:
-        raise cli.UsageError(f"{champion} uses this very template: edit it first.")
+        raise cli.UsageError(f"{champion} uses this very prompt: edit the template first.")
     settings = {name: value for name, value in config.items() if name not in _NOT_SETTINGS}
     flags = {
         "engine": config["engine"],
         "llm": config["llm"],
         "prompt": uri,
         "prompt-name": prompt_name,
-        "model-name": model_name,
+        "model-name": args.model_name,
         "max-concurrency": str(config["max_concurrency"]),
         "settings": json.dumps(settings),
     }
@@ -86,7 +96,6 @@ def candidates_of(
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the entry point."""
     args = build_parser().parse_args(argv)
-    template = read_template(args.template)
     for each in args.examples:
         if split_of(each) != "development":
             raise cli.UsageError(
@@ -94,9 +103,8 @@ def main(argv: Sequence[str] | None = None) -> int:
                 "choose forms of the development split, which the run of `evaluate -P "
                 "split=development` lists."
             )
-    filled = put_examples(template, args.examples, cli.in_project(args.dataset))
     args.without += args.examples
-    return run(args, candidates_of(args.model_name, filled, args.commit_message, args.examples))
+    return run(args, candidates_of(args))
 
 
 if __name__ == "__main__":

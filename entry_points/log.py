@@ -21,14 +21,14 @@ from entry_points.command_line import cli
 from entry_points.command_line.tracking import mlflow_logs_only, name_run
 from entry_points.engine_access.tiny_ocr import fetch_tiny_ocr
 from entry_points.logged_models.loading import CHOSEN, ask_for_key, has_llm_access
-from entry_points.prompt_versions.registration import TEMPLATE, list_versions, register_prompt
+from entry_points.prompt_versions.registration import find_prompt, schema_note, schema_of
+from entry_points.prompt_versions.schema_file import read_schema
 from ocr_extractor.config import ExtractorConfig
 from ocr_extractor.contract import input_example, signature, spark_ddl
 from ocr_extractor.engines.local.learned.weights import DECISION
 from ocr_extractor.errors import ConfigError, PromptError
 from ocr_extractor.extractor import TINY_OCR_ARTIFACT, WEIGHTS_ARTIFACT
-from ocr_extractor.prompts.prompt import SNAPSHOT_ARTIFACT
-from ocr_extractor.prompts.template import check_template
+from ocr_extractor.prompts.prompt import SNAPSHOT_ARTIFACT, write_snapshot
 
 # What the logged model needs: all that `model/` imports, and what MLflow adds to each Python model.
 # python_env.yaml has the reasons.
@@ -104,12 +104,15 @@ def log(
     logging.getLogger("mlflow.models.model").addFilter(
         lambda record: "Failed to log model config as params" not in record.getMessage()
     )
+    params = config.model_dump()
+    if schema := schema_of(prompt):
+        params |= {"schema_title": schema.title, "schema_fields": len(schema.leaves())}
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), mlflow_logs_only():
         # MLflow runs an example while it logs: with an LLM that would be a paid request, so only
         # the local engine has one, and the advice to give one is not for us.
         warnings.filterwarnings("ignore", ".*input example was not provided", UserWarning)
-        snapshot = Path(folder) / "prompt.md"
-        snapshot.write_text(str(prompt.template), encoding="utf-8")
+        snapshot = Path(folder) / SNAPSHOT_ARTIFACT
+        write_snapshot(prompt, snapshot)
         artifacts = {SNAPSHOT_ARTIFACT: str(snapshot)}
         if local_weights:
             artifacts[WEIGHTS_ARTIFACT] = str(fetch_weights(local_weights, Path(folder)))
@@ -121,7 +124,7 @@ def log(
             code_paths=[str(ROOT / "model" / "ocr_extractor")],
             artifacts=artifacts,
             model_config=config.model_dump(),
-            params=config.model_dump(),
+            params=params,
             signature=signature(),
             input_example=input_example() if config.engine == "local" else None,
             pip_requirements=travelling_requirements(),
@@ -167,38 +170,6 @@ def resolve_engine(engine: str) -> str:
     return "local"
 
 
-def find_prompt(uri: str, name: str) -> PromptVersion:
-    """Load the prompt version to pin; a registry without the prompt gets the shipped template.
-
-    Args:
-        uri: The prompt's URI, "" for its production version.
-        name: The prompt's name, used when there is no URI.
-
-    Raises:
-        UsageError: The registry has no such version.
-        PromptError: The version's template cannot be used by the extractor.
-    """
-    if not uri and not list_versions(name):
-        return register_prompt(
-            name,
-            (ROOT / TEMPLATE).read_text(encoding="utf-8"),
-            commit_message="The shipped template.",
-        )
-    uri = uri or f"prompts:/{name}@{cli.PRODUCTION}"
-    try:
-        version: PromptVersion = mlflow.genai.load_prompt(uri, cache_ttl_seconds=0)
-    except MlflowException as error:
-        raise cli.UsageError(
-            f"{uri} cannot be loaded ({error.message}). Register a template with "
-            f"`{cli.RUN} -e register_prompt -P alias={cli.PRODUCTION}`, or name a version that "
-            "exists: `mlflow ui` lists them."
-        ) from error
-    if not version.is_text_prompt:
-        raise PromptError(f"{uri} is a chat prompt: the extractor needs a text prompt.")
-    check_template(str(version.template))
-    return version
-
-
 def travelling_requirements() -> list[str]:
     """Return the logged model's pip requirements: exactly the versions that are installed.
 
@@ -221,9 +192,10 @@ def main(argv: Sequence[str] | None = None, *, last: bool = True) -> int:
     settings = cli.read_settings(args.settings) | {"max_concurrency": args.max_concurrency}
     if args.llm:
         settings["llm"] = args.llm
+    schema = read_schema(args.schema)
     ask_for_key({"engine": args.engine} | settings)
     with mlflow.start_run():
-        prompt = find_prompt(args.prompt, args.prompt_name)
+        prompt = find_prompt(args.prompt, args.prompt_name, schema)
         info = log(
             engine=args.engine,
             prompt=prompt,
@@ -234,7 +206,7 @@ def main(argv: Sequence[str] | None = None, *, last: bool = True) -> int:
         version = f"{args.model_name}/{info.registered_model_version}"
         name_run(f"log {version} with {prompt.name}/{prompt.version}")
     uri = f"models:/{version}"
-    print(f"Logged {uri} with prompts:/{prompt.name}/{prompt.version}.")
+    print(f"Logged {uri} with prompts:/{prompt.name}/{prompt.version}{schema_note(prompt)}.")
     if last:
         print(f"Next: {cli.RUN} -e evaluate -P model_uri={uri}")
     return 0

@@ -1,4 +1,4 @@
-"""Registers a prompt template; an identical one makes no new version."""
+"""Registers a prompt template, with a schema if one is given; the same ones make no new version."""
 
 from __future__ import annotations
 
@@ -9,7 +9,13 @@ from collections.abc import Sequence
 from mlflow.exceptions import MlflowException
 
 from entry_points.command_line import cli
-from entry_points.prompt_versions.registration import TEMPLATE, register_prompt
+from entry_points.prompt_versions.registration import (
+    FIELDS_TEMPLATE,
+    TEMPLATE,
+    point_alias,
+    register_prompt,
+)
+from entry_points.prompt_versions.schema_file import read_schema
 from entry_points.prompt_versions.template_file import (
     add_commit_message,
     add_examples,
@@ -22,8 +28,13 @@ from ocr_extractor.errors import DocumentError, PromptError
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the entry point's flags."""
-    parser = cli.parser(__doc__, "prompt-name", "dataset")
-    parser.add_argument("--template", default=TEMPLATE, help="the template, a text file")
+    parser = cli.parser(__doc__, "prompt-name", "schema", "dataset")
+    parser.add_argument(
+        "--template",
+        default="auto",
+        type=cli.ValueOr("auto"),
+        help=f"the template, a text file; auto: {FIELDS_TEMPLATE} with a schema, else {TEMPLATE}",
+    )
     parser.add_argument(
         "--alias",
         default="none",
@@ -45,18 +56,21 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the entry point."""
     args = build_parser().parse_args(argv)
-    template = read_template(args.template)
+    schema = read_schema(args.schema)
+    template = read_template(args.template or (FIELDS_TEMPLATE if schema else TEMPLATE))
     try:
         tags = json.loads(args.tags or "{}")
     except json.JSONDecodeError as error:
         raise cli.UsageError(f'--tags is not JSON ({error}): write {{"author": "..."}}.') from None
     version = register_prompt(
         args.prompt_name,
-        put_examples(template, args.examples, cli.in_project(args.dataset)),
-        alias=args.alias,
+        put_examples(template, args.examples, cli.in_project(args.dataset), schema),
+        schema=schema,
         commit_message=args.commit_message,
         tags={str(key): str(value) for key, value in tags.items()} | example_tags(args.examples),
     )
+    if args.alias:
+        point_alias(args.alias, version)
     print(f"Next: {cli.RUN} -e log -P prompt=prompts:/{args.prompt_name}/{version.version}")
     return 0
 

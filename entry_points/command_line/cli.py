@@ -145,6 +145,12 @@ _COMMON: dict[str, dict[str, Any]] = {
         "help": "prompts:/<name>/<version> or prompts:/<name>@<alias>; "
         f"auto: prompts:/<prompt-name>@{PRODUCTION}",
     },
+    "schema": {
+        "default": "none",
+        "type": ValueOr("none"),
+        "help": "the fields to read: a .json or .yaml file with a JSON Schema, <module>:<Class> of "
+        "a pydantic model, or none; registered with the template as one prompt version",
+    },
     "prompt-name": {"default": PROMPT_NAME, "help": "the prompt's name in the registry"},
     "model-name": {"default": MODEL_NAME, "help": "the registered model's name"},
     "model-uri": {
@@ -199,6 +205,7 @@ LOG_FLAGS = (
     "engine",
     "llm",
     "prompt",
+    "schema",
     "prompt-name",
     "model-name",
     "max-concurrency",

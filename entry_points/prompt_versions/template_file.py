@@ -8,7 +8,8 @@ from pathlib import Path
 
 from data.funsd import load_folder, pick_form
 from entry_points.command_line import cli
-from entry_points.optimizing.examples import fill, has_place, write_example
+from entry_points.optimizing.examples import NOT_WITH_A_SCHEMA, fill, has_place, write_example
+from ocr_extractor.fields.schema import Schema
 from ocr_extractor.ocr.page_text import document_text
 
 
@@ -32,16 +33,20 @@ def add_examples(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def put_examples(template: str, form_ids: Sequence[str], dataset: Path) -> str:
+def put_examples(
+    template: str, form_ids: Sequence[str], dataset: Path, schema: Schema | None
+) -> str:
     """Fill `{{ examples }}` with forms: what an OCR engine reads on them, and their pairs.
 
     Args:
         template: The template.
         form_ids: The forms; none leaves the template as it is.
         dataset: The FUNSD-layout folder that has them.
+        schema: The fields that are read with it, None for pairs.
 
     Raises:
-        UsageError: There are forms and no place for them, or a place and no forms.
+        UsageError: There are forms and no place for them, or a place and no forms; or there is a
+            schema.
         DatasetError: There is no such form.
         DocumentError: A form cannot be read.
     """
@@ -52,6 +57,8 @@ def put_examples(template: str, form_ids: Sequence[str], dataset: Path) -> str:
         )
     if not form_ids:
         return template
+    if schema is not None:
+        raise cli.UsageError(NOT_WITH_A_SCHEMA)
     forms = load_folder(dataset)
     chosen = [pick_form(forms, form_id, seed=0) for form_id in form_ids]
     return fill(

@@ -101,7 +101,7 @@ class DocumentReader:
         self._documents = ThreadPoolExecutor(config.max_concurrency, "document")
         self._pages = ThreadPoolExecutor(config.max_concurrency, "page")
         self._slots = threading.BoundedSemaphore(config.max_concurrency)
-        self._rendered: tuple[object, str, str] | None = None
+        self._rendered: tuple[str, object, str, str] | None = None
 
     @property
     def prompt(self) -> Prompt:
@@ -296,13 +296,13 @@ class DocumentReader:
     def _render(self, prompt: Prompt, additional_rules: str) -> str:
         """Render the prompt, unless the last call did: Jinja takes 1 ms each time.
 
-        The texts decide: while MLflow tries a candidate, a version gives another one than its own.
+        The texts decide, too: while MLflow tries a candidate, a version gives another template
+        than its own.
         """
-        template, last = prompt.version.template, self._rendered
-        if last is None or last[:2] != (template, additional_rules):
-            text = prompt.render(additional_rules=additional_rules)
-            last = self._rendered = (template, additional_rules, text)
-        return last[2]
+        key, last = (prompt.uri, prompt.version.template, additional_rules), self._rendered
+        if last is None or last[:3] != key:
+            last = self._rendered = (*key, prompt.render(additional_rules=additional_rules))
+        return last[3]
 
     def _words(self, document: Document, page: Page) -> OcrPage | None:
         """Read the page's words, once for all that needs them; None where nothing does."""

@@ -7,8 +7,13 @@ from pathlib import Path
 import pytest
 
 from entry_points.command_line.cli import UsageError, read_settings
-from entry_points.log import find_prompt, log, resolve_engine
-from entry_points.prompt_versions.registration import list_versions, register_prompt
+from entry_points.log import log, resolve_engine
+from entry_points.prompt_versions.registration import (
+    find_prompt,
+    list_versions,
+    point_alias,
+    register_prompt,
+)
 from entry_points.register_prompt import main
 from ocr_extractor.errors import PromptError
 from tests.entry_points.conftest import Done, Project
@@ -35,7 +40,7 @@ def test_the_first_version_is_production_and_later_ones_only_when_asked(name: st
     register_prompt(name, "One.")
     register_prompt(name, "Two.")
     assert int(find_prompt("", name).version) == 1
-    register_prompt(name, "Two.", alias="production")
+    point_alias("production", register_prompt(name, "Two."))
     assert int(find_prompt("", name).version) == 2
 
 

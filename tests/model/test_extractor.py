@@ -464,7 +464,7 @@ def test_without_its_registry_it_reads_with_the_snapshot(
 
 def test_the_logged_files_hold_the_code_the_prompt_and_no_key(logged: Logged) -> None:
     files = {path.relative_to(logged.path): path for path in logged.path.rglob("*")}
-    assert files[Path("artifacts/prompt.md")].read_text(encoding="utf-8") == TEMPLATE
+    assert files[Path("artifacts/prompt/template.md")].read_text(encoding="utf-8") == TEMPLATE
     assert {Path("code/ocr_extractor/reader.py"), Path("code/ocr_extractor/py.typed")} <= set(files)
     assert not [
         path for path in files.values() if path.is_file() and KEY.encode() in path.read_bytes()

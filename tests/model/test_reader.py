@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
+from pathlib import Path
 
 import mlflow
 import pytest
@@ -20,7 +21,9 @@ from ocr_extractor.documents.input_frame import InputDocument
 from ocr_extractor.documents.page_ranges import PageSelection
 from ocr_extractor.engines.base import Page, PageReading
 from ocr_extractor.errors import EngineError, InputError, PromptError
-from ocr_extractor.prompts.prompt import Prompt
+from ocr_extractor.prompts.followed_alias import FollowedPrompt
+from ocr_extractor.prompts.prompt import Prompt, load_prompt
+from ocr_extractor.prompts.registry import Registry
 from ocr_extractor.reader import DocumentReader
 from ocr_extractor.runtime.cancellation import stopped_by
 from tests.model.sample_documents import encoded, tiff
@@ -343,3 +346,29 @@ def test_documents_of_a_caller_who_stopped_waiting_are_not_even_opened() -> None
     with stopped_by(stop), pytest.raises(EngineError, match="no longer waits"):
         reader(engine).read_all([document(21)] * 50, "")
     assert engine.most_inside == 0
+
+
+def test_a_schema_that_changes_under_the_same_template_reaches_the_engine(store: Path) -> None:
+    told: list[str] = []
+
+    def listen(page: Page, instructions: str) -> PageReading:
+        told.append(instructions)
+        return width_of(page)
+
+    def register(field: str) -> None:
+        schema = {"type": "object", "properties": {field: {"type": "string"}}}
+        version = mlflow.genai.register_prompt("p", "Read {{ fields }}", response_format=schema)
+        mlflow.genai.set_prompt_alias("p", "production", version.version)
+
+    register("total")
+    pinned = load_prompt("prompts:/p/1", Path("none"))
+    config = ExtractorConfig(engine="local", prompt_uri="prompts:/p/1")
+    followed = FollowedPrompt(pinned, 3600.0, Registry())
+    follower = DocumentReader(config, pinned, FakeEngine(listen), followed=followed)
+    follower.read_all([document(21)], "")
+    register("date")
+    assert followed.refreshed().uri == "prompts:/p/2"
+    [read] = follower.read_all([document(21)], "")
+    assert read.prompt_uri == "prompts:/p/2"
+    assert ['"total"' in told[0], '"date"' in told[0]] == [True, False]
+    assert ['"total"' in told[-1], '"date"' in told[-1]] == [False, True]

@@ -86,18 +86,19 @@ class FollowedPrompt:
 
     def _take(self, found: PromptVersion | Exception) -> None:
         """Take the answer of a lookup, however late it is."""
-        uri, reason = self._uri, ""
+        uri, reason, prompt = self._uri, "", self._pinned
         if isinstance(found, Exception):
             reason = in_one_line(found)
         else:
-            # Outside the lock: pages go on while a template is checked.
-            uri, reason = found.uri, _fault(found, self._pinned)
+            # Outside the lock: pages go on while template and schema are checked.
+            prompt = Prompt(found.uri, found, "registry")
+            uri, reason = prompt.uri, _fault(prompt, self._pinned)
         with self._changed:
             self._under_way = False
             if reason or isinstance(found, Exception):
                 self._keep(uri, reason)
             else:
-                self._current = Prompt(uri, found, "registry")
+                self._current = prompt
                 if self._tell("follows", uri):
                     _logger.info("%s names %s, which is used now.", self._uri, uri)
             self._changed.notify_all()
@@ -115,12 +116,15 @@ class FollowedPrompt:
         return last != self._told
 
 
-def _fault(version: PromptVersion, pinned: Prompt) -> str:
-    """Say why a version cannot take the place of the pinned one; "" when it can."""
-    if not version.is_text_prompt:
-        return "it is a chat prompt"
+def _fault(prompt: Prompt, pinned: Prompt) -> str:
+    """Say why a prompt cannot take the place of the pinned one; "" when it can."""
     try:
-        check_replacement(str(version.template), pinned)
+        prompt.check()
+        if (prompt.schema is None) == (pinned.schema is None):
+            check_replacement(str(prompt.version.template), pinned)
+            return ""
     except PromptError as error:
         return str(error)
-    return ""
+    if prompt.schema is None:
+        return "It has no schema, and the pinned version has one."
+    return "It has a schema, and the pinned version has none."

@@ -1,15 +1,18 @@
-"""The prompt: from its registry URI to instructions, and the snapshot that travels with a model."""
+"""The prompt: from its registry URI to instructions and fields, and the copy that travels."""
 
 from __future__ import annotations
 
+import json
 import logging
 import queue
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 from mlflow.entities.model_registry import PromptVersion
 
-from ocr_extractor.errors import PromptError, in_one_line
+from ocr_extractor.errors import PromptError, SchemaError, in_one_line
+from ocr_extractor.fields.schema import Schema
 from ocr_extractor.prompts.registry import Registry
 from ocr_extractor.prompts.template import check_template
 
@@ -19,6 +22,10 @@ if TYPE_CHECKING:
 _logger = logging.getLogger(__name__)
 
 SNAPSHOT_ARTIFACT = "prompt"
+"""The logged model's artifact: a folder with the template and, if there is one, the schema."""
+
+_TEMPLATE_FILE = "template.md"
+_SCHEMA_FILE = "schema.json"
 
 # MLflow's own client goes on for minutes when a registry does not answer; a model must load.
 REGISTRY_TIMEOUT_S = 15.0
@@ -30,7 +37,7 @@ class Prompt:
 
     Attributes:
         uri: `prompts:/<name>/<version>`.
-        version: MLflow's prompt version.
+        version: MLflow's prompt version; its `response_format` is the schema's document.
         source: "registry"; "snapshot" for the model's own copy, when the registry could not be
             reached; "last_good" when the alias that is followed gave nothing usable.
     """
@@ -44,8 +51,37 @@ class Prompt:
         """The variables whose text the template puts somewhere."""
         return check_template(str(self.version.template)).variables
 
+    @cached_property
+    def schema(self) -> Schema | None:
+        """The fields to read; None for a prompt that reads question-answer pairs.
+
+        Raises:
+            SchemaError: The version's `response_format` is not a schema of fields.
+        """
+        document = self.version.response_format
+        return None if document is None else Schema.parse(document)
+
+    @cached_property
+    def _fields(self) -> str:
+        return self.schema.describe() if self.schema else ""
+
+    def check(self) -> None:
+        """Refuse a version that pages cannot be read with.
+
+        Raises:
+            PromptError: It is not a text prompt, its template or its schema cannot be used, or
+                one has no place for the other.
+        """
+        if not self.version.is_text_prompt:
+            raise PromptError("It is a chat prompt: the extractor needs a text prompt.")
+        try:
+            schema = self.schema
+        except SchemaError as error:
+            raise PromptError(f"Its schema cannot be used: {error}") from None
+        check_template_and_schema(str(self.version.template), schema)
+
     def render(self, *, additional_rules: str = "", ocr_text: str = "") -> str:
-        """Fill in the variables.
+        """Fill in the variables, `fields` with the description of the schema.
 
         Args:
             additional_rules: The caller's own rules for these forms.
@@ -61,22 +97,69 @@ class Prompt:
             template = check_template(str(self.version.template))
         except PromptError as error:
             raise PromptError(f"{self.uri} cannot be rendered. {error}") from None
-        return template.render(additional_rules=additional_rules, ocr_text=ocr_text).strip()
+        return template.render(
+            additional_rules=additional_rules, fields=self._fields, ocr_text=ocr_text
+        ).strip()
+
+
+def check_template_and_schema(template: str, schema: Schema | None) -> None:
+    """Refuse a template that cannot be used, or not with this schema.
+
+    Args:
+        template: Its text.
+        schema: The schema that is registered with it, None for none.
+
+    Raises:
+        PromptError: See `Template`; or `{{ fields }}` stands there without a schema, or is missing
+            with one.
+    """
+    has_place = "fields" in check_template(template).variables
+    if schema is not None and not has_place:
+        raise PromptError(
+            "The template has no place for the schema's fields: put {{ fields }} where their "
+            "description belongs."
+        )
+    if schema is None and has_place:
+        raise PromptError(
+            "The template has {{ fields }}, and there is no schema that says which: register it "
+            "with -P schema=<file>, or remove {{ fields }}."
+        )
 
 
 def check_replacement(template: str, prompt: Prompt) -> None:
-    """Refuse a template that could not take a prompt's place.
+    """Refuse a template that could not take the place of a prompt's own.
 
     Raises:
         PromptError: See `Template`; or it has lost one of the prompt's variables, and with it what
-            callers or the settings put there.
+            callers or the settings put there; or it has {{ fields }}, and the prompt no schema.
     """
-    kept = check_template(template).variables
-    if lost := sorted(prompt.variables - kept):
+    check_template_and_schema(template, prompt.schema)
+    if lost := sorted(prompt.variables - check_template(template).variables):
         raise PromptError(
             f"The template has no place for {', '.join(lost)}: keep "
             f"{' and '.join(f'{{{{ {name} }}}}' for name in lost)}."
         )
+
+
+def write_snapshot(version: PromptVersion, folder: Path) -> None:
+    """Write the copy of a prompt version that travels with a model.
+
+    Args:
+        version: The version.
+        folder: Where; it is made.
+    """
+    folder.mkdir()
+    (folder / _TEMPLATE_FILE).write_text(str(version.template), encoding="utf-8")
+    if version.response_format is not None:
+        schema = json.dumps(version.response_format, indent=2, ensure_ascii=False)
+        (folder / _SCHEMA_FILE).write_text(schema, encoding="utf-8")
+
+
+def _read_snapshot(name: str, number: str, folder: Path) -> PromptVersion:
+    template = (folder / _TEMPLATE_FILE).read_text(encoding="utf-8")
+    schema = folder / _SCHEMA_FILE
+    document = json.loads(schema.read_text(encoding="utf-8")) if schema.exists() else None
+    return PromptVersion(name, int(number), template, response_format=document)  # type: ignore[abstract]  # it is not, at run time
 
 
 def load_prompt(
@@ -89,7 +172,7 @@ def load_prompt(
 
     Args:
         uri: `prompts:/<name>/<version>`.
-        snapshot: The template as it was when the model was logged.
+        snapshot: The folder that `write_snapshot` wrote when the model was logged.
         registry: What is asked; None for one of its own.
         timeout_s: How long to wait for the registry, s.
 
@@ -97,7 +180,7 @@ def load_prompt(
         The prompt; its `source` says where it came from.
 
     Raises:
-        PromptError: The version is not a text prompt, or its template cannot be used.
+        PromptError: See `Prompt.check`.
     """
     name, _, number = uri.removeprefix("prompts:/").rpartition("/")
     answer: queue.SimpleQueue[PromptVersion | Exception] = queue.SimpleQueue()
@@ -113,14 +196,11 @@ def load_prompt(
             uri,
             in_one_line(found),
         )
-        version = PromptVersion(name, int(number), snapshot.read_text(encoding="utf-8"))  # type: ignore[abstract]  # it is not, at run time
-        prompt = Prompt(uri, version, "snapshot")
+        prompt = Prompt(uri, _read_snapshot(name, number, snapshot), "snapshot")
     else:
         prompt = Prompt(uri, found, "registry")
-    if not prompt.version.is_text_prompt:
-        raise PromptError(f"{uri} is a chat prompt: the extractor needs a text prompt.")
     try:
-        check_template(str(prompt.version.template))
+        prompt.check()
     except PromptError as error:
         raise PromptError(f"{uri} cannot be used. {error}") from None
     return prompt

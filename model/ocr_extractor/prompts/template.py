@@ -10,7 +10,7 @@ from jinja2.sandbox import SandboxedEnvironment
 
 from ocr_extractor.errors import PromptError, shorten
 
-VARIABLES = ("additional_rules", "ocr_text")
+VARIABLES = ("additional_rules", "fields", "ocr_text")
 
 # What the registry takes, too.
 _MAX_CHARACTERS = 100_000
@@ -100,9 +100,9 @@ class Template:
         self.variables = _Check().template(tree)
         self._compiled = environment.from_string(tree)
 
-    def render(self, *, additional_rules: str, ocr_text: str) -> str:
+    def render(self, *, additional_rules: str, fields: str, ocr_text: str) -> str:
         """Fill in the variables."""
-        values = {"additional_rules": additional_rules, "ocr_text": ocr_text}
+        values = {"additional_rules": additional_rules, "fields": fields, "ocr_text": ocr_text}
         if self._compiled is not None:
             return self._compiled.render(values)
         # In one go: a page whose text has a placeholder in it does not receive the value.
@@ -285,7 +285,7 @@ def _refused(node: nodes.Node) -> PromptError:
 def _error(node: nodes.Node, what: str, instead: str) -> PromptError:
     return PromptError(
         f"Line {node.lineno} of the template {what}: {instead}. Templates may use the variables "
-        f"{' and '.join(VARIABLES)}, {{% if %}}, comparisons and the filters {_FILTERS}."
+        f"{', '.join(VARIABLES)}, {{% if %}}, comparisons and the filters {_FILTERS}."
     )
 
 

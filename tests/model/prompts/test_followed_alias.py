@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import mlflow
 import pytest
@@ -18,20 +19,32 @@ from mlflow.entities.model_registry import PromptVersion
 from mlflow.genai import register_prompt, set_prompt_alias
 
 from ocr_extractor.prompts.followed_alias import FollowedPrompt
-from ocr_extractor.prompts.prompt import Prompt, load_prompt
+from ocr_extractor.prompts.prompt import Prompt, load_prompt, write_snapshot
 from ocr_extractor.prompts.registry import Registry
 
+FIELDS = "Read {{ fields }}."
 
-def follow(tmp_path: Path, refresh_s: float = 0.0) -> FollowedPrompt:
+
+def follow(
+    tmp_path: Path,
+    refresh_s: float = 0.0,
+    template: str = "Read. {{ additional_rules }}",
+    schema: dict[str, Any] | None = None,
+) -> FollowedPrompt:
     """Pin the first version, to which `production` points, and follow the alias."""
-    first = register_prompt("p", "Read. {{ additional_rules }}")
+    first = register_prompt("p", template, response_format=schema)
     set_prompt_alias("p", "production", first.version)
     pinned = load_prompt("prompts:/p/1", tmp_path / "no-snapshot")
     return FollowedPrompt(pinned, refresh_s, Registry())
 
 
-def move(template: str | list[dict[str, str]]) -> None:
-    set_prompt_alias("p", "production", register_prompt("p", template).version)
+def move(template: str | list[dict[str, str]], schema: dict[str, Any] | None = None) -> None:
+    version = register_prompt("p", template, response_format=schema)
+    set_prompt_alias("p", "production", version.version)
+
+
+def schema(*names: str) -> dict[str, Any]:
+    return {"type": "object", "properties": {name: {"type": "string"} for name in names}}
 
 
 def told(followed: FollowedPrompt) -> tuple[str, str]:
@@ -120,6 +133,58 @@ def test_a_version_that_cannot_be_used_leaves_the_last_good_one(
     assert told(followed) == ("prompts:/p/2", "last_good")
     move("Better. {{ additional_rules }}")
     assert told(followed) == ("prompts:/p/4", "registry")
+
+
+def test_the_alias_may_bring_another_schema(store: Path, tmp_path: Path) -> None:
+    followed = follow(tmp_path, template=FIELDS, schema=schema("total"))
+    move(FIELDS, schema("total", "date"))
+    assert told(followed) == ("prompts:/p/2", "registry")
+    assert followed.current().schema
+    assert list(followed.current().schema.leaves()) == ["total", "date"]
+    assert '"date"' in followed.current().render()
+
+
+@pytest.mark.parametrize(
+    ("template", "document", "reason"),
+    [
+        pytest.param("{{ fields }}", {"type": "json_object"}, "Its schema cannot", id="broken"),
+        pytest.param(
+            "{{ fields }}",
+            {"type": "object", "properties": {"a": {"type": "string", "pattern": "x"}}},
+            "#/properties/a of the schema has pattern",
+            id="unsupported",
+        ),
+        pytest.param("Read.", None, "It has no schema, and the pinned", id="dropped"),
+        pytest.param("{{ fields }}", None, "there is no schema", id="dropped, but for its place"),
+        pytest.param("Read.", schema("a"), "has no place for the schema's fields", id="no place"),
+    ],
+)
+def test_a_schema_that_cannot_be_used_leaves_the_last_good_version(
+    store: Path,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    template: str,
+    document: dict[str, Any] | None,
+    reason: str,
+) -> None:
+    followed = follow(tmp_path, template=FIELDS, schema=schema("total"))
+    move(template, document)
+    assert told(followed) == ("prompts:/p/1", "last_good")
+    assert followed.current().schema
+    assert list(followed.current().schema.leaves()) == ["total"]
+    assert "prompts:/p/2 cannot be used, prompts:/p/1 stays: " in caplog.text
+    assert reason in caplog.text
+    move(FIELDS, schema("date"))
+    assert told(followed) == ("prompts:/p/3", "registry")
+
+
+def test_a_schema_where_there_was_none_leaves_the_last_good_version(
+    store: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    followed = follow(tmp_path)
+    move("{{ fields }} {{ additional_rules }}", schema("total"))
+    assert told(followed) == ("prompts:/p/1", "last_good")
+    assert "It has a schema, and the pinned version has none." in caplog.text
 
 
 def test_without_its_registry_the_last_good_one_stays(
@@ -242,9 +307,9 @@ def test_a_registry_that_hangs_holds_no_page_and_one_thread(
 def test_loading_waits_for_a_registry_that_hangs_with_one_thread(
     registry: SlowRegistry, tmp_path: Path
 ) -> None:
-    (tmp_path / "prompt.md").write_text(TEMPLATE, encoding="utf-8")
+    write_snapshot(PINNED.version, tmp_path / "prompt")
     asked = Registry()
-    pinned = load_prompt("prompts:/p/1", tmp_path / "prompt.md", asked, timeout_s=0.2)
+    pinned = load_prompt("prompts:/p/1", tmp_path / "prompt", asked, timeout_s=0.2)
     followed = FollowedPrompt(pinned, refresh_s=0.0, registry=asked, timeout_s=0.2)
     for _ in range(100):
         assert uri_and_source(followed.current()) == ("prompts:/p/1", "snapshot")

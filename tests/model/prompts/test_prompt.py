@@ -2,31 +2,46 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import mlflow
 import pytest
 from mlflow.entities.model_registry import PromptVersion
 
 from ocr_extractor.errors import PromptError
-from ocr_extractor.prompts.prompt import Prompt, load_prompt
+from ocr_extractor.prompts.prompt import Prompt, check_replacement, load_prompt, write_snapshot
 from ocr_extractor.prompts.template import check_template
 
 SHIPPED = Path(__file__).parents[3] / "model" / "prompts" / "ocr-question-answer.md"
+SHIPPED_FOR_FIELDS = SHIPPED.with_name("ocr-fields.md")
 PLAIN = "Read the form. {{ additional_rules }} {{ocr_text}}"
 BLOCKS = (
     "Read the form."
     "{% if additional_rules %} Rules: {{ additional_rules }}{% endif %}"
     "{% if ocr_text %} Text: {{ ocr_text }}{% endif %}"
 )
+FIELDS = "Read {{ fields }}. {{ additional_rules }}"
+RECEIPT: dict[str, Any] = {
+    "title": "Receipt",
+    "type": "object",
+    "properties": {
+        "total": {"type": "number", "description": "What was paid, in € {{ ocr_text }}"},
+        "date": {"type": "string", "format": "date", "x-labels": ["日付", "Größe {% if 1 %}"]},
+    },
+}
 
 
-def prompt(template: str) -> Prompt:
-    version = PromptVersion("p", 1, template)  # type: ignore[abstract]  # it is not, at run time
-    return Prompt("prompts:/p/1", version, "snapshot")
+def version(template: str, schema: dict[str, Any] | None = None) -> PromptVersion:
+    return PromptVersion("p", 1, template, response_format=schema)  # type: ignore[abstract]  # it is not, at run time
+
+
+def prompt(template: str, schema: dict[str, Any] | None = None) -> Prompt:
+    return Prompt("prompts:/p/1", version(template, schema), "snapshot")
 
 
 @pytest.mark.parametrize(
@@ -76,6 +91,70 @@ def test_the_shipped_template_names_the_rules_only_where_there_are_some() -> Non
     )
 
 
+@pytest.mark.parametrize("template", [FIELDS, "{% if 1 %}Read {{ fields }}.{% endif %}"])
+def test_the_description_of_the_fields_is_filled_in_letter_by_letter(template: str) -> None:
+    read = prompt(template, RECEIPT)
+    assert read.schema
+    described = read.schema.describe()
+    rendered = read.render(additional_rules="{{ fields }}", ocr_text="SECRET")
+    assert f"Read {described}." in rendered
+    assert rendered.count('"total"') == 1
+    assert "{{ ocr_text }}" in rendered
+    assert "SECRET" not in rendered
+
+
+def test_the_shipped_template_for_fields_names_them() -> None:
+    read = prompt(SHIPPED_FOR_FIELDS.read_text(encoding="utf-8"), RECEIPT)
+    read.check()
+    assert read.schema
+    assert read.schema.describe() in read.render()
+
+
+@pytest.mark.parametrize(
+    ("template", "schema", "reason"),
+    [
+        pytest.param(FIELDS, None, "there is no schema", id="fields without a schema"),
+        pytest.param(PLAIN, RECEIPT, "put {{ fields }} where", id="a schema without fields"),
+        pytest.param(
+            "{% if fields %}Read.{% endif %}",
+            RECEIPT,
+            "put {{ fields }}",
+            id="asked for, not shown",
+        ),
+        pytest.param(
+            FIELDS,
+            RECEIPT | {"properties": {"total": {"type": "number", "minimum": 0}}},
+            "Its schema cannot be used: #/properties/total .* minimum",
+            id="an unsupported schema",
+        ),
+        pytest.param(FIELDS, {"type": "json_object"}, "Its schema", id="no schema at all"),
+    ],
+)
+@pytest.mark.parametrize("source", ["registry", "snapshot"])
+def test_template_and_schema_that_do_not_fit_do_not_load(
+    store: Path,
+    tmp_path: Path,
+    template: str,
+    schema: dict[str, Any] | None,
+    reason: str,
+    source: str,
+) -> None:
+    if source == "registry":
+        mlflow.genai.register_prompt("p", template, response_format=schema)
+    else:
+        write_snapshot(version(template, schema), tmp_path / "prompt")
+    with pytest.raises(PromptError, match=rf"prompts:/p/1 cannot be used\. .*{reason}"):
+        load_prompt("prompts:/p/1", tmp_path / "prompt")
+
+
+def test_a_template_in_the_place_of_another_keeps_its_fields() -> None:
+    check_replacement("Read slowly {{ fields }}. {{ additional_rules }}", prompt(FIELDS, RECEIPT))
+    with pytest.raises(PromptError, match=r"put \{\{ fields \}\} where"):
+        check_replacement("Read. {{ additional_rules }}", prompt(FIELDS, RECEIPT))
+    with pytest.raises(PromptError, match="there is no schema"):
+        check_replacement(FIELDS, prompt(PLAIN))
+
+
 @pytest.mark.parametrize("template", [PLAIN, BLOCKS, "No variables."])
 def test_templates_that_can_be_filled_in_are_taken(template: str) -> None:
     check_template(template)
@@ -104,9 +183,9 @@ def test_templates_that_cannot_are_refused(template: str, reason: str) -> None:
 
 @pytest.fixture
 def snapshot(tmp_path: Path) -> Path:
-    path = tmp_path / "prompt.md"
-    path.write_text("The copy. Größe {{ additional_rules }}", encoding="utf-8")
-    return path
+    folder = tmp_path / "prompt"
+    write_snapshot(version("The copy. Größe {{ additional_rules }}"), folder)
+    return folder
 
 
 def test_the_registry_comes_first(store: Path, snapshot: Path) -> None:
@@ -133,6 +212,20 @@ def test_without_the_registry_the_snapshot_is_used_and_a_warning_logged(
     ]
     assert warning.levelname == "WARNING"
     assert "prompts:/catalog.schema.gone/7" in warning.getMessage()
+
+
+@pytest.mark.parametrize("source", ["registry", "snapshot"])
+def test_template_and_schema_come_from_one_place_in_the_order_of_the_fields(
+    store: Path, tmp_path: Path, source: str
+) -> None:
+    write_snapshot(version(FIELDS, RECEIPT), tmp_path / "prompt")
+    if source == "registry":
+        mlflow.genai.register_prompt("p", f"Newer. {FIELDS}", response_format=RECEIPT)
+    loaded = load_prompt("prompts:/p/1", tmp_path / "prompt")
+    assert loaded.source == source
+    assert loaded.render().startswith("Newer." if source == "registry" else "Read")
+    assert loaded.schema
+    assert (loaded.schema.document, list(loaded.schema.leaves())) == (RECEIPT, ["total", "date"])
 
 
 def test_a_registry_that_does_not_answer_is_given_up(
@@ -165,7 +258,8 @@ def test_a_template_that_cannot_be_rendered_safely_does_not_load(
     if source == "registry":
         mlflow.genai.register_prompt("p", hostile)
     else:
-        snapshot.write_text(hostile, encoding="utf-8")
+        shutil.rmtree(snapshot)
+        write_snapshot(version(hostile), snapshot)
     with pytest.raises(PromptError, match=r"prompts:/p/1 cannot be used\. Line 1 .* has a loop"):
         load_prompt("prompts:/p/1", snapshot)
 

@@ -84,6 +84,7 @@ def test_what_could_fail_or_run_away_is_refused(template: str, reason: str) -> N
 
 TAKEN = {
     "nothing": ("Read.", {}, "Read."),
+    "the fields": ("<{{fields}}>", {"fields": "- total"}, "<- total>"),
     "a place": ("<{{ ocr_text }}>", {"ocr_text": "TO"}, "<TO>"),
     "an empty choice": ("a{% if ocr_text %}b{% endif %}", {}, "a"),
     "cases": (
@@ -119,7 +120,7 @@ TAKEN = {
 def test_what_prompts_need_is_rendered(
     template: str, values: dict[str, str], expected: str
 ) -> None:
-    given_values = {"additional_rules": "", "ocr_text": ""} | values
+    given_values = dict.fromkeys(VARIABLES, "") | values
     assert Template(template).render(**given_values) == expected
 
 
@@ -140,7 +141,7 @@ def test_it_names_the_variables_whose_text_it_shows(template: str, variables: se
 def test_a_page_that_names_a_variable_does_not_receive_it() -> None:
     page = "{{ additional_rules }}"
     rendered = Template("{{ additional_rules }}|{{ ocr_text }}").render(
-        additional_rules="{{ ocr_text }}", ocr_text=page
+        additional_rules="{{ ocr_text }}", fields="", ocr_text=page
     )
     assert rendered == "{{ ocr_text }}|{{ additional_rules }}"
 
@@ -185,10 +186,10 @@ def test_any_template_is_refused_or_rendered_within_bounds(text: str) -> None:
         template = Template(text)
     except PromptError:
         return
-    for rules, page in itertools.product(_VALUES, repeat=2):
-        rendered = template.render(additional_rules=rules, ocr_text=page)
+    for values in itertools.product(_VALUES, repeat=len(VARIABLES)):
+        rendered = template.render(**dict(zip(VARIABLES, values, strict=True)))
         # A letter becomes three at most when its case changes.
-        assert len(rendered) <= 3 * (len(text) + 20 * max(len(rules), len(page), 1))
+        assert len(rendered) <= 3 * (len(text) + 20 * max(*map(len, values), 1))
 
 
 @given(

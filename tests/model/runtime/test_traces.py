@@ -271,6 +271,15 @@ def test_every_document_has_a_trace_of_its_own(store: Path, llm: LoopbackLlm) ->
     assert states == {"form-0": ("OK", 5), "form-1": ("ERROR", 1), "form-2": ("OK", 9)}
 
 
+def test_a_prompt_with_a_schema_is_linked(store: Path, llm: LoopbackLlm) -> None:
+    schema = {"type": "object", "properties": {"total": {"type": "number"}}}
+    prompt = mlflow.genai.register_prompt("p", "Read {{ fields }}", response_format=schema)
+    config = ExtractorConfig.from_model_config({"engine": "local", "prompt_uri": prompt.uri})
+    pinned = load_prompt(prompt.uri, Path("none"))
+    DocumentReader(config, pinned, StumblingEngine()).read_all([InputDocument("form", PNG)], "")
+    assert only_trace().info.tags["mlflow.linkedPrompts"] == '[{"name": "p", "version": "1"}]'
+
+
 def test_the_copy_of_a_prompt_that_travels_with_the_model_is_not_linked(
     store: Path, llm: LoopbackLlm
 ) -> None:

@@ -1,0 +1,47 @@
+"""A registry for each module, a name that only one test uses, and schema files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import pytest
+
+TEMPLATE = "Read {{ fields }}."
+RECEIPT: dict[str, Any] = {
+    "title": "Receipt",
+    "type": "object",
+    "properties": {
+        "total": {"type": "number", "x-labels": ["Total", "合計"]},
+        "date": {"type": "string", "format": "date"},
+    },
+}
+EXPERIMENT = "prompts"
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A store, with an experiment whose artifacts lie beside it."""
+    folder = tmp_path_factory.mktemp("registry")
+    before = mlflow.get_tracking_uri()
+    mlflow.set_tracking_uri(f"sqlite:///{folder / 'mlflow.db'}")
+    mlflow.create_experiment(EXPERIMENT, artifact_location=str(folder / "artifacts"))
+    yield folder
+    mlflow.set_tracking_uri(before)
+
+
+@pytest.fixture
+def name(registry: Path, request: pytest.FixtureRequest) -> str:
+    """A prompt's name that only one test uses."""
+    return str(request.node.name).translate(str.maketrans("[] ", "---"))[-60:]
+
+
+@pytest.fixture
+def schema_file(tmp_path: Path) -> Path:
+    """The receipt's schema."""
+    file = tmp_path / "receipt.json"
+    file.write_text(json.dumps(RECEIPT), encoding="utf-8")
+    return file
