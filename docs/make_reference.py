@@ -135,6 +135,9 @@ _NOTES = {
     "include_blank": "An LLM returns blank fields if its prompt asks for them. "
     "See [engines](engines.md#blank-fields).",
     "grounding": "See [engines](engines.md#grounding).",
+    "with_pairs": "See [fields](fields.md).",
+    "repair": "See [fields](fields.md).",
+    "accept_at": "See [fields](fields.md).",
     "temperature": "It is not sent to an LLM that refuses it.",
     "stream": "Streaming costs 12 ms more CPU time a page.",
     "max_concurrency": "`-P max_concurrency=` sets it.",
@@ -306,8 +309,9 @@ def _type_of(annotation: Any) -> str:
     if get_origin(annotation) is Literal:
         return " or ".join(f"`{json.dumps(value)}`" for value in get_args(annotation))
     names = {str: "text", int: "integer", float: "number", bool: "boolean", type(None): "null"}
+    names |= {dict: "object"}
     parts: Sequence[Any] = get_args(annotation) or (annotation,)
-    return " or ".join(names.get(part) or str(part).replace("|", "or") for part in parts)
+    return " or ".join(names[get_origin(part) or part] for part in parts)
 
 
 def _range_of(metadata: Iterable[Any]) -> str:

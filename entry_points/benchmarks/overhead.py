@@ -183,6 +183,7 @@ def request_of_ours() -> Callable[[bytes], bytes]:
     from ocr_extractor.config import ExtractorConfig
     from ocr_extractor.documents.encoding import encode_for_llm
     from ocr_extractor.documents.opener import open_document
+    from ocr_extractor.engines.openai.answer_form import PAIRS
     from ocr_extractor.engines.openai.capabilities import Capabilities
     from ocr_extractor.prompts.prompt import Prompt
 
@@ -204,7 +205,7 @@ def request_of_ours() -> Callable[[bytes], bytes]:
             {"role": "system", "content": prompt.render()},
             {"role": "user", "content": [part]},
         ]
-        body = {"model": config.llm, "messages": messages, **capabilities.parameters()}
+        body = {"model": config.llm, "messages": messages, **capabilities.parameters(PAIRS)}
         return json.dumps(body).encode()
 
     return request

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 DEFAULT_LLM = "gpt-5.4-mini"
 
 _LIMITS = PageLimits()
+
+_Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
 class ExtractorConfig(BaseModel):
@@ -37,7 +39,12 @@ class ExtractorConfig(BaseModel):
         ocr_quality: How RapidOCR reads: "best" (PP-OCRv6 small) or "fast" (tiny).
         include_blank: Whether the local engine gives fields that were left blank, too.
         grounding: Whether the LLM's pairs are looked up among the words that OCR reads on the page,
-            for boxes, confidence and `grounded`.
+            for boxes, confidence and `grounded`; with a schema, its fields' texts.
+        with_pairs: Whether a prompt with a schema gives question-answer pairs beside the fields.
+        repair: Whether fields whose checks fail are asked for once more; the request says what
+            failed.
+        accept_at: Least confidence, [0, 1], from which a field is `accepted`, by the pattern of its
+            path ("total", "items[].amount"); the key "*" is for all others. None accepts nothing.
         temperature: Sampling temperature, [0, 2].
         seed: Sampling seed, sent to servers that know one; None sends none.
         max_tokens: Most tokens the LLM may write for a page.
@@ -83,6 +90,9 @@ class ExtractorConfig(BaseModel):
     ocr_quality: Literal["best", "fast"] = "best"
     include_blank: bool = False
     grounding: bool = False
+    with_pairs: bool = False
+    repair: bool = False
+    accept_at: dict[str, _Probability] | None = None
     temperature: float = Field(default=0.0, ge=0.0, le=2.0)
     seed: int | None = 42
     max_tokens: int = Field(default=8192, ge=16)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextvars import copy_context
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from mlflow.entities import SpanType
@@ -17,21 +18,24 @@ from ocr_extractor.contract import Extraction
 from ocr_extractor.documents.encoding import encode_for_llm
 from ocr_extractor.documents.opener import Opener
 from ocr_extractor.documents.page_ranges import PageSelection
-from ocr_extractor.engines.base import total, total_cost
+from ocr_extractor.engines.base import total, total_cost, with_requests_of
 from ocr_extractor.errors import DocumentError, InputError, LimitError, PromptError, shorten
-from ocr_extractor.grounding.ground import ground
+from ocr_extractor.fields.assembly import assemble
+from ocr_extractor.fields.repair import pages_to_repair, repair_instructions
 from ocr_extractor.ocr.checkboxes import mark_checkboxes
 from ocr_extractor.ocr.page_text import lay_out
+from ocr_extractor.page_reader import PageReader
 from ocr_extractor.runtime.cancellation import check
 from ocr_extractor.runtime.tracing import faults_reported, note_extraction, note_reading, start_span
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from ocr_extractor.config import ExtractorConfig
     from ocr_extractor.documents.input_frame import InputDocument
     from ocr_extractor.documents.opener import Document
     from ocr_extractor.engines.base import Engine, Page, PageReading
+    from ocr_extractor.fields.assembly import DocumentFields
     from ocr_extractor.ocr.recognition import OcrPage, WordReader
     from ocr_extractor.prompts.followed_alias import FollowedPrompt
     from ocr_extractor.prompts.prompt import Prompt
@@ -52,6 +56,23 @@ class _Call:
     prompt: Prompt
     instruct: Instruct
     pages: PageSelection
+
+
+@dataclass(frozen=True)
+class _Contents:
+    """What was read of a document.
+
+    Attributes:
+        page_count: Its pages; None when it could not be opened.
+        readings: Those of the pages that were read, by number, in order.
+        failure: Why it, or one of its pages, could not be read; None when all was.
+        fields: Its fields; None without a schema, and when no page gave an answer.
+    """
+
+    page_count: int | None = None
+    readings: dict[int, PageReading] = field(default_factory=dict)
+    failure: DocumentError | None = None
+    fields: DocumentFields | None = None
 
 
 class DocumentReader:
@@ -95,6 +116,7 @@ class DocumentReader:
         self._pinned = prompt
         self._followed = followed
         self._engine = engine
+        self._page_reader = PageReader(engine, config)
         self._word_reader = word_reader
         # Documents wait for their pages, so they need threads of their own; a page is decoded
         # only when it holds a slot, so no more than max_concurrency pages are in memory.
@@ -167,19 +189,61 @@ class DocumentReader:
             if call.prompt.source != "snapshot":
                 span.prompts.append(call.prompt.version)
             span.set_attributes({"engine": self._engine.name, "prompt_uri": call.prompt.uri})
-            readings: list[PageReading] = []
-            page_count: int | None = None
-            deadline = time.monotonic() + self.config.max_document_s
-            failure: DocumentError | None
-            try:
-                with contextlib.closing(self._open(source, span, deadline)) as document:
-                    page_count = document.page_count
-                    readings, failure = self._read_pages(document, call, deadline)
-            except DocumentError as error:
-                failure = error
-            extraction = self._extraction(source.doc_id, call.prompt, page_count, readings, failure)
+            extraction = self._extraction(
+                source.doc_id, call.prompt, self._contents(source, span, call)
+            )
             note_extraction(span, extraction, content=self.config.trace_content == "full")
             return extraction
+
+    def _contents(self, source: InputDocument, span: RecordedSpan, call: _Call) -> _Contents:
+        contents = _Contents()
+        deadline = time.monotonic() + self.config.max_document_s
+        try:
+            with contextlib.closing(self._open(source, span, deadline)) as document:
+                contents = _Contents(document.page_count)
+                numbers = call.pages.of(document.page_count)
+                readings, failure = self._read_pages(document, numbers, call, deadline)
+                with faults_reported():
+                    fields = self._assemble(readings, call)
+                contents = replace(contents, readings=readings, failure=failure, fields=fields)
+                if self.config.repair:
+                    contents = self._repaired(contents, document, call, deadline)
+        except DocumentError as error:
+            return replace(contents, failure=error)
+        return contents
+
+    def _assemble(self, readings: dict[int, PageReading], call: _Call) -> DocumentFields | None:
+        schema = call.prompt.schema
+        return schema and assemble(schema, readings, self.config.accept_at)
+
+    def _repaired(
+        self, contents: _Contents, document: Document, call: _Call, deadline: float
+    ) -> _Contents:
+        """Read the pages again whose fields fail a check, once; the better answer is kept.
+
+        That is the one of which more checks hold. A local engine would say the same again.
+        """
+        fields, readings = contents.fields, contents.readings
+        asked = any(each.attempts or each.from_cache for each in readings.values())
+        if fields is None or not fields.failed or contents.failure or not asked:
+            return contents
+        told = repair_instructions(fields)
+        again, _ = self._read_pages(
+            document,
+            pages_to_repair(fields),
+            replace(call, instruct=lambda ocr: call.instruct(ocr) + told),
+            deadline,
+        )
+        first, second = dict(readings), dict(readings)
+        for number, reading in again.items():
+            first[number] = with_requests_of(readings[number], reading)
+            whole = reading.failure is None and reading.raw_fields is not None
+            second[number] = with_requests_of(reading, readings[number]) if whole else first[number]
+        with faults_reported():
+            repaired = self._assemble(second, call)
+        if repaired is not None and repaired.passed > fields.passed:
+            return replace(contents, readings=second, fields=repaired)
+        return replace(contents, readings=first)
 
     def _open(self, source: InputDocument, span: RecordedSpan, deadline: float) -> Document:
         data = source.content
@@ -197,25 +261,25 @@ class DocumentReader:
         return document
 
     def _read_pages(
-        self, document: Document, call: _Call, deadline: float
-    ) -> tuple[list[PageReading], DocumentError | None]:
-        """Read the pages asked for; those that fail are named in the returned error."""
-        numbers = call.pages.of(document.page_count)
+        self, document: Document, numbers: Sequence[int], call: _Call, deadline: float
+    ) -> tuple[dict[int, PageReading], DocumentError | None]:
+        """Read pages side by side; those that fail are named in the returned error."""
         futures: dict[int, Future[PageReading]] = {}
         for number in numbers:
             if not self._slots.acquire(timeout=max(0.0, deadline - time.monotonic())):
                 break
             futures[number] = self._pages.submit(
-                copy_context().run, self._read_page, document, number, call.instruct, deadline
+                copy_context().run, self._read_page, document, number, call, deadline
             )
-        readings, failures = [], []
+        readings: dict[int, PageReading] = {}
+        failures: list[tuple[int, DocumentError]] = []
         for number in numbers:
             try:
                 reading = self._wait(futures.get(number), deadline)
             except DocumentError as error:
                 failures.append((number, error))
                 continue
-            readings.append(reading)
+            readings[number] = reading
             if reading.failure is not None:
                 failures.append((number, reading.failure))
         if not failures:
@@ -246,7 +310,7 @@ class DocumentReader:
         )
 
     def _read_page(
-        self, document: Document, number: int, instruct: Instruct, deadline: float
+        self, document: Document, number: int, call: _Call, deadline: float
     ) -> PageReading:
         decoded = contextlib.ExitStack()  # the page's share of memory, until it has been read
         try:
@@ -271,10 +335,8 @@ class DocumentReader:
                 faults_reported(),
             ):
                 read = self._words(document, page)
-                reading = self._engine.read(page, instruct(read))
-                if read is not None and self.config.grounding:
-                    pairs = read.lie.give_back(ground(reading.pairs, read.words, read.image))
-                    reading = replace(reading, pairs=pairs)
+                instructions = call.instruct(read)
+                reading = self._page_reader.read(page, read, instructions, call.prompt.schema)
                 note_reading(span, reading)
             return reading
         finally:
@@ -327,22 +389,18 @@ class DocumentReader:
             )
         return read
 
-    def _extraction(
-        self,
-        doc_id: str | None,
-        prompt: Prompt,
-        page_count: int | None,
-        readings: list[PageReading],
-        failure: DocumentError | None,
-    ) -> Extraction:
+    def _extraction(self, doc_id: str | None, prompt: Prompt, contents: _Contents) -> Extraction:
+        readings, failure = list(contents.readings.values()), contents.failure
         pairs = tuple(pair for reading in readings for pair in reading.pairs)
+        leaves = contents.fields and contents.fields.leaves
+        some = bool(pairs) or any(leaf.status != "absent" for leaf in leaves or ())
         return Extraction(
             doc_id=doc_id,
             pairs=pairs,
             error_code=failure.code if failure else None,
             error=str(failure) if failure else None,
-            partial=failure is not None and bool(pairs),
-            page_count=page_count,
+            partial=failure is not None and some,
+            page_count=contents.page_count,
             engine=self._engine.name,
             prompt_uri=prompt.uri,
             prompt_source=prompt.source,
@@ -352,4 +410,8 @@ class DocumentReader:
             attempts=sum(r.attempts for r in readings),
             cache_hits=sum(r.from_cache for r in readings),
             cost=total_cost(readings),
+            values=None
+            if contents.fields is None
+            else json.dumps(contents.fields.values, ensure_ascii=False),
+            fields=leaves,
         )

@@ -150,7 +150,8 @@ def test_the_ddl_names_every_column_in_order() -> None:
         "partial: boolean, page_count: bigint, engine: string, prompt_uri: string, "
         "prompt_source: string, input_tokens: bigint, output_tokens: bigint, "
         "cached_tokens: bigint, attempts: bigint, cache_hits: bigint, cost: double, "
-        "values: string, fields: array<struct<accepted: boolean, box: array<bigint>, checks: array<string>, "
+        "values: string, fields: array<struct<accepted: boolean, box: array<bigint>, "
+        "checks: array<string>, "
         "confidence: double, grounded: boolean, page: bigint, path: string, raw: string, "
         "status: string, value: string>>>"
     )

@@ -21,6 +21,7 @@ from ocr_extractor.documents.input_frame import InputDocument
 from ocr_extractor.documents.page_ranges import PageSelection
 from ocr_extractor.engines.base import Page, PageReading
 from ocr_extractor.errors import EngineError, InputError, PromptError
+from ocr_extractor.fields.schema import Schema
 from ocr_extractor.prompts.followed_alias import FollowedPrompt
 from ocr_extractor.prompts.prompt import Prompt, load_prompt
 from ocr_extractor.prompts.registry import Registry
@@ -53,7 +54,7 @@ class FakeEngine:
         self._inside = 0
         self.most_inside = 0
 
-    def read(self, page: Page, instructions: str) -> PageReading:
+    def read(self, page: Page, instructions: str, schema: Schema | None = None) -> PageReading:
         with self._lock:
             self._inside += 1
             self.most_inside = max(self.most_inside, self._inside)

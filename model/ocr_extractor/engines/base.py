@@ -1,17 +1,19 @@
-"""What every engine is: something that reads one page and returns its pairs."""
+"""What every engine is: something that reads one page and returns its pairs or fields."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from PIL import Image
 
-    from ocr_extractor.contract import Pair
+    from ocr_extractor.contract import Box, Pair
     from ocr_extractor.errors import EngineError
+    from ocr_extractor.fields.raw_tree import RawTree
+    from ocr_extractor.fields.schema import Schema
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,22 @@ class Page:
 
 
 @dataclass(frozen=True)
+class Evidence:
+    """What proves that a text stands on its page.
+
+    Attributes:
+        box: Where it stands, px; None when unknown.
+        score: How well it agrees with the page, or how sure the engine is of it, [0, 1]; None when
+            unknown.
+        grounded: Whether the OCR read it, too; None where that was not checked.
+    """
+
+    box: Box | None = None
+    score: float | None = None
+    grounded: bool | None = None
+
+
+@dataclass(frozen=True)
 class PageReading:
     """What an engine found on one page.
 
@@ -41,7 +59,13 @@ class PageReading:
         attempts: Requests that were sent, failed ones included; their tokens are counted too.
         cost: What they cost, USD; None when the price is not known.
         from_cache: Whether the completion was kept from an earlier request.
-        failure: Why pairs may be missing; None when the page was read to its end.
+        failure: Why pairs or fields may be missing; None when the page was read to its end.
+        raw_fields: The texts of the schema's fields; None without a schema, and when there was no
+            usable answer.
+        evidence: What proves them, by their path on this page; without those of which nothing is
+            known.
+        rows_shown: How many rows of a table the page shows, by the table's name; without those
+            that could not be counted.
     """
 
     pairs: tuple[Pair, ...]
@@ -52,6 +76,9 @@ class PageReading:
     cost: float | None = None
     from_cache: bool = False
     failure: EngineError | None = None
+    raw_fields: RawTree | None = None
+    evidence: Mapping[str, Evidence] = field(default_factory=dict)
+    rows_shown: Mapping[str, int] = field(default_factory=dict)
 
 
 class Engine(Protocol):
@@ -62,15 +89,16 @@ class Engine(Protocol):
         """The engine's name as it stands in model_config and in the output."""
         ...
 
-    def read(self, page: Page, instructions: str) -> PageReading:
+    def read(self, page: Page, instructions: str, schema: Schema | None = None) -> PageReading:
         """Read one page.
 
         Args:
             page: The page to read.
             instructions: The rendered prompt; an engine without an LLM ignores it.
+            schema: The fields to read; None for the question-answer pairs.
 
         Returns:
-            The page's pairs; boxes in px of `page.image`.
+            The page's pairs, or the texts of its fields; boxes in px of `page.image`.
 
         Raises:
             EngineError: The page cannot be read.
@@ -89,3 +117,17 @@ def total_cost(readings: Iterable[PageReading]) -> float | None:
     costs = [reading.cost for reading in readings if reading.attempts or reading.from_cache]
     known = [cost for cost in costs if cost is not None]
     return sum(known) if known and len(known) == len(costs) else None
+
+
+def with_requests_of(reading: PageReading, other: PageReading) -> PageReading:
+    """Return a page's reading with what another reading of the same page took added to its own."""
+    both = (reading, other)
+    return replace(
+        reading,
+        input_tokens=total(each.input_tokens for each in both),
+        output_tokens=total(each.output_tokens for each in both),
+        cached_tokens=total(each.cached_tokens for each in both),
+        attempts=reading.attempts + other.attempts,
+        cost=total_cost(both),
+        from_cache=reading.from_cache and other.from_cache,
+    )

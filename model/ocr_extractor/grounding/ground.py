@@ -49,7 +49,11 @@ def ground(pairs: Sequence[Pair], words: Sequence[Word], image: Image.Image) -> 
         return tuple(_grounded(pair, NOT_FOUND, NOT_FOUND) for pair in pairs)
     placed = place(pairs, PageIndex(words))
     grounded = [_grounded(pair, *both) for pair, both in zip(pairs, placed, strict=True)]
-    return _tightened(grounded, words, image)
+    boxes = [box for pair in grounded for box in (pair.question_box, pair.answer_box)]
+    tight = iter(tightened(boxes, words, image))
+    return tuple(
+        replace(pair, question_box=next(tight), answer_box=next(tight)) for pair in grounded
+    )
 
 
 def _grounded(pair: Pair, question: Finding, answer: Finding) -> Pair:
@@ -64,22 +68,21 @@ def _grounded(pair: Pair, question: Finding, answer: Finding) -> Pair:
     )
 
 
-def _tightened(
-    pairs: Sequence[Pair], words: Sequence[Word], image: Image.Image
-) -> tuple[Pair, ...]:
-    """Return pairs with boxes that end a little outside the text's ink."""
+def tightened(
+    boxes: Sequence[Box | None], words: Sequence[Word], image: Image.Image
+) -> list[Box | None]:
+    """Return boxes that end a little outside the text's ink, px.
+
+    Args:
+        boxes: Where texts stand; None stays None.
+        words: What the OCR read on the page.
+        image: The page.
+    """
     import cv2
 
     masks = find_masks(words, image)
     ink = cv2.bitwise_and(masks.ink, cv2.bitwise_not(cv2.bitwise_or(masks.level, masks.upright)))
-    return tuple(
-        replace(
-            pair,
-            question_box=pair.question_box and _tight(pair.question_box, ink),
-            answer_box=pair.answer_box and _tight(pair.answer_box, ink),
-        )
-        for pair in pairs
-    )
+    return [box and _tight(box, ink) for box in boxes]
 
 
 def _tight(box: Box, ink: MatLike) -> Box:

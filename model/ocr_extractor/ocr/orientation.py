@@ -81,15 +81,18 @@ class Lie:
         return tuple(
             replace(
                 pair,
-                question_box=pair.question_box and self._box_as_given(pair.question_box),
-                answer_box=pair.answer_box and self._box_as_given(pair.answer_box),
+                question_box=self.box_as_given(pair.question_box),
+                answer_box=self.box_as_given(pair.answer_box),
             )
             for pair in pairs
         )
 
-    def _box_as_given(self, box: Box) -> Box:
+    def box_as_given(self, box: Box | None) -> Box | None:
+        """Return the box around one of the upright page's on the page as given, px."""
         import numpy as np
 
+        if box is None or not (self.quarters or self.skew):
+            return box
         x0, y0, x1, y1 = box
         corners = np.array([(x0, y0), (x1, y0), (x0, y1), (x1, y1)], dtype=np.float64)
         corners = _move(self._turned_to_given() @ self._levelled_to_turned(), corners)

@@ -83,6 +83,7 @@ def note_reading(span: RecordedSpan, reading: PageReading) -> None:
     span.set_attributes(
         {
             "pairs": len(reading.pairs),
+            "fields": len(reading.raw_fields or ()),
             "attempts": reading.attempts,
             "from_cache": reading.from_cache,
             "partial": reading.failure is not None and bool(reading.pairs),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ocr_extractor.engines.base import PageReading
 from ocr_extractor.engines.local.blanks import add_blanks
+from ocr_extractor.engines.local.fields import to_fields
 from ocr_extractor.engines.local.options import choose_options
 from ocr_extractor.ocr.checkboxes import mark_checkboxes
 from ocr_extractor.ocr.recognition import WordReader
@@ -14,6 +15,7 @@ from ocr_extractor.ocr.ruled_lines import mark_ruled
 
 if TYPE_CHECKING:
     from ocr_extractor.engines.base import Page
+    from ocr_extractor.fields.schema import Schema
 
 BUNDLED_WEIGHTS = Path(__file__).parent / "weights"
 
@@ -46,15 +48,22 @@ class LocalEngine:
         self._weights = Weights(weights)
         self._include_blank = include_blank
 
-    def read(self, page: Page, instructions: str) -> PageReading:  # noqa: ARG002
+    def read(
+        self,
+        page: Page,
+        instructions: str,  # noqa: ARG002
+        schema: Schema | None = None,
+    ) -> PageReading:
         """Read one page; `instructions` are for an LLM and do not matter here.
 
         Args:
             page: The page to read.
             instructions: Ignored.
+            schema: The fields to find among the pairs; None for the pairs alone.
 
         Returns:
-            The page's pairs with boxes and confidence, without token counts.
+            The page's pairs with boxes and confidence, without token counts; with a schema also
+            the fields, whose evidence is that of their pairs.
 
         Raises:
             EngineError: With code `ocr_failed`: the page cannot be read.
@@ -68,4 +77,8 @@ class LocalEngine:
         pairs = choose_options(pairs, words, page.number)
         if self._include_blank:
             pairs = add_blanks(pairs, marked, page.number)
-        return PageReading(pairs=read.lie.give_back(pairs))
+        pairs = read.lie.give_back(pairs)
+        if schema is None:
+            return PageReading(pairs)
+        tree, evidence = to_fields(schema, pairs)
+        return PageReading(pairs, raw_fields=tree, evidence=evidence)

@@ -6,12 +6,11 @@ import re
 import threading
 from typing import TYPE_CHECKING, Any
 
-from ocr_extractor.engines.openai.parsing import CompletedForm
-
 if TYPE_CHECKING:
     import openai
 
     from ocr_extractor.config import ExtractorConfig
+    from ocr_extractor.engines.openai.answer_form import AnswerForm
 
 # What takes the place of a parameter that is refused; None: the request goes without it.
 _SUBSTITUTES = {
@@ -25,14 +24,6 @@ _UNSUPPORTED_CODES = {"unsupported_parameter", "unsupported_value", "unknown_par
 _UNSUPPORTED_WORDS = ("unsupported", "not support", "unrecognized", "unknown parameter")
 _FORMAT_WORDS = re.compile(r"response[_ ]format|json[_ ]schema|json[_ ]object|structured output")
 
-_STRICT_SCHEMA: dict[str, Any] = {
-    "type": "json_schema",
-    "json_schema": {
-        "name": CompletedForm.__name__,
-        "strict": True,
-        "schema": CompletedForm.model_json_schema(),
-    },
-}
 # A streamed answer of 200 tokens takes 21 ms of CPU a page instead of 9: 64 at once were read at
 # 0.70 of the ideal throughput instead of 0.86.
 _MOST_STREAMS = 16
@@ -41,12 +32,8 @@ _STREAM: dict[str, Any] = {
     "extra_body": {"stream": True, "stream_options": {"include_usage": True}},
     "extra_headers": {"Accept-Encoding": "identity"},
 }
-# Most to least strict; None asks for plain text.
-_FORMATS: tuple[dict[str, Any] | None, ...] = (_STRICT_SCHEMA, {"type": "json_object"}, None)
-_FORMAT_IN_WORDS = """
-
-Answer with one JSON object and nothing else, in this form:
-{"pairs": [{"question": "the label", "answer": "what was filled in, or null"}]}"""
+# What the server is asked to keep the answer to, most to least strict; None asks for plain text.
+_FORMATS = ("json_schema", "json_object", None)
 
 
 class Capabilities:
@@ -72,16 +59,17 @@ class Capabilities:
         self._refused: set[str] = set()
         self._lock = threading.Lock()
 
-    def parameters(self, times_longer: int = 1) -> dict[str, Any]:
+    def parameters(self, form: AnswerForm, times_longer: int = 1) -> dict[str, Any]:
         """Return the parameters to send, the limit of the completion multiplied."""
         with self._lock:
             sent = dict(self._parameters)
-            response_format = _FORMATS[self._format]
+            kind = _FORMATS[self._format]
         for limit in ("max_tokens", "max_completion_tokens"):
             if limit in sent:
                 sent[limit] *= times_longer
-        if response_format is not None:
-            sent["response_format"] = response_format
+        if kind is not None:
+            strict = kind == "json_schema"
+            sent["response_format"] = form.response_format if strict else {"type": kind}
         return sent
 
     def streaming(self) -> dict[str, Any]:
@@ -93,9 +81,9 @@ class Capabilities:
         self._streams = False
 
     @staticmethod
-    def instructions_for(sent: dict[str, Any]) -> str:
+    def instructions_for(sent: dict[str, Any], form: AnswerForm) -> str:
         """Return what must be added to the prompt where the server is not sent the schema."""
-        return "" if sent.get("response_format") == _STRICT_SCHEMA else _FORMAT_IN_WORDS
+        return "" if _kind(sent) == "json_schema" else form.in_words
 
     def adapt(self, error: openai.APIStatusError, sent: dict[str, Any]) -> bool:
         """Learn from a refusal.
@@ -117,7 +105,7 @@ class Capabilities:
             str(error.param).startswith("response_format") or _FORMAT_WORDS.search(text)
         ):
             with self._lock:
-                if sent["response_format"] == _FORMATS[self._format]:
+                if _kind(sent) == _FORMATS[self._format]:
                     self._format += 1
             return True
         refused = _refused_parameter(error, text, sent)
@@ -137,6 +125,11 @@ class Capabilities:
                 kept[substitute] = self._parameters[refused]
             self._parameters = kept
         return True
+
+
+def _kind(sent: dict[str, Any]) -> str | None:
+    kind: str | None = sent.get("response_format", {}).get("type")
+    return kind
 
 
 def _refused_parameter(error: openai.APIStatusError, text: str, sent: dict[str, Any]) -> str | None:

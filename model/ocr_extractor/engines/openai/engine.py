@@ -12,6 +12,7 @@ import openai
 
 from ocr_extractor.documents.encoding import encode_for_llm
 from ocr_extractor.engines.base import Page, PageReading
+from ocr_extractor.engines.openai.answer_form import PAIRS, fields_of
 from ocr_extractor.engines.openai.batch import BatchServer
 from ocr_extractor.engines.openai.batched_requests import requests_in_force
 from ocr_extractor.engines.openai.cache import CompletionCache, cache_key
@@ -19,7 +20,6 @@ from ocr_extractor.engines.openai.capabilities import Capabilities
 from ocr_extractor.engines.openai.client import build_client, find_base_url
 from ocr_extractor.engines.openai.completion import Answer
 from ocr_extractor.engines.openai.image_tokens import estimate_image_tokens
-from ocr_extractor.engines.openai.parsing import CompletedForm, parse_completion
 from ocr_extractor.engines.openai.pricing import cost_of
 from ocr_extractor.engines.openai.rate_limit import RateLimiter
 from ocr_extractor.engines.openai.request_loop import LLMServer, PageExchange
@@ -31,13 +31,13 @@ from ocr_extractor.runtime.tracing import current_span
 
 if TYPE_CHECKING:
     from ocr_extractor.config import ExtractorConfig
-    from ocr_extractor.contract import Pair
+    from ocr_extractor.engines.openai.answer_form import AnswerForm
     from ocr_extractor.engines.openai.completion import Usage
+    from ocr_extractor.engines.openai.parsing import ParsedCompletion
+    from ocr_extractor.fields.schema import Schema
 
 # OpenAI's limit for one image (guide "Images and vision"); compatible servers have none lower.
 MAX_IMAGE_BYTES = 20_000_000
-# The user's message where the page stands in the prompt.
-_TASK = "List the fields of this page."
 # The settings that decide what the LLM is sent.
 _DECIDING = {
     "page_input",
@@ -85,20 +85,31 @@ class OpenAIChatEngine:
             CompletionCache(Path(config.cache), config.cache_bytes) if config.cache else None
         )
 
-    def read(self, page: Page, instructions: str) -> PageReading:
-        """Send the page and the instructions; return the pairs of the completion.
+    def read(self, page: Page, instructions: str, schema: Schema | None = None) -> PageReading:
+        """Send the page and the instructions; return what the completion says.
 
         Returns:
-            The pairs. A request that failed is the reading's `failure`, so that the tokens of all
-            attempts, and the pairs before a cut, are not lost.
+            The pairs, or with a schema the fields. A request that failed is the reading's
+            `failure`, so that the tokens of all attempts, and what stands before a cut, are not
+            lost.
 
         Raises:
             EngineError: The page's image is too large to be sent.
         """
-        key = self._cache_key(page, instructions) if self._cache else ""
-        if (pairs := self._kept(key, page.number)) is not None:
-            return PageReading(pairs, 0, 0, cached_tokens=0, cost=0.0, from_cache=True)
-        exchange = PageExchange(self._server, self._config, instructions, self._content(page))
+        form = fields_of(schema, with_pairs=self._config.with_pairs) if schema else PAIRS
+        key = self._cache_key(page, instructions, form) if self._cache else ""
+        if (kept := self._kept(key, page.number, form)) is not None:
+            return PageReading(
+                kept.pairs,
+                0,
+                0,
+                cached_tokens=0,
+                cost=0.0,
+                from_cache=True,
+                raw_fields=kept.raw_fields,
+            )
+        content = self._content(page, form)
+        exchange = PageExchange(self._server, self._config, instructions, content, form)
         parsed = exchange.run(page.number)
         usage = exchange.usage
         # A deferred page is read several times: from the cache it would seem to have cost nothing.
@@ -114,6 +125,7 @@ class OpenAIChatEngine:
             attempts=exchange.attempts,
             cost=cost_of(usage, self._config) if usage else None,
             failure=parsed.fault,
+            raw_fields=parsed.raw_fields,
         )
 
     def ask(self, question: str, llm: str) -> tuple[str, float | None]:
@@ -156,27 +168,27 @@ class OpenAIChatEngine:
         """
         return BatchServer(self._client)
 
-    def _kept(self, key: str, page: int) -> tuple[Pair, ...] | None:
-        """Return the pairs of a kept completion; one that cannot be read counts as none."""
+    def _kept(self, key: str, page: int, form: AnswerForm) -> ParsedCompletion | None:
+        """Return what a kept completion says; one that cannot be read counts as none."""
         if self._cache is None or (text := self._cache.get(key)) is None:
             return None
         try:
-            parsed = parse_completion(text, page)
+            parsed = form.parse(text, page)
         except CompletionError:
             return None
-        return parsed.pairs if parsed.fault is None else None
+        return parsed if parsed.fault is None else None
 
-    def _content(self, page: Page) -> str | list[Any]:
+    def _content(self, page: Page, form: AnswerForm) -> str | list[Any]:
         """Return the user's message; a server for text alone may know no parts."""
-        return _TASK if self._config.page_input == "text" else [self._picture(page)]
+        return form.task if self._config.page_input == "text" else [self._picture(page)]
 
-    def _cache_key(self, page: Page, instructions: str) -> str:
+    def _cache_key(self, page: Page, instructions: str, form: AnswerForm) -> str:
         """Name the request: everything that decides the completion, and nothing else."""
         request = self._config.model_dump(include=_DECIDING)
         request |= {
             "instructions": instructions,
             "server": self._server_url,
-            "schema": CompletedForm.model_json_schema(),
+            "schema": form.json_schema,
         }
         return cache_key(page.image, request)
 

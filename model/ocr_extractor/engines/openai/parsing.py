@@ -15,6 +15,8 @@ from ocr_extractor.errors import CompletionError, EngineError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from ocr_extractor.fields.raw_tree import RawTree
+
 # Lone surrogates and control characters cannot be stored as UTF-8 or shown as text.
 _NOT_TEXT = re.compile("[\ud800-\udfff\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 
@@ -35,8 +37,8 @@ _CUT = re.compile(
 # was finished may repeat itself for a reason (a table's blank cells), but not a hundred times.
 _LOOP_WINDOW = 16_384
 _LOOP_CHARACTERS = 400
-_LOOP_REPEATS_CUT = 8
-_LOOP_REPEATS_FINISHED = 100
+LOOP_REPEATS_CUT = 8
+LOOP_REPEATS_FINISHED = 100
 # A text that is still being written may leave a loop again: a dotted line is so long at most.
 _LOOP_CHARACTERS_GROWING = 2_000
 
@@ -65,10 +67,12 @@ class ParsedCompletion:
     Attributes:
         pairs: The complete pairs that have a question, in the LLM's order.
         fault: Why there may be more pairs that are not known; None for a finished completion.
+        raw_fields: The texts of the schema's fields; None where none were asked for, or are there.
     """
 
     pairs: tuple[Pair, ...]
     fault: EngineError | None = None
+    raw_fields: RawTree | None = None
 
     @property
     def degenerate(self) -> bool:
@@ -94,21 +98,19 @@ def parse_completion(text: str, page: int) -> ParsedCompletion:
     """
     form = _last_form(text)
     if form is None:
-        if _loop(text, _LOOP_REPEATS_CUT) is not None:
-            return ParsedCompletion((), _degenerate())
+        if loop_start(text, LOOP_REPEATS_CUT) is not None:
+            return ParsedCompletion((), degenerate())
         if not text.strip():
-            raise CompletionError(
-                "empty_completion", "The LLM's answer is empty: try again.", retryable=True
-            )
-        raise _invalid("it holds no object with the key 'pairs'")
+            raise empty()
+        raise invalid("it holds no object with the key 'pairs'")
     if form.state == "malformed":
-        raise _invalid("its JSON is malformed")
+        raise invalid("its JSON is malformed")
     finished = form.state == "finished"
-    repeats = _LOOP_REPEATS_FINISHED if finished else _LOOP_REPEATS_CUT
-    suspicious = not finished or len(form.objects) >= _LOOP_REPEATS_FINISHED
-    if suspicious and (loop := _loop(text[: form.end], repeats)) is not None:
+    repeats = LOOP_REPEATS_FINISHED if finished else LOOP_REPEATS_CUT
+    suspicious = not finished or len(form.objects) >= LOOP_REPEATS_FINISHED
+    if suspicious and (loop := loop_start(text[: form.end], repeats)) is not None:
         kept = [each for each in form.objects if each[1] <= loop]
-        return ParsedCompletion(_to_pairs(text, kept, page), _degenerate())
+        return ParsedCompletion(_to_pairs(text, kept, page), degenerate())
     pairs = _to_pairs(text, form.objects, page)
     return ParsedCompletion(pairs, None if finished else cut_off())
 
@@ -117,7 +119,7 @@ def cut_off() -> CompletionError:
     """Return the fault of a completion that ended before it was finished."""
     return CompletionError(
         "completion_cut_off",
-        "The LLM's answer was cut off; the pairs before the cut are kept: raise max_tokens.",
+        "The LLM's answer was cut off; what stands before the cut is kept: raise max_tokens.",
     )
 
 
@@ -126,7 +128,7 @@ def repeats_itself(text: str) -> bool:
 
     What is called so would have been called degenerate if it had ended here.
     """
-    start = _loop(text, _LOOP_REPEATS_FINISHED)
+    start = loop_start(text, LOOP_REPEATS_FINISHED)
     return start is not None and len(text) - start >= _LOOP_CHARACTERS_GROWING
 
 
@@ -176,12 +178,12 @@ def _to_pairs(text: str, objects: Iterable[tuple[int, int]], page: int) -> tuple
         try:
             item = CompletedPair.model_validate(_DECODER.decode(text[start:end]))
         except ValidationError:
-            raise _invalid("its objects are not {question, answer}") from None
+            raise invalid("its objects are not {question, answer}") from None
         except ValueError:
-            raise _invalid("its JSON is malformed") from None
-        question = _clean(item.question)
+            raise invalid("its JSON is malformed") from None
+        question = clean(item.question)
         if question:
-            pairs.append(Pair(question, _clean(item.answer or "") or None, page))
+            pairs.append(Pair(question, clean(item.answer or "") or None, page))
     return tuple(pairs)
 
 
@@ -196,7 +198,7 @@ def _unique(members: list[tuple[str, Any]]) -> dict[str, Any]:
 _DECODER = json.JSONDecoder(object_pairs_hook=_unique, strict=False)
 
 
-def _loop(text: str, repeats: int) -> int | None:
+def loop_start(text: str, repeats: int) -> int | None:
     """Return where the second round of the loop that ends the text begins, None without a loop.
 
     The prefix function of the reversed end gives, for every suffix, its shortest period (Knuth,
@@ -218,15 +220,17 @@ def _loop(text: str, repeats: int) -> int | None:
     return None if start is None else max(0, len(text) - _LOOP_WINDOW) + start
 
 
-def _degenerate() -> CompletionError:
+def degenerate() -> CompletionError:
+    """Return the fault of a completion that ends in a loop."""
     return CompletionError(
         "degenerate_completion",
-        "The LLM repeats itself without end; the pairs before that are kept: use another LLM or "
+        "The LLM repeats itself without end; what stands before that is kept: use another LLM or "
         "prompt, or set a temperature above 0.",
     )
 
 
-def _invalid(reason: str) -> CompletionError:
+def invalid(reason: str) -> CompletionError:
+    """Return the error of a completion that is not in the form that was asked for."""
     return CompletionError(
         "invalid_completion",
         f"The LLM's answer does not follow the JSON schema ({reason}): use a server and LLM that "
@@ -235,5 +239,13 @@ def _invalid(reason: str) -> CompletionError:
     )
 
 
-def _clean(text: str) -> str:
+def empty() -> CompletionError:
+    """Return the error of a completion without a text."""
+    return CompletionError(
+        "empty_completion", "The LLM's answer is empty: try again.", retryable=True
+    )
+
+
+def clean(text: str) -> str:
+    """Return a text without what cannot be stored or shown, and without space around it."""
     return _NOT_TEXT.sub("", text).strip()

@@ -10,7 +10,7 @@ import openai
 from mlflow.entities import SpanType
 
 from ocr_extractor.engines.openai.completion import Answer, Usage
-from ocr_extractor.engines.openai.parsing import ParsedCompletion, cut_off, parse_completion
+from ocr_extractor.engines.openai.parsing import ParsedCompletion, cut_off
 from ocr_extractor.engines.openai.request_spans import request_span
 from ocr_extractor.engines.openai.retries import RetryBudget
 from ocr_extractor.engines.openai.sdk_errors import (
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ocr_extractor.config import ExtractorConfig
+    from ocr_extractor.engines.openai.answer_form import AnswerForm
     from ocr_extractor.engines.openai.capabilities import Capabilities
     from ocr_extractor.engines.openai.rate_limit import RateLimiter
 
@@ -62,6 +63,7 @@ class PageExchange:
         config: ExtractorConfig,
         instructions: str,
         content: str | list[Any],
+        form: AnswerForm,
     ) -> None:
         """Prepare the requests.
 
@@ -70,6 +72,7 @@ class PageExchange:
             config: The extractor's settings.
             instructions: The rendered prompt.
             content: The user's message: its text or its parts.
+            form: What the LLM is asked to answer with.
         """
         self.attempts = 0
         self.usage: Usage | None = None
@@ -78,10 +81,11 @@ class PageExchange:
         self._config = config
         self._instructions = instructions
         self._content = content
+        self._form = form
         self._retries = RetryBudget(config.max_retries, config.retry_delay_s, config.max_retry_s)
 
     def run(self, page: int) -> ParsedCompletion:
-        """Ask for the pairs of page number `page`; a failure is returned as the fault."""
+        """Ask for the content of page number `page`; a failure is returned as the fault."""
         try:
             try:
                 return self._ask(page)
@@ -107,7 +111,7 @@ class PageExchange:
         self.text = answer.text()
         with start_span("parse", SpanType.PARSER) as span:
             try:
-                parsed = parse_completion(self.text, page)
+                parsed = self._form.parse(self.text, page)
             except CompletionError:
                 if not answer.cut_off:
                     raise
@@ -124,7 +128,9 @@ class PageExchange:
         capabilities, delay = self._server.capabilities, 0.0
         while True:
             wait(delay)
-            parameters = capabilities.parameters(times_longer) | capabilities.streaming()
+            parameters = (
+                capabilities.parameters(self._form, times_longer) | capabilities.streaming()
+            )
             request = self._request(parameters)
             with (
                 self._server.rate_limiter.turn() as turn,
@@ -163,7 +169,8 @@ class PageExchange:
             delay = 0.0 if slow else wait_s
 
     def _request(self, parameters: dict[str, Any]) -> dict[str, Any]:
-        instructions = self._instructions + self._server.capabilities.instructions_for(parameters)
+        in_words = self._server.capabilities.instructions_for(parameters, self._form)
+        instructions = self._instructions + in_words
         messages = [
             {"role": "system", "content": instructions},
             {"role": "user", "content": self._content},
