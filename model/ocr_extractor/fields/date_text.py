@@ -29,7 +29,7 @@ _NAMED: tuple[tuple[DateOrder, re.Pattern[str]], ...] = (
     ("ymd", re.compile(rf"(?<!\d)(\d{{4}}){_BETWEEN}{_NAME}{_BETWEEN}{_DAY}(?!\d)")),
 )
 _EAST_ASIAN = str.maketrans({"年": "-", "月": "-", "日": " ", "년": "-", "월": "-", "일": " "})
-_RANGE = re.compile(r"\s*(?:-|~|to|bis|until|till|through|thru|au|al|tot|a|até|hasta)\s*\S*\d")
+_RANGE = re.compile(r"\s*(?:-|~|/|to|bis|until|till|through|thru|au|al|tot|a|até|hasta)\s*\S*\d")
 
 _Readings = dict[DateOrder, date]
 

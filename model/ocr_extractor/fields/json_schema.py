@@ -33,9 +33,6 @@ _INSTEAD = {
     "prefixItems": "write items: an object whose properties are the columns",
     "patternProperties": "name each field in properties",
     "oneOf": "write one type, or a type and null",
-    "not": "leave it out",
-    "if": "leave it out",
-    "dependentRequired": "leave it out",
 }
 _BOUND = "leave it out; a rule between fields can be one of x-checks at the top, such as total >= 0"
 _FORMATS = {
@@ -150,7 +147,7 @@ class _Reader:
         _refuse(
             path,
             f"type {shorten(keywords.get('type'))}",
-            f"write one of {', '.join(_SCALARS)}, object, array, or [one of them, null]",
+            f'write {", ".join(_SCALARS)}, object, array, or [one, "null"] with quotes',
         )
 
     def _resolved(self, path: str, schema: Any) -> Mapping[str, Any]:

@@ -12,7 +12,7 @@ from rapidfuzz.distance import Levenshtein
 from ocr_extractor.fields.date_text import order_of, parse_date
 from ocr_extractor.fields.locale_names import currencies, fold, letters
 from ocr_extractor.fields.members import DateOrder, Field, Group, Table
-from ocr_extractor.fields.number_text import DecimalSign, decimal_of, parse_number
+from ocr_extractor.fields.number_text import DecimalSign, Kind, decimal_of, parse_number
 
 if TYPE_CHECKING:
     from ocr_extractor.fields.schema import Schema
@@ -118,9 +118,10 @@ def is_currency_code(field: Field) -> bool:
 
 
 def _number(field: Field, raw: str, hints: Hints) -> float | int | None:
-    # A whole number has no decimals: 1,234 and 1.234 are thousands.
-    whole = field.type == "integer" or field.semantic_type == "money"
-    number = parse_number(raw, field.decimal or hints.decimal, money=whole)
+    kind: Kind = "integer" if field.type == "integer" else "number"
+    if field.semantic_type == "money":
+        kind = "money"
+    number = parse_number(raw, field.decimal or hints.decimal, kind)
     if number is None:
         return None
     if field.type == "number":

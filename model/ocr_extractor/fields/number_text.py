@@ -10,6 +10,7 @@ from typing import Literal
 from ocr_extractor.fields.locale_names import currencies, fold
 
 DecimalSign = Literal[".", ","]
+Kind = Literal["number", "integer", "money"]
 
 _MAX_CHARACTERS = 60
 _BODY = re.compile(r"\d(?:[\d.,' ]*\d)?|[.,]\d+")
@@ -21,20 +22,22 @@ _MULTIPLIERS = (
     "bn bln billion billions lakh lac crore dozen dz dutzend"
 )
 _UNIT = re.compile(r"[^\W\d_]{1,8}[.²³]?|\*")
-_WHOLE = re.compile(r"(?<=\d)[.,]\s?(?:-{1,2}|=)$")
+_WHOLE = re.compile(r"(?<=\d)[.,/]\s?(?:-{1,2}|=)$")
+# 10O may be 100, and 5l may be 51.
+_LOOKS_LIKE_A_DIGIT = re.compile(r"\d[bilosz]$")
 
 
-def parse_number(text: str, decimal: DecimalSign | None, *, money: bool) -> Decimal | None:
+def parse_number(text: str, decimal: DecimalSign | None, kind: Kind = "number") -> Decimal | None:
     """Return the number that a text is.
 
     Signs, brackets, a trailing minus, CR (negative) and DR, currencies and a unit behind it are
     understood. Where a sign with three digits behind it may separate thousands or decimals
-    ("1,234"), `decimal` decides, else money has no third decimal.
+    ("1,234"), `decimal` decides, else integers have no decimals and money has two.
 
     Args:
         text: The text as it is printed.
         decimal: What separates decimals, None if that is not known.
-        money: Whether it is an amount of money.
+        kind: What it is; money has no unit but its currency.
 
     Returns:
         None if it is no single number, or if it can be read in two ways.
@@ -43,9 +46,9 @@ def parse_number(text: str, decimal: DecimalSign | None, *, money: bool) -> Deci
     if split is None:
         return None
     negative, body, unit = split
-    if money and unit in {"%", "m", "b"}:
+    if kind == "money" and unit in {"%", "m", "b"}:
         return None
-    number = _parse_body(body, decimal, money=money)
+    number = _parse_body(body, decimal, kind)
     return -number if number is not None and negative else number
 
 
@@ -65,7 +68,7 @@ def _split(text: str) -> tuple[bool, str, str] | None:
     plain = re.sub("[\u2018\u2019\u00b4`\u02bc]", "'", plain)
     plain = _WHOLE.sub("", plain)
     found = _BODY.search(plain)
-    if found is None:
+    if found is None or _LOOKS_LIKE_A_DIGIT.search(plain):
         return None
     before, body, after = plain[: found.start()].strip(), found[0], plain[found.end() :].strip()
     negative = 0
@@ -78,9 +81,12 @@ def _split(text: str) -> tuple[bool, str, str] | None:
     before = before.replace("+", " ", 1).strip()
     if before == "%" and not after:  # Turkish
         before, after = after, before
-    if after in {"cr", "dr"} or after.endswith((" cr", " dr")):
+    # In capitals: 5 Cr is 50 million in India.
+    if text.rstrip().endswith(("CR", "DR")):
         negative += after.endswith("cr")
         after = after[:-2].strip()
+    elif after.rstrip(".") in {"cr", "dr"}:
+        return None
     if negative > 1 or not (before == "" or _is_currency(before)) or not _is_unit(after):
         return None
     return negative == 1, body, after
@@ -104,7 +110,7 @@ def _is_unit(text: str) -> bool:
     return text in {"", "%"} or _is_currency(text) or bool(_UNIT.fullmatch(text))
 
 
-def _parse_body(body: str, decimal: DecimalSign | None, *, money: bool) -> Decimal | None:
+def _parse_body(body: str, decimal: DecimalSign | None, kind: Kind) -> Decimal | None:
     readings = _readings(body)
     point, comma = readings["."], readings[","]
     if point is None or comma is None or point == comma:
@@ -112,7 +118,7 @@ def _parse_body(body: str, decimal: DecimalSign | None, *, money: bool) -> Decim
     if decimal is not None:
         return readings[decimal]
     # 1,234: thousands, as an amount of money has no third decimal.
-    return max(point, comma) if money else None
+    return None if kind == "number" else max(point, comma)
 
 
 def _readings(body: str) -> dict[DecimalSign, Decimal | None]:
