@@ -109,8 +109,8 @@ def _figures(found: re.Match[str], order: DateOrder | None) -> _Readings:
     readings = _reading("dmy", first, *rest)
     if between != "." or order == "mdy" or not readings:
         readings |= _reading("mdy", first, *rest)
-    # Two figures of a year come first with hyphens only, or where it is said.
-    if between == "-" or order == "ymd" or not readings:
+    # Two figures of a year come first with hyphens, with spaces (Korean), or where it is said.
+    if between == "-" or " " in found[0] or order == "ymd" or not readings:
         readings |= _reading("ymd", first, *rest)
     return readings
 

@@ -78,12 +78,9 @@ def test_a_date_comes_back_in_every_locale(locale: str, day: date, width: Any):
 @settings(max_examples=15, deadline=None)
 @given(day=dates)
 def test_a_date_without_an_order_is_right_or_invalid(locale: str, day: date):
-    printed = format_date(day, "short", locale=locale)
-    four = format_date(day, "medium", locale=locale)
-    for text in (printed, four):
-        if "ymd" in (order_in(locale, "short"), order_in(locale, "medium")):
-            continue  # 68-01-02 is a day of 2002 as well
-        assert value_of(Field("x", "date"), text) in {day.isoformat(), None}, text
+    for width in ("short", "medium"):
+        printed = format_date(day, width, locale=locale)
+        assert value_of(Field("x", "date"), printed) in {day.isoformat(), None}, printed
 
 
 @pytest.mark.parametrize("locale", LOCALES)
@@ -224,6 +221,7 @@ def test_a_number_tells_what_separates_its_decimals(text: str, sign: str | None)
         ("3 listopad 2020", None),
         ("03.2020", None),
         ("5 mars", None),
+        ("18. 1. 12.", None),
         ("2020-03-04/10", None),
         ("soon", None),
     ],
