@@ -65,7 +65,7 @@ def parse_date(text: str, order: DateOrder | None) -> date | None:
 
 def order_of(text: str) -> DateOrder | None:
     """Return the order of a date in figures, None if it does not tell."""
-    for readings, _ in _found(fold(text)[:_MAX_CHARACTERS], None):
+    for readings, _ in _found(fold(text[:_MAX_CHARACTERS]), None):
         # A month's name leaves all three.
         if len(readings) == 1 and "ymd" not in readings:
             return next(iter(readings))

@@ -32,6 +32,8 @@ _NO = (
 # A letter in five may be misread, and the next member must differ by two more.
 _LETTERS_AN_EDIT = 5
 _MARGIN = 2
+# The longest name of a currency has 50 characters; an amount may stand beside it.
+_MAX_CURRENCY = 100
 
 
 @dataclass(frozen=True)
@@ -163,6 +165,8 @@ def _iban(raw: str) -> str | None:
 
 def _currency(raw: str) -> str | None:
     """Return the code of the one currency that a text names, alone or beside an amount."""
+    if len(raw) > _MAX_CURRENCY:
+        return None
     known = currencies()
     text = fold(re.sub(r"[\d.,'()+-]*\d[\d.,'() -]*", " ", raw))
     for each in (text, text.rstrip(".")):

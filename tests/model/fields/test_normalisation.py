@@ -91,6 +91,24 @@ def test_a_percentage_comes_back_in_every_locale(locale: str, percent: int):
     assert value_of(Field("x", "number", semantic_type="percent"), printed) == percent, printed
 
 
+@pytest.mark.parametrize("unit", ["1", "1.", "a", ".", " 1 a", "1/", "(", "1 jan ", "-", "१"])
+@pytest.mark.parametrize(
+    "field",
+    [
+        *(Field("x", kind) for kind in ("string", "number", "integer", "boolean", "date")),
+        *(Field("x", semantic_type=kind) for kind in ("iban", "currency")),
+        Field("x", enum=("paid", "open")),
+    ],
+    ids=["string", "number", "integer", "boolean", "date", "iban", "currency", "enum"],
+)
+def test_a_long_text_is_read_in_bounded_steps(field: Field, unit: str):
+    # A pattern that goes back and forth in it would take hours.
+    raw = unit * 100_000
+    assert value_of(field, raw) in {None, " ".join(raw.split())}
+    for length in (100, 60):
+        value_of(field, raw[:length])
+
+
 @given(text=st.text(max_size=200), kind=st.sampled_from(["number", "integer", "date", "boolean"]))
 def test_no_text_fails(text: str, kind: Any):
     found = normalise(Field("x", kind), text, NONE)
