@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, Protocol, get_args
 
 Box = tuple[int, int, int, int]
 """(x0, y0, x1, y1) in px, origin top-left, end exclusive."""
@@ -66,9 +66,28 @@ class TruePair:
     answer_box: Box | None
 
 
+class Document(Protocol):
+    """A document whose truth is known, whatever kind of truth that is."""
+
+    @property
+    def form_id(self) -> str:
+        """The truth file's name without its suffix."""
+
+    @property
+    def image_path(self) -> Path:
+        """The document."""
+
+    @property
+    def truth_paths(self) -> tuple[Path, ...]:
+        """The files that its truth was read from."""
+
+    def expectations(self) -> dict[str, Any]:
+        """Return the truth as JSON values, as an evaluation record holds it."""
+
+
 @dataclass(frozen=True)
 class Form:
-    """One annotated document.
+    """One document whose entities and links are annotated.
 
     Attributes:
         form_id: The annotation's file name without its suffix.
@@ -83,6 +102,16 @@ class Form:
     annotation_path: Path
     entities: tuple[Entity, ...]
     links: tuple[Link, ...]
+
+    @property
+    def truth_paths(self) -> tuple[Path, ...]:
+        """The files that its truth was read from."""
+        return (self.annotation_path,)
+
+    def expectations(self) -> dict[str, Any]:
+        """Return its pairs as JSON values."""
+        pairs = [{"question": pair.question, "answer": pair.answer} for pair in self.pairs()]
+        return {"pairs": pairs}
 
     def answers(self) -> dict[Entity, list[Entity]]:
         """Return each answered question with its linked answers, both in reading order."""

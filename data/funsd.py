@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import difflib
 import hashlib
-import logging
 import random
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
@@ -19,12 +18,12 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Tag, ValidationError
 
 from data.errors import DatasetError
-from data.forms import Box, Entity, Form, Label, Link, Word
-from data.splits import Split, split_of
+from data.folder import Selection, count, select
+from data.forms import Box, Document, Entity, Form, Label, Link, Word
+from data.splits import Split
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif", ".webp", ".pdf")
-
-_log = logging.getLogger(__name__)
+ANNOTATIONS = "annotations"
+"""The folder of the truth files."""
 
 
 def _upright(box: Box) -> Box:
@@ -87,69 +86,13 @@ def load_folder(
         DatasetError: The folder, an annotation or an image is missing or malformed, or no form is
             left to read.
     """
-    if limit is not None and limit < 1:
-        raise DatasetError(f"limit is {limit}: give a number of forms from 1, or none for all.")
-    for part in (folder, folder / "annotations", folder / "images"):
-        if not part.is_dir():
-            raise DatasetError(f"{part} is not a folder. {_advice(folder)}")
-    annotations = sorted(_visible(folder / "annotations", (".json",)), key=lambda path: path.stem)
-    if not annotations:
-        raise DatasetError(f"{folder / 'annotations'} holds no .json file. {_advice(folder)}")
-    images: dict[str, list[Path]] = {}
-    for path in _visible(folder / "images", IMAGE_SUFFIXES):
-        images.setdefault(path.stem, []).append(path)
-    unread = images.keys() - {path.stem for path in annotations}
-    if unread:
-        _log.warning("%s: %d images have no annotation and are left out", folder, len(unread))
-    if split is not None:
-        annotations = [path for path in annotations if split_of(path.stem) == split]
-        if not annotations:
-            raise DatasetError(f"{folder} has no form in its {split} split: give more forms.")
-    annotations = [path for path in annotations if path.stem not in without]
-    if not annotations:
-        raise DatasetError(f"all forms of {folder} are left out: leave out fewer.")
-    if limit is not None and seed is not None:
-        drawn = random.Random(seed).sample(annotations, min(limit, len(annotations)))  # noqa: S311
-        annotations = sorted(drawn, key=lambda path: path.stem)
-    return [read_form(path, _image_of(path, images)) for path in annotations[:limit]]
+    found = select(folder, ANNOTATIONS, Selection(split, limit, seed, without))
+    return [read_form(annotation, image) for annotation, image in found]
 
 
 def count_forms(folder: Path) -> int:
     """Return how many annotated forms a FUNSD-layout folder holds."""
-    return len(_visible(folder / "annotations", (".json",)))
-
-
-def _visible(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
-    """List files by suffix, without the `._name` ones that macOS leaves in archives."""
-    return sorted(
-        path
-        for path in folder.iterdir()
-        if path.suffix.lower() in suffixes and not path.name.startswith(".")
-    )
-
-
-def _advice(folder: Path) -> str:
-    """Say what to give instead of `folder`."""
-    inner = sorted(str(path.parent) for path in folder.glob("*/annotations"))
-    if inner:
-        return f"Give one of the folders inside it: {', '.join(inner)}."
-    return (
-        "Give a folder that holds annotations/<form id>.json and images/<form id>.png; "
-        "`mlflow run . -e download --env-manager uv` fetches FUNSD."
-    )
-
-
-def _image_of(annotation: Path, images: dict[str, list[Path]]) -> Path:
-    found = images.get(annotation.stem, [])
-    if not found:
-        raise DatasetError(
-            f"{annotation} has no image: put images/{annotation.stem} with one of the suffixes "
-            f"{' '.join(IMAGE_SUFFIXES)} beside it, or take the annotation away."
-        )
-    if len(found) > 1:
-        names = ", ".join(path.name for path in found)
-        raise DatasetError(f"{annotation} has several images ({names}): keep one of them.")
-    return found[0]
+    return count(folder, ANNOTATIONS)
 
 
 def read_form(annotation_path: Path, image_path: Path) -> Form:
@@ -222,8 +165,8 @@ def _resolve(raw: _RawAnnotation, entities: dict[tuple[int, int], Entity]) -> tu
     return tuple(links)
 
 
-def dataset_digest(forms: Sequence[Form]) -> str:
-    """Return 16 hex digits that change with the forms, their images or their annotations.
+def dataset_digest(forms: Sequence[Document]) -> str:
+    """Return 16 hex digits that change with the forms, their images or their truth.
 
     They do not depend on the order of the forms nor on where the folder lies: two evaluations with
     the same digest used the same data.
@@ -231,7 +174,7 @@ def dataset_digest(forms: Sequence[Form]) -> str:
     digests = []
     for form in forms:
         digest = hashlib.sha256(form.form_id.encode())
-        for path in (form.image_path, form.annotation_path):
+        for path in (form.image_path, *form.truth_paths):
             digest.update(hashlib.sha256(path.read_bytes()).digest())
         digests.append(digest.digest())
     return hashlib.sha256(b"".join(sorted(digests))).hexdigest()[:16]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import mlflow
 
-from data.funsd import count_forms, load_folder
+from data.dataset import count_documents, load_documents
 from entry_points.command_line import cli
 from entry_points.command_line.tracking import talkative_mlflow
 from entry_points.evaluation.evaluating import evaluate, report_left
@@ -47,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         talkative_mlflow()
     dataset = cli.in_project(args.dataset)
     split = cli.optional_split(args.split)
-    forms = load_folder(
+    forms = load_documents(
         dataset, split=split, limit=args.limit, seed=args.seed, without=args.without
     )
     with mlflow.start_run() as run:
@@ -60,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             max_cost=args.max_cost,
             judge=args.judge,
         )
-        report(evaluation, run, count_forms(dataset), verbose=verbose)
+        report(evaluation, run, count_documents(dataset), verbose=verbose)
         report_left(len(forms), evaluation)
     where_to_look(run.info.run_id)
     return int(evaluation.all_failed)

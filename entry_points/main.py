@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import mlflow
 
-from data.funsd import count_forms, load_folder
+from data.dataset import count_documents, load_documents
 from entry_points.command_line import cli
 from entry_points.command_line.tracking import talkative_mlflow
 from entry_points.comparing.gate import Gate
@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if verbose := cli.BOOLEANS[args.verbose]:
         talkative_mlflow()
     dataset = cli.in_project(args.dataset)
-    forms = load_folder(dataset, limit=args.limit, seed=args.seed)
+    forms = load_documents(dataset, limit=args.limit, seed=args.seed)
     require_key({"engine": args.engine} | cli.read_settings(args.settings))
     with mlflow.start_run() as run:
         flags = cli.flags_of(args, cli.LOG_FLAGS)
@@ -47,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             settings=cli.reading_settings(args),
             max_cost=args.max_cost,
         )
-        report(evaluation, run, held := count_forms(dataset), verbose=verbose)
+        report(evaluation, run, held := count_documents(dataset), verbose=verbose)
         if evaluation.all_failed:
             raise cli.UsageError(f"no form was read, so {cli.CHAMPION} stays as it was: see above.")
         if report_left(len(forms), evaluation):

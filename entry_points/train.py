@@ -17,7 +17,8 @@ from data.funsd import dataset_digest, load_folder
 from data.progress import Progress
 from entry_points.command_line import cli
 from entry_points.command_line.tracking import name_run
-from entry_points.scoring.forms import Truth, aggregate, score_forms
+from entry_points.scoring.forms import Truth
+from entry_points.scoring.scores import aggregate, score_forms
 from entry_points.training.figures import (
     Answers,
     calibration_error,

@@ -22,7 +22,8 @@ from data.progress import Progress
 from entry_points.benchmarks.environment import Environment, has_tesseract
 from entry_points.benchmarks.measurements import Measurement, Sample
 from entry_points.command_line.cli import LIMIT
-from entry_points.scoring.forms import Truth, aggregate, score_form
+from entry_points.scoring.forms import Truth, score_form
+from entry_points.scoring.scores import aggregate
 from ocr_extractor.contract import Pair
 from ocr_extractor.documents.opener import open_document
 from ocr_extractor.engines.base import Page

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import mlflow
 
-from data.funsd import load_folder
+from data.dataset import load_documents
 from entry_points.command_line import cli
 from entry_points.command_line.tracking import name_run
 from entry_points.comparing.candidates import Candidate
@@ -53,7 +53,7 @@ def compare(
     """
     if repeats < 1:
         raise cli.UsageError(f"--repeats is {repeats}: give 1 or more.")
-    forms = load_folder(
+    forms = load_documents(
         cli.in_project(reading_flags["dataset"]),
         split=cli.optional_split(reading_flags["split"]),
         limit=cli.LIMIT(reading_flags["limit"]),
@@ -83,7 +83,8 @@ def _evaluate(
                 "cache": _cache_of(reading_flags["cache"], repeat),
             }
             scores = evaluate_in_own_process(flags, run.info.run_id)
-        print(f"{model_uri}: pair_f1 {scores['pair_f1']:.3f}, coverage {scores['coverage']:.3f}")
+        main = "value_f1" if "value_f1" in scores else "pair_f1"
+        print(f"{model_uri}: {main} {scores[main]:.3f}, coverage {scores['coverage']:.3f}")
         run_ids.append(run.info.run_id)
     return load_evidence(model_uri, [mlflow.get_run(run_id) for run_id in run_ids])
 

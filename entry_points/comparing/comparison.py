@@ -8,14 +8,15 @@ from dataclasses import dataclass
 from textwrap import shorten
 from typing import Any
 
-from data.forms import Form
+from data.forms import Document
 from data.funsd import dataset_digest
 from entry_points.command_line.cli import UsageError
 from entry_points.comparing.evidence import Evidence, load_outputs
 from entry_points.comparing.gate import Gate
 from entry_points.scoring.bootstrap import Difference, differences
-from entry_points.scoring.forms import Truth, aggregate, score_form
 from entry_points.scoring.mistakes import Mistakes
+from entry_points.scoring.scores import DocumentTruth, Score, aggregate
+from entry_points.scoring.truths import truth_of
 
 _NAMED = 3
 _TEXT_LIMIT = 40
@@ -27,7 +28,7 @@ class FormChange:
 
     Attributes:
         doc_id: The form.
-        before: pair_f1 of the first candidate, [0, 1]; of several repeats from their mean counts.
+        before: The main score of the first candidate, [0, 1]; of several repeats their mean.
         after: That of the other one.
         what: Which mistakes are gone and which are new, of the first repeat.
     """
@@ -60,7 +61,7 @@ class Contest:
 
     @property
     def record(self) -> tuple[int, int, int]:
-        """How many forms were read better, worse, and equally well, by pair_f1."""
+        """How many forms were read better, worse, and equally well, by the main score."""
         better = sum(each.after > each.before for each in self.changes)
         worse = sum(each.after < each.before for each in self.changes)
         return better, worse, len(self.changes) - better - worse
@@ -84,12 +85,12 @@ class Comparison:
     baseline: Evidence
     metrics: Mapping[str, float]
     contests: Sequence[Contest]
-    truths: Mapping[str, Truth]
+    truths: Mapping[str, DocumentTruth[Score]]
     outputs: Sequence[Mapping[str, Mapping[str, Any]]]
 
     @classmethod
     def of(
-        cls, names: Sequence[str], found: Sequence[Evidence], forms: Sequence[Form]
+        cls, names: Sequence[str], found: Sequence[Evidence], forms: Sequence[Document]
     ) -> Comparison:
         """Measure all candidates against the first.
 
@@ -103,13 +104,13 @@ class Comparison:
         """
         if {evidence.digest for evidence in found} != {dataset_digest(forms)}:
             raise UsageError("the forms changed while they were read: compare again.")
-        truths = {form.form_id: Truth.of(form) for form in forms}
+        truths = {form.form_id: truth_of(form) for form in forms}
         kept = [load_outputs(evidence.run_ids[0]) for evidence in found]
         outputs = [each for each in kept if each is not None]
         if len(outputs) < len(kept):
             outputs = []
         mistakes = [
-            {doc_id: score_form(truth, each[doc_id]).mistakes for doc_id, truth in truths.items()}
+            {doc_id: truth.score(each[doc_id]).mistakes for doc_id, truth in truths.items()}
             for each in outputs
         ] or [dict.fromkeys(truths, Mistakes())] * len(found)
         baseline = found[0]
@@ -135,8 +136,8 @@ def _changes(before: _Side, after: _Side) -> list[FormChange]:
     changes = [
         FormChange(
             doc_id,
-            before[0].scores[doc_id].metrics()["pair_f1"],
-            after[0].scores[doc_id].metrics()["pair_f1"],
+            before[0].main(doc_id),
+            after[0].main(doc_id),
             what_changed(before[1][doc_id], after[1][doc_id]),
         )
         for doc_id in before[0].scores

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import mlflow
@@ -14,9 +14,9 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from entry_points.command_line.cli import RUN, UsageError
 from entry_points.comparing.usage import UsageTotals, page_usage
+from entry_points.evaluation.read_items import READ
 from entry_points.evaluation.results import PREDICTIONS, FormResult, load_results
-from entry_points.scoring.counts import COUNTS, Counts
-from entry_points.scoring.forms import FormScore
+from entry_points.scoring.scores import Score
 
 _DIGEST = "dataset_digest"
 # A metric that every evaluation logs with its model and its dataset.
@@ -40,8 +40,18 @@ class Evidence:
     run_ids: tuple[str, ...]
     digest: str
     repeats: tuple[Mapping[str, FormResult], ...]
-    scores: Mapping[str, FormScore]
+    scores: Mapping[str, Score]
     usage: UsageTotals | None
+
+    @property
+    def kind(self) -> Score:
+        """One of the scores, for what all of them have in common."""
+        return next(iter(self.scores.values()))
+
+    def main(self, doc_id: str) -> float:
+        """Return the metric that stands for the whole form, [0, 1]."""
+        score = self.scores[doc_id]
+        return score.metrics()[score.MAIN]
 
 
 def load_evidence(model_uri: str, runs: Sequence[Run]) -> Evidence:
@@ -68,8 +78,7 @@ def load_evidence(model_uri: str, runs: Sequence[Run]) -> Evidence:
         digest=digest,
         repeats=repeats,
         scores={
-            doc_id: mean_score([repeat[doc_id].score for repeat in repeats])
-            for doc_id in repeats[0]
+            doc_id: _mean([repeat[doc_id].score for repeat in repeats]) for doc_id in repeats[0]
         },
         usage=page_usage(model_id, digest) if (model_id := _model_id(model_uri)) else None,
     )
@@ -83,29 +92,22 @@ def load_outputs(run_id: str) -> dict[str, dict[str, Any]] | None:
     uri = mlflow.get_run(run_id).info.artifact_uri
     table = mlflow.artifacts.load_dict(f"{uri}/{PREDICTIONS}")
     rows = [dict(zip(table["columns"], cells, strict=True)) for cells in table["data"]]
-    if any(row["pairs"] is None for row in rows):
+    columns = next(names for names in READ.values() if names[0] in rows[0])
+    if any(row[columns[0]] is None for row in rows):
         return None
-    return {
-        row["doc_id"]: {"pairs": json.loads(row["pairs"]), "error_code": row["error_code"]}
-        for row in rows
-    }
+    return {row["doc_id"]: _read_columns(row, columns) for row in rows}
 
 
-def mean_score(repeats: Sequence[FormScore]) -> FormScore:
-    """Return the mean of one form's scores; its counts need not be whole."""
-    counts: dict[str, Any] = {
-        name: _mean([getattr(score.counts, name) for score in repeats]) for name in COUNTS
-    }
-    means: dict[str, Any] = {
-        field.name: _mean([getattr(score, field.name) for score in repeats])
-        for field in fields(FormScore)
-        if field.name not in {"counts", "mistakes"}
-    }
-    return FormScore(counts=Counts(**counts), **means)
+def _read_columns(row: Mapping[str, Any], columns: Sequence[str]) -> dict[str, Any]:
+    """Return what is scored of a row; `values` is JSON text, in the output as well."""
+    read = {name: json.loads(row[name]) for name in columns}
+    if read.get("values") is not None:
+        read["values"] = row["values"]
+    return {**read, "error_code": row["error_code"]}
 
 
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values)
+def _mean(repeats: Sequence[Score]) -> Score:
+    return type(repeats[0]).mean(repeats)
 
 
 def shared_evidence(one: str, other: str) -> tuple[Evidence, Evidence]:

@@ -8,9 +8,7 @@ from dataclasses import dataclass
 from entry_points.comparing.evidence import Evidence
 from entry_points.comparing.usage import UsageTotals
 from entry_points.scoring.bootstrap import Difference, differences
-
-# Scores that stand for the whole; precision and recall may be traded for each other.
-HEADLINES = ("pair_f1", "pair_f1_exact", "question_f1", "anls")
+from entry_points.scoring.scores import Score
 
 
 @dataclass(frozen=True)
@@ -39,22 +37,20 @@ class Gate:
         if forms < self.min_forms:
             return [f"{forms} forms are too few to judge by: at least {self.min_forms}"]
         found = differences(candidate.scores, champion.scores)
-        return [*self._losses(found), *self._cost(candidate.usage, champion.usage)]
+        return [*self._losses(found, champion.kind), *self._cost(candidate.usage, champion.usage)]
 
-    def _losses(self, found: dict[str, Difference]) -> Iterator[str]:
-        for name in HEADLINES:
-            difference = found[name]
-            if difference.low < -self.max_drop:
+    def _losses(self, found: dict[str, Difference], judged: Score) -> Iterator[str]:
+        for name in judged.gated:
+            difference = found.get(name)  # a field that no form has is not judged
+            if difference and difference.low < -self.max_drop:
                 yield (
                     f"{name} may be worse by {-difference.low:.3f}, more than {self.max_drop:g} "
                     f"({describe(difference)})"
                 )
         # Blank fields are few and their intervals wide: here a loss must be shown.
-        if found["blank_correct"].high < -self.max_drop:
-            yield f"it calls fewer blank fields blank ({describe(found['blank_correct'])})"
-        # Of the fields that are mentioned: what finds nothing on a form invents nothing either.
-        if found["blank_honesty"].high < -self.max_drop:
-            yield f"it is less honest about blank fields ({describe(found['blank_honesty'])})"
+        for name, loss in judged.HONESTY.items():
+            if name in found and found[name].high < -self.max_drop:
+                yield f"{loss} ({describe(found[name])})"
         if found["coverage"].value < 0:
             yield f"it fails on more forms (coverage {found['coverage'].value:+.3f})"
 

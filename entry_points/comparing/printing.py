@@ -11,26 +11,16 @@ import pandas as pd
 from entry_points.command_line import cli
 from entry_points.comparing.comparison import Comparison, Contest
 from entry_points.comparing.evidence import Evidence
-from entry_points.comparing.gate import HEADLINES, comparable_usage
+from entry_points.comparing.gate import comparable_usage
 from entry_points.comparing.page import render
 from entry_points.comparing.promotion import PromotionResult
 from entry_points.logged_models.loading import extractor_config
-from entry_points.scoring.forms import aggregate
+from entry_points.scoring.scores import aggregate
 
 TABLE = "comparison.json"
 FORMS = "comparison_forms.json"
 PAGE = "comparison.html"
 _MOST_CHANGED = 5
-_SHOWN = (
-    *HEADLINES,
-    "pair_precision",
-    "pair_recall",
-    "blank_correct",
-    "blank_invented",
-    "blank_honesty",
-    "hallucination_rate",
-    "coverage",
-)
 
 
 def report(comparison: Comparison) -> None:
@@ -40,7 +30,8 @@ def report(comparison: Comparison) -> None:
 
 
 def _report(comparison: Comparison, contest: Contest) -> None:
-    baseline = comparison.baseline
+    baseline, kind = comparison.baseline, comparison.baseline.kind
+    shown = (name for name in (*kind.gated, *kind.COMPARED) if name in contest.differences)
     print(
         f"\n{contest.name} ({contest.evidence.model_uri}) against "
         f"{comparison.name} ({baseline.model_uri}): {len(baseline.scores)} forms"
@@ -55,14 +46,14 @@ def _report(comparison: Comparison, contest: Contest) -> None:
                 f"[{difference.low:+.3f}, {difference.high:+.3f}]",
                 f"{difference.p_value:.4f}",
             )
-            for name, difference in ((name, contest.differences[name]) for name in _SHOWN)
+            for name, difference in ((name, contest.differences[name]) for name in shown)
         ),
         ("metric", "first", "this", "difference", "95 % interval", "p"),
     )
     won, lost, tied = contest.record
-    print(f"Forms won {won}, lost {lost}, tied {tied} (pair_f1). {_usage(contest, baseline)}")
+    print(f"Forms won {won}, lost {lost}, tied {tied} ({kind.MAIN}). {_usage(contest, baseline)}")
     if len(baseline.repeats) > 1:
-        print(f"pair_f1 of the repeats: {_spread(baseline)} | {_spread(contest.evidence)}")
+        print(f"{kind.MAIN} of the repeats: {_spread(baseline)} | {_spread(contest.evidence)}")
     changed = [each for each in contest.changes if each.after != each.before]
     if changed:
         print("Most changed forms")
@@ -89,7 +80,7 @@ def _usage(contest: Contest, baseline: Evidence) -> str:
 
 def _spread(evidence: Evidence) -> str:
     splits = ([result.score for result in repeat.values()] for repeat in evidence.repeats)
-    return " ".join(f"{aggregate(scores)['pair_f1']:.3f}" for scores in splits)
+    return " ".join(f"{aggregate(scores)[evidence.kind.MAIN]:.3f}" for scores in splits)
 
 
 def next_command(comparison: Comparison, dataset: str, split: str) -> str:
@@ -106,7 +97,8 @@ def next_command(comparison: Comparison, dataset: str, split: str) -> str:
         if extractor_config(comparison.baseline.model_uri)["engine"] == "local":
             return f"{cli.RUN} -e train -P dataset={dataset}"
         return f"{cli.RUN} -e improve -P template=my-prompt.md"
-    best = max(passed, key=lambda contest: contest.metrics["pair_f1"]).evidence.model_uri
+    main = comparison.baseline.kind.MAIN
+    best = max(passed, key=lambda contest: contest.metrics[main]).evidence.model_uri
     if split == "development":
         both = f"{comparison.baseline.model_uri},{best}"
         return f'{cli.RUN} -e compare -P candidates="{both}" -P split=validation'

@@ -22,8 +22,9 @@ from entry_points.evaluation.results import Evaluation, FormResult, headline, lo
 from entry_points.logged_models.loading import extractor_config, load_extractor, print_estimate
 from entry_points.scoring.bootstrap import intervals
 from entry_points.scoring.calibration import judge_confidences
-from entry_points.scoring.forms import Truth, score_forms
 from entry_points.scoring.mlflow_scorer import form_scorer
+from entry_points.scoring.scores import score_forms
+from entry_points.scoring.truths import truth_of
 
 # The settings, by engine, that a reader of scores asks for first.
 _READ_BY = {"openai": ("llm", "page_input", "prompt_uri"), "local": ("ocr_quality",)}
@@ -59,7 +60,7 @@ def evaluate(  # noqa: PLR0913 - what reads what, for how much, and where it is 
     if judge and max_cost is not None:
         raise cli.UsageError("what a judge costs is not known: give --max-cost or --judge.")
     forms = dataset.forms
-    truths = {form.form_id: Truth.of(form) for form in forms}
+    truths = {form.form_id: truth_of(form) for form in forms}
     config = {**extractor_config(model_uri), **settings}
     content = config["trace_content"] == "full"
     reader = config["llm" if config["engine"] == "openai" else "engine"]

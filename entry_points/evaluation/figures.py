@@ -13,7 +13,13 @@ from entry_points.evaluation.results import Evaluation
 from entry_points.scoring.calibration import error_left, reliability
 
 # Okabe and Ito's palette, as in the report.
-_COLOURS = {"right": "#009e73", "misread": "#d55e00", "missed": "#0072b2", "invented": "#b0568a"}
+_COLOURS = {
+    "right": "#009e73",
+    "misread": "#d55e00",
+    "invalid": "#e69f00",
+    "missed": "#0072b2",
+    "invented": "#b0568a",
+}
 _PLAIN = "#1f5fa8"
 
 
@@ -47,17 +53,19 @@ def _axes(title: str, across: str, up: str) -> tuple[Figure, Axes]:
 
 def _error_types(evaluation: Evaluation) -> Figure:
     kinds = evaluation.fates
-    figure, axes = _axes("What became of the pairs", "", "pairs")
+    unit = evaluation.kind.UNIT
+    figure, axes = _axes(f"What became of the {unit}", "", unit)
     bars = axes.bar(list(kinds), list(kinds.values()), color=[_COLOURS[kind] for kind in kinds])
     axes.bar_label(bars, fmt="{:,.0f}")
     return figure
 
 
 def _score_by_length(evaluation: Evaluation) -> Figure:
-    counts = [form.score.counts for form in evaluation.forms]
-    figure, axes = _axes("Score by length of the form", "true pairs", "pair_f1 of the form")
-    scores = [each.metrics()["pair_f1"] for each in counts]
-    axes.scatter([each.true for each in counts], scores, color=_PLAIN, alpha=0.6)
+    kind = evaluation.kind
+    across, up = f"true {kind.UNIT}", f"{kind.MAIN} of the form"
+    figure, axes = _axes("Score by length of the form", across, up)
+    scores = [form.main for form in evaluation.forms]
+    axes.scatter([form.score.true for form in evaluation.forms], scores, color=_PLAIN, alpha=0.6)
     axes.set_ylim(-0.03, 1.03)
     return figure
 
@@ -65,7 +73,7 @@ def _score_by_length(evaluation: Evaluation) -> Figure:
 def _reliability(evaluation: Evaluation) -> Figure:
     found = reliability(*evaluation.judged)
     title = f"Reliability: expected calibration error {found.ece:.3f}"
-    figure, axes = _axes(title, "confidence", "share of the pairs that are right")
+    figure, axes = _axes(title, "confidence", f"share of the {evaluation.kind.UNIT} that are right")
     axes.plot([0, 1], [0, 1], color="grey", linestyle="--", label="perfectly calibrated")
     axes.plot(found.confidence, found.accuracy, color=_PLAIN, marker="o", label="this extractor")
     for x, y, pairs in zip(found.confidence, found.accuracy, found.pairs, strict=True):
@@ -79,9 +87,9 @@ def _review(evaluation: Evaluation) -> Figure:
     left = error_left(*evaluation.judged)
     reviewed = np.linspace(0, 100, len(left))
     figure, axes = _axes(
-        "Error left if a person reviews the least confident pairs",
-        "pairs reviewed, %",
-        "predicted pairs still wrong, %",
+        f"Error left if a person reviews the least confident {evaluation.kind.UNIT}",
+        f"{evaluation.kind.UNIT} reviewed, %",
+        f"predicted {evaluation.kind.UNIT} still wrong, %",
     )
     axes.plot(reviewed, 100 * left, color=_PLAIN, label="least confident first")
     axes.plot([0, 100], [100 * left[0], 0], color="grey", linestyle="--", label="in any order")

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import mlflow
 from mlflow.entities import Run
 from mlflow.pyfunc import PyFuncModel
 
 from data.drawing import draw_form
-from data.forms import Entity, Form
+from data.forms import Document, Entity, Form
+from entry_points.evaluation.read_items import ReadItem
 from entry_points.evaluation.results import Evaluation
 
 _FOLDER = "read"
 
 
-def log_picture(evaluation: Evaluation, forms: Sequence[Form], model: PyFuncModel) -> None:
-    """Log the typical form's pages with a box around every question and answer that was read.
+def log_picture(evaluation: Evaluation, forms: Sequence[Document], model: PyFuncModel) -> None:
+    """Log the typical form's pages with a box around everything that was read.
 
     Args:
         evaluation: What was found; with no typical form there is no picture.
@@ -30,7 +31,7 @@ def log_picture(evaluation: Evaluation, forms: Sequence[Form], model: PyFuncMode
     [form] = [form for form in forms if form.form_id == typical.doc_id]
     extractor: Any = model.unwrap_python_model()  # type: ignore[no-untyped-call]
     pages = extractor.pages(form.image_path.read_bytes())
-    read = _as_form(form, evaluation.pairs(typical))
+    read = _as_form(form, evaluation.items(typical))
     mlflow.log_image(draw_form(read, pages), artifact_file=_artifact(typical.doc_id))
 
 
@@ -51,22 +52,21 @@ def _artifact(form_id: str) -> str:
     return f"{_FOLDER}/{form_id}.png"
 
 
-def _as_form(form: Form, pairs: Sequence[Mapping[str, Any]]) -> Form:
-    """Return the form with what was read in place of what was annotated."""
-    linked = [tuple(_entities(number, pair)) for number, pair in enumerate(pairs)]
+def _as_form(document: Document, items: Sequence[ReadItem]) -> Form:
+    """Return a form with what was read in place of what was annotated."""
+    linked = [tuple(_entities(number, item)) for number, item in enumerate(items)]
     return Form(
-        form.form_id,
-        form.image_path,
-        form.annotation_path,
+        document.form_id,
+        document.image_path,
+        document.image_path,
         tuple(entity for entities in linked for entity in entities),
         tuple((pair[0], pair[1]) for pair in linked if len(pair) == 2),
     )
 
 
-def _entities(number: int, pair: Mapping[str, Any]) -> Iterator[Entity]:
-    """Yield the question and the answer of a pair, as far as their boxes are known."""
-    labels: tuple[Literal["question", "answer"], ...] = ("question", "answer")
-    for place, label in enumerate(labels):
-        if pair[f"{label}_box"] is not None:
-            box = tuple(pair[f"{label}_box"])
-            yield Entity(2 * number + place, label, pair[label], box, page=pair["page"])
+def _entities(number: int, item: ReadItem) -> Iterator[Entity]:
+    """Yield what was read and what it answers, as far as their boxes are known."""
+    if item.name_box is not None:
+        yield Entity(2 * number, "question", item.name, item.name_box, page=item.page)
+    if item.box is not None:
+        yield Entity(2 * number + 1, "answer", item.text, item.box, page=item.page)

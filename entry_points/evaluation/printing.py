@@ -12,8 +12,7 @@ from entry_points.evaluation.picture import local_picture
 from entry_points.evaluation.report import REPORT
 from entry_points.evaluation.results import Evaluation, FormResult
 
-_HEADLINES = ("pair_f1", "pair_f1_exact", "coverage", "seconds_per_page")
-_PAIRS = 5
+_ITEMS = 5
 _WORST = 2
 _WHOLE = {"pages", "input_tokens", "output_tokens", "cached_tokens", "attempts", "cache_hits"}
 
@@ -25,8 +24,8 @@ def report(evaluation: Evaluation, run: Run, forms: int, *, verbose: bool) -> No
         evaluation: What was found.
         run: The evaluation's run.
         forms: How many forms the folder holds.
-        verbose: Whether every metric and more forms are printed, instead of pairs of one form and
-            the headlines.
+        verbose: Whether every metric and more forms are printed, instead of what was read on one
+            form and the headlines.
     """
     failed = sum(form.cost.error_code is not None for form in evaluation.forms)
     read = len(evaluation.forms)
@@ -40,7 +39,7 @@ def report(evaluation: Evaluation, run: Run, forms: int, *, verbose: bool) -> No
         _print_forms("slowest forms", slowest, evaluation, 3)
         return
     _print_typical(evaluation, run)
-    _print_scores(evaluation, _HEADLINES)
+    _print_scores(evaluation, (*evaluation.kind.PRINTED, "seconds_per_page"))
     _print_forms("worst forms", _worst(evaluation), evaluation, _WORST)
 
 
@@ -59,28 +58,25 @@ def _print_scores(evaluation: Evaluation, names: Sequence[str]) -> None:
 
 
 def _print_typical(evaluation: Evaluation, run: Run) -> None:
-    """Print some pairs of the form in the middle, and where its picture is."""
+    """Print some of what was read on the form in the middle, and where its picture is."""
     if (typical := evaluation.typical) is None:
         return
-    pairs = evaluation.pairs(typical)
+    items, kind = evaluation.items(typical), evaluation.kind
     rows = [
         (
-            _cut(pair["question"], 36),
-            _cut(pair["answer"], 48),
-            "" if pair["confidence"] is None else f"{pair['confidence']:.2f}",
+            _cut(item.name, 36),
+            _cut(item.text, 48),
+            "" if item.confidence is None else f"{item.confidence:.2f}",
         )
-        for pair in pairs[:_PAIRS]
+        for item in items[:_ITEMS]
     ]
-    cli.print_table(rows, (f"question on {typical.doc_id}", "answer", "confidence"))
-    print(f"  all {len(pairs)} pairs on the page: {local_picture(evaluation, run)}")
+    name, text = ("field", "value") if kind.UNIT == "values" else ("question", "answer")
+    cli.print_table(rows, (f"{name} on {typical.doc_id}", text, "confidence"))
+    print(f"  all {len(items)} {kind.UNIT} on the page: {local_picture(evaluation, run)}")
 
 
 def _worst(evaluation: Evaluation) -> list[FormResult]:
-    return sorted(evaluation.forms, key=lambda form: (_pair_f1(form), -form.score.counts.true))
-
-
-def _pair_f1(form: FormResult) -> float:
-    return form.score.metrics()["pair_f1"]
+    return sorted(evaluation.forms, key=lambda form: (form.main, -form.score.true))
 
 
 def _cut(text: str, most: int) -> str:
@@ -94,14 +90,16 @@ def _print_forms(
     rows = [
         (
             form.doc_id,
-            f"{_pair_f1(form):.2f}",
-            f"{form.score.counts.fuzzy} of {form.score.counts.true}",
+            f"{form.main:.2f}",
+            f"{form.score.right} of {form.score.true}",
             f"{form.cost.seconds:.1f}",
             _cut(evaluation.what_went_wrong(form), 80),
         )
         for form in forms[:most]
     ]
-    cli.print_table(rows, (title, "pair_f1", "pairs right", "seconds", "what went wrong"))
+    kind = evaluation.kind
+    header = (title, kind.MAIN, f"{kind.UNIT} right", "seconds", "what went wrong")
+    cli.print_table(rows, header)
 
 
 def where_to_look(run_id: str, page: str = REPORT, after: str = "") -> None:

@@ -20,7 +20,7 @@ from mlflow.genai.scorers import Scorer
 from mlflow.pyfunc import PyFuncModel
 from mlflow.utils.mlflow_tags import MLFLOW_GENAI_EVALUATE_DATASET_IDENTITY
 
-from data.forms import Form
+from data.forms import Document
 from data.funsd import dataset_digest
 from data.progress import Progress
 from entry_points.command_line.cli import UsageError
@@ -32,6 +32,8 @@ from entry_points.scoring.mlflow_scorer import NOT_BEGUN
 # Stands for a row that predict did not give; the extractor gives one for every document.
 _RAISED: dict[str, Any] = {
     "pairs": None,
+    "values": None,
+    "fields": None,
     "page_count": None,
     "error_code": "predict_raised",
     "error": "predict raised: the form's trace says why.",
@@ -64,7 +66,7 @@ class Dataset:
     """
 
     name: str
-    forms: Sequence[Form]
+    forms: Sequence[Document]
 
 
 def named(dataset: str, digest: str) -> str:
@@ -185,9 +187,8 @@ def _table(dataset: Dataset, *, content: bool) -> pd.DataFrame:
     return table
 
 
-def _record(form: Form, *, content: bool) -> dict[str, Any]:
+def _record(form: Document, *, content: bool) -> dict[str, Any]:
     record: dict[str, Any] = {"inputs": {"doc_id": form.form_id}}
     if content:
-        pairs = [{"question": pair.question, "answer": pair.answer} for pair in form.pairs()]
-        record["expectations"] = {"pairs": pairs}
+        record["expectations"] = form.expectations()
     return record

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import mlflow
 from mlflow.entities import Run
 from mlflow.pyfunc import PyFuncModel
 
-from data.forms import Form
+from data.forms import Document, Form
 from data.progress import Progress
+from entry_points.evaluation.html.field_views import FieldLine, field_lines, field_rows
 from entry_points.evaluation.html.pages import PageView, page_views
 from entry_points.evaluation.html.render import render
 from entry_points.evaluation.html.views import FormView, Row, form_rows
+from entry_points.evaluation.reading import Reading
 from entry_points.evaluation.results import Evaluation
+from entry_points.scoring.fields import FieldScore, FieldTruth
 from entry_points.scoring.forms import Truth
+from entry_points.scoring.scores import DocumentTruth, Score
 
 REPORT = "report.html"
 
@@ -25,8 +29,8 @@ _LOCAL_UI = "http://127.0.0.1:5000"
 
 def log_report(
     evaluation: Evaluation,
-    forms: Sequence[Form],
-    truths: Mapping[str, Truth],
+    forms: Sequence[Document],
+    truths: Mapping[str, DocumentTruth[Score]],
     model: PyFuncModel,
     run: Run,
 ) -> None:
@@ -34,7 +38,7 @@ def log_report(
 
     Args:
         evaluation: What was found.
-        forms: The annotated forms.
+        forms: The forms with their truth.
         truths: What they say, by form id.
         model: The loaded extractor; it draws the pages as it saw them.
         run: The run to log to; the report links to it and to the forms' traces.
@@ -48,12 +52,11 @@ def log_report(
         rows: list[Row] = []
         pages: list[PageView] = []
         if evaluation.content:
-            rows = form_rows(form, truths[result.doc_id], reading)
+            rows = _rows(form, truths[result.doc_id], reading)
             pages = page_views(extractor.pages(form.image_path.read_bytes()))
         views.append(
             FormView(
                 result=result,
-                pair_f1=result.score.metrics()["pair_f1"],
                 error=reading.outputs["error"] or "",
                 trace=_trace_address(experiment, reading.trace_id),
                 pages=pages,
@@ -61,7 +64,21 @@ def log_report(
             )
         )
     address = f"{experiment}/runs/{run.info.run_id}"
-    mlflow.log_text(render(evaluation, views, address), REPORT, run.info.run_id)
+    lines = _lines(evaluation, next(iter(truths.values())))
+    mlflow.log_text(render(evaluation, views, address, lines), REPORT, run.info.run_id)
+
+
+def _rows(form: Document, truth: DocumentTruth[Score], reading: Reading) -> list[Row]:
+    if isinstance(truth, FieldTruth):
+        return field_rows(truth, reading)
+    return form_rows(cast(Form, form), cast(Truth, truth), reading)
+
+
+def _lines(evaluation: Evaluation, truth: DocumentTruth[Score]) -> list[FieldLine]:
+    if not isinstance(truth, FieldTruth):
+        return []
+    scores = [cast(FieldScore, form.score) for form in evaluation.forms]
+    return field_lines(truth, scores, evaluation.metrics, evaluation.intervals)
 
 
 def _experiment_address(run: Run) -> str:

@@ -12,10 +12,12 @@ import numpy as np
 import pandas as pd
 from mlflow.data.pandas_dataset import from_pandas
 
+from entry_points.evaluation.read_items import READ, ReadItem, read_items
 from entry_points.evaluation.reading import Reading, named
 from entry_points.scoring.calibration import reliability
-from entry_points.scoring.counts import COUNTS, Counts, Numbers
-from entry_points.scoring.forms import FormScore, aggregate
+from entry_points.scoring.counts import Numbers
+from entry_points.scoring.scores import Score, aggregate
+from entry_points.scoring.truths import stored_score
 
 PREDICTIONS = "predictions.json"
 SCORES = "scores.json"
@@ -55,42 +57,31 @@ class FormResult:
     """How well one form was read and what that took: numbers only, a row of `scores.json`."""
 
     doc_id: str
-    score: FormScore
+    score: Score
     cost: FormCost
 
     @classmethod
-    def of(cls, doc_id: str, score: FormScore, reading: Reading) -> FormResult:
+    def of(cls, doc_id: str, score: Score, reading: Reading) -> FormResult:
         """Take the numbers out of a reading."""
         names = FormCost.__dataclass_fields__.keys() - {"seconds"}
         taken = {name: reading.outputs[name] for name in names}
         return cls(doc_id, score, FormCost(seconds=reading.seconds, **taken))
 
     @property
-    def fates(self) -> dict[str, int]:
-        """How many pairs became what, while the score has its mistakes."""
-        mistakes = self.score.mistakes
-        return {
-            "right": self.score.counts.fuzzy,
-            "misread": len(mistakes.misread),
-            "missed": len(mistakes.missed),
-            "invented": len(mistakes.invented),
-        }
+    def main(self) -> float:
+        """The metric that stands for the whole, [0, 1]."""
+        return self.score.metrics()[self.score.MAIN]
 
     def to_row(self) -> dict[str, Any]:
-        """Return it as flat JSON values, by column."""
-        means = {name: getattr(self.score, name) for name in ("anls", "key_value_accuracy")}
-        return {"doc_id": self.doc_id, **asdict(self.score.counts), **means, **asdict(self.cost)}
+        """Return it as JSON values, by column."""
+        return {"doc_id": self.doc_id, **self.score.to_row(), **asdict(self.cost)}
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> FormResult:
         """Build it from what `to_row` returned."""
         return cls(
             doc_id=row["doc_id"],
-            score=FormScore(
-                Counts(**{name: row[name] for name in COUNTS}),
-                anls=row["anls"],
-                key_value_accuracy=row["key_value_accuracy"],
-            ),
+            score=stored_score(row),
             cost=FormCost(**{name: row[name] for name in FormCost.__dataclass_fields__}),
         )
 
@@ -111,8 +102,8 @@ class Evaluation:
         forms: One result a form, by form id.
         readings: What was read, by form id.
         blanks_asked: Whether the engine gives fields that were left blank.
-        judged: (2, pairs): confidences in [0, 1], and 1 for each pair that is right; of the pairs
-            that have a confidence.
+        judged: (2, pairs or values): confidences in [0, 1], and 1 for each that is right; of
+            those that have a confidence.
     """
 
     model_uri: str
@@ -144,20 +135,24 @@ class Evaluation:
 
     @property
     def typical(self) -> FormResult | None:
-        """The form in the middle by pair_f1 among those with pairs; None if texts are not kept."""
-        shown = [form for form in self.forms if self.content and self.pairs(form)]
-        shown.sort(key=lambda form: form.score.metrics()["pair_f1"])
+        """The form in the middle by score among those read; None if texts are not kept."""
+        shown = [form for form in self.forms if self.content and self.items(form)]
+        shown.sort(key=lambda form: form.main)
         return shown[len(shown) // 2] if shown else None
 
-    def pairs(self, form: FormResult) -> Sequence[Mapping[str, Any]]:
-        """Return the pairs that were read on a form, without those that were left blank."""
-        read = self.readings[form.doc_id].outputs["pairs"] or ()
-        return [pair for pair in read if pair["answer"]]
+    def items(self, form: FormResult) -> list[ReadItem]:
+        """Return what was read on a form, without what was left blank."""
+        return read_items(self.readings[form.doc_id].outputs, self.kind.UNIT)
+
+    @property
+    def kind(self) -> type[Score]:
+        """What kind of score the forms have."""
+        return type(self.forms[0].score)
 
     @property
     def fates(self) -> dict[str, int]:
-        """How many pairs became what."""
-        forms = [form.fates for form in self.forms]
+        """How many pairs or values became what."""
+        forms = [form.score.fates for form in self.forms]
         return {kind: sum(form[kind] for form in forms) for kind in forms[0]}
 
     @property
@@ -234,19 +229,24 @@ def log(evaluation: Evaluation) -> None:
 def _prediction(form: FormResult, evaluation: Evaluation) -> dict[str, Any]:
     """Return a form's row of `predictions.json`: its texts beside the numbers to sort by."""
     outputs, score = evaluation.readings[form.doc_id].outputs, form.score
-    pairs = json.dumps(outputs["pairs"], ensure_ascii=False) if evaluation.content else None
+    columns = READ[score.UNIT]
     return {
         "doc_id": form.doc_id,
-        "pair_f1": score.metrics()["pair_f1"],
-        "true_pairs": score.counts.true,
-        "right_pairs": score.counts.fuzzy,
+        score.MAIN: form.main,
+        f"true_{score.UNIT}": score.true,
+        f"right_{score.UNIT}": score.right,
         "seconds": form.cost.seconds,
         "pages": form.cost.page_count,
         "error_code": form.cost.error_code,
         "error": outputs["error"],
         "mistakes": evaluation.mistakes(form),
-        "pairs": pairs,
+        **{name: _text(outputs[name]) if evaluation.content else None for name in columns},
     }
+
+
+def _text(value: Any) -> str | None:
+    """Return a column of the output as JSON text; `values` is one already."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def load_results(run_id: str) -> dict[str, FormResult]:

@@ -20,7 +20,8 @@ from entry_points.optimizing.budget import MINIBATCH, OptimizationBudget
 from entry_points.optimizing.few_shot import EXAMPLES, FewShotExamples
 from entry_points.optimizing.result import OptimizationResult, PromptCandidate, Verdict
 from entry_points.scoring.bootstrap import differences
-from entry_points.scoring.forms import FormScore, Truth, aggregate, score_forms
+from entry_points.scoring.forms import FormScore, Truth
+from entry_points.scoring.scores import aggregate, score_forms
 
 HEADLINE = "pair_f1"
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
-from data.funsd import IMAGE_SUFFIXES
+from data.folder import IMAGE_SUFFIXES
 from entry_points.command_line import cli
 
 # What a doc_id does not take from a file name as it is. Python shows bytes that are not UTF-8 as

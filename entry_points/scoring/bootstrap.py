@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from entry_points.scoring.forms import aggregate, weighted
+from entry_points.scoring.scores import aggregate, weighted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from entry_points.scoring.counts import Numbers
-    from entry_points.scoring.forms import FormScore
+    from entry_points.scoring.scores import Score
 
 RESAMPLES = 10_000
 LEVEL = 0.95
@@ -39,7 +39,7 @@ class Difference:
     p_value: float
 
 
-def intervals(scores: Mapping[str, FormScore]) -> dict[str, tuple[float, float]]:
+def intervals(scores: Mapping[str, Score]) -> dict[str, tuple[float, float]]:
     """Return the 95 % percentile bootstrap interval of every headline metric.
 
     Forms are drawn with replacement and every metric is computed anew from what was drawn, the
@@ -56,9 +56,7 @@ def intervals(scores: Mapping[str, FormScore]) -> dict[str, tuple[float, float]]
     return {name: _interval(values) for name, values in drawn.items()}
 
 
-def differences(
-    one: Mapping[str, FormScore], other: Mapping[str, FormScore]
-) -> dict[str, Difference]:
+def differences(one: Mapping[str, Score], other: Mapping[str, Score]) -> dict[str, Difference]:
     """Compare two readings of the same forms: `one` less `other`, for every headline metric.
 
     Paired: each resample draws the same forms for both. The p-value inverts the interval (Efron
@@ -71,7 +69,7 @@ def differences(
         other: By doc_id, the same forms.
 
     Returns:
-        The differences by metric.
+        The differences by metric, of the metrics that both have.
 
     Raises:
         ValueError: The forms are not the same.
@@ -88,10 +86,11 @@ def differences(
     return {
         name: _difference(value[name] - base[name], drawn[name] - drawn_base[name])
         for name in value
+        if name in base
     }
 
 
-def _resampled(forms: Sequence[FormScore]) -> dict[str, Numbers]:
+def _resampled(forms: Sequence[Score]) -> dict[str, Numbers]:
     """Return (RESAMPLES,) values by metric; equal numbers of forms are drawn alike."""
     blocks = [weighted(forms, weights) for weights in _draws(len(forms))]
     return {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}

@@ -7,47 +7,29 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from entry_points.scoring.alignment import align
-from entry_points.scoring.forms import stated_pairs
-
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from entry_points.scoring.counts import Numbers
-    from entry_points.scoring.forms import Truth
+    from entry_points.scoring.scores import DocumentTruth
 
 _BINS = 10
 
 
 def judge_confidences(
-    truths: Mapping[str, Truth], outputs: Mapping[str, Mapping[str, Any]]
+    truths: Mapping[str, DocumentTruth[Any]], outputs: Mapping[str, Mapping[str, Any]]
 ) -> Numbers:
-    """Tell of every predicted pair that has a confidence whether it is right.
+    """Tell of every predicted pair or value that has a confidence whether it is right.
 
     Args:
         truths: By doc_id.
-        outputs: The model's rows by doc_id, as JSON values. A failed one has no pairs; pairs
-            without an answer, which say that a field is blank, are left out.
+        outputs: The model's rows by doc_id, as JSON values; a failed one has nothing to judge.
 
     Returns:
         (2, pairs): the confidences in [0, 1], and 1 for each pair that is right, else 0.
     """
-    judged = [
-        each
-        for doc_id, row in outputs.items()
-        if row["error_code"] is None
-        for each in _judged(truths[doc_id], row["pairs"])
-    ]
+    judged = [each for doc_id, row in outputs.items() for each in truths[doc_id].judged(row)]
     return np.array(judged, dtype=np.float64).reshape(-1, 2).T
-
-
-def _judged(truth: Truth, pairs: Sequence[Mapping[str, Any]]) -> list[tuple[float, bool]]:
-    right = {number for _, number in align(truth, stated_pairs(pairs)).right}
-    return [
-        (pair["confidence"], number in right)
-        for number, pair in enumerate(pairs)
-        if pair["confidence"] is not None and (pair["answer"] or "").strip()
-    ]
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,11 @@
-"""The score of one form and of a set of forms, computed from additive counts."""
+"""The score of one form's pairs, and of a set of forms, computed from additive counts."""
 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from rapidfuzz.distance import Levenshtein
@@ -17,6 +18,7 @@ from entry_points.scoring.grounding import page_text
 from entry_points.scoring.key_value_accuracy import key_value_accuracy
 from entry_points.scoring.matching import normalise
 from entry_points.scoring.mistakes import Mistakes
+from entry_points.scoring.scores import is_failed, is_unparsed
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -30,17 +32,6 @@ TextPair = tuple[str, str]
 
 _ANSWERING = ("question", "answer")
 _MEANS = ("anls", "key_value_accuracy", "coverage", "parse_failure_rate")
-
-PARSE_FAILURES = frozenset(
-    {
-        "completion_cut_off",
-        "degenerate_completion",
-        "empty_completion",
-        "invalid_completion",
-        "not_a_completion",
-    }
-)
-"""The extractor's error codes for an LLM's answer that could not be used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +67,25 @@ class Truth:
             page=page_text(" ".join(map(_words, reading_order(form.entities)))),
         )
 
+    def score(self, outputs: Mapping[str, Any] | None) -> FormScore:
+        """Score one row of the model's output: `score_form`."""
+        return score_form(self, outputs)
+
+    def judged(self, outputs: Mapping[str, Any]) -> list[tuple[float, bool]]:
+        """Return the confidence of each predicted pair, and whether it is right.
+
+        Pairs without an answer, which say that a field is blank, are left out.
+        """
+        if is_failed(outputs, "pairs"):
+            return []
+        pairs = outputs["pairs"]
+        right = {number for _, number in align(self, stated_pairs(pairs)).right}
+        return [
+            (pair["confidence"], number in right)
+            for number, pair in enumerate(pairs)
+            if pair["confidence"] is not None and (pair["answer"] or "").strip()
+        ]
+
 
 @dataclass(frozen=True, slots=True)
 class FormScore:
@@ -88,10 +98,65 @@ class FormScore:
         mistakes: What was misread, missed and invented; none in a score that was stored.
     """
 
+    MAIN: ClassVar[str] = "pair_f1"
+    UNIT: ClassVar[str] = "pairs"
+    PRINTED: ClassVar[tuple[str, ...]] = ("pair_f1", "pair_f1_exact", "coverage")
+    COMPARED: ClassVar[tuple[str, ...]] = (
+        "pair_precision",
+        "pair_recall",
+        "blank_correct",
+        "blank_invented",
+        "blank_honesty",
+        "hallucination_rate",
+        "coverage",
+    )
+    HONESTY: ClassVar[Mapping[str, str]] = MappingProxyType(
+        {
+            "blank_correct": "it calls fewer blank fields blank",
+            # Of the fields that are mentioned: what finds nothing invents nothing either.
+            "blank_honesty": "it is less honest about blank fields",
+        }
+    )
+
     counts: Counts
     anls: float
     key_value_accuracy: float
     mistakes: Mistakes = field(default_factory=Mistakes)
+
+    @property
+    def failed(self) -> bool:
+        """Whether the form could not be read."""
+        return bool(self.counts.failed)
+
+    @property
+    def true(self) -> int:
+        """How many pairs there are to find."""
+        return self.counts.true
+
+    @property
+    def right(self) -> int:
+        """How many of these were found."""
+        return self.counts.fuzzy
+
+    @property
+    def predicted(self) -> int:
+        """How many pairs were read."""
+        return self.counts.predicted
+
+    @property
+    def gated(self) -> tuple[str, ...]:
+        """The metrics that stand for the whole; precision and recall may be traded."""
+        return ("pair_f1", "pair_f1_exact", "question_f1", "anls")
+
+    @property
+    def fates(self) -> dict[str, int]:
+        """How many pairs became what, while the score has its mistakes."""
+        return {
+            "right": self.right,
+            "misread": len(self.mistakes.misread),
+            "missed": len(self.mistakes.missed),
+            "invented": len(self.mistakes.invented),
+        }
 
     def metrics(self) -> dict[str, float]:
         """Return the form's metrics by name; `coverage` is 0 for a failed form."""
@@ -101,6 +166,45 @@ class FormScore:
             "key_value_accuracy": self.key_value_accuracy,
             "coverage": 1.0 - self.counts.failed,
             "parse_failure_rate": float(self.counts.unparsed),
+        }
+
+    def to_row(self) -> dict[str, Any]:
+        """Return it as flat JSON values, by column."""
+        means = {"anls": self.anls, "key_value_accuracy": self.key_value_accuracy}
+        return {**asdict(self.counts), **means}
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> Self:
+        """Build it from what `to_row` returned."""
+        counts = Counts(**{name: row[name] for name in COUNTS})
+        return cls(counts, anls=row["anls"], key_value_accuracy=row["key_value_accuracy"])
+
+    @classmethod
+    def mean(cls, scores: Sequence[Self]) -> Self:
+        """Return the mean of one form's scores; its counts need not be whole."""
+        rows = [score.to_row() for score in scores]
+        return cls.from_row({name: sum(row[name] for row in rows) / len(rows) for name in rows[0]})
+
+    @classmethod
+    def weighted(cls, scores: Collection[Self], weights: Numbers) -> dict[str, Numbers]:
+        """Return the metrics of many splits, each holding every form some number of times.
+
+        Precision, recall and F1 come from the counts summed over the forms (micro);
+        `pair_f1_macro`, `anls` and `key_value_accuracy` are means over the forms, a form without
+        true and predicted pairs having a pair_f1 of 1; `coverage` is the share of forms that did
+        not fail and `parse_failure_rate` of those whose LLM's answer could not be used.
+        """
+
+        def total(values: Iterable[float]) -> Numbers:
+            return weights @ np.fromiter(values, np.float64, len(scores))
+
+        forms = [score.metrics() for score in scores]
+        sums = {name: total(getattr(each.counts, name) for each in scores) for name in COUNTS}
+        size = weights.sum(axis=1)
+        return {
+            **shares(sums),
+            "pair_f1_macro": total(form["pair_f1"] for form in forms) / size,
+            **{name: total(form[name] for form in forms) / size for name in _MEANS},
         }
 
 
@@ -120,8 +224,8 @@ def score_form(truth: Truth, outputs: Mapping[str, Any] | None) -> FormScore:
         The score. A failed form (no row, an `error_code`, or no list of pairs) misses all its
         true pairs and scores 0 in everything, also when it has no true pair.
     """
-    if outputs is None or outputs.get("error_code") or outputs.get("pairs") is None:
-        unparsed = int((outputs or {}).get("error_code") in PARSE_FAILURES)
+    if outputs is None or is_failed(outputs, "pairs"):
+        unparsed = int(is_unparsed(outputs))
         counts = Counts(len(truth.pairs), blanks=len(truth.blanks), failed=1, unparsed=unparsed)
         missed = Mistakes(missed=tuple(question for question, _ in truth.pairs))
         return FormScore(counts, 0.0, 0.0, missed)
@@ -139,73 +243,6 @@ def score_form(truth: Truth, outputs: Mapping[str, Any] | None) -> FormScore:
 def stated_pairs(pairs: Iterable[Mapping[str, Any]]) -> list[TextPair]:
     """Return the (question, answer) texts of an output's pairs, "" for a blank answer."""
     return [(pair["question"], pair["answer"] or "") for pair in pairs]
-
-
-def score_forms(
-    truths: Mapping[str, Truth], outputs: Mapping[str, Mapping[str, Any] | None]
-) -> dict[str, FormScore]:
-    """Score every form that has a truth; one without a row in `outputs` failed.
-
-    Args:
-        truths: By doc_id.
-        outputs: The model's rows by doc_id.
-
-    Returns:
-        The scores by doc_id, in the order of `truths`.
-
-    Raises:
-        ValueError: A row has no truth: the rows and the truths are of different datasets.
-    """
-    if strangers := sorted(outputs.keys() - truths.keys()):
-        raise ValueError(
-            f"{len(strangers)} document(s) without a truth, the first is {strangers[0][:80]!r}: "
-            "score the rows against the dataset they were read from."
-        )
-    return {doc_id: score_form(truth, outputs.get(doc_id)) for doc_id, truth in truths.items()}
-
-
-def aggregate(scores: Collection[FormScore]) -> dict[str, float]:
-    """Return a split's headline metrics.
-
-    Precision, recall and F1 come from the counts summed over the forms (micro); `pair_f1_macro`,
-    `anls` and `key_value_accuracy` are means over the forms, a form without true and predicted
-    pairs having a pair_f1 of 1; `coverage` is the share of forms that did not fail and
-    `parse_failure_rate` of those whose LLM's answer could not be used.
-
-    Raises:
-        ValueError: There is no form: a split without forms has no score.
-    """
-    once = np.ones((1, len(scores)))
-    return {name: float(value[0]) for name, value in weighted(scores, once).items()}
-
-
-def weighted(scores: Collection[FormScore], weights: Numbers) -> dict[str, Numbers]:
-    """Return the headline metrics of many splits, each holding every form some number of times.
-
-    Args:
-        scores: The forms' scores.
-        weights: (splits, forms), how often each form is in each split; rows sum to the same.
-
-    Returns:
-        (splits,) values by metric, as `aggregate` defines them.
-
-    Raises:
-        ValueError: There is no form: a split without forms has no score.
-    """
-    if not scores:
-        raise ValueError("No form was scored: a split without forms has no score.")
-
-    def total(values: Iterable[float]) -> Numbers:
-        return weights @ np.fromiter(values, np.float64, len(scores))
-
-    forms = [score.metrics() for score in scores]
-    sums = {name: total(getattr(each.counts, name) for each in scores) for name in COUNTS}
-    size = weights.sum(axis=1)
-    return {
-        **shares(sums),
-        "pair_f1_macro": total(form["pair_f1"] for form in forms) / size,
-        **{name: total(form[name] for form in forms) / size for name in _MEANS},
-    }
 
 
 def _words(entity: Entity) -> str:

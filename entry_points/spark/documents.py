@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from data.funsd import IMAGE_SUFFIXES
+from data.folder import IMAGE_SUFFIXES
 from entry_points.command_line.cli import UsageError, in_project
 
 if TYPE_CHECKING:

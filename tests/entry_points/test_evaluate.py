@@ -15,7 +15,7 @@ from entry_points.evaluation.evaluating import evaluate
 from entry_points.evaluation.judge import correct_format
 from entry_points.evaluation.reading import Dataset
 from entry_points.evaluation.results import load_results
-from entry_points.scoring.forms import aggregate
+from entry_points.scoring.scores import aggregate
 from tests.entry_points.conftest import FORMS, Done, Project, answer_invoice, run_id_of
 from tests.loopback_llm import PAIRS, completion
 

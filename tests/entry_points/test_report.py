@@ -22,7 +22,8 @@ from entry_points.evaluation.reading import Reading
 from entry_points.evaluation.results import Evaluation, FormResult, headline
 from entry_points.scoring.bootstrap import intervals
 from entry_points.scoring.calibration import judge_confidences
-from entry_points.scoring.forms import Truth, score_forms
+from entry_points.scoring.forms import Truth
+from entry_points.scoring.scores import score_forms
 
 HOSTILE = "<script>document.title='run'</script><img src=x onerror=\"document.title='run'\">"
 
@@ -112,7 +113,6 @@ def report(*, content=True):
     views = [
         FormView(
             result=result,
-            pair_f1=result.score.metrics()["pair_f1"],
             error=READINGS[result.doc_id].outputs["error"] or "",
             trace="http://127.0.0.1:5000/#/trace",
             pages=page_views([page]) if content else [],

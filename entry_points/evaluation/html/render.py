@@ -8,9 +8,11 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from entry_points.evaluation.html.views import FormView
+from entry_points.evaluation.html.field_views import FieldLine
+from entry_points.evaluation.html.views import SHOWN, FormView
 from entry_points.evaluation.results import Evaluation
-from entry_points.scoring.counts import LOWER_IS_BETTER
+from entry_points.scoring.fields import PER_FIELD
+from entry_points.scoring.scores import LOWER_IS_BETTER
 
 
 def templates(*folders: Path) -> Environment:
@@ -24,7 +26,12 @@ def templates(*folders: Path) -> Environment:
     )
 
 
-def render(evaluation: Evaluation, forms: Sequence[FormView], run_address: str) -> str:
+def render(
+    evaluation: Evaluation,
+    forms: Sequence[FormView],
+    run_address: str,
+    lines: Sequence[FieldLine] = (),
+) -> str:
     """Return the report as one HTML page that needs nothing else.
 
     Every text is escaped by the template. A content security policy lets the browser run the
@@ -34,11 +41,15 @@ def render(evaluation: Evaluation, forms: Sequence[FormView], run_address: str) 
         evaluation: The scores.
         forms: What to show of each form, in any order.
         run_address: Address of the run in MLflow.
+        lines: The table of fields; empty where pairs were read.
     """
     page = templates().get_template("report.html")
     return page.render(
         evaluation=evaluation,
-        forms=sorted(forms, key=lambda form: form.pair_f1),
+        forms=sorted(forms, key=lambda form: form.result.main),
+        lines=lines,
+        per_field=PER_FIELD,
+        kinds=SHOWN[evaluation.kind.UNIT],
         run_address=run_address,
         lower_is_better=LOWER_IS_BETTER,
         nonce=secrets.token_urlsafe(16),

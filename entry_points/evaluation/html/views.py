@@ -1,4 +1,4 @@
-"""What the report shows of one form: its pages, and every pair with its outcome."""
+"""What the report shows of one form: its pages, and every pair or field with its outcome."""
 
 from __future__ import annotations
 
@@ -14,7 +14,12 @@ from entry_points.evaluation.results import FormResult
 from entry_points.scoring.alignment import Alignment, align
 from entry_points.scoring.forms import Truth, stated_pairs
 
-Kind = Literal["misread", "missed", "invented", "blank", "right"]
+Kind = Literal["misread", "invalid", "missed", "invented", "blank", "null", "right"]
+SHOWN: Mapping[str, Sequence[Kind]] = {
+    "pairs": ("misread", "missed", "invented", "blank", "right"),
+    "values": ("misread", "invalid", "missed", "invented", "null", "right"),
+}
+"""The kinds of rows that a report tells apart, by the unit of the score."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +49,7 @@ class Mark:
 
 @dataclass(frozen=True)
 class Row:
-    """A pair of the form, of the output, or of both.
+    """A pair or field of the form, of the output, or of both.
 
     Attributes:
         kind: What became of it.
@@ -69,16 +74,14 @@ class FormView:
 
     Attributes:
         result: Its numbers.
-        pair_f1: Its fuzzy pair F1, [0, 1].
         error: What is wrong and what to do about it; "" when it was read.
         trace: Address of its trace, "" when there is none.
         pages: Its pages.
         rows: Its pairs: those of the annotation in reading order, then invented ones, then
-            blank fields.
+            blank fields. Or its fields: the scalars, the cells of tables, the tables.
     """
 
     result: FormResult
-    pair_f1: float
     error: str
     trace: str
     pages: Sequence[PageView]

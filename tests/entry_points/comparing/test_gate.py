@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from entry_points.comparing.evidence import Evidence, mean_score
+from entry_points.comparing.evidence import Evidence
 from entry_points.comparing.gate import Gate
 from entry_points.comparing.usage import UsageTotals
 from entry_points.scoring.counts import Counts
@@ -118,8 +118,8 @@ def test_cost_is_bounded(ours: UsageTotals | None, theirs: UsageTotals, objectio
 
 
 def test_repeats_count_as_their_mean():
-    mean = mean_score([form(4), form(8), form(0, failed=True)])
+    mean = FormScore.mean([form(4), form(8), form(0, failed=True)])
     assert mean.counts.fuzzy == 4.0
     assert mean.counts.failed == pytest.approx(1 / 3)
     assert mean.anls == pytest.approx(0.4)
-    assert mean_score([form(7)]) == form(7)
+    assert FormScore.mean([form(7)]) == form(7)

@@ -10,7 +10,8 @@ from entry_points.comparing.comparison import Comparison, Contest
 from entry_points.comparing.evidence import Evidence
 from entry_points.comparing.page import render
 from entry_points.scoring.bootstrap import differences
-from entry_points.scoring.forms import Truth, aggregate, score_form
+from entry_points.scoring.forms import Truth, score_form
+from entry_points.scoring.scores import aggregate
 
 TRUTH = Truth(pairs=(("To:", "<script>alert(1)</script>"), ("Date", "June 5")), links=())
 READ = [

@@ -10,7 +10,8 @@ from scipy import stats
 
 from entry_points.scoring.bootstrap import differences, intervals
 from entry_points.scoring.counts import Counts
-from entry_points.scoring.forms import FormScore, aggregate
+from entry_points.scoring.forms import FormScore
+from entry_points.scoring.scores import aggregate
 
 
 def form(true, predicted, right, anls=0.5, failed=0):

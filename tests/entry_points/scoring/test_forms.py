@@ -12,14 +12,9 @@ from hypothesis import strategies as st
 from data.forms import Entity, Form, Word
 from entry_points import ROOT
 from entry_points.scoring.counts import LOWER_IS_BETTER, Counts
-from entry_points.scoring.forms import (
-    PARSE_FAILURES,
-    Truth,
-    aggregate,
-    score_form,
-    score_forms,
-)
+from entry_points.scoring.forms import Truth, score_form
 from entry_points.scoring.grounding import page_text
+from entry_points.scoring.scores import PARSE_FAILURES, aggregate, score_forms
 
 NAMES = (
     "pair_precision",

@@ -6,8 +6,9 @@ import mlflow
 import pytest
 
 from entry_points.scoring.counts import LOWER_IS_BETTER
-from entry_points.scoring.forms import Truth, aggregate, score_forms
+from entry_points.scoring.forms import Truth
 from entry_points.scoring.mlflow_scorer import form_scorer
+from entry_points.scoring.scores import aggregate, score_forms
 
 DATE, NAME, FAX = ("Date", "June 5"), ("Name", "Ann"), ("Fax", "555")
 

@@ -1,0 +1,389 @@
+"""The score of one document's fields: for every metric a part of a whole, so that scores add up."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+
+from data.field_schema import pattern
+from entry_points.scoring.field_cells import FieldAlignment, Rows, align_fields
+from entry_points.scoring.mistakes import Mistakes
+from entry_points.scoring.scores import LOWER_IS_BETTER, is_failed, is_unparsed
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping, Sequence
+
+    from data.field_schema import FieldSchema
+    from data.fields import FieldDocument, Place
+    from entry_points.scoring.counts import Numbers
+    from entry_points.scoring.field_cells import Cell
+
+Share = tuple[float, float]
+"""(part, whole); nothing is known where the whole is 0."""
+
+PER_FIELD = "field_f1/"
+"""How the names of the metrics begin that are one field's."""
+
+SAME_BOX = 0.5
+"""Least overlap of two boxes (intersection over union) that mean the same place."""
+
+KINDS = ("right", "null", "misread", "invalid", "missed", "invented")
+"""What a value becomes. "invalid": it is missed, because its text could not be normalised; "null":
+nothing is there, and nothing was read."""
+
+# What MLflow takes in a metric's name.
+_NOT_NAME = re.compile(r"[^\w.\- ]")
+
+
+def metric_names(schema: FieldSchema) -> dict[str, str]:
+    """Return the name of each leaf's metric by the leaf's path, as MLflow takes it.
+
+    `items[].amount` becomes `field_f1/items.amount`; of paths whose names would be the same, the
+    later ones get a longer one.
+    """
+    names: dict[str, str] = {}
+    for path in schema.leaves:
+        name = _NOT_NAME.sub("_", path.replace("[]", ""))[:200].strip(". ") or "_"
+        while name in names.values():
+            name += "_"
+        names[path] = name
+    return {path: PER_FIELD + name for path, name in names.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class FieldScore:
+    """How well one document's fields were read.
+
+    Attributes:
+        shares: (part, whole) by metric. `value_f1` and others of a whole document are the
+            document's own value of 1; `field_f1/...` are 2 x right of true + read cells.
+        tally: How many cells of each leaf became what, by the leaf's path; a table's rows, by the
+            path of the table, as "rows", "rows missing" and "rows extra".
+        critical: The metrics of the fields that the gate judges by themselves.
+        mistakes: What was misread, missed and invented; none in a score that was stored.
+    """
+
+    MAIN: ClassVar[str] = "value_f1"
+    UNIT: ClassVar[str] = "values"
+    PRINTED: ClassVar[tuple[str, ...]] = (
+        "value_f1",
+        "value_f1_lenient",
+        "document_accuracy",
+        "coverage",
+    )
+    COMPARED: ClassVar[tuple[str, ...]] = (
+        "value_f1_lenient",
+        "document_accuracy",
+        "null_honesty",
+        "invalid_rate",
+        "grounding_f1",
+        "check_pass_rate",
+        "coverage",
+    )
+    HONESTY: ClassVar[Mapping[str, str]] = MappingProxyType(
+        {"null_honesty": "it invents more values that are not on the document"}
+    )
+
+    shares: Mapping[str, Share]
+    tally: Mapping[str, Mapping[str, int]]
+    critical: tuple[str, ...] = ()
+    mistakes: Mistakes = field(default_factory=Mistakes)
+
+    @property
+    def failed(self) -> bool:
+        """Whether the document could not be read."""
+        return self.shares["coverage"][0] == 0
+
+    @property
+    def true(self) -> int:
+        """How many values there are to find."""
+        return self._sum("right", "misread", "invalid", "missed")
+
+    @property
+    def right(self) -> int:
+        """How many of these were found."""
+        return self._sum("right")
+
+    @property
+    def predicted(self) -> int:
+        """How many values were read."""
+        return self._sum("right", "misread", "invented")
+
+    @property
+    def gated(self) -> tuple[str, ...]:
+        """The metrics in which a candidate may not fall behind the champion."""
+        return ("value_f1", *self.critical)
+
+    @property
+    def fates(self) -> dict[str, int]:
+        """How many values became what."""
+        return {kind: self._sum(kind) for kind in KINDS if kind != "null"}
+
+    def metrics(self) -> dict[str, float]:
+        """Return the document's metrics by name, without those of which nothing is known."""
+        return {name: part / whole for name, (part, whole) in self.shares.items() if whole}
+
+    def to_row(self) -> dict[str, Any]:
+        """Return it as JSON values, by column."""
+        return {
+            "value_f1": self.shares["value_f1"][0],
+            "true_values": self.true,
+            "right_values": self.right,
+            "shares": {name: list(share) for name, share in self.shares.items()},
+            "tally": {path: dict(counts) for path, counts in self.tally.items()},
+            "critical": list(self.critical),
+        }
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> Self:
+        """Build it from what `to_row` returned."""
+        shares = {name: (part, whole) for name, (part, whole) in row["shares"].items()}
+        return cls(shares, row["tally"], tuple(row["critical"]))
+
+    @classmethod
+    def mean(cls, scores: Sequence[Self]) -> Self:
+        """Return the mean of several readings of one document; the tally is the first one's."""
+        names = dict.fromkeys(name for score in scores for name in score.shares)
+        shares = {
+            name: tuple(np.mean([score.shares.get(name, (0, 0)) for score in scores], axis=0))
+            for name in names
+        }
+        found = {name: (float(part), float(whole)) for name, (part, whole) in shares.items()}
+        return cls(found, scores[0].tally, scores[0].critical)
+
+    @classmethod
+    def weighted(cls, scores: Collection[Self], weights: Numbers) -> dict[str, Numbers]:
+        """Return the metrics of many splits, each holding every document some number of times.
+
+        Parts and wholes are summed over the documents. A metric of which nothing is known in any
+        document is left out; one of which nothing is known in a split is at its best there.
+        """
+        names = list(dict.fromkeys(name for score in scores for name in score.shares))
+        table = np.array([[score.shares.get(name, (0, 0)) for name in names] for score in scores])
+        parts, wholes = weights @ table[..., 0], weights @ table[..., 1]
+        known = table[..., 1].sum(axis=0) > 0
+        return {
+            name: np.where(
+                wholes[:, column] > 0,
+                parts[:, column] / np.maximum(wholes[:, column], 1e-12),
+                0.0 if name in LOWER_IS_BETTER else 1.0,
+            )
+            for column, name in enumerate(names)
+            if known[column]
+        }
+
+    def _sum(self, *kinds: str) -> int:
+        return sum(counts.get(kind, 0) for counts in self.tally.values() for kind in kinds)
+
+
+def merged_tally(scores: Iterable[FieldScore]) -> dict[str, Counter[str]]:
+    """Return how many cells of each leaf became what, over several documents."""
+    merged: dict[str, Counter[str]] = {}
+    for score in scores:
+        for path, counts in score.tally.items():
+            merged.setdefault(path, Counter()).update(counts)
+    return merged
+
+
+@dataclass(frozen=True, slots=True)
+class FieldTruth:
+    """What a document says, field by field.
+
+    Attributes:
+        schema: Its fields.
+        values: The true values in the schema's shape.
+        places: Where values stand, by path; empty when that is not known.
+    """
+
+    schema: FieldSchema
+    values: Mapping[str, Any]
+    places: Mapping[str, Place] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, document: FieldDocument) -> FieldTruth:
+        """Take the values out of a document."""
+        return cls(document.schema, document.values, document.places)
+
+    def align(self, outputs: Mapping[str, Any], *, lenient: bool = False) -> FieldAlignment:
+        """Set a row of the output, which did not fail, beside the true values."""
+        read = json.loads(outputs["values"])
+        return align_fields(self.schema, self.values, read, lenient=lenient)
+
+    def score(self, outputs: Mapping[str, Any] | None) -> FieldScore:
+        """Score one row of the model's output.
+
+        A failed document (no row, an `error_code`, or no `values`) misses everything and scores 0
+        in every metric.
+        """
+        if outputs is None or is_failed(outputs, "values"):
+            return self._failed(outputs)
+        leaves = {leaf["path"]: leaf for leaf in outputs["fields"] or ()}
+        found = self.align(outputs)
+        shares = {
+            "value_f1": (_f1(found.cells), 1.0),
+            "value_f1_lenient": (_f1(self.align(outputs, lenient=True).cells), 1.0),
+            "document_accuracy": (float(all(cell.is_right for cell in found.cells)), 1.0),
+            "null_honesty": _null_honesty(found.cells),
+            "invalid_rate": _invalid_rate(leaves.values()),
+            "grounding_f1": self._grounding(found.cells, leaves),
+            "check_pass_rate": self._checks(leaves.values()),
+            "coverage": (1.0, 1.0),
+            "parse_failure_rate": (0.0, 1.0),
+        }
+        tally = _tally(self.schema, found, leaves)
+        return self._scored(shares, found, tally, _mistakes(found.cells, leaves))
+
+    def judged(self, outputs: Mapping[str, Any]) -> list[tuple[float, bool]]:
+        """Return the confidence of each leaf that was read, and whether it is right."""
+        return [(confidence, right) for _, confidence, right in self.judged_leaves(outputs)]
+
+    def judged_leaves(self, outputs: Mapping[str, Any]) -> list[tuple[str, float, bool]]:
+        """Return (path in the schema, confidence, whether it is right) of each leaf.
+
+        A leaf is right, too, when nothing is there and nothing was read. What has no confidence is
+        left out, and so are the leaves of whole tables.
+        """
+        if is_failed(outputs, "values"):
+            return []
+        right = {cell.read_path: cell.is_right for cell in self.align(outputs).cells}
+        return [
+            (pattern(leaf["path"]), leaf["confidence"], right[leaf["path"]])
+            for leaf in outputs["fields"] or ()
+            if leaf["confidence"] is not None and leaf["path"] in right
+        ]
+
+    def _failed(self, outputs: Mapping[str, Any] | None) -> FieldScore:
+        found = align_fields(self.schema, self.values, {})
+        cells = found.cells
+        names = ("value_f1", "value_f1_lenient", "document_accuracy", "coverage")
+        shares = dict.fromkeys(names, (0.0, 1.0))
+        shares["null_honesty"] = (0.0, _null_honesty(cells)[1])
+        shares["invalid_rate"] = (0.0, 0.0)
+        shares["grounding_f1"] = (0.0, float(bool(self.places)))
+        shares["check_pass_rate"] = (0.0, float(len(self.schema.checks)))
+        shares["parse_failure_rate"] = (float(is_unparsed(outputs)), 1.0)
+        missed = tuple(cell.true_path for cell in cells if cell.true_path and cell.true is not None)
+        tally = {
+            path: {kind: count for kind, count in counts.items() if kind != "null"}
+            for path, counts in _tally(self.schema, found, {}).items()
+        }
+        return self._scored(shares, found, tally, Mistakes(missed=missed), failed=True)
+
+    def _scored(
+        self,
+        shares: Mapping[str, Share],
+        found: FieldAlignment,
+        tally: Mapping[str, Mapping[str, int]],
+        mistakes: Mistakes,
+        *,
+        failed: bool = False,
+    ) -> FieldScore:
+        names = metric_names(self.schema)
+        wholes, parts = Counter[str](), Counter[str]()
+        for cell in found.cells:
+            wholes[cell.leaf] += (cell.true_path is not None) + (cell.read_path is not None)
+            parts[cell.leaf] += 2 * (cell.is_right and not failed)
+        fields = {name: (float(parts[leaf]), float(wholes[leaf])) for leaf, name in names.items()}
+        critical = tuple(names[path] for path in self.schema.critical)
+        return FieldScore({**shares, **fields}, tally, critical, mistakes)
+
+    def _grounding(self, cells: Sequence[Cell], leaves: Mapping[str, Mapping[str, Any]]) -> Share:
+        """Return the F1 of the boxes: one is right only with a right value.
+
+        Only cells whose true place is known are looked at (ExtractBench): a box of another cell
+        can be neither right nor wrong.
+        """
+        known = [cell for cell in cells if cell.true_path in self.places]
+        if not known:
+            return 0.0, 0.0
+        read = [leaves.get(cell.read_path or "", {}) for cell in known]
+        claims = sum(leaf.get("box") is not None for leaf in read)
+        right = sum(
+            cell.is_right and _is_at(self.places[cell.true_path or ""], leaf)
+            for cell, leaf in zip(known, read, strict=True)
+        )
+        return 2 * right / (len(known) + claims), 1.0
+
+    def _checks(self, leaves: Iterable[Mapping[str, Any]]) -> Share:
+        """Return how many of the schema's checks hold; one that could not be made holds."""
+        checks = len(self.schema.checks)
+        failed = {
+            check
+            for leaf in leaves
+            if leaf["path"] not in self.schema.tables
+            for check in leaf["checks"] or ()
+        }
+        return float(max(0, checks - len(failed))), float(checks)
+
+
+def _f1(cells: Sequence[Cell]) -> float:
+    """Return the unified value F1 of one document: a correct null counts as every other value."""
+    both = sum((cell.true_path is not None) + (cell.read_path is not None) for cell in cells)
+    return 2 * sum(cell.is_right for cell in cells) / both if both else 1.0
+
+
+def _null_honesty(cells: Sequence[Cell]) -> Share:
+    nulls = [cell for cell in cells if cell.true is None and cell.true_path and cell.read_path]
+    return float(sum(cell.is_right for cell in nulls)), float(len(nulls))
+
+
+def _invalid_rate(leaves: Iterable[Mapping[str, Any]]) -> Share:
+    read = [leaf["status"] for leaf in leaves if leaf["raw"]]
+    return float(read.count("invalid")), float(len(read))
+
+
+def _is_at(place: Place, leaf: Mapping[str, Any]) -> bool:
+    if leaf.get("box") is None or leaf["page"] != place.page:
+        return False
+    (a, b, c, d), (e, f, g, h) = place.box, leaf["box"]
+    common = max(0, min(c, g) - max(a, e)) * max(0, min(d, h) - max(b, f))
+    either = (c - a) * (d - b) + (g - e) * (h - f) - common
+    return common >= SAME_BOX * either > 0
+
+
+def _tally(
+    schema: FieldSchema, found: FieldAlignment, leaves: Mapping[str, Mapping[str, Any]]
+) -> dict[str, dict[str, int]]:
+    counted: dict[str, Counter[str]] = {path: Counter() for path in schema.leaves}
+    for cell in found.cells:
+        counted[cell.leaf][what_became(cell, leaves)] += 1
+    tally = {path: dict(counts) for path, counts in counted.items()}
+    return tally | {path: _rows(rows) for path, rows in found.rows.items()}
+
+
+def what_became(cell: Cell, leaves: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return one of `KINDS`; the leaves of the output by path say what could not be normalised."""
+    status = leaves.get(cell.read_path or "", {}).get("status")
+    return "invalid" if cell.kind == "missed" and status == "invalid" else cell.kind
+
+
+def _rows(rows: Rows) -> dict[str, int]:
+    missing = max(0, rows.true - rows.read)
+    extra = max(0, rows.read - rows.true)
+    return {"rows": rows.true, "rows missing": missing, "rows extra": extra}
+
+
+def _mistakes(cells: Sequence[Cell], leaves: Mapping[str, Mapping[str, Any]]) -> Mistakes:
+    kinds = [(cell, what_became(cell, leaves)) for cell in cells]
+    raw = {path: leaf["raw"] for path, leaf in leaves.items()}
+    misread = [
+        (f"{cell.read_path}: {raw.get(cell.read_path or '') or shown(cell.read)}", shown(cell.true))
+        for cell, kind in kinds
+        if kind in {"misread", "invalid"}
+    ]
+    missed = [cell.true_path for cell, kind in kinds if kind == "missed" and cell.true_path]
+    invented = [cell.read_path for cell, kind in kinds if kind == "invented" and cell.read_path]
+    return Mistakes(misread=tuple(misread), missed=tuple(missed), invented=tuple(invented))
+
+
+def shown(value: Any) -> str:
+    """Return a value as a person reads it; "" for null."""
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value)
