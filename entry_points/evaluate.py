@@ -8,9 +8,12 @@ from collections.abc import Sequence
 import mlflow
 
 from data.dataset import count_documents, load_documents
+from data.fields import has_fields
 from entry_points.command_line import cli
 from entry_points.command_line.tracking import talkative_mlflow
+from entry_points.evaluation.accepting import accept
 from entry_points.evaluation.evaluating import evaluate, report_left
+from entry_points.evaluation.own_scorers import load_scorers
 from entry_points.evaluation.printing import report, where_to_look
 from entry_points.evaluation.reading import Dataset
 
@@ -36,7 +39,27 @@ def build_parser() -> argparse.ArgumentParser:
         type=cli.ValueOr("none"),
         help="openai:/<model>, an LLM that judges the format of each output, or none",
     )
+    parser.add_argument(
+        "--scorers",
+        default="none",
+        type=cli.ValueOr("none", (), cli.ids, "package.module:function"),
+        help="your own scorers, package.module:function, separated by commas, or none",
+    )
+    parser.add_argument(
+        "--precision",
+        default="none",
+        type=cli.ValueOr("none", None, _precision, "a share below 1, such as 0.99"),
+        help="find the confidences from which on this share of a field's values is right, and "
+        "let the model accept such values, or none",
+    )
     return parser
+
+
+def _precision(text: str) -> float:
+    share = float(text)
+    if not 0 < share < 1:
+        raise ValueError(text)
+    return share
 
 
 @cli.reports()
@@ -50,6 +73,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     forms = load_documents(
         dataset, split=split, limit=args.limit, seed=args.seed, without=args.without
     )
+    scorers = load_scorers(args.scorers)
+    if args.precision is not None and not has_fields(dataset):
+        raise cli.UsageError("--precision is for fields: give a dataset that has fields/.")
     with mlflow.start_run() as run:
         mlflow.set_tag("split", args.split)
         evaluation = evaluate(
@@ -59,8 +85,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             settings=cli.reading_settings(args),
             max_cost=args.max_cost,
             judge=args.judge,
+            scorers=scorers,
         )
         report(evaluation, run, count_documents(dataset), verbose=verbose)
+        if args.precision is not None:
+            accept(evaluation, forms, args.precision)
         report_left(len(forms), evaluation)
     where_to_look(run.info.run_id)
     return int(evaluation.all_failed)

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import mlflow
 from mlflow.entities import Run
 
+from data.fields import FieldDocument
+from data.forms import Document
 from data.funsd import dataset_digest
 from entry_points.command_line import cli
 from entry_points.command_line.tracking import name_run
 from entry_points.comparing.promotion import pinned
 from entry_points.evaluation.figures import log_figures
 from entry_points.evaluation.judge import correct_format
+from entry_points.evaluation.own_scorers import OwnScorer
 from entry_points.evaluation.picture import log_picture
 from entry_points.evaluation.reading import Dataset, read_and_trace
 from entry_points.evaluation.report import log_report
@@ -38,6 +41,7 @@ def evaluate(  # noqa: PLR0913 - what reads what, for how much, and where it is 
     settings: Mapping[str, Any],
     max_cost: float | None = None,
     judge: str = "",
+    scorers: Sequence[OwnScorer] = (),
 ) -> Evaluation:
     """Evaluate within the active run: log traces, assessments, metrics, tables and the report.
 
@@ -48,14 +52,16 @@ def evaluate(  # noqa: PLR0913 - what reads what, for how much, and where it is 
         settings: `max_concurrency`, and others that replace those the extractor was logged with.
         max_cost: No form is begun that could make them cost more, USD; None for no ceiling.
         judge: The LLM that judges the output's format, `openai:/<model>`; "" for none.
+        scorers: The user's own.
 
     Returns:
         The scores; a failed form scored 0 and is counted in `coverage`. A form that was not begun
         is no part of them, nor of the digest.
 
     Raises:
-        UsageError: The extractor cannot be loaded, the judge cannot be used, or `max_cost` is
-            given with a judge or for an LLM whose price is not known.
+        UsageError: The extractor cannot be loaded or reads no fields where they are asked for, a
+            judge or scorer cannot be used, or `max_cost` is given with a judge or for an LLM whose
+            price is not known.
     """
     if judge and max_cost is not None:
         raise cli.UsageError("what a judge costs is not known: give --max-cost or --judge.")
@@ -65,9 +71,11 @@ def evaluate(  # noqa: PLR0913 - what reads what, for how much, and where it is 
     content = config["trace_content"] == "full"
     reader = config["llm" if config["engine"] == "openai" else "engine"]
     name_run(f"evaluate {_version(model_uri)} on {dataset.name} ({reader})")
-    scorers = [form_scorer(truths, content=content)]
+    expectations = {form.form_id: form.expectations() for form in forms}
+    assessors = [form_scorer(truths, content=content)]
+    assessors += [each.to_mlflow(expectations) for each in scorers]
     if judge:
-        scorers.append(correct_format(judge, content=content))
+        assessors.append(correct_format(judge, content=content))
     model = load_extractor(model_uri, **settings)
     print_estimate(model, (form.image_path for form in forms), len(forms))
     # OCR reads one page at a time on all cores: more than two forms would only wait in line, and
@@ -76,12 +84,13 @@ def evaluate(  # noqa: PLR0913 - what reads what, for how much, and where it is 
     workers = most if config["engine"] == "openai" else min(most, 2)
     started = time.perf_counter()
     readings = read_and_trace(
-        model, dataset, scorers, content=content, workers=workers, max_cost=max_cost
+        model, dataset, assessors, content=content, workers=workers, max_cost=max_cost
     )
     seconds = time.perf_counter() - started
     begun = [form for form in forms if form.form_id in readings]
     truths = {form.form_id: truths[form.form_id] for form in begun}
     outputs = {doc_id: each.outputs for doc_id, each in readings.items()}
+    _require_fields(begun[0], outputs.values(), model_uri)
     scores = score_forms(truths, outputs)
     judged = judge_confidences(truths, outputs)
     results = [FormResult.of(doc_id, score, readings[doc_id]) for doc_id, score in scores.items()]
@@ -92,7 +101,7 @@ def evaluate(  # noqa: PLR0913 - what reads what, for how much, and where it is 
         dataset_name=dataset.name,
         digest=dataset_digest(begun),
         content=content,
-        metrics=headline(results, judged, seconds),
+        metrics=headline(results, judged, seconds) | _own_means(scorers),
         intervals=intervals(scores),
         forms=results,
         readings=readings,
@@ -104,6 +113,24 @@ def evaluate(  # noqa: PLR0913 - what reads what, for how much, and where it is 
     log_picture(evaluation, forms, model)
     log_report(evaluation, forms, truths, model, run)
     return evaluation
+
+
+def _own_means(scorers: Sequence[OwnScorer]) -> dict[str, float]:
+    means = {each.name: each.mean() for each in scorers}
+    return {name: mean for name, mean in means.items() if mean is not None}
+
+
+def _require_fields(
+    document: Document, outputs: Collection[Mapping[str, Any]], model_uri: str
+) -> None:
+    """Refuse to score pairs as if they were fields: every field would be missed."""
+    read = [row for row in outputs if row["error_code"] is None]
+    if isinstance(document, FieldDocument) and read and not any(row.get("values") for row in read):
+        raise cli.UsageError(
+            f"{model_uri} reads pairs, but the dataset has fields: give the prompt a schema "
+            f"(`{cli.RUN} -P schema=<dataset>/schema.json -P dataset=<dataset>` logs such a "
+            "model), or a dataset without the folder fields/."
+        )
 
 
 def _read_by(config: Mapping[str, Any]) -> dict[str, str]:

@@ -6,6 +6,7 @@ import contextlib
 import ctypes
 import gc
 import getpass
+import json
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -30,6 +31,9 @@ KEY_VARIABLES = (
     "OPENAI_BASE_URL",
     "AZURE_OPENAI_ENDPOINT",
 )
+
+# The setting, and the tag of a logged model, that say from which confidence on a field is accepted.
+ACCEPT_AT = "accept_at"
 
 # How the line begins that says what documents will take of an LLM.
 ESTIMATE = "Estimate:"
@@ -97,10 +101,22 @@ def load_extractor(model_uri: str, **overrides: Any) -> PyFuncModel:
     config = extractor_config(model_uri)
     ask_for_key(config)
     _share_memory_pool()
+    settings = _learned_settings(model_uri, config) | overrides
     with extractor_errors_reported():
-        model: PyFuncModel = mlflow.pyfunc.load_model(model_uri, model_config=overrides)
+        model: PyFuncModel = mlflow.pyfunc.load_model(model_uri, model_config=settings)
     _exempt_from_collection()
     return model
+
+
+def _learned_settings(model_uri: str, config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what `evaluate -P precision=` has found for a logged model: which values to accept."""
+    asked = config.get(ACCEPT_AT, {})  # a model of before that setting does not take it
+    if asked is not None or not model_uri.startswith(("models:/", "runs:/")):
+        return {}
+    model_id = get_model_info(model_uri).model_id
+    tags = mlflow.get_logged_model(model_id).tags if model_id else {}
+    found = json.loads(tags.get(ACCEPT_AT, "{}"))
+    return {ACCEPT_AT: found} if found else {}
 
 
 def _share_memory_pool() -> None:

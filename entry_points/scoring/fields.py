@@ -116,6 +116,11 @@ class FieldScore:
         return self._sum("right", "misread", "invented")
 
     @property
+    def all_right(self) -> bool:
+        """Whether every value is right and every row was found."""
+        return self.shares["document_accuracy"][0] == 1
+
+    @property
     def gated(self) -> tuple[str, ...]:
         """The metrics in which a candidate may not fall behind the champion."""
         return ("value_f1", *self.critical)
@@ -257,6 +262,20 @@ class FieldTruth:
             for leaf in outputs["fields"] or ()
             if leaf["confidence"] is not None and leaf["path"] in right
         ]
+
+    def document_confidence(self, outputs: Mapping[str, Any]) -> float | None:
+        """Return the confidence of the least confident leaf; None where one has none, or it failed.
+
+        Leaves of whole tables, and leaves where nothing was read, need none.
+        """
+        if is_failed(outputs, "values"):
+            return None
+        known = [
+            leaf["confidence"]
+            for leaf in outputs["fields"] or ()
+            if leaf["confidence"] is not None or leaf["value"] is not None
+        ]
+        return min(known) if known and None not in known else None
 
     def _failed(self, outputs: Mapping[str, Any] | None) -> FieldScore:
         found = align_fields(self.schema, self.values, {})

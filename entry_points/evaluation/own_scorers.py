@@ -1,0 +1,120 @@
+"""Runs scorers that a user has written: `-P scorers=package.module:function`.
+
+A scorer is a function `(outputs: dict, expectations: dict) -> float | bool | Feedback`. `outputs`
+is a document's row of the output, its `values` as an object; `expectations` holds the true
+`values` or `pairs`. It is called for documents that were read; one that failed scores 0.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from mlflow.entities import AssessmentSource, AssessmentSourceType, Feedback
+from mlflow.genai.scorers import Scorer, scorer
+
+from entry_points.command_line.cli import UsageError
+from entry_points.scoring.mlflow_scorer import NOT_BEGUN
+
+_Function = Callable[[dict[str, Any], dict[str, Any]], float | bool | Feedback]
+
+
+@dataclass
+class OwnScorer:
+    """One function of a user's.
+
+    Attributes:
+        name: The function's; its metric is called so.
+        function: It scores one document.
+        values: What it has said, by doc_id; 0 for a document that failed.
+        faults: What it has raised, by doc_id.
+    """
+
+    name: str
+    function: _Function
+    values: dict[str, float] = field(default_factory=dict)
+    faults: dict[str, str] = field(default_factory=dict)
+
+    def to_mlflow(self, expectations: Mapping[str, Mapping[str, Any]]) -> Scorer:
+        """Return the scorer that MLflow runs.
+
+        Args:
+            expectations: By doc_id.
+        """
+
+        @scorer(name=self.name)
+        def own(inputs: dict[str, Any], outputs: dict[str, Any] | None) -> list[Feedback]:
+            if outputs is not None and outputs.get("error_code") == NOT_BEGUN:
+                return []
+            return [self._judge(inputs["doc_id"], outputs, expectations[inputs["doc_id"]])]
+
+        return own
+
+    def mean(self) -> float | None:
+        """Return the mean over the documents; None where the scorer gives texts.
+
+        Raises:
+            UsageError: It has raised for some of them.
+        """
+        if self.faults:
+            doc_id, fault = next(iter(self.faults.items()))
+            raise UsageError(
+                f"the scorer {self.name} raised for {len(self.faults)} documents, the first is "
+                f"{doc_id[:80]} ({fault[:80]}): correct it and evaluate again."
+            )
+        return sum(self.values.values()) / len(self.values) if self.values else None
+
+    def _judge(
+        self, doc_id: str, outputs: dict[str, Any] | None, expectations: Mapping[str, Any]
+    ) -> Feedback:
+        source = AssessmentSource(AssessmentSourceType.CODE, self.name)
+        if outputs is None or outputs["error_code"] is not None:
+            self.values[doc_id] = 0.0
+            return Feedback(name=self.name, value=0.0, source=source)
+        read = dict(outputs)
+        if read.get("values") is not None:
+            read["values"] = json.loads(read["values"])
+        try:
+            found = self.function(read, dict(expectations))
+        except Exception as error:  # the user's code may raise anything
+            self.faults[doc_id] = f"{type(error).__name__}: {error}"
+            raise
+        feedback = found if isinstance(found, Feedback) else Feedback(value=found, source=source)
+        feedback.name = self.name
+        if isinstance(feedback.value, int | float):
+            self.values[doc_id] = float(feedback.value)
+        return feedback
+
+
+def load_scorers(names: Sequence[str]) -> list[OwnScorer]:
+    """Import the scorers that a user has named.
+
+    Args:
+        names: `package.module:function` each; modules are looked for beside the project's.
+
+    Raises:
+        UsageError: One cannot be imported or is no function, or two have one name.
+    """
+    loaded = [_load(name) for name in names]
+    taken = [each.name for each in loaded]
+    for name in taken:
+        if taken.count(name) > 1:
+            raise UsageError(f"two scorers are called {name[:80]}: rename one.")
+    return loaded
+
+
+def _load(name: str) -> OwnScorer:
+    module, _, attribute = name.partition(":")
+    try:
+        function = getattr(importlib.import_module(module), attribute or "")
+    except (ImportError, AttributeError, ValueError) as error:
+        raise UsageError(
+            f"the scorer {name[:80]!r} cannot be imported ({error}): give package.module:function, "
+            "and put its folder into PYTHONPATH."
+        ) from None
+    if not callable(function):
+        raise UsageError(f"the scorer {name[:80]!r} is no function: name one.")
+    return OwnScorer(attribute, function)
