@@ -1,7 +1,8 @@
 """Draws office forms in FUNSD layout: `python -m data.generate --output FOLDER`.
 
 Without `--count` it makes the shipped samples of `data/samples` again; with it, that many random
-forms. The same seed makes the same annotations and the same pixels.
+forms; with `--fields`, the invoices, orders and receipts of `data/samples-fields`. The same seed
+makes the same annotations and the same pixels.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from data.generator.business_documents import write_field_samples
 from data.generator.documents import Format, make_page, write_document
 from data.generator.page import draw_habits, draw_plan
 from data.generator.samples import write_samples
@@ -31,6 +33,9 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=0, help="of the random forms (default: 0)")
     parser.add_argument(
         "--plain", action="store_true", help="random forms without habits, see Style.habits"
+    )
+    parser.add_argument(
+        "--fields", action="store_true", help="invoices, orders and receipts with true fields"
     )
     return parser
 
@@ -69,7 +74,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.count is not None and arguments.count < 1:
         parser.error(f"--count is {arguments.count}: give a number of forms from 1.")
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    if arguments.count is None:
+    if arguments.fields:
+        write_field_samples(arguments.output)
+    elif arguments.count is None:
         _make_folders(arguments.output)
         write_samples(arguments.output)
     else:

@@ -61,9 +61,22 @@ def write_document(folder: Path, name: str, pages: Sequence[Page], kind: Format)
 
     The boxes are px of the upright page, whatever the file's orientation tag says.
     """
-    suffix = kind.partition("-")[0]
-    path = folder / "images" / f"{name}.{suffix}"
-    first, *others = [page.image for page in pages]
+    write_pages(folder / "images", name, [page.image for page in pages], kind)
+    annotation = folder / "annotations" / f"{name}.json"
+    annotation.write_text(json.dumps({"form": _form(pages)}, indent=1) + "\n", encoding="utf-8")
+
+
+def write_pages(folder: Path, name: str, pages: Sequence[Image.Image], kind: Format) -> None:
+    """Write `<name>.<suffix>` into an existing folder.
+
+    Args:
+        folder: Where to.
+        name: Of the file, without its suffix.
+        pages: "L" images; several for a TIFF or a PDF only.
+        kind: The format.
+    """
+    path = folder / f"{name}.{kind.partition('-')[0]}"
+    first, *others = pages
     if kind == "png":
         first.save(path, optimize=True)
     elif kind == "jpg":
@@ -75,9 +88,15 @@ def write_document(folder: Path, name: str, pages: Sequence[Page], kind: Format)
     elif kind == "tif":
         first.save(path, save_all=True, append_images=others, compression="tiff_lzw")
     else:
-        first.save(path, resolution=PDF_DPI, quality=60, creationDate=_LONG_AGO, modDate=_LONG_AGO)
-    annotation = folder / "annotations" / f"{name}.json"
-    annotation.write_text(json.dumps({"form": _form(pages)}, indent=1) + "\n", encoding="utf-8")
+        first.save(
+            path,
+            save_all=True,
+            append_images=others,
+            resolution=PDF_DPI,
+            quality=60,
+            creationDate=_LONG_AGO,
+            modDate=_LONG_AGO,
+        )
 
 
 def _form(pages: Sequence[Page]) -> list[Any]:
