@@ -2,59 +2,150 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from mlflow.entities import SpanType
+from mlflow.tracing.attachments import Attachment
+
+from ocr_extractor.documents.encoding import encode_for_llm
 from ocr_extractor.engines.base import PageReading, with_requests_of
 from ocr_extractor.fields.evidence import find_evidence
 from ocr_extractor.fields.raw_tree import merged, tables
 from ocr_extractor.fields.rows import ask_for_rows, join_rows
 from ocr_extractor.grounding.ground import ground
+from ocr_extractor.ocr.checkboxes import mark_checkboxes
+from ocr_extractor.runtime.cancellation import check
+from ocr_extractor.runtime.tracing import faults_reported, note_reading, start_span
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ocr_extractor.config import ExtractorConfig
+    from ocr_extractor.documents.opener import Document, Opener
     from ocr_extractor.engines.base import Engine, Page
     from ocr_extractor.fields.schema import Schema
-    from ocr_extractor.ocr.recognition import OcrPage
+    from ocr_extractor.ocr.recognition import OcrPage, WordReader
+
+    # What the OCR read on a page to the instructions for it.
+    Instruct = Callable[[OcrPage | None], str]
+
+
+# What a browser shows as it is; other documents are attached page by page as PNG.
+SHOWN_BY_BROWSERS = {"image/png", "image/jpeg", "image/webp", "image/gif", "application/pdf"}
 
 
 class PageReader:
     """Reads pages with one engine; safe to call from several threads."""
 
-    def __init__(self, engine: Engine, config: ExtractorConfig) -> None:
-        """Take the engine.
+    def __init__(
+        self,
+        config: ExtractorConfig,
+        opener: Opener,
+        engine: Engine,
+        word_reader: WordReader | None,
+    ) -> None:
+        """Take what reads.
 
         Args:
-            engine: What reads the pages.
             config: The extractor's settings.
+            opener: Has opened the documents.
+            engine: What reads the pages.
+            word_reader: Reads their words; None where nothing needs them.
         """
-        self._engine = engine
         self._config = config
+        self._opener = opener
+        self._engine = engine
+        self._word_reader = word_reader
 
     def read(
-        self, page: Page, ocr: OcrPage | None, instructions: str, schema: Schema | None
+        self,
+        document: Document,
+        number: int,
+        instruct: Instruct,
+        schema: Schema | None,
+        deadline: float,
     ) -> PageReading:
-        """Read one page.
+        """Read one page; it is in memory until this returns.
 
         Args:
-            page: The page.
-            ocr: Its words; None where nothing needs them.
-            instructions: The rendered prompt.
+            document: The document.
+            number: The page's number, from 1.
+            instruct: Renders the prompt.
             schema: The fields to read; None for the question-answer pairs.
+            deadline: Until when it waits for memory, s of `time.monotonic`.
 
         Raises:
-            EngineError: The page cannot be read.
+            DocumentError: The page cannot be decoded or read.
         """
+        with contextlib.ExitStack() as decoded:  # the page's share of memory
+            page = self._prepare(document, number, decoded, deadline)
+            with (
+                start_span("engine", SpanType.TASK, attributes={"page": number}) as span,
+                faults_reported(),
+            ):
+                ocr = self._words(document, page)
+                reading = self._read(page, ocr, instruct(ocr), schema)
+                note_reading(span, reading)
+            return reading
+
+    def _prepare(
+        self, document: Document, number: int, decoded: contextlib.ExitStack, deadline: float
+    ) -> Page:
+        with (
+            start_span("prepare", SpanType.TASK, attributes={"page": number}) as span,
+            faults_reported(),
+        ):
+            check()
+            page = decoded.enter_context(self._opener.decoded(document, number, deadline))
+            span.set_attributes({"width_px": page.image.width, "height_px": page.image.height})
+            if (
+                self._config.trace_content == "full"
+                and document.media_type not in SHOWN_BY_BROWSERS
+            ):
+                png, _ = encode_for_llm(page, max(page.image.size), "png", 100)
+                page = replace(page, png=png)
+                span.set_outputs({"page": Attachment(content_type="image/png", content_bytes=png)})
+        return page
+
+    def _words(self, document: Document, page: Page) -> OcrPage | None:
+        """Read the page's words, once for all that needs them; None where nothing does."""
+        if self._word_reader is None:
+            return None
+        if (printed := document.text_layer(page.number)) is not None:
+            read = self._word_reader.printed(page.image, printed)
+        else:
+            read = self._recognise(self._word_reader, page)
+        return replace(read, words=mark_checkboxes(read.words, read.image))
+
+    @staticmethod
+    def _recognise(reader: WordReader, page: Page) -> OcrPage:
+        with start_span("ocr", SpanType.TASK, attributes={"page": page.number}) as span:
+            read = reader.read_upright(page.image)
+            span.set_attributes(
+                {
+                    "words": len(read.words),
+                    "quarter_turns": read.lie.quarters,
+                    "skew_degrees": read.lie.skew,
+                }
+            )
+        return read
+
+    def _read(
+        self, page: Page, ocr: OcrPage | None, instructions: str, schema: Schema | None
+    ) -> PageReading:
         reading = self._engine.read(page, instructions, schema)
         if schema is not None:
+            reading = self._complete(_proven(reading, ocr, schema), page, ocr, instructions, schema)
             if not self._config.with_pairs:
                 reading = replace(reading, pairs=())
-            reading = self._complete(_proven(reading, ocr, schema), page, ocr, instructions, schema)
-        if ocr is not None and self._config.grounding:
-            pairs = ocr.lie.give_back(ground(reading.pairs, ocr.words, ocr.image))
-            return replace(reading, pairs=pairs)
-        # The words were read for other reasons: rows are counted, nothing else is claimed.
-        return reading if ocr is None else replace(reading, evidence={})
+        if ocr is None:
+            return reading
+        if not self._config.grounding:  # rows were counted, nothing else is claimed
+            return replace(reading, evidence={})
+        pairs = ocr.lie.give_back(ground(reading.pairs, ocr.words, ocr.image))
+        return replace(reading, pairs=pairs)
 
     def _complete(
         self,
@@ -77,14 +168,16 @@ class PageReader:
         if not short:
             return reading
         again = self._engine.read(page, instructions + ask_for_rows(tree, short), schema)
-        joined = tree if again.raw_fields is None else merged(tree, again.raw_fields)
-        for name in short if again.raw_fields else ():
-            more = again.raw_fields[name]
-            joined[name] = join_rows(tree[name], more, reading.rows_shown.get(name))
+        joined = tree
+        if again.raw_fields is not None:
+            joined = merged(tree, again.raw_fields)
+            for name in short:
+                shown = reading.rows_shown.get(name)
+                joined[name] = join_rows(tree[name], again.raw_fields[name], shown)
         completed = replace(
             with_requests_of(reading, again),
             raw_fields=joined,
-            failure=again.failure if cut else reading.failure,
+            failure=None if cut and again.failure is None else reading.failure,
         )
         return _proven(completed, ocr, schema)
 

@@ -15,37 +15,31 @@ from mlflow.entities import SpanType
 from mlflow.tracing.attachments import Attachment
 
 from ocr_extractor.contract import Extraction
-from ocr_extractor.documents.encoding import encode_for_llm
 from ocr_extractor.documents.opener import Opener
 from ocr_extractor.documents.page_ranges import PageSelection
 from ocr_extractor.engines.base import total, total_cost, with_requests_of
 from ocr_extractor.errors import DocumentError, InputError, LimitError, PromptError, shorten
 from ocr_extractor.fields.assembly import assemble
 from ocr_extractor.fields.repair import pages_to_repair, repair_instructions
-from ocr_extractor.ocr.checkboxes import mark_checkboxes
 from ocr_extractor.ocr.page_text import lay_out
-from ocr_extractor.page_reader import PageReader
+from ocr_extractor.page_reader import SHOWN_BY_BROWSERS, PageReader
 from ocr_extractor.runtime.cancellation import check
-from ocr_extractor.runtime.tracing import faults_reported, note_extraction, note_reading, start_span
+from ocr_extractor.runtime.tracing import faults_reported, note_extraction, start_span
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from ocr_extractor.config import ExtractorConfig
     from ocr_extractor.documents.input_frame import InputDocument
     from ocr_extractor.documents.opener import Document
-    from ocr_extractor.engines.base import Engine, Page, PageReading
+    from ocr_extractor.engines.base import Engine, PageReading
     from ocr_extractor.fields.assembly import DocumentFields
     from ocr_extractor.ocr.recognition import OcrPage, WordReader
+    from ocr_extractor.page_reader import Instruct
     from ocr_extractor.prompts.followed_alias import FollowedPrompt
     from ocr_extractor.prompts.prompt import Prompt
     from ocr_extractor.runtime.spans import RecordedSpan
 
-    # What the OCR read on a page to the instructions for it.
-    Instruct = Callable[[OcrPage | None], str]
-
-# What a browser shows as it is; other documents are attached page by page as PNG.
-_SHOWN_BY_BROWSERS = {"image/png", "image/jpeg", "image/webp", "image/gif", "application/pdf"}
 _ALL_PAGES = PageSelection()
 
 
@@ -116,8 +110,7 @@ class DocumentReader:
         self._pinned = prompt
         self._followed = followed
         self._engine = engine
-        self._page_reader = PageReader(engine, config)
-        self._word_reader = word_reader
+        self._page_reader = PageReader(config, self.opener, engine, word_reader)
         # Documents wait for their pages, so they need threads of their own; a page is decoded
         # only when it holds a slot, so no more than max_concurrency pages are in memory.
         self._documents = ThreadPoolExecutor(config.max_concurrency, "document")
@@ -214,12 +207,12 @@ class DocumentReader:
 
     def _assemble(self, readings: dict[int, PageReading], call: _Call) -> DocumentFields | None:
         schema = call.prompt.schema
-        return schema and assemble(schema, readings, self.config.accept_at)
+        return None if schema is None else assemble(schema, readings, self.config.accept_at)
 
     def _repaired(
         self, contents: _Contents, document: Document, call: _Call, deadline: float
     ) -> _Contents:
-        """Read the pages again whose fields fail a check, once; the better answer is kept.
+        """Read the pages again whose fields fail a once; the better answer is kept.
 
         That is the one of which more checks hold. A local engine would say the same again.
         """
@@ -255,7 +248,7 @@ class DocumentReader:
         with faults_reported():
             document = self.opener.open(data, deadline)
         inputs |= {"media_type": document.media_type, "page_count": document.page_count}
-        if self.config.trace_content == "full" and document.media_type in _SHOWN_BY_BROWSERS:
+        if self.config.trace_content == "full" and document.media_type in SHOWN_BY_BROWSERS:
             inputs["document"] = Attachment(content_type=document.media_type, content_bytes=data)
         span.set_inputs(inputs)
         return document
@@ -312,35 +305,11 @@ class DocumentReader:
     def _read_page(
         self, document: Document, number: int, call: _Call, deadline: float
     ) -> PageReading:
-        decoded = contextlib.ExitStack()  # the page's share of memory, until it has been read
         try:
-            with (
-                start_span("prepare", SpanType.TASK, attributes={"page": number}) as span,
-                faults_reported(),
-            ):
-                check()
-                page = decoded.enter_context(self.opener.decoded(document, number, deadline))
-                span.set_attributes({"width_px": page.image.width, "height_px": page.image.height})
-                if (
-                    self.config.trace_content == "full"
-                    and document.media_type not in _SHOWN_BY_BROWSERS
-                ):
-                    png, _ = encode_for_llm(page, max(page.image.size), "png", 100)
-                    page = replace(page, png=png)
-                    span.set_outputs(
-                        {"page": Attachment(content_type="image/png", content_bytes=png)}
-                    )
-            with (
-                start_span("engine", SpanType.TASK, attributes={"page": number}) as span,
-                faults_reported(),
-            ):
-                read = self._words(document, page)
-                instructions = call.instruct(read)
-                reading = self._page_reader.read(page, read, instructions, call.prompt.schema)
-                note_reading(span, reading)
-            return reading
+            return self._page_reader.read(
+                document, number, call.instruct, call.prompt.schema, deadline
+            )
         finally:
-            decoded.close()
             self._slots.release()
 
     def _instructions(self, prompt: Prompt, additional_rules: str) -> Instruct:
@@ -366,33 +335,11 @@ class DocumentReader:
             last = self._rendered = (*key, prompt.render(additional_rules=additional_rules))
         return last[3]
 
-    def _words(self, document: Document, page: Page) -> OcrPage | None:
-        """Read the page's words, once for all that needs them; None where nothing does."""
-        if self._word_reader is None:
-            return None
-        if (printed := document.text_layer(page.number)) is not None:
-            read = self._word_reader.printed(page.image, printed)
-        else:
-            read = self._recognise(self._word_reader, page)
-        return replace(read, words=mark_checkboxes(read.words, read.image))
-
-    @staticmethod
-    def _recognise(reader: WordReader, page: Page) -> OcrPage:
-        with start_span("ocr", SpanType.TASK, attributes={"page": page.number}) as span:
-            read = reader.read_upright(page.image)
-            span.set_attributes(
-                {
-                    "words": len(read.words),
-                    "quarter_turns": read.lie.quarters,
-                    "skew_degrees": read.lie.skew,
-                }
-            )
-        return read
-
     def _extraction(self, doc_id: str | None, prompt: Prompt, contents: _Contents) -> Extraction:
         readings, failure = list(contents.readings.values()), contents.failure
         pairs = tuple(pair for reading in readings for pair in reading.pairs)
-        leaves = contents.fields and contents.fields.leaves
+        fields = contents.fields
+        leaves = None if fields is None else fields.leaves
         some = bool(pairs) or any(leaf.status != "absent" for leaf in leaves or ())
         return Extraction(
             doc_id=doc_id,
@@ -410,8 +357,6 @@ class DocumentReader:
             attempts=sum(r.attempts for r in readings),
             cache_hits=sum(r.from_cache for r in readings),
             cost=total_cost(readings),
-            values=None
-            if contents.fields is None
-            else json.dumps(contents.fields.values, ensure_ascii=False),
+            values=None if fields is None else json.dumps(fields.values, ensure_ascii=False),
             fields=leaves,
         )

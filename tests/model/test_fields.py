@@ -107,7 +107,10 @@ def read(uri: str, *documents: bytes, **settings: Any) -> list[dict[str, Any]]:
 def rows(model: PyFuncModel, *documents: bytes, **params: Any) -> list[dict[str, Any]]:
     output = model.predict(pd.DataFrame({"image": list(documents)}), params=params or None)
     assert isinstance(output, pd.DataFrame)
-    return [dict(row) for row in output.to_dict(orient="records")]
+    return [
+        {str(name): value for name, value in row.items()}
+        for row in output.to_dict(orient="records")
+    ]
 
 
 def leaves(row: dict[str, Any]) -> dict[str, dict[str, Any]]:

@@ -69,7 +69,7 @@ def count_rows(
     step = median(steps) if steps else max(rows[0].box[3] - rows[0].box[1], 1)
     last_read = max(box[3] for row in found for box in row)
     others = [box for box in taken if box[1] >= last_read]
-    count, last = 0, tops[0]
+    count, last = 0, float(tops[0])
     for row in rows:
         middle = (row.box[1] + row.box[3]) / 2
         if middle < tops[0] or any(share_row(row.box, box) for box in others):

@@ -33,6 +33,7 @@ from ocr_extractor.documents.opener import Opener, open_document
 from ocr_extractor.engines.base import Page, PageReading
 from ocr_extractor.engines.openai.estimate import estimate
 from ocr_extractor.errors import DocumentError, LimitError
+from ocr_extractor.fields.schema import Schema
 from ocr_extractor.prompts.prompt import Prompt
 from ocr_extractor.reader import DocumentReader
 from tests.model.pdf_processes import alive, cpu_seconds, pdf_processes, wait_until
@@ -63,7 +64,7 @@ class EncodingEngine:
 
     name = "openai"
 
-    def read(self, page: Page, instructions: str) -> PageReading:
+    def read(self, page: Page, instructions: str, schema: Schema | None = None) -> PageReading:
         _, size = encode_for_llm(page, 2048, "png", 92)
         return PageReading((Pair("size", "x".join(map(str, size)), page.number),), 10, 1)
 

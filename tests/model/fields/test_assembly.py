@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -45,7 +46,7 @@ def row(article: str | None, amount: str | None) -> dict[str, str | None]:
 
 
 def page(*rows: dict[str, str | None], evidence: Any = None, **texts: str) -> PageReading:
-    tree = {"company": None, "total": None} | texts | {"items": list(rows)}
+    tree: dict[str, Any] = {"company": None, "total": None} | texts | {"items": list(rows)}
     tree["seller"] = {"since": tree.pop("since", None)}
     return PageReading((), raw_fields=tree, evidence=evidence or {})
 
@@ -171,8 +172,6 @@ def test_a_check_that_fails_is_named_on_every_leaf_it_uses_and_halves_their_conf
 
 
 def test_missing_rows_are_named_on_the_table():
-    from dataclasses import replace
-
     first = replace(page(row("nut", "1"), row("nut", "1")), rows_shown={"items": 3})
     found = leaf(read(first, page(row("nut", "1"))), "items")
     assert (found.checks, found.confidence) == (("rows: 3 of 4 read",), 0.75)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
 from ocr_extractor.fields.rows import count_rows, join_rows
@@ -33,7 +35,7 @@ def rows_of(count: int, first: int = 1) -> list[tuple[str, ...]]:
     return [(f"Part {n}", str(n % 3 + 1), f"{n}.50") for n in range(first, first + count)]
 
 
-def tops(words: list[Word], cells: list[tuple[str, ...]]) -> list[list[int | None]]:
+def tops(words: list[Word], cells: Sequence[tuple[str, ...]]) -> list[list[int | None]]:
     placed = place_rows(cells, text_rows(words), PageIndex(words))
     return [[each.box and each.box[1] for each in row] for row in placed]
 

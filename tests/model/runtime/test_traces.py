@@ -24,6 +24,7 @@ from ocr_extractor.contract import Extraction
 from ocr_extractor.documents.input_frame import InputDocument
 from ocr_extractor.engines.base import Page, PageReading
 from ocr_extractor.engines.openai.engine import OpenAIChatEngine
+from ocr_extractor.fields.schema import Schema
 from ocr_extractor.prompts.prompt import load_prompt
 from ocr_extractor.reader import DocumentReader
 from tests.loopback_llm import KEY, LoopbackLlm, completion
@@ -46,7 +47,7 @@ class StumblingEngine:
 
     name = "local"
 
-    def read(self, page: Page, instructions: str) -> PageReading:
+    def read(self, page: Page, instructions: str, schema: Schema | None = None) -> PageReading:
         raise KeyError(ANSWER)
 
 
