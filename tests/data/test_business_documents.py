@@ -61,7 +61,8 @@ def test_every_value_that_is_printed_has_its_place_and_the_sums_are_right(docume
     assert expected <= document.places.keys()
     for path, place in document.places.items():
         x0, y0, x1, y1 = place.box
-        assert 0 <= x0 < x1 and 0 <= y0 < y1, path
+        assert 0 <= x0 < x1, path
+        assert 0 <= y0 < y1, path
     amounts = [row["amount"] for row in values["items"]]
     total = values.get("net_total") or values.get("total")
     assert sum(amounts) == pytest.approx(total)
