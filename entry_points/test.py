@@ -10,10 +10,19 @@ from collections.abc import Sequence
 from entry_points import ROOT
 from entry_points.command_line import cli
 
+# What pytest -m chooses; tests/tiers.py marks what is slow.
+TIERS = {"standard": "not slow", "rest": "slow", "full": ""}
+
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the entry point's flags."""
     parser = cli.parser(__doc__)
+    parser.add_argument(
+        "--tier",
+        default="standard",
+        choices=TIERS,
+        help="standard takes minutes; rest is what standard leaves out; full is both",
+    )
     parser.add_argument(
         "--select",
         default="all",
@@ -23,15 +32,16 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def test(select: str) -> int:
+def test(tier: str, select: str) -> int:
     """Run pytest in the project's folder and return its exit code.
 
     Args:
+        tier: One of `TIERS`.
         select: An expression for `pytest -k`, "" for all tests.
     """
     # A file's tests share their servers and runs, so they stay in one process.
     beside = ["-n", "auto", "--maxprocesses=4", "--dist=loadfile"]
-    command = [sys.executable, "-m", "pytest", "tests", *beside]
+    command = [sys.executable, "-m", "pytest", "-q", "tests", "-m", TIERS[tier], *beside]
     if select:
         command += ["-k", select]
     return subprocess.run(command, cwd=ROOT, check=False).returncode  # noqa: S603 - fixed program
@@ -39,7 +49,8 @@ def test(select: str) -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the entry point."""
-    return test(build_parser().parse_args(argv).select)
+    args = build_parser().parse_args(argv)
+    return test(args.tier, args.select)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A project of its own for the tests: a store, three forms, and a loopback LLM behind it."""
+"""A project of its own for each worker: the main job's store, three forms, and an LLM."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import mlflow
 import pytest
@@ -18,8 +19,9 @@ from mlflow import MlflowClient
 
 from data.funsd import load_folder
 from entry_points import ROOT
-from tests import loopback_llm
-from tests.loopback_llm import KEY, LoopbackLlm
+from tests.conftest import MakeOnce, copy_project
+from tests.llm_servers.checking import CheckingLlm
+from tests.llm_servers.completions import KEY, completion
 
 SAMPLES = ROOT / "data" / "samples"
 Done = subprocess.CompletedProcess[str]
@@ -40,7 +42,7 @@ class Project:
 
     folder: Path
     dataset: Path
-    llm: LoopbackLlm
+    llm: CheckingLlm
     environment: dict[str, str]
     timeout_s: float = 900.0
 
@@ -52,16 +54,26 @@ class Project:
     def client(self) -> MlflowClient:
         return MlflowClient(self.tracking_uri, self.tracking_uri)
 
-    def mlflow_run(
-        self, entry_point: str, **parameters: object
-    ) -> subprocess.CompletedProcess[str]:
+    def mlflow_run(self, entry_point: str, **parameters: object) -> Done:
         """Run `mlflow run` on the project from the user's folder, in this environment."""
-        if entry_point in {"main", "evaluate", "predict", "compare", "improve"}:
-            parameters.setdefault("cache", "none")  # the LLM changes its answers between tests
-        flags = [f for name, value in parameters.items() for f in ("-P", f"{name}={value}")]
+        given = self._given(entry_point, parameters)
+        flags = [f for name, value in given.items() for f in ("-P", f"{name}={value}")]
         return self.run(
             "-m", "mlflow", "run", str(ROOT), "--env-manager", "local", "-e", entry_point, *flags
         )
+
+    def command(self, entry_point: str, **parameters: object) -> Done:
+        """Run an entry point's module as `mlflow run` does, which itself takes some seconds."""
+        given = self._given(entry_point, parameters)
+        flags = [f"--{name.replace('_', '-')}={value}" for name, value in given.items()]
+        module = f"entry_points.{entry_point}"
+        return self.run("-m", module, *flags, MLFLOW_TRACKING_URI=self.tracking_uri)
+
+    @staticmethod
+    def _given(entry_point: str, parameters: dict[str, object]) -> dict[str, object]:
+        if entry_point in {"main", "evaluate", "predict", "compare", "improve"}:
+            return {"cache": "none"} | parameters  # the LLM changes its answers between tests
+        return parameters
 
     def run(self, *arguments: str, **environment: str) -> Done:
         """Run the interpreter in the user's folder; the output has both streams."""
@@ -79,15 +91,48 @@ class Project:
 
 
 @pytest.fixture(scope="session")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+def main_job(make_once: MakeOnce) -> Path:
+    """A folder in which the main job was run, once for all workers, and what there is to tell.
+
+    The LLM reads one form of three.
+    """
+
+    def fill(folder: Path) -> None:
+        (folder / "project").mkdir()
+        for part in ("images", "annotations"):
+            (folder / "project" / "forms" / part).mkdir(parents=True)
+            for path in (SAMPLES / part).iterdir():
+                if path.stem in FORMS:
+                    shutil.copy(path, folder / "project" / "forms" / part)
+        with CheckingLlm() as llm:
+            answer_invoice(llm)
+            project = project_in(folder / "project", llm)
+            done = project.mlflow_run(
+                "main", dataset=project.dataset, engine="openai", llm="loopback-vision"
+            )
+            assert done.returncode == 0, done.stdout
+            told = {"printed": done.stdout, "requests": llm.requests, "keys": llm.keys}
+            (folder / "told.json").write_text(json.dumps(told), encoding="utf-8")
+
+    return make_once("main-job", fill)
+
+
+@pytest.fixture(scope="session")
+def project(main_job: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    """A copy of what the main job has left, for this worker."""
     folder = tmp_path_factory.mktemp("project")
-    for part in ("images", "annotations"):
-        (folder / "forms" / part).mkdir(parents=True)
-        for path in (SAMPLES / part).iterdir():
-            if path.stem in FORMS:
-                shutil.copy(path, folder / "forms" / part)
-    server = loopback_llm.serve()
-    llm = next(server)
+    copy_project(main_job / "project", folder)
+    with CheckingLlm() as llm:
+        answer_invoice(llm)
+        built = project_in(folder, llm)
+        before = mlflow.get_tracking_uri()
+        mlflow.set_tracking_uri(built.tracking_uri)
+        yield built
+        mlflow.set_tracking_uri(before)
+
+
+def project_in(folder: Path, llm: CheckingLlm) -> Project:
+    """Return the project of a folder, whose commands know the LLM."""
     kept = {"PATH", "HOME", "TMPDIR", "LANG", "SSL_CERT_FILE"}
     environment = {name: value for name, value in os.environ.items() if name in kept}
     bin_folder = Path(sys.executable).parent  # `python` of the entry points' commands
@@ -98,20 +143,15 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
         "OPENAI_BASE_URL": llm.base_url,
         "MLFLOW_MODEL_CATALOG_URI": "",  # prices are taken from MLflow's wheel, not the network
     }
-    built = Project(folder, folder / "forms", llm, environment)
-    before = mlflow.get_tracking_uri()
-    mlflow.set_tracking_uri(built.tracking_uri)
-    yield built
-    mlflow.set_tracking_uri(before)
-    server.close()
+    return Project(folder, folder / "forms", llm, environment)
 
 
-def answer_invoice(llm: LoopbackLlm) -> None:
+def answer_invoice(llm: CheckingLlm) -> None:
     """Let the LLM give the invoice's true pairs for every form, and one blank field."""
     [form] = [form for form in load_folder(SAMPLES) if form.form_id == "invoice-01"]
     pairs = [{"question": pair.question, "answer": pair.answer} for pair in form.pairs()]
     blank = {"question": "Left blank", "answer": None}
-    llm.answer = loopback_llm.completion(json.dumps({"pairs": [*pairs, blank]}))
+    llm.answer = completion(json.dumps({"pairs": [*pairs, blank]}))
 
 
 def run_id_of(done: Done) -> str:
@@ -121,13 +161,12 @@ def run_id_of(done: Done) -> str:
 
 
 @pytest.fixture(scope="session")
-def main_run(project: Project) -> Done:
-    """The main job, run once: the LLM reads one form of three. Its requests are the first kept."""
-    answer_invoice(project.llm)
-    for kept in (project.llm.requests, project.llm.images, project.llm.keys):
-        kept.clear()
-    done = project.mlflow_run(
-        "main", dataset=project.dataset, engine="openai", llm="loopback-vision"
-    )
-    assert done.returncode == 0, done.stdout
-    return done
+def main_run(main_job: Path, project: Project) -> Done:
+    """What the main job has printed, with the paths of this worker's copy."""
+    printed = str(told(main_job)["printed"])
+    return Done([], 0, printed.replace(str(main_job / "project"), str(project.folder)))
+
+
+def told(main_job: Path) -> dict[str, Any]:
+    """Return what the main job has printed, and sent to the LLM: `requests` and `keys`."""
+    return dict(json.loads((main_job / "told.json").read_text(encoding="utf-8")))

@@ -7,16 +7,15 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
 import requests
 
 from tests.entry_points.conftest import Project
-from tests.loopback_llm import KEY
+from tests.llm_servers.completions import KEY
+from tests.waiting import wait_for
 
 Process = subprocess.Popen[bytes]
 
@@ -72,15 +71,15 @@ def _running(
             start_new_session=True,
         )
     try:
-        for _ in range(240):
+
+        def answers() -> bool:
             assert server.poll() is None, log.read_text()
             try:
-                if requests.get(f"http://127.0.0.1:{port}/ping", timeout=5).ok:
-                    break
-            except requests.ConnectionError:
-                time.sleep(0.5)
-        else:
-            pytest.fail(log.read_text())
+                return requests.get(f"http://127.0.0.1:{port}/ping", timeout=5).ok
+            except (requests.ConnectionError, requests.Timeout):
+                return False
+
+        wait_for(answers)
         yield server
     finally:
         if server.poll() is None:

@@ -24,17 +24,8 @@ from entry_points.logged_models.loading import load_extractor, predict_rows
 from entry_points.predict import PredictResult, PredictTask, build_parser, predict
 from entry_points.predictions.documents import find_documents
 from tests.entry_points.conftest import Done, Project
-from tests.loopback_batches import (
-    Ending,
-    LoopbackBatches,
-    attach,
-    cut,
-    disorder,
-    expire,
-    fail,
-    lose,
-)
-from tests.loopback_llm import KEY, PAIRS, completion
+from tests.llm_servers.batches import BatchApi, Ending, attach, cut, disorder, expire, fail, lose
+from tests.llm_servers.completions import KEY, PAIRS, completion
 from tests.model.sample_documents import encoded
 
 PRICES = {"input_price": 1.0, "output_price": 10.0}
@@ -43,14 +34,14 @@ COST = (1300 * 1.0 + 42 * 10.0) / 1e6 / 2
 
 
 @pytest.fixture(scope="module")
-def attached(project: Project) -> LoopbackBatches:
+def attached(project: Project) -> BatchApi:
     return attach(project.llm)
 
 
 @pytest.fixture
 def batches(
-    project: Project, main_run: Done, attached: LoopbackBatches, monkeypatch: pytest.MonkeyPatch
-) -> LoopbackBatches:
+    project: Project, main_run: Done, attached: BatchApi, monkeypatch: pytest.MonkeyPatch
+) -> BatchApi:
     """The files and batches of the project's LLM, which gives `PAIRS` for every page."""
     monkeypatch.setattr(project.llm, "answer", None)
     monkeypatch.setattr(project.llm, "requests", [])
@@ -120,7 +111,7 @@ def assert_all_read(folder: Path) -> None:
 
 
 def test_rows_are_those_of_predict_at_half_the_price(
-    inbox: Path, batches: LoopbackBatches, model: PyFuncModel, capsys: pytest.CaptureFixture[str]
+    inbox: Path, batches: BatchApi, model: PyFuncModel, capsys: pytest.CaptureFixture[str]
 ):
     run(inbox, model)
     assert_all_read(inbox)
@@ -144,7 +135,7 @@ def test_rows_are_those_of_predict_at_half_the_price(
     ],
 )
 def test_what_a_batch_does_not_bring_is_asked_for_again(
-    inbox: Path, batches: LoopbackBatches, model: PyFuncModel, ending: Ending
+    inbox: Path, batches: BatchApi, model: PyFuncModel, ending: Ending
 ):
     batches.endings = [ending]
     run(inbox, model)
@@ -152,9 +143,7 @@ def test_what_a_batch_does_not_bring_is_asked_for_again(
     assert sorted(set(batches.paid)) == sorted(batches.paid)
 
 
-def test_a_request_is_not_asked_for_without_end(
-    inbox: Path, batches: LoopbackBatches, model: PyFuncModel
-):
+def test_a_request_is_not_asked_for_without_end(inbox: Path, batches: BatchApi, model: PyFuncModel):
     batches.endings = [lose(6)] * 9
     outcome = run(inbox, load(max_retries=2))
     assert len(batches.batches) == 3
@@ -164,7 +153,7 @@ def test_a_request_is_not_asked_for_without_end(
 
 
 def test_single_requests_are_refused_and_repeated_as_in_predict(
-    inbox: Path, batches: LoopbackBatches, model: PyFuncModel, monkeypatch: pytest.MonkeyPatch
+    inbox: Path, batches: BatchApi, model: PyFuncModel, monkeypatch: pytest.MonkeyPatch
 ):
     def answer(body: dict[str, Any]) -> dict[str, Any]:
         asked_before = len(batches.batches) > 2
@@ -179,7 +168,7 @@ def test_single_requests_are_refused_and_repeated_as_in_predict(
 
 
 def test_batches_are_bounded_by_requests_and_by_bytes(
-    inbox: Path, batches: LoopbackBatches, model: PyFuncModel
+    inbox: Path, batches: BatchApi, model: PyFuncModel
 ):
     run(inbox, model, max_requests=4)
     assert asked(batches) == [4, 2]
@@ -191,13 +180,13 @@ def test_batches_are_bounded_by_requests_and_by_bytes(
     assert_all_read(inbox)
 
 
-def asked(batches: LoopbackBatches) -> list[int]:
+def asked(batches: BatchApi) -> list[int]:
     """Return how many requests each batch had."""
     return [content.count(b"\n") for content in batches.begun]
 
 
 def test_a_batch_that_finds_the_queue_full_waits_for_another(
-    inbox: Path, batches: LoopbackBatches, model: PyFuncModel, capsys: pytest.CaptureFixture[str]
+    inbox: Path, batches: BatchApi, model: PyFuncModel, capsys: pytest.CaptureFixture[str]
 ):
     batches.endings = [fail("token_limit_exceeded", "Enqueued token limit reached.")]
     run(inbox, model, max_requests=3)
@@ -207,7 +196,7 @@ def test_a_batch_that_finds_the_queue_full_waits_for_another(
 
 
 def test_uploads_and_downloads_that_break_are_made_again(
-    inbox: Path, batches: LoopbackBatches, model: PyFuncModel, caplog: pytest.LogCaptureFixture
+    inbox: Path, batches: BatchApi, model: PyFuncModel, caplog: pytest.LogCaptureFixture
 ):
     busy = Response("{}", 503, {"retry-after-ms": "1"})
     batches.uploads = [cut, *[lambda _: busy] * 5]  # more than the SDK repeats
@@ -220,7 +209,7 @@ def test_uploads_and_downloads_that_break_are_made_again(
 
 
 def test_the_same_command_goes_on_after_it_was_stopped(
-    inbox: Path, batches: LoopbackBatches, model: PyFuncModel
+    inbox: Path, batches: BatchApi, model: PyFuncModel
 ):
     batches.revoked = True
     with pytest.raises(UsageError, match="does not accept the API key"):
@@ -233,7 +222,7 @@ def test_the_same_command_goes_on_after_it_was_stopped(
 
 
 def test_answers_are_kept_until_their_row_is_written(
-    inbox: Path, batches: LoopbackBatches, model: PyFuncModel
+    inbox: Path, batches: BatchApi, model: PyFuncModel
 ):
     with mlflow.tracing.context(enabled=False):
         reads = {str(number): reading(model, inbox / f"{number}.png") for number in range(6)}
@@ -250,7 +239,7 @@ def reading(model: PyFuncModel, path: Path) -> Callable[[], dict[str, Any]]:
 
 
 def test_a_kill_while_a_batch_is_begun_pays_for_nothing_twice(
-    project: Project, inbox: Path, batches: LoopbackBatches, model: PyFuncModel
+    project: Project, inbox: Path, batches: BatchApi, model: PyFuncModel
 ):
     def kill(batch_id: str) -> None:
         command.kill()
@@ -271,7 +260,7 @@ def test_a_kill_while_a_batch_is_begun_pays_for_nothing_twice(
 
 
 def test_what_was_cancelled_is_kept_and_the_rest_asked_for_later(
-    inbox: Path, batches: LoopbackBatches, model: PyFuncModel
+    inbox: Path, batches: BatchApi, model: PyFuncModel
 ):
     batches.revoked, batches.looks = True, -1
     with pytest.raises(UsageError):
@@ -293,7 +282,7 @@ def test_what_was_cancelled_is_kept_and_the_rest_asked_for_later(
 
 
 def test_a_batch_that_was_refused_is_begun_later_or_dropped_by_cancel(
-    inbox: Path, batches: LoopbackBatches, model: PyFuncModel
+    inbox: Path, batches: BatchApi, model: PyFuncModel
 ):
     refusal = Response('{"error": {"message": "No."}}', 403, content_type="application/json")
     for start in range(2):
@@ -306,11 +295,11 @@ def test_a_batch_that_was_refused_is_begun_later_or_dropped_by_cancel(
 
 
 def test_through_the_real_command(
-    project: Project, inbox: Path, batches: LoopbackBatches, model: PyFuncModel
+    project: Project, inbox: Path, batches: BatchApi, model: PyFuncModel
 ):
     mlflow.flush_trace_async_logging()  # of the tests before
     seen = len(mlflow.search_traces(locations=["0"], return_type="list"))
-    done = project.mlflow_run(
+    done = project.command(
         "predict",
         input=inbox,
         output=inbox / "out.csv",
@@ -318,7 +307,7 @@ def test_through_the_real_command(
         batch_requests=4,
         poll_s=0.1,
     )
-    assert done.returncode == 1, done.stdout  # of mlflow run; the command's own is 3
+    assert done.returncode == 3, done.stdout
     assert "6 of 7 documents read." in done.stdout
     assert len((inbox / "out.csv").read_text().splitlines()) == 8
     assert asked(batches) == [4, 2]
@@ -329,7 +318,7 @@ def test_through_the_real_command(
 
 
 def test_a_document_that_asks_for_something_new_each_time_is_given_up(
-    tmp_path: Path, batches: LoopbackBatches, model: PyFuncModel
+    tmp_path: Path, batches: BatchApi, model: PyFuncModel
 ):
     widths = itertools.count(100)
 

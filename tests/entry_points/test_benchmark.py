@@ -25,7 +25,7 @@ from entry_points.benchmarks.overhead import request_of_ours
 from entry_points.command_line.cli import UsageError
 from ocr_extractor.documents.encoding import is_plain_png
 from tests.entry_points.conftest import SAMPLES, Project
-from tests.loopback_llm import KEY
+from tests.llm_servers.completions import KEY
 
 SCALE = 0.001
 OF_THE_COMMAND = "overhead"
@@ -36,9 +36,8 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Environment:
     return Environment(tmp_path_factory.mktemp("stage"), SAMPLES, repeats=1, scale=SCALE)
 
 
-@pytest.mark.slow
 def test_the_command_prints_and_logs_a_table(project: Project) -> None:
-    done = project.mlflow_run("benchmark", suite=OF_THE_COMMAND, repeats=1, scale=SCALE)
+    done = project.command("benchmark", suite=OF_THE_COMMAND, repeats=1, scale=SCALE)
     assert done.returncode == 0, done.stdout
     assert "document to request" in done.stdout
     assert KEY not in done.stdout
@@ -61,7 +60,6 @@ def no_uv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("no_uv")
 @pytest.mark.parametrize("name", sorted(SUITES.keys() - {OF_THE_COMMAND}))
 def test_every_other_suite_runs(name: str, stage: Environment, models: dict[str, str]) -> None:

@@ -5,18 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
-
 from tests.entry_points.conftest import Project
-
-pytestmark = pytest.mark.slow
 
 
 def test_a_quicker_reader_that_reads_worse_is_held_back(
     project: Project, funsd_training: Path, tmp_path: Path
 ):
     own = replace(project, folder=tmp_path, timeout_s=1200)
-    done = own.mlflow_run(
+    done = own.command(
         "compare",
         candidates="local,local;ocr_quality=fast,local;seed=1",
         dataset=funsd_training,

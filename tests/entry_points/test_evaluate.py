@@ -17,7 +17,7 @@ from entry_points.evaluation.reading import Dataset
 from entry_points.evaluation.results import load_results
 from entry_points.scoring.scores import aggregate
 from tests.entry_points.conftest import FORMS, Done, Project, answer_invoice, run_id_of
-from tests.loopback_llm import PAIRS, completion
+from tests.llm_servers.completions import PAIRS, completion
 
 
 def test_every_score_is_computed_again_from_the_run_alone(project: Project, main_run: Done):
@@ -73,7 +73,7 @@ def test_the_report_shows_every_form_and_leads_to_its_trace(project: Project, ma
 
 def test_no_text_of_a_form_is_kept_where_only_metadata_may_be(project: Project, main_run: Done):
     settings = '{"trace_content": "metadata"}'
-    done = project.mlflow_run(
+    done = project.command(
         "main", dataset=project.dataset, engine="openai", settings=settings, model_name="private"
     )
     assert done.returncode == 0, done.stdout
@@ -96,7 +96,7 @@ def test_a_judge_gives_its_opinion_beside_the_scores(project: Project, main_run:
         return completion(json.dumps({"result": False, "rationale": "'Date:' is not a label"}))
 
     project.llm.answer = answer
-    done = project.mlflow_run(
+    done = project.command(
         "evaluate",
         model_uri="models:/ocr-extractor/1",
         dataset=project.dataset,
@@ -132,7 +132,7 @@ def test_a_judge_that_cannot_be_used_is_refused(llm, key, content, reason, monke
 def test_max_cost_leaves_forms_and_scores_the_others(project: Project, main_run: Done):
     prices = {"input_price": 10.0, "output_price": 10.0}  # 0.01342 USD a form
     asked = len(project.llm.requests)
-    done = project.mlflow_run(
+    done = project.command(
         "main",
         dataset=project.dataset,
         engine="openai",

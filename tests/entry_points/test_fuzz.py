@@ -18,12 +18,10 @@ import pytest
 import requests
 
 from entry_points.benchmarks.usage import usage_of_tree
-from tests import echo_llm
 from tests.entry_points.conftest import Done, Project
 from tests.entry_points.mutations import bodies, documents
 from tests.entry_points.servers import Process, served, served_by_mlflow
-
-pytestmark = pytest.mark.slow
+from tests.llm_servers.echo import echo_process
 
 DOCUMENTS = int(os.environ.get("FUZZ_DOCUMENTS", "200"))
 BODIES = int(os.environ.get("FUZZ_BODIES", "200"))
@@ -39,7 +37,7 @@ GROWTH_MB = 60
 
 @pytest.fixture(scope="module")
 def llm_url() -> Iterator[str]:
-    with echo_llm.serve() as url:
+    with echo_process() as url:
         yield url
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from data.funsd import load_folder
 from tests.entry_points.conftest import Done, Project, run_id_of
-from tests.prompted_llm import PromptedLlm
+from tests.llm_servers.prompted import PromptedLlm
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +24,7 @@ def labelled(project: Project, main_run: Done) -> Path:
     scans.mkdir()
     for name in ("fax-01", "invoice-01"):
         shutil.copy(project.dataset / "images" / f"{name}.png", scans)
-    predicted = project.mlflow_run("predict", input=scans, output=project.folder / "scans.jsonl")
+    predicted = project.command("predict", input=scans, output=project.folder / "scans.jsonl")
     assert predicted.returncode == 0, predicted.stdout
     project.llm.answer = before
     output = project.folder / "labelled"
@@ -36,7 +36,7 @@ def labelled(project: Project, main_run: Done) -> Path:
 
 
 def label(project: Project) -> Done:
-    return project.mlflow_run(
+    return project.command(
         "label",
         predictions=project.folder / "scans.jsonl",
         input=project.folder / "scans",
@@ -89,7 +89,7 @@ def test_the_true_pairs_accepted_are_the_truth(project: Project, labelled: Path)
         project.dataset, "invoice-01"
     )
     before, project.llm.answer = project.llm.answer, PromptedLlm(load_folder(labelled), rules=())
-    evaluated = project.mlflow_run("evaluate", dataset=labelled)
+    evaluated = project.command("evaluate", dataset=labelled)
     project.llm.answer = before
     assert evaluated.returncode == 0, evaluated.stdout
     assert project.client.get_run(run_id_of(evaluated)).data.metrics["pair_f1"] == 1.0

@@ -14,11 +14,10 @@ import mlflow
 import pytest
 
 from data.funsd import load_folder
-from tests import llm_peer
 from tests.entry_points.conftest import SAMPLES, Done, Project
+from tests.llm_servers import llama
 
 pytestmark = [
-    pytest.mark.slow,
     pytest.mark.skipif(
         os.environ.get("LLM_PEER") != "1", reason="LLM_PEER=1 runs it: it downloads 0.5 GB once"
     ),
@@ -32,7 +31,7 @@ the answer says in one word what the form is about.
 
 @pytest.fixture(scope="module")
 def base_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with llm_peer.serve("0.5b", tmp_path_factory.mktemp("peer") / "log") as url:
+    with llama.serve("0.5b", tmp_path_factory.mktemp("peer") / "log") as url:
         yield url
 
 

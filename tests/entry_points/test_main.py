@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
+from pathlib import Path
 
 import mlflow
 from mlflow.models import get_model_info
 from PIL import Image
 
 from tests.documentation import inline_code, page
-from tests.entry_points.conftest import FORMS, Done, Project, answer_invoice, run_id_of
-from tests.loopback_llm import KEY
+from tests.entry_points.conftest import FORMS, Done, Project, answer_invoice, run_id_of, told
+from tests.llm_servers.checking import picture
+from tests.llm_servers.completions import KEY
 
 METRICS = {
     "pair_f1",
@@ -81,12 +83,16 @@ def test_registers_prompt_and_champion(project: Project, main_run: Done):
     assert {metric.key for metric in model.metrics or []} >= METRICS
 
 
-def test_sends_the_page_and_the_registered_prompt(project: Project, main_run: Done):
-    for request in project.llm.requests[:3]:
+def test_sends_the_page_and_the_registered_prompt(main_job: Path):
+    requests = told(main_job)["requests"]
+    assert len(requests) == 3
+    for request in requests:
         assert request["model"] == "loopback-vision"
         assert request["messages"][0]["content"].startswith("You read scanned business forms")
-    assert {image.size[1] for image in project.llm.images[:3]} <= {1000}
-    assert set(project.llm.keys) == {f"Bearer {KEY}"}
+        page = picture(request)
+        assert page is not None
+        assert page.height == 1000
+    assert told(main_job)["keys"] == [f"Bearer {KEY}"] * 3
 
 
 def test_traces_every_form_with_page_prompt_model_and_scores(project: Project, main_run: Done):
@@ -171,8 +177,8 @@ def test_writes_no_base64_into_the_store(project: Project, main_run: Done):
 
 def test_the_champion_stays_where_too_little_is_known(project: Project, main_run: Done):
     project.llm.answer = None
-    again = project.mlflow_run("main", dataset=project.dataset, engine="openai", verbose="true")
-    other = project.mlflow_run("main", dataset=project.dataset, engine="openai", limit=1)
+    again = project.command("main", dataset=project.dataset, engine="openai", verbose="true")
+    other = project.command("main", dataset=project.dataset, engine="openai", limit=1)
     answer_invoice(project.llm)
     assert again.returncode == other.returncode == 0
     for expected in ("question_f1", "slowest forms", "Logged models:/", "Evaluation completed"):

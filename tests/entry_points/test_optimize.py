@@ -14,7 +14,7 @@ import pytest
 from data.funsd import load_folder
 from data.splits import in_split
 from tests.entry_points.conftest import SAMPLES, Done, Project
-from tests.prompted_llm import RULES, PromptedLlm
+from tests.llm_servers.prompted import RULES, PromptedLlm
 
 PROMPT = "ocr-optimised"
 MODEL = "ocr-optimised-extractor"
@@ -47,9 +47,7 @@ def llm(project: Project, dataset: Path) -> Iterator[PromptedLlm]:
 def model_uri(project: Project, llm: PromptedLlm) -> str:
     mlflow.genai.register_prompt(PROMPT, WORST)
     prompt = f"prompts:/{PROMPT}/1"
-    done = project.mlflow_run(
-        "log", engine="openai", prompt=prompt, model_name=MODEL, settings=PRICES
-    )
+    done = project.command("log", engine="openai", prompt=prompt, model_name=MODEL, settings=PRICES)
     assert done.returncode == 0, done.stdout
     return f"models:/{MODEL}/1"
 
@@ -57,7 +55,7 @@ def model_uri(project: Project, llm: PromptedLlm) -> str:
 def optimize(project: Project, dataset: Path, model_uri: str, **parameters: object) -> Done:
     given: dict[str, object] = {"model_uri": model_uri, "dataset": dataset}
     given["cache"] = project.folder / "optimized.sqlite"
-    return project.mlflow_run("optimize", **given | parameters)
+    return project.command("optimize", **given | parameters)
 
 
 @pytest.fixture(scope="module")

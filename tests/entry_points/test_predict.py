@@ -80,7 +80,7 @@ def test_exit_code_tells_some_failed_from_all_read(project: Project, main_run: D
 
 
 def test_rules_reach_the_prompt(project: Project, main_run: Done):
-    done = project.mlflow_run(
+    done = project.command(
         "predict",
         input=project.dataset / "images" / "fax-01.png",
         output=project.folder / "rules.jsonl",
@@ -93,7 +93,7 @@ def test_rules_reach_the_prompt(project: Project, main_run: Done):
 
 def test_a_parquet_table_has_the_lines_that_are_kept_beside_it(project: Project, main_run: Done):
     output = project.folder / "out.parquet"
-    done = project.mlflow_run("predict", input=project.dataset / "images", output=output)
+    done = project.command("predict", input=project.dataset / "images", output=output)
     assert done.returncode == 0, done.stdout
     table = pq.read_table(output)
     assert table.column_names == COLUMNS
@@ -102,7 +102,7 @@ def test_a_parquet_table_has_the_lines_that_are_kept_beside_it(project: Project,
 
 
 def test_asks_for_a_suffix_that_it_knows(project: Project, main_run: Done):
-    done = project.mlflow_run("predict", output="predictions.xlsx")
+    done = project.command("predict", output="predictions.xlsx")
     assert done.returncode != 0
     assert (
         "error: --output is predictions.xlsx: give it the suffix .jsonl, .parquet or .csv."
@@ -116,9 +116,9 @@ def test_an_output_that_cannot_be_written_is_named_before_a_page_is_read(
     (project.folder / "file").touch()
     (project.folder / "folder.parquet").mkdir()
     asked = len(project.llm.requests)
-    below = project.mlflow_run("predict", output=project.folder / "file" / "out.jsonl")
+    below = project.command("predict", output=project.folder / "file" / "out.jsonl")
     assert f"out.jsonl, which cannot be written ({project.folder}/file: " in below.stdout
-    folder = project.mlflow_run("predict", output=project.folder / "folder.parquet")
+    folder = project.command("predict", output=project.folder / "folder.parquet")
     assert "folder.parquet, which is not a file: name another." in folder.stdout
     assert len(project.llm.requests) == asked
 
@@ -126,7 +126,7 @@ def test_an_output_that_cannot_be_written_is_named_before_a_page_is_read(
 def test_the_folder_of_the_output_is_made(project: Project, main_run: Done):
     output = project.folder / "new" / "folder" / "out.jsonl"
     page = project.dataset / "images" / "fax-01.png"
-    assert project.mlflow_run("predict", input=page, output=output).returncode == 0
+    assert project.command("predict", input=page, output=output).returncode == 0
     assert len(read_lines(output)) == 1
 
 

@@ -22,7 +22,7 @@ from entry_points.predictions.output import KEY
 from tests.entry_points.conftest import Done, Project
 from tests.entry_points.predictions.test_documents import endless, fifo, sparse
 from tests.entry_points.test_resume import Model, fail, lines, run
-from tests.faulty_llm import serve, slow
+from tests.llm_servers.faulty import FaultyLlm, slow
 
 
 def missing(doc_id: str, content: bytes | None) -> dict[str, Any]:
@@ -172,7 +172,6 @@ def test_a_document_more_takes_little_memory(tmp_path: Path):
     assert (many - few) / 2000 < 150e6 / 199_000
 
 
-@pytest.mark.slow
 def test_the_second_command_is_told_and_the_first_is_not_disturbed(
     project: Project, main_run: Done
 ):
@@ -180,7 +179,7 @@ def test_the_second_command_is_told_and_the_first_is_not_disturbed(
     output = project.folder / "both.parquet"
     flags = ["-m", "entry_points.predict", "--input", page, "--output", str(output), "--cache=none"]
     environment = project.environment | {"MLFLOW_TRACKING_URI": project.tracking_uri}
-    with serve() as llm:
+    with FaultyLlm() as llm:
         llm.always = slow(60, pieces=0)
         first = subprocess.Popen(
             [sys.executable, *flags],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -13,28 +13,42 @@ import pytest
 from data.funsd import load_folder
 from data.splits import split_of
 from entry_points import improve
+from tests.conftest import copy_project
 from tests.entry_points.conftest import SAMPLES, Done, Project
-from tests.prompted_llm import RULES, PromptedLlm
+from tests.llm_servers.prompted import RULES, PromptedLlm
 
 PLAIN = "Return the form's questions and answers."
 CAREFUL = "\n".join([PLAIN, *RULES])
 CARELESS = f"{PLAIN} Be quick."
-
-pytestmark = pytest.mark.slow
 
 
 @dataclass(frozen=True)
 class Loop:
     """What the commands printed, by what they were run for, and what was in force after each."""
 
-    printed: dict[str, Done]
-    in_force: dict[str, tuple[int, int]]
+    project: Project
+    printed: dict[str, Done] = field(default_factory=dict)
+    in_force: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+    def run(self, step: str, entry_point: str, **parameters: object) -> str:
+        self.printed[step] = self.project.command(entry_point, **parameters)
+        if entry_point != "register_prompt":
+            self.in_force[step] = in_force(self.project)
+        return self.printed[step].stdout
+
+    def template(self, name: str, text: str) -> Path:
+        path = self.project.folder / f"{name}.md"
+        path.write_text(text)
+        return path
 
 
 @pytest.fixture(scope="module")
-def own(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+def own(
+    project: Project, empty_store: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Project]:
     """Another user's store, and forms that are sent as they are, about as many in each split."""
     folder = tmp_path_factory.mktemp("loop")
+    copy_project(empty_store.parent, folder)
     images = sorted((SAMPLES / "images").glob("*.png"))
     for number, image in enumerate(images):
         copy(image, folder / f"forms/images/form-{number}.png")
@@ -59,33 +73,31 @@ def in_force(project: Project) -> tuple[int, int]:
 
 @pytest.fixture(scope="module")
 def loop(own: Project) -> Loop:
-    """Register, evaluate, improve, judge, promote, try a worse one, roll back."""
-    templates = {"plain": PLAIN, "careful": CAREFUL, "careless": CARELESS}
-    files = {name: own.folder / f"{name}.md" for name in templates}
-    for name, text in templates.items():
-        files[name].write_text(text)
-    printed: dict[str, Done] = {}
-    states: dict[str, tuple[int, int]] = {}
-
-    def run(step: str, entry_point: str, **parameters: object) -> str:
-        printed[step] = own.mlflow_run(entry_point, **parameters)
-        if entry_point != "register_prompt":
-            states[step] = in_force(own)
-        return printed[step].stdout
-
-    run("register", "register_prompt", template=files["plain"])
-    run("main", "main", dataset=own.dataset, engine="openai")
-    first = run("improve", "improve", template=files["careful"], dataset=own.dataset)
+    """Register, evaluate, improve, judge, promote."""
+    loop = Loop(own)
+    loop.run("register", "register_prompt", template=loop.template("plain", PLAIN))
+    loop.run("main", "main", dataset=own.dataset, engine="openai")
+    careful = loop.template("careful", CAREFUL)
+    first = loop.run("improve", "improve", template=careful, dataset=own.dataset)
     [both] = re.findall(r'^Next: .* -P candidates="(.+)" -P split=validation$', first, re.M)
-    second = run("compare", "compare", candidates=both, split="validation", dataset=own.dataset)
+    judge: dict[str, object] = {"split": "validation", "dataset": own.dataset}
+    second = loop.run("compare", "compare", candidates=both, **judge)
     [candidate] = re.findall(r"^Next: .* -e promote -P model_uri=(.+)$", second, re.M)
-    run("promote", "promote", model_uri=candidate)
-    run("worse", "improve", template=files["careless"], dataset=own.dataset, split="validation")
-    run("promote worse", "promote", model_uri="models:/ocr-extractor/3")
-    run("force", "promote", model_uri="models:/ocr-extractor/3", force="true")
+    loop.run("promote", "promote", model_uri=candidate)
+    return loop
+
+
+@pytest.fixture(scope="module")
+def way_back(loop: Loop) -> Loop:
+    """Try a worse one, promote it by force, roll back."""
+    careless = loop.template("careless", CARELESS)
+    judge: dict[str, object] = {"split": "validation", "dataset": loop.project.dataset}
+    loop.run("worse", "improve", template=careless, **judge)
+    loop.run("promote worse", "promote", model_uri="models:/ocr-extractor/3")
+    loop.run("force", "promote", model_uri="models:/ocr-extractor/3", force="true")
     for step in ("rollback", "rollback again", "rollback at the end"):
-        run(step, "rollback")
-    return Loop(printed, states)
+        loop.run(step, "rollback")
+    return loop
 
 
 def test_the_better_prompt_wins_on_both_halves_and_is_promoted(loop: Loop):
@@ -115,27 +127,27 @@ def test_promotion_leaves_its_evidence_on_both_versions(own: Project, loop: Loop
     assert ours.data.tags["mlflow.parentRunId"] == theirs.data.tags["mlflow.parentRunId"]
 
 
-def test_a_worse_prompt_is_held_back(loop: Loop):
-    assert "The gate would hold it back:" in loop.printed["worse"].stdout
-    assert "Next: mlflow run . --env-manager uv -e improve" in loop.printed["worse"].stdout
-    refused = loop.printed["promote worse"]
+def test_a_worse_prompt_is_held_back(way_back: Loop):
+    assert "The gate would hold it back:" in way_back.printed["worse"].stdout
+    assert "Next: mlflow run . --env-manager uv -e improve" in way_back.printed["worse"].stdout
+    refused = way_back.printed["promote worse"]
     assert refused.returncode != 0
     assert "pair_f1 may be worse by" in refused.stdout
     assert "champion stays version 2" in refused.stdout
-    assert loop.in_force["promote worse"] == (2, 2)
+    assert way_back.in_force["promote worse"] == (2, 2)
 
 
-def test_force_records_who(own: Project, loop: Loop):
-    assert loop.in_force["force"] == (3, 3)
+def test_force_records_who(own: Project, way_back: Loop):
+    assert way_back.in_force["force"] == (3, 3)
     tags = own.client.get_model_version("ocr-extractor", "3").tags
     assert tags["promotion.forced_by"]
     assert "pair_f1 may be worse by" in tags["promotion.objections"]
 
 
-def test_rollback_returns_step_by_step(loop: Loop):
-    assert loop.in_force["rollback"] == (2, 2)
-    assert loop.in_force["rollback again"] == (1, 1)
-    at_the_end = loop.printed["rollback at the end"]
+def test_rollback_returns_step_by_step(way_back: Loop):
+    assert way_back.in_force["rollback"] == (2, 2)
+    assert way_back.in_force["rollback again"] == (1, 1)
+    at_the_end = way_back.printed["rollback at the end"]
     assert at_the_end.returncode != 0
     assert "nothing to go back to" in at_the_end.stdout
 
@@ -152,14 +164,14 @@ def test_each_candidate_is_a_nested_run_with_its_own_model(own: Project, loop: L
     assert artifacts >= {"comparison.json", "comparison_forms.json", "comparison.html"}
 
 
-def test_forms_that_stand_in_the_prompt_are_not_read(own: Project, loop: Loop):
+def test_forms_that_stand_in_the_prompt_are_not_read(own: Project, way_back: Loop):
     template = own.folder / "shown.md"
     template.write_text(f"{CAREFUL}\n{{{{ examples }}}}")
     [shown, *others] = [
         form.form_id for form in load_folder(own.dataset) if split_of(form.form_id) == "development"
     ]
 
-    done = own.mlflow_run("improve", template=template, examples=shown, dataset=own.dataset)
+    done = own.command("improve", template=template, examples=shown, dataset=own.dataset)
 
     assert done.returncode == 0, done.stdout
     assert f"(models:/ocr-extractor/1): {len(others)} forms" in done.stdout

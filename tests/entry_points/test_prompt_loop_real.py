@@ -14,11 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from tests import llm_peer
 from tests.entry_points.conftest import Done, Project
+from tests.llm_servers import llama
 
 pytestmark = [
-    pytest.mark.slow,
     pytest.mark.skipif(
         os.environ.get("LLM_PEER") != "1", reason="LLM_PEER=1 runs it: it downloads 1.1 GB once"
     ),
@@ -34,7 +33,7 @@ SHIPPED = "model/prompts/ocr-question-answer.md"
 
 @pytest.fixture(scope="module")
 def base_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with llm_peer.serve("1.5b", tmp_path_factory.mktemp("peer") / "log", threads=2) as url:
+    with llama.serve("1.5b", tmp_path_factory.mktemp("peer") / "log", threads=2) as url:
         yield url
 
 

@@ -18,7 +18,7 @@ NAME = "three-forms"
 
 @pytest.fixture(scope="module")
 def registered(project: Project) -> Done:
-    done = project.mlflow_run("register_dataset", dataset=project.dataset, name=NAME)
+    done = project.command("register_dataset", dataset=project.dataset, name=NAME)
     assert done.returncode == 0, done.stdout
     return done
 
@@ -48,12 +48,12 @@ def test_follows_the_folder_and_reports_a_page_of_both_splits(project: Project, 
         (folder / part).mkdir(parents=True)
         for source, target in (("invoice-01", "invoice-01"), ("invoice-01", "fax-01")):
             shutil.copy(SAMPLES / part / f"{source}.{suffix}", folder / part / f"{target}.{suffix}")
-    done = project.mlflow_run("register_dataset", dataset=folder)
+    done = project.command("register_dataset", dataset=folder)
     assert "invoice-01 (development) is the same page as fax-01 (validation)" in done.stdout
     assert "invoice-01 (dataset leaky) is the same page as invoice-01 (dataset three" in done.stdout
     for part in ("images", "annotations"):
         [gone] = (folder / part).glob("fax-01.*")
         gone.unlink()
-    again = project.mlflow_run("register_dataset", dataset=folder)
+    again = project.command("register_dataset", dataset=folder)
     assert "1 records were removed" in again.stdout
     assert [record["inputs"]["doc_id"] for record in records("leaky")] == ["invoice-01"]

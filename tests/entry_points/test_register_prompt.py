@@ -106,7 +106,7 @@ def test_settings_must_be_an_object(text: str):
 def test_a_wrong_setting_fails_the_command_and_lists_the_known_ones(
     project: Project, main_run: Done
 ):
-    done = project.mlflow_run("log", engine="openai", settings='{"max_sise": 1000}')
+    done = project.command("log", engine="openai", settings='{"max_sise": 1000}')
     assert done.returncode != 0
     assert "max_sise" in done.stdout
     assert "max_size" in done.stdout

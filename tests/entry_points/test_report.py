@@ -214,7 +214,6 @@ PRESS = (
 )
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(BROWSER is None, reason="no Chromium on the PATH")
 class TestInABrowser:
     def test_a_script_in_a_form_is_shown_and_not_run(self, tmp_path):

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -25,7 +23,9 @@ from entry_points.predict import PredictResult, PredictTask, predict
 from entry_points.predictions.documents import find_documents
 from entry_points.predictions.output import KEY
 from tests.entry_points.conftest import Done, Project
-from tests.faulty_llm import FORM, answer, serve, slow
+from tests.llm_servers.completions import FORM
+from tests.llm_servers.faulty import FaultyLlm, answer, slow
+from tests.waiting import wait_for
 
 Answer = Callable[[str, bytes], dict[str, Any]]
 
@@ -218,6 +218,9 @@ def test_max_cost_needs_a_price(inbox: Path):
     assert len(lines(inbox)) == 1
 
 
+# KILLS_SEED chooses the moments of the kills.
+SEED = int(os.environ.get("KILLS_SEED", "1"))
+
 # Forks a process that predicts, and kills it at a moment it cannot know, again and again.
 KILLS = """
 import os, random, signal, sys, time
@@ -247,10 +250,9 @@ for _ in range(50):
 def test_fifty_kills_lose_nothing_and_write_nothing_twice(tmp_path: Path):
     for number in range(300):
         (tmp_path / f"{number}.png").write_bytes(b"%d" % number)
-    seed = random.randrange(10**6)
     environment = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'model'}"}
     done = subprocess.run(
-        [sys.executable, "-c", KILLS, str(tmp_path), str(seed)],
+        [sys.executable, "-c", KILLS, str(tmp_path), str(SEED)],
         env=environment,
         capture_output=True,
         text=True,
@@ -259,7 +261,7 @@ def test_fifty_kills_lose_nothing_and_write_nothing_twice(tmp_path: Path):
     )
     counts = [int(count) for count in re.findall(r"finished (\d+)$", done.stdout, re.MULTILINE)]
     assert len(counts) == 50
-    assert counts == sorted(counts), f"finished lines were lost (seed {seed})"
+    assert counts == sorted(counts), f"finished lines were lost (seed {SEED})"
     assert len(set(counts)) > 3, "the kills came too early to tell anything"
 
     run(Model(), tmp_path)
@@ -288,9 +290,12 @@ def stop(project: Project, flags: list[str], output: Path, how: signal.Signals, 
     command = subprocess.Popen(
         [sys.executable, *flags], cwd=project.folder, env=environment | {"OPENAI_BASE_URL": llm}
     )
-    while not (output.exists() and output.read_bytes().count(b"\n") >= 2):
+
+    def two_are_finished() -> bool:
         assert command.poll() is None
-        time.sleep(0.01)
+        return output.exists() and output.read_bytes().count(b"\n") >= 2
+
+    wait_for(two_are_finished)
     command.send_signal(how)
     try:
         return command.wait(30)
@@ -298,7 +303,6 @@ def stop(project: Project, flags: list[str], output: Path, how: signal.Signals, 
         command.kill()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_the_command_goes_on_after_it_was_stopped(
     project: Project, main_run: Done, eight: Path, how: signal.Signals
@@ -306,7 +310,7 @@ def test_the_command_goes_on_after_it_was_stopped(
     output = project.folder / f"{how.name}.jsonl"
     flags = ["-m", "entry_points.predict", "--input", str(eight), "--output", str(output)]
     flags += ["--cache=none", "--max-concurrency=2"]
-    with serve() as llm:
+    with FaultyLlm() as llm:
         llm.script = [answer(FORM)] * 2
         llm.always = slow(60, pieces=0)  # Ctrl-C does not wait for requests in flight
         code = stop(project, flags, output, how, llm.base_url)

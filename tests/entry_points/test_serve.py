@@ -8,7 +8,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -23,7 +22,9 @@ from entry_points.serve import curl
 from tests.documentation import block
 from tests.entry_points.conftest import Done, Project
 from tests.entry_points.servers import served
-from tests.faulty_llm import FORM, answer, serve
+from tests.llm_servers.completions import FORM
+from tests.llm_servers.faulty import FaultyLlm, Held, answer, late
+from tests.waiting import stays, wait_for
 
 
 @pytest.fixture(scope="module")
@@ -141,19 +142,13 @@ def test_the_docs_show_a_request_that_can_be_sent_and_its_answer(url: str):
     assert promised["pairs"][0].keys() <= row["pairs"][0].keys()
 
 
-def late(handler: Any) -> None:
-    time.sleep(2)
-    answer(FORM)(handler)
-
-
 def test_sigterm_finishes_what_is_in_flight(project: Project, main_run: Done, image: str):
     body = {"inputs": [{"image": image}]}
-    with serve() as llm, ThreadPoolExecutor(1) as client:
-        llm.always = late
+    with FaultyLlm() as llm, ThreadPoolExecutor(1) as client:
+        llm.always = late(2)
         with served(project, OPENAI_BASE_URL=llm.base_url) as (address, server):
             pending = client.submit(post, address, body)
-            while not llm.requests:
-                time.sleep(0.05)
+            wait_for(lambda: llm.requests)
             server.send_signal(signal.SIGTERM)
             assert pending.result(60).json()["predictions"][0]["error_code"] is None
             server.wait(30)
@@ -177,43 +172,37 @@ def test_what_nobody_waits_for_frees_its_work(
 ):
     """Of 40 pages, 8 at once and 2 s each, those that were begun are all that is asked for."""
     flags = [] if timeout_s is None else [f"--timeout={timeout_s}"]
-    with serve() as llm, served(project, *flags, OPENAI_BASE_URL=llm.base_url) as (address, _):
-        llm.always = late
+    with FaultyLlm() as llm, served(project, *flags, OPENAI_BASE_URL=llm.base_url) as (address, _):
+        llm.always = late(2)
         body = json.dumps({"inputs": [{"image": image}] * 40}).encode()
         port = int(address.rpartition(":")[2])
         with socket.create_connection(("127.0.0.1", port)) as client:
             head = "POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
             client.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
-            while not llm.requests:
-                time.sleep(0.05)
+            wait_for(lambda: llm.requests)
             if timeout_s is not None:
                 assert client.recv(100).startswith(b"HTTP/1.1 504 ")
-        time.sleep(3)  # every page that was begun has its answer, and the next would have begun
-        assert 1 <= len(llm.requests) <= 8
+        # Meanwhile every page that was begun gets its answer, and the next would begin.
+        assert stays(lambda: 1 <= len(llm.requests) <= 8, for_s=3)
         llm.always = answer(FORM)
         assert post(address, {"inputs": [{"image": image}]}).ok
         assert len(llm.requests) <= 9
 
 
 def test_sigterm_waits_no_longer_than_it_says(project: Project, main_run: Done, image: str):
-    hung = threading.Event()
-
-    def hang(_: Any) -> None:
-        hung.wait(60)
-
-    with serve() as llm, ThreadPoolExecutor(1) as client:
-        llm.always = hang
+    held = Held()
+    with FaultyLlm() as llm, ThreadPoolExecutor(1) as client:
+        llm.always = held
         flags = ("--shutdown-s=1",)
         with served(project, *flags, OPENAI_BASE_URL=llm.base_url) as (address, server):
             pending = client.submit(post, address, {"inputs": [{"image": image}]})
-            while not llm.requests:
-                time.sleep(0.05)
+            wait_for(lambda: llm.requests)
             started = time.monotonic()
             server.send_signal(signal.SIGTERM)
             server.wait(30)
             assert time.monotonic() - started < 5
             got = pending.result(30)
-            hung.set()
+            held.released.set()
     assert (got.status_code, got.json()["error_code"]) == (503, "server_stopping")
 
 

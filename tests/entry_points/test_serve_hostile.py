@@ -40,7 +40,6 @@ def url(request: pytest.FixtureRequest, project: Project, main_run: Done) -> Ite
         yield address
 
 
-@pytest.mark.slow
 def test_good_documents_are_read_and_pings_answered_among_hostile_ones(url: str) -> None:
     ended = threading.Event()
     pings: list[float] = []

@@ -18,8 +18,9 @@ import requests
 from entry_points import ROOT
 from tests.entry_points.conftest import Done, Project
 from tests.entry_points.servers import log_of, served
-from tests.faulty_llm import FaultyLlm, Reply, answer, error, raw, serve
-from tests.loopback_llm import KEY
+from tests.llm_servers.completions import KEY
+from tests.llm_servers.faulty import FaultyLlm, answer, error, raw
+from tests.llm_servers.server import Reply
 
 RULE = "canary-of-the-prompt 4711"
 TEXT = "canary-of-the-page 0815"
@@ -47,7 +48,7 @@ def watched(
     chatty = copy_of(project, environment=project.environment | path)
     page = base64.b64encode((project.dataset / "images" / "fax-01.png").read_bytes()).decode()
     settings = '{"max_retries": 1, "retry_delay_s": 0.01}'
-    with serve() as llm:
+    with FaultyLlm() as llm:
         environment = {"OPENAI_BASE_URL": llm.base_url, "SERVING_MODEL_CONFIG": settings}
         with served(chatty, **environment) as (url, _):
             yield Watched(url, llm, page)

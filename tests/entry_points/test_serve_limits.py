@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -18,9 +18,9 @@ import requests
 
 from tests.entry_points.conftest import Done, Project
 from tests.entry_points.servers import served
-from tests.faulty_llm import FORM, FaultyLlm, answer, serve, slow
-
-pytestmark = pytest.mark.slow
+from tests.llm_servers.completions import FORM
+from tests.llm_servers.faulty import FaultyLlm, Held, answer, slow
+from tests.waiting import wait_for
 
 TIMEOUT_S = 10
 MOST_BYTES = 40_000_000
@@ -57,7 +57,7 @@ def server(project: Project, main_run: Done) -> Iterator[Limited]:
     flags = [f"--timeout={TIMEOUT_S}", f"--max-request-bytes={MOST_BYTES}", "--max-requests=2"]
     settings = '{"max_retries": 0, "max_documents": 100}'
     with (
-        serve() as llm,
+        FaultyLlm() as llm,
         served(project, *flags, OPENAI_BASE_URL=llm.base_url, SERVING_MODEL_CONFIG=settings) as (
             address,
             _,
@@ -65,17 +65,6 @@ def server(project: Project, main_run: Done) -> Iterator[Limited]:
     ):
         port = int(address.rpartition(":")[2])
         yield Limited(port, llm, json.dumps({"inputs": [{"image": image}]}).encode())
-
-
-@dataclass
-class Hanging:
-    """An LLM's reply that is not there until it is released."""
-
-    released: threading.Event = field(default_factory=threading.Event)
-
-    def __call__(self, handler: Any) -> None:
-        self.released.wait(60)
-        answer(FORM)(handler)
 
 
 def read_all(client: socket.socket) -> tuple[str, dict[str, Any]]:
@@ -130,16 +119,15 @@ def test_millions_of_empty_rows_are_refused(server: Limited):
 
 
 def test_a_request_too_many_is_refused_before_its_body_is_sent(server: Limited):
-    hanging = Hanging()
-    server.llm.always, before = hanging, len(server.llm.requests)
+    held = Held()
+    server.llm.always, before = held, len(server.llm.requests)
     with ThreadPoolExecutor(2) as clients:
         pending = [clients.submit(server.post) for _ in range(2)]
-        while len(server.llm.requests) < before + 2:
-            time.sleep(0.05)
+        wait_for(lambda: len(server.llm.requests) == before + 2)
         with server.connect("Content-Length: 1000\r\n") as client:
             head, body = read_all(client)
         seen = [server.get(path).status_code for path in ("/ping", "/ready", "/metrics")]
-        hanging.released.set()
+        held.released.set()
         assert [each.result().status_code for each in pending] == [200, 200]
     assert head.startswith("HTTP/1.1 503 ")
     assert re.search(r"^retry-after: \d+\r$", head, re.MULTILINE)
@@ -149,15 +137,13 @@ def test_a_request_too_many_is_refused_before_its_body_is_sent(server: Limited):
 
 
 def test_a_request_that_nobody_waits_for_keeps_its_place_while_it_is_in_memory(server: Limited):
-    hanging = Hanging()
-    server.llm.always = hanging
+    held = Held()
+    server.llm.always = held
     with ThreadPoolExecutor(2) as clients:
         assert {got.status_code for got in clients.map(lambda _: server.post(), range(2))} == {504}
     assert server.post().json()["error_code"] == "server_busy"
-    hanging.released.set()
-    while (got := server.post()).status_code == 503:
-        time.sleep(0.05)
-    assert got.ok
+    held.released.set()
+    wait_for(lambda: server.post().ok)
 
 
 def test_a_server_that_does_not_reach_its_engine_is_not_ready(server: Limited):

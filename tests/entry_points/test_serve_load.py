@@ -16,16 +16,13 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import pytest
 from PIL import Image
 
 from entry_points.benchmarks.measurements import percentile
 from entry_points.benchmarks.usage import usage_of_tree
-from tests import echo_llm
 from tests.entry_points.conftest import SAMPLES, Done, Project
 from tests.entry_points.servers import Process, served
-
-pytestmark = pytest.mark.slow
+from tests.llm_servers.echo import echo_process
 
 CLIENTS = int(os.environ.get("LOAD_CLIENTS", "8"))
 SECONDS = float(os.environ.get("LOAD_S", "3"))
@@ -111,7 +108,7 @@ def answers(text: str) -> Check:
 
 
 def test_clients_of_an_llm_get_their_own_answers(project: Project, main_run: Done):
-    with echo_llm.serve() as llm_url:
+    with echo_process() as llm_url:
         environment = {"OPENAI_BASE_URL": llm_url, "MLFLOW_TRACE_SAMPLING_RATIO": TRACED}
         with served(project, **environment) as server:
             load(server, pages_of_one_size)

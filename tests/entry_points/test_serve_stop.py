@@ -7,12 +7,10 @@ import contextlib
 import re
 import signal
 import sqlite3
-import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -20,9 +18,8 @@ import requests
 
 from tests.entry_points.conftest import Done, Project
 from tests.entry_points.servers import log_of, served
-from tests.faulty_llm import FORM, answer, serve
-
-pytestmark = pytest.mark.slow
+from tests.llm_servers.faulty import FaultyLlm, Held
+from tests.waiting import wait_for
 
 SHUTDOWN_S = 4
 GRACE_S = 2
@@ -38,17 +35,6 @@ def post(address: str, body: Any) -> requests.Response:
     return requests.post(f"{address}/invocations", json=body, timeout=90)
 
 
-@dataclass
-class Hanging:
-    """An LLM's reply that is not there until it is released."""
-
-    released: threading.Event = field(default_factory=threading.Event)
-
-    def __call__(self, handler: Any) -> None:
-        self.released.wait(90)
-        answer(FORM)(handler)
-
-
 @pytest.mark.parametrize(
     ("number", "workers"),
     [
@@ -60,14 +46,13 @@ class Hanging:
 def test_a_page_that_never_ends_does_not_keep_the_server(
     project: Project, main_run: Done, body: dict[str, Any], number: signal.Signals, workers: int
 ):
-    hanging = Hanging()
+    held = Held()
     flags = (f"--shutdown-s={SHUTDOWN_S}", f"--workers={workers}")
-    with serve() as llm, ThreadPoolExecutor(1) as client:
-        llm.always = hanging
+    with FaultyLlm() as llm, ThreadPoolExecutor(1) as client:
+        llm.always = held
         with served(project, *flags, OPENAI_BASE_URL=llm.base_url) as (address, server):
             pending = client.submit(post, address, body)
-            while not llm.requests:
-                time.sleep(0.05)
+            wait_for(lambda: llm.requests)
             started = time.monotonic()
             server.send_signal(number)
             if workers == 1:
@@ -79,7 +64,7 @@ def test_a_page_that_never_ends_does_not_keep_the_server(
             server.wait(60)
             took_s = time.monotonic() - started
             got = pending.result()
-            hanging.released.set()
+            held.released.set()
             log = log_of(project, address)
     assert (got.status_code, got.json()["error_code"]) == (503, "server_stopping")
     assert got.headers["Retry-After"]
@@ -90,11 +75,10 @@ def test_a_page_that_never_ends_does_not_keep_the_server(
 
 def said_while_stopping(address: str, body: dict[str, Any]) -> dict[str, Any]:
     """Wait until the server is not ready; return what it says then, a route each."""
-    while (ready := requests.get(f"{address}/ready", timeout=60)).ok:
-        time.sleep(0.05)
+    wait_for(lambda: not requests.get(f"{address}/ready", timeout=60).ok)
     return {
         "/ping": requests.get(f"{address}/ping", timeout=60).status_code,
-        "/ready": ready.json()["error_code"],
+        "/ready": requests.get(f"{address}/ready", timeout=60).json()["error_code"],
         "/invocations": post(address, body).json()["error_code"],
     }
 

@@ -25,6 +25,7 @@ from entry_points import ROOT
 from tests.entry_points.conftest import Project
 from tests.entry_points.servers import free_port, log_of, served
 from tests.tcp_proxy import TcpProxy
+from tests.waiting import wait_for
 
 DOCUMENTS = 200
 PATIENCE_S = 240.0
@@ -33,15 +34,6 @@ PATIENCE_S = 240.0
 FEW = 60
 WRITES_TRACES = re.compile(r'"POST /(v1/traces|api/3.0/mlflow/traces|ajax-api/3.0/mlflow/traces)')
 LINKS = re.compile(r"/traces/|/mlflow-artifacts/|/link")
-
-
-def wait_until(condition: Callable[[], bool]) -> bool:
-    until = time.monotonic() + PATIENCE_S
-    while time.monotonic() < until:
-        if condition():
-            return True
-        time.sleep(0.1)
-    return False
 
 
 @dataclass(frozen=True)
@@ -105,10 +97,10 @@ def remote(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterat
             assert process.poll() is None, log.read_text()
             try:
                 return requests.get(f"{uri}/health", timeout=5).ok
-            except requests.ConnectionError:
+            except (requests.ConnectionError, requests.Timeout):
                 return False
 
-        assert wait_until(answers), log.read_text()
+        wait_for(answers)
         yield TrackingServer(uri, folder / "mlflow.db", log, process.pid)
     finally:
         os.killpg(process.pid, signal.SIGCONT)
@@ -234,9 +226,9 @@ def test_predict_under_mlflow_run_reads_on(
         stderr=subprocess.STDOUT,
         text=True,
     ) as process:
-        assert wait_until(lambda: lines() >= 5)
+        wait_for(lambda: lines() >= 5)
         with outage(remote, proxy):
-            assert wait_until(lambda: lines() == DOCUMENTS)
+            wait_for(lambda: lines() == DOCUMENTS, PATIENCE_S)
         printed, _ = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 0, printed
     assert f"{DOCUMENTS} of {DOCUMENTS} documents read." in printed

@@ -15,7 +15,6 @@ from ocr_extractor.engines.local import LocalEngine
 from tests.entry_points.conftest import Done, Project
 
 
-@pytest.mark.slow
 def test_fast_ocr_reads_a_clean_form(tmp_path: Path):
     page = Image.new("RGB", (600, 200), "white")
     font = ImageFont.load_default(22)

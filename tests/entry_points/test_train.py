@@ -12,7 +12,6 @@ from tests.entry_points.conftest import SAMPLES, Project
 FORMS = ("fax-01", "invoice-01", "personnel-03", "memo-01")
 
 
-@pytest.mark.slow
 def test_trained_weights_travel_with_the_extractor_that_is_logged_with_them(
     project: Project, tmp_path: Path
 ):
@@ -21,7 +20,7 @@ def test_trained_weights_travel_with_the_extractor_that_is_logged_with_them(
         for path in (SAMPLES / part).iterdir():
             if path.stem in FORMS:
                 shutil.copy(path, tmp_path / part)
-    done = project.mlflow_run("train", dataset=tmp_path, folds=2, cache=tmp_path / "words")
+    done = project.command("train", dataset=tmp_path, folds=2, cache=tmp_path / "words")
     assert done.returncode == 0, done.stdout
     weights = done.stdout.split("local_weights=")[1].split()[0]
     run = project.client.get_run(weights.split("/")[1])
@@ -29,13 +28,13 @@ def test_trained_weights_travel_with_the_extractor_that_is_logged_with_them(
     assert len(list((tmp_path / "words").iterdir())) == len(FORMS)
 
     name = "trained-extractor"
-    done = project.mlflow_run("log", engine="local", model_name=name, local_weights=weights)
+    done = project.command("log", engine="local", model_name=name, local_weights=weights)
     assert done.returncode == 0, done.stdout
-    done = project.mlflow_run("evaluate", model_uri=f"models:/{name}/1", dataset=tmp_path, limit=1)
+    done = project.command("evaluate", model_uri=f"models:/{name}/1", dataset=tmp_path, limit=1)
     assert done.returncode == 0, done.stdout
     assert "models:/trained-extractor/1: 1 forms, 0 failed" in done.stdout
 
-    again = project.mlflow_run(
+    again = project.command(
         "log", engine="local", model_name=name, local_weights=f"models:/{name}/1"
     )
     assert again.returncode == 0, again.stdout
@@ -50,7 +49,7 @@ def test_trained_weights_travel_with_the_extractor_that_is_logged_with_them(
     ids=["too-few-forms", "no-such-run"],
 )
 def test_mistakes_end_in_one_sentence(project: Project, entry_point, parameters, message):
-    done = project.mlflow_run(entry_point, **parameters)
+    done = project.command(entry_point, **parameters)
     assert done.returncode != 0
     assert message in done.stdout
     assert "Traceback" not in done.stdout.partition("error:")[0]

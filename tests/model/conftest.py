@@ -8,10 +8,9 @@ from pathlib import Path
 
 import mlflow
 import pytest
-from pytest_httpserver import HTTPServer
 
-from tests import loopback_llm
-from tests.loopback_llm import KEY, LoopbackLlm
+from tests.llm_servers.checking import CheckingLlm
+from tests.llm_servers.completions import KEY
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -29,26 +28,18 @@ def quick_and_offline_mlflow(tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 
 @pytest.fixture(scope="session")
-def http_server() -> Iterator[HTTPServer]:
-    with HTTPServer(host="127.0.0.1", threaded=True) as server:
+def llm_server() -> Iterator[CheckingLlm]:
+    with CheckingLlm() as server:
         yield server
 
 
 @pytest.fixture
-def llm(http_server: HTTPServer, monkeypatch: pytest.MonkeyPatch) -> LoopbackLlm:
+def llm(llm_server: CheckingLlm, monkeypatch: pytest.MonkeyPatch) -> CheckingLlm:
     """The LLM that the environment's key and base URL lead to."""
-    server = loopback_llm.attach(http_server)
+    llm_server.reset()
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
-    monkeypatch.setenv("OPENAI_BASE_URL", server.base_url)
-    return server
-
-
-@pytest.fixture(scope="session")
-def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An MLflow database: making its tables takes seconds, copying it does not."""
-    database = tmp_path_factory.mktemp("store") / "mlflow.db"
-    mlflow.MlflowClient(f"sqlite:///{database}").search_experiments()
-    return database
+    monkeypatch.setenv("OPENAI_BASE_URL", llm_server.base_url)
+    return llm_server
 
 
 @pytest.fixture

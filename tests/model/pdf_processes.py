@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 
@@ -29,14 +27,6 @@ def cpu_seconds(process: int) -> float:
     fields = _read(Path(f"/proc/{process}/stat")).rpartition(")")[2].split()
     ticks = sum(map(int, fields[11:13])) if fields else 0
     return ticks / os.sysconf("SC_CLK_TCK")
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 60.0) -> bool:
-    """Wait until something is so; return whether it became so in time."""
-    end = time.monotonic() + seconds
-    while not (met := condition()) and time.monotonic() < end:
-        time.sleep(0.02)
-    return met
 
 
 def _read(path: Path) -> str:

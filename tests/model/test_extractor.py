@@ -26,7 +26,8 @@ from entry_points import ROOT
 from entry_points.log import log
 from ocr_extractor.contract import OUTPUT_COLUMNS, Pair
 from ocr_extractor.errors import ConfigError, MissingKeyError, RequestError
-from tests.loopback_llm import KEY, PAIRS, LoopbackLlm, completion
+from tests.llm_servers.checking import CheckingLlm
+from tests.llm_servers.completions import KEY, PAIRS, completion
 from tests.model.hostile_forms import ORDERS, draw
 from tests.model.sample_documents import (
     encoded,
@@ -68,7 +69,7 @@ def logged(empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 
 @pytest.fixture
-def extractor(logged: Logged, llm: LoopbackLlm) -> Iterator[PyFuncModel]:
+def extractor(logged: Logged, llm: CheckingLlm) -> Iterator[PyFuncModel]:
     mlflow.set_tracking_uri(logged.store)
     with mlflow.tracing.context(enabled=False):
         yield mlflow.pyfunc.load_model(logged.uri)
@@ -131,7 +132,7 @@ def test_read_opens_a_path_and_returns_what_predict_does(
 
 
 def test_read_takes_a_list_pages_and_rules(
-    extractor: PyFuncModel, llm: LoopbackLlm, tmp_path: Path
+    extractor: PyFuncModel, llm: CheckingLlm, tmp_path: Path
 ) -> None:
     file = tmp_path / "three-pages.tiff"
     file.write_bytes(tiff(page(), page(), page()))
@@ -157,7 +158,7 @@ def test_read_takes_a_list_pages_and_rules(
 )
 def test_read_refuses_before_the_llm_is_asked(
     extractor: PyFuncModel,
-    llm: LoopbackLlm,
+    llm: CheckingLlm,
     source: Any,
     options: dict[str, Any],
     error: type[Exception],
@@ -171,7 +172,7 @@ def test_read_refuses_before_the_llm_is_asked(
 
 
 def test_read_takes_no_more_of_a_file_than_it_needs_to_refuse_it(
-    logged: Logged, llm: LoopbackLlm, tmp_path: Path
+    logged: Logged, llm: CheckingLlm, tmp_path: Path
 ) -> None:
     file = tmp_path / "huge.png"
     with file.open("wb") as huge:
@@ -255,7 +256,7 @@ def test_no_documents_are_no_rows(extractor: PyFuncModel) -> None:
     assert rows(extractor) == []
 
 
-def test_additional_rules_reach_the_llm(extractor: PyFuncModel, llm: LoopbackLlm) -> None:
+def test_additional_rules_reach_the_llm(extractor: PyFuncModel, llm: CheckingLlm) -> None:
     rows(extractor, PNG, additional_rules="Dates are ISO.")
     rows(extractor, PNG)
     told = [request["messages"][0]["content"] for request in llm.requests]
@@ -277,7 +278,7 @@ def test_ten_thousand_documents_are_ten_thousand_rows_in_order(extractor: PyFunc
 
 
 def test_a_loaded_model_takes_the_prompt_that_production_names(
-    logged: Logged, extractor: PyFuncModel, llm: LoopbackLlm
+    logged: Logged, extractor: PyFuncModel, llm: CheckingLlm
 ) -> None:
     settings = {"follow_alias": True, "prompt_refresh_s": 0.0}
     follower = mlflow.pyfunc.load_model(logged.uri, model_config=settings)
@@ -307,7 +308,7 @@ def assert_pairs_of_the_contract(row: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("order", ORDERS.values(), ids=ORDERS)
 def test_an_llm_that_obeys_the_form_changes_nothing_but_what_is_read(
-    order: str, extractor: PyFuncModel, llm: LoopbackLlm
+    order: str, extractor: PyFuncModel, llm: CheckingLlm
 ) -> None:
     reader = extractor.unwrap_python_model()._reader
     settings = reader.config
@@ -328,7 +329,7 @@ def test_an_llm_that_obeys_the_form_changes_nothing_but_what_is_read(
     assert told == {"Read the form."}
 
 
-def test_the_local_engine_reads_orders_as_text(logged: Logged, llm: LoopbackLlm) -> None:
+def test_the_local_engine_reads_orders_as_text(logged: Logged, llm: CheckingLlm) -> None:
     mlflow.set_tracking_uri(logged.store)
     with mlflow.tracing.context(enabled=False):
         local = mlflow.pyfunc.load_model(logged.uri, model_config={"engine": "local"})
@@ -356,7 +357,7 @@ def test_pages_can_be_chosen(extractor: PyFuncModel) -> None:
 
 
 def test_more_documents_than_the_limit_are_refused_as_a_whole(
-    logged: Logged, extractor: PyFuncModel, llm: LoopbackLlm
+    logged: Logged, extractor: PyFuncModel, llm: CheckingLlm
 ) -> None:
     limited = mlflow.pyfunc.load_model(logged.uri, model_config={"max_documents": 2})
     assert len(rows(limited, PNG, b"")) == 2
@@ -383,7 +384,7 @@ def test_a_frame_without_images_is_refused(extractor: PyFuncModel) -> None:
 
 
 def test_settings_can_be_changed_when_it_is_loaded(
-    logged: Logged, extractor: PyFuncModel, llm: LoopbackLlm
+    logged: Logged, extractor: PyFuncModel, llm: CheckingLlm
 ) -> None:
     changed = mlflow.pyfunc.load_model(
         logged.uri, model_config={"max_size": 64, "llm": "other", "image_format": "jpeg"}
@@ -436,7 +437,7 @@ def test_an_unknown_setting_of_a_server_fails_the_load(
 
 
 def test_the_environment_replaces_a_logged_setting_as_on_a_spark_executor(
-    logged: Logged, extractor: PyFuncModel, llm: LoopbackLlm, monkeypatch: pytest.MonkeyPatch
+    logged: Logged, extractor: PyFuncModel, llm: CheckingLlm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SERVING_MODEL_CONFIG", '{"max_tokens": 77}')
     rows(mlflow.pyfunc.load_model(logged.uri), PNG)
@@ -453,7 +454,7 @@ def test_without_a_key_it_fails_to_load_and_never_becomes_local(
 
 
 def test_without_its_registry_it_reads_with_the_snapshot(
-    logged: Logged, store: Path, llm: LoopbackLlm
+    logged: Logged, store: Path, llm: CheckingLlm
 ) -> None:
     with mlflow.tracing.context(enabled=False):
         [row] = rows(mlflow.pyfunc.load_model(str(logged.path)), PNG)
@@ -491,7 +492,7 @@ def test_what_one_engine_needs_is_not_loaded_for_the_other() -> None:
     [({"follow_alias": True}, "one prompt to its end"), ({"engine": "local"}, "has no LLM")],
 )
 def test_batches_need_an_llm_and_one_prompt(
-    logged: Logged, llm: LoopbackLlm, settings: dict[str, Any], says: str
+    logged: Logged, llm: CheckingLlm, settings: dict[str, Any], says: str
 ) -> None:
     mlflow.set_tracking_uri(logged.store)
     extractor: Any = mlflow.pyfunc.load_model(logged.uri, model_config=settings)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from ocr_extractor.ocr.recognition import WordReader
 from ocr_extractor.ocr.words import Word
 from ocr_extractor.prompts.prompt import Prompt
 from ocr_extractor.reader import DocumentReader
-from tests.faulty_llm import answer, serve
+from tests.llm_servers.faulty import FaultyLlm, answer
 from tests.model.sample_documents import text_pdf
 
 TEMPLATE = "Read.{% if ocr_text %} Text: {{ ocr_text }}{% endif %}"
@@ -58,21 +59,26 @@ def page() -> bytes:
     return buffer.getvalue()
 
 
+@cache  # its networks take seconds to load
+def word_reader() -> WordReader:
+    return WordReader()
+
+
 def build(page_input: str, template: str = TEMPLATE, **settings: Any) -> DocumentReader:
     config = ExtractorConfig.from_model_config(
         {"engine": "openai", "prompt_uri": "prompts:/p/1", "page_input": page_input, **settings}
     )
     version: Any = PromptVersion
     prompt = Prompt("prompts:/p/1", version("p", 1, template), "snapshot")
-    word_reader = WordReader() if page_input != "image" or config.grounding else None
-    return DocumentReader(config, prompt, OpenAIChatEngine(config), word_reader)
+    words = word_reader() if page_input != "image" or config.grounding else None
+    return DocumentReader(config, prompt, OpenAIChatEngine(config), words)
 
 
 @pytest.mark.parametrize("page_input", ["image", "text", "both"])
 def test_the_llm_is_given_what_the_setting_says(
     page_input: str, page: bytes, store: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    with serve() as llm:
+    with FaultyLlm() as llm:
         monkeypatch.setenv("OPENAI_BASE_URL", llm.base_url)
         [row] = build(page_input).read_all([InputDocument("a", page)], "")
     assert row.error is None
@@ -95,7 +101,7 @@ def test_grounded_pairs_have_boxes_from_one_reading_of_the_page(
     page_input: str, page: bytes, store: Path, monkeypatch: pytest.MonkeyPatch
 ):
     pairs = [{"question": "Name:", "answer": "Ann"}, {"question": "Fax:", "answer": "Jersey City"}]
-    with serve() as llm:
+    with FaultyLlm() as llm:
         llm.always = answer(json.dumps({"pairs": pairs}))
         monkeypatch.setenv("OPENAI_BASE_URL", llm.base_url)
         [row] = build(page_input, grounding=True).read_all([InputDocument("a", page)], "")
@@ -108,7 +114,7 @@ def test_grounded_pairs_have_boxes_from_one_reading_of_the_page(
 def test_a_pdf_with_a_text_layer_needs_no_ocr(store: Path, monkeypatch: pytest.MonkeyPatch):
     form = text_pdf("BT /F 12 Tf 20 70 Td (Name: Ann) Tj ET")
     pairs = [{"question": "Name:", "answer": "Ann"}]
-    with serve() as llm:
+    with FaultyLlm() as llm:
         llm.always = answer(json.dumps({"pairs": pairs}))
         monkeypatch.setenv("OPENAI_BASE_URL", llm.base_url)
         reader = build("text", grounding=True)

@@ -82,21 +82,27 @@ def answers(extraction: Extraction) -> list[tuple[int, str | None]]:
 
 
 def test_order_is_the_callers_whoever_finishes_first() -> None:
-    def slow_first(page: Page, _: str) -> PageReading:
-        time.sleep(0.1 if page.image.width == 21 else 0.0)
+    another_was_read = threading.Event()
+
+    def first_last(page: Page, _: str) -> PageReading:
+        assert page.image.width > 21 or another_was_read.wait(60)
+        another_was_read.set()
         return width_of(page)
 
-    read = reader(FakeEngine(slow_first)).read_all([document(w) for w in range(21, 33)], "")
+    read = reader(FakeEngine(first_last)).read_all([document(w) for w in range(21, 33)], "")
     assert [extraction.doc_id for extraction in read] == [str(w) for w in range(21, 33)]
     assert [answers(extraction) for extraction in read] == [[(1, str(w))] for w in range(21, 33)]
 
 
 def test_pages_stand_in_page_order_and_tokens_add_up() -> None:
-    def slow_first(page: Page, _: str) -> PageReading:
-        time.sleep(0.1 if page.number == 1 else 0.0)
+    another_was_read = threading.Event()
+
+    def first_last(page: Page, _: str) -> PageReading:
+        assert page.number > 1 or another_was_read.wait(60)
+        another_was_read.set()
         return width_of(page)
 
-    [read] = reader(FakeEngine(slow_first)).read_all([document(21, 22, 23)], "")
+    [read] = reader(FakeEngine(first_last)).read_all([document(21, 22, 23)], "")
     assert answers(read) == [(1, "21"), (2, "22"), (3, "23")]
     assert (read.page_count, read.input_tokens, read.output_tokens) == (3, 30, 3)
     assert (read.error, read.error_code, read.partial) == (None, None, False)

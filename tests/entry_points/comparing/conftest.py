@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,8 +12,9 @@ from mlflow import MlflowClient
 
 
 @pytest.fixture(scope="session")
-def client(tmp_path_factory: pytest.TempPathFactory) -> MlflowClient:
+def client(empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> MlflowClient:
     folder: Path = tmp_path_factory.mktemp("registry")
+    shutil.copy(empty_store, folder)
     uri = f"sqlite:///{folder / 'mlflow.db'}"
     client = MlflowClient(uri, uri)
     client.create_experiment("promotions", (folder / "artifacts").as_uri())

@@ -126,7 +126,6 @@ def test_of_many_at_the_same_time_exactly_one_wins(client: MlflowClient, name: s
     assert move.user == f"user-{won.index(True)}"
 
 
-@pytest.mark.slow
 def test_of_four_processes_at_the_same_time_exactly_one_wins(client: MlflowClient, name: str):
     users = ("1", "2", "3", "4")
     people = [

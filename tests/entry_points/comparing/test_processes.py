@@ -5,19 +5,19 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.entry_points.conftest import Done, Project
-from tests.faulty_llm import serve
+from tests.llm_servers.faulty import FaultyLlm, slow
+from tests.waiting import wait_for
 
 
 def test_sigterm_leaves_no_evaluation_behind(project: Project, main_run: Done):
-    with serve() as llm:
-        llm.always = lambda _: time.sleep(60)
+    with FaultyLlm() as llm:
+        llm.always = slow(60, pieces=0)
         flags = ["--candidates=openai,openai;max_size=900", "--llm=loopback-vision", "--cache=none"]
         with subprocess.Popen(
             [sys.executable, "-m", "entry_points.compare", f"--dataset={project.dataset}", *flags],
@@ -26,9 +26,8 @@ def test_sigterm_leaves_no_evaluation_behind(project: Project, main_run: Done):
             | {"MLFLOW_TRACKING_URI": project.tracking_uri, "OPENAI_BASE_URL": llm.base_url},
             start_new_session=True,
         ) as process:
-            while not llm.requests:
-                assert process.poll() is None
-                time.sleep(0.1)
+            wait_for(lambda: llm.requests or process.poll() is not None)
+            assert process.poll() is None
             process.terminate()
             assert process.wait(60) == 143
         with pytest.raises(ProcessLookupError):

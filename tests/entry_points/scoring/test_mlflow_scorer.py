@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import mlflow
 import pytest
 
@@ -41,9 +43,10 @@ def predict(doc_id):
 
 
 @pytest.fixture(scope="module")
-def evaluate(tmp_path_factory):
+def evaluate(empty_store, tmp_path_factory):
     """Return a function that evaluates in a tracking store of this module's own."""
     folder = tmp_path_factory.mktemp("tracking")
+    shutil.copy(empty_store, folder)
 
     def run(*, content):
         records = [{"inputs": {"doc_id": doc_id}} for doc_id in TRUTHS]

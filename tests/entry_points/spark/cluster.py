@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 import subprocess
-import time
 from pathlib import Path
 from types import TracebackType
 from typing import IO
+
+from tests.waiting import wait_for
 
 
 class Cluster:
@@ -75,9 +76,8 @@ class Cluster:
         return path
 
     def _wait_for(self, log: Path, pattern: str, times: int) -> str:
-        for _ in range(1200):
-            found = re.findall(pattern, log.read_text(encoding="utf-8", errors="replace"))
-            if len(found) >= times:
-                return str(found[0])
-            time.sleep(0.1)
-        raise TimeoutError(log.read_text(encoding="utf-8", errors="replace"))
+        def found() -> list[str]:
+            return re.findall(pattern, log.read_text(encoding="utf-8", errors="replace"))
+
+        wait_for(lambda: len(found()) >= times)
+        return found()[0]

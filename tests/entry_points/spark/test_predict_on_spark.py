@@ -12,8 +12,6 @@ import pytest
 from tests.entry_points.conftest import Done, Project
 from tests.entry_points.spark.cluster import Cluster
 
-pytestmark = pytest.mark.slow
-
 
 def table(path: Path) -> dict[str, dict[str, Any]]:
     rows = pq.read_table(path).to_pylist()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pyarrow.parquet as pq
-import pytest
 
 from tests.documentation import block
 from tests.entry_points.conftest import Done, Project
@@ -14,7 +13,6 @@ from tests.model.sample_documents import pdf
 EXAMPLE = block("python", "spark_udf(")
 
 
-@pytest.mark.slow
 def test_the_example_reads_what_it_can_and_keeps_nulls(
     spark: None, project: Project, main_run: Done
 ):

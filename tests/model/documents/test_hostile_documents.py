@@ -36,8 +36,9 @@ from ocr_extractor.errors import DocumentError, LimitError
 from ocr_extractor.fields.schema import Schema
 from ocr_extractor.prompts.prompt import Prompt
 from ocr_extractor.reader import DocumentReader
-from tests.model.pdf_processes import alive, cpu_seconds, pdf_processes, wait_until
+from tests.model.pdf_processes import alive, cpu_seconds, pdf_processes
 from tests.model.sample_documents import encoded, page, pdf
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 
@@ -105,7 +106,7 @@ def test_a_slow_pdf_does_not_hold_the_others(started: Started) -> None:
     slow = opener.open(deflated_paths_pdf())
     with ThreadPoolExecutor(1) as threads:
         drawn = threads.submit(slow.page, 1)
-        assert wait_until(lambda: any(cpu_seconds(each) > 0.5 for each in started()))
+        wait_for(lambda: any(cpu_seconds(each) > 0.5 for each in started()))
         for _ in range(3):
             assert opener.open(GOOD).page(1).image.size == (150, 300)
         assert not drawn.done()
@@ -120,7 +121,7 @@ def test_a_page_that_is_still_drawn_when_its_time_is_over_leaves_nothing(
     shared = reader(max_document_s=1.0)
     [late] = shared.read_all([InputDocument("slow", deflated_paths_pdf())], "")
     assert late.error_code == "document_timeout"
-    assert wait_until(lambda: not started(), 30)
+    wait_for(lambda: not started(), 30)
     [good] = shared.read_all([InputDocument("good", GOOD)], "")
     assert good.error is None
     assert caplog.records == []
@@ -198,7 +199,7 @@ def test_an_idle_process_that_was_killed_is_replaced(started: Started) -> None:
     document = opener.open(GOOD)
     [process] = started()
     os.kill(process, 9)
-    assert wait_until(lambda: not alive(process))
+    wait_for(lambda: not alive(process))
     assert document.page(1).image.size == (150, 300)
 
 
@@ -228,13 +229,14 @@ CALLER = """
     from data.hostile import deflated_paths_pdf
     from ocr_extractor.documents.opener import Opener
     from tests.model.sample_documents import pdf
-    from tests.model.pdf_processes import cpu_seconds, pdf_processes, wait_until
+    from tests.model.pdf_processes import cpu_seconds, pdf_processes
+    from tests.waiting import wait_for
     opener = Opener(None, 2)
     assert opener.open(pdf()).page(1).image.size == (150, 300)
     if sys.argv[1] == "kill":
         document = opener.open(deflated_paths_pdf())
         threading.Thread(target=document.page, args=(1,)).start()
-        wait_until(lambda: max(map(cpu_seconds, pdf_processes())) > 1)
+        wait_for(lambda: max(map(cpu_seconds, pdf_processes())) > 1)
     print(*pdf_processes(), flush=True)
     if sys.argv[1] == "kill":
         os.kill(os.getpid(), signal.SIGKILL)
@@ -254,7 +256,7 @@ def test_no_process_outlives_its_caller_not_even_a_busy_one(end: str) -> None:
     processes = [int(process) for process in caller.stdout.split()]
     assert processes
     assert caller.returncode == {"exit": 0, "kill": -9}[end]
-    assert wait_until(lambda: not any(map(alive, processes)), 10)
+    wait_for(lambda: not any(map(alive, processes)), 10)
 
 
 PEAK = """
@@ -263,7 +265,7 @@ PEAK = """
     import mlflow.pyfunc
     from data.hostile import HOSTILE_DOCUMENTS
     from ocr_extractor.documents.input_frame import InputDocument
-    from tests.model.test_hostile_documents import reader
+    from tests.model.documents.test_hostile_documents import reader
     def status(key):
         lines = Path("/proc/self/status").read_text().splitlines()
         return 1024 * int(next(line for line in lines if line.startswith(key)).split()[1])
@@ -280,7 +282,6 @@ PEAK = """
 IMAGES = ["deep_grey.png", "transparent.png", "float.tiff"]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("names", "most"),
     [*(([name], 600e6) for name in IMAGES), ((IMAGES * 3)[:8], 1500e6)],

@@ -11,6 +11,7 @@ import pytest
 from ocr_extractor.documents.memory_budget import Budget
 from ocr_extractor.errors import EngineError
 from ocr_extractor.runtime.cancellation import stopped_by
+from tests.waiting import wait_for
 
 
 def test_no_more_than_the_total_is_held_at_once() -> None:
@@ -45,12 +46,10 @@ def test_a_large_share_is_not_overtaken_by_small_ones() -> None:
         with budget.share(5):
             large = threads.submit(take, 10)
             queued.acquire()
-            while not budget.waiting:
-                time.sleep(0.001)
+            wait_for(lambda: budget.waiting)
             small = threads.submit(take, 1)  # there is room for it now
             queued.acquire()
-            while budget.waiting < 2:
-                time.sleep(0.001)
+            wait_for(lambda: budget.waiting == 2)
             assert order == []
         large.result(30)
         small.result(30)

@@ -214,7 +214,6 @@ def test_true_pairs_of_drawn_forms_are_placed_and_foreign_answers_flagged():
     check_real_pages(ROOT / "data/samples", ["fax-01", "invoice-01", "memo-02"], placed=0.9)
 
 
-@pytest.mark.slow
 def test_true_pairs_of_scanned_forms_are_placed_and_foreign_answers_flagged(funsd_training: Path):
     ids = [form.form_id for form in load_folder(funsd_training)[::25]]
     check_real_pages(funsd_training, ids, placed=0.87)

@@ -21,6 +21,7 @@ from mlflow.genai import register_prompt, set_prompt_alias
 from ocr_extractor.prompts.followed_alias import FollowedPrompt
 from ocr_extractor.prompts.prompt import Prompt, load_prompt, write_snapshot
 from ocr_extractor.prompts.registry import Registry
+from tests.waiting import wait_for
 
 FIELDS = "Read {{ fields }}."
 
@@ -69,12 +70,9 @@ def uri_and_source(prompt: Prompt) -> tuple[str, str]:
     return prompt.uri, prompt.source
 
 
-def wait_for(followed: FollowedPrompt, expected: tuple[str, str]) -> None:
+def use_until(followed: FollowedPrompt, expected: tuple[str, str]) -> None:
     """Use the prompt, as pages do, until it is another one."""
-    deadline = time.monotonic() + 60
-    while uri_and_source(followed.current()) != expected:
-        assert time.monotonic() < deadline, followed.current()
-        time.sleep(0.001)
+    wait_for(lambda: uri_and_source(followed.current()) == expected)
 
 
 def test_it_moves_with_its_alias_forth_and_back(store: Path, tmp_path: Path) -> None:
@@ -91,7 +89,7 @@ def test_it_is_looked_up_again_as_it_is_used(store: Path, tmp_path: Path) -> Non
     followed = follow(tmp_path)
     assert uri_and_source(followed.current()) == ("prompts:/p/1", "registry")
     move("Read slowly. {{ additional_rules }}")
-    wait_for(followed, ("prompts:/p/2", "registry"))
+    use_until(followed, ("prompts:/p/2", "registry"))
 
 
 def test_between_two_lookups_it_stays(store: Path, tmp_path: Path) -> None:
@@ -288,9 +286,9 @@ def test_a_registry_that_hangs_holds_no_page_and_one_thread(
     caplog.set_level(logging.INFO, "ocr_extractor")
     registry.may_answer.set()
     followed = FollowedPrompt(PINNED, refresh_s=0.0, registry=Registry(), timeout_s=0.2)
-    wait_for(followed, ("prompts:/p/2", "registry"))
+    use_until(followed, ("prompts:/p/2", "registry"))
     registry.may_answer.clear()
-    wait_for(followed, ("prompts:/p/2", "last_good"))
+    use_until(followed, ("prompts:/p/2", "last_good"))
     asked = len(registry.paths)
     began = time.process_time()
     for _ in range(10_000):
@@ -298,7 +296,7 @@ def test_a_registry_that_hangs_holds_no_page_and_one_thread(
     assert time.process_time() - began < 5
     assert (len(registry.paths), len(lookups())) == (asked, 1)
     registry.may_answer.set()
-    wait_for(followed, ("prompts:/p/2", "registry"))
+    use_until(followed, ("prompts:/p/2", "registry"))
     levels = [record.levelname for record in caplog.records]
     assert levels == ["INFO", "WARNING", "INFO"]
     assert "no answer within 0.2 s" in caplog.text
@@ -315,4 +313,4 @@ def test_loading_waits_for_a_registry_that_hangs_with_one_thread(
         assert uri_and_source(followed.current()) == ("prompts:/p/1", "snapshot")
     assert (len(registry.paths), len(lookups())) == (1, 1)
     registry.may_answer.set()
-    wait_for(followed, ("prompts:/p/2", "registry"))
+    use_until(followed, ("prompts:/p/2", "registry"))

@@ -18,8 +18,10 @@ from ocr_extractor.engines.local import LocalEngine
 from ocr_extractor.engines.openai.engine import OpenAIChatEngine
 from ocr_extractor.errors import EngineError
 from ocr_extractor.runtime.cancellation import stopped_by
-from tests.faulty_llm import FaultyLlm, Reply, chunk, error, serve, stream
-from tests.loopback_llm import KEY
+from tests.llm_servers.completions import KEY, chunk
+from tests.llm_servers.faulty import FaultyLlm, error, stream
+from tests.llm_servers.server import Handler, Reply
+from tests.waiting import wait_for
 
 PAGE = Page(1, Image.new("L", (20, 10), 255))
 
@@ -27,7 +29,7 @@ PAGE = Page(1, Image.new("L", (20, 10), 255))
 @pytest.fixture
 def llm(monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultyLlm]:
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
-    with serve() as server, mlflow.tracing.context(enabled=False):
+    with FaultyLlm() as server, mlflow.tracing.context(enabled=False):
         monkeypatch.setenv("OPENAI_BASE_URL", server.base_url)
         yield server
 
@@ -40,29 +42,29 @@ def stopped_after_the_first_request(llm: FaultyLlm, reply: Reply) -> PageReading
     stop = threading.Event()
     with ThreadPoolExecutor(1) as caller, stopped_by(stop):
         reading = caller.submit(copy_context().run, engine.read, PAGE, "Read the form.")
-        while not llm.requests:
-            time.sleep(0.01)
+        wait_for(lambda: llm.requests)
         stop.set()
         return reading.result(30)
 
 
 def test_a_completion_that_is_being_written_is_given_up(llm: FaultyLlm) -> None:
-    written: list[str] = []
+    given_up = threading.Event()
 
     def endless() -> Iterator[str]:
-        while True:
-            time.sleep(0.01)
-            written.append(chunk({"content": "a"}))
-            yield written[-1]
+        while not llm.closing.wait(0.01):
+            yield chunk({"content": "a"})
 
-    reading = stopped_after_the_first_request(llm, stream(endless()))
+    def write(handler: Handler) -> None:
+        try:
+            stream(endless())(handler)
+        finally:  # the connection is closed
+            given_up.set()
+
+    reading = stopped_after_the_first_request(llm, write)
     assert reading.failure is not None
     assert reading.failure.code == "stopped"
     assert len(llm.requests) == 1
-    before = 0
-    while before < len(written):  # until the server has seen that the connection is closed
-        before = len(written)
-        time.sleep(0.5)
+    assert given_up.wait(60)
 
 
 def test_no_retry_is_waited_for(llm: FaultyLlm) -> None:

@@ -6,7 +6,7 @@ import functools
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import mlflow
@@ -18,6 +18,7 @@ from mlflow.tracing.client import TracingClient
 from ocr_extractor.runtime import trace_export
 from ocr_extractor.runtime.trace_export import TraceQueue
 from ocr_extractor.runtime.tracing import start_span
+from tests.waiting import stays, wait_for
 
 # Looked for this long, s.
 PATIENCE_S = 60.0
@@ -63,19 +64,10 @@ def comes_to(database: Path, expected: int) -> bool:
     return count(database) == expected
 
 
-def wait_until(condition: Callable[[], bool]) -> bool:
-    until = time.monotonic() + PATIENCE_S
-    while time.monotonic() < until:
-        if condition():
-            return True
-        time.sleep(0.05)
-    return False
-
-
 def test_a_trace_is_written_soon_where_few_pages_are_read(database: Path) -> None:
     for expected in (1, 2):
         trace()
-        assert wait_until(functools.partial(comes_to, database, expected))
+        wait_for(functools.partial(comes_to, database, expected))
 
 
 def test_traces_wait_for_the_end_of_a_burst(
@@ -84,10 +76,9 @@ def test_traces_wait_for_the_end_of_a_burst(
     monkeypatch.setattr(trace_export, "_BURST", 4)
     for _ in range(3):
         trace()
-    time.sleep(2 * trace_export._LOOK_EVERY_S)
-    assert count(database) == 0
+    assert stays(lambda: count(database) == 0, for_s=2 * trace_export._LOOK_EVERY_S)
     trace()
-    assert wait_until(lambda: count(database) == 4)
+    wait_for(lambda: count(database) == 4)
 
 
 def test_each_of_many_traces_has_all_its_spans_its_image_and_its_prompt(
@@ -214,7 +205,7 @@ def test_no_page_waits_for_a_store_that_hangs(
     assert queue.flush(PATIENCE_S) == 50
     assert time.monotonic() - began < PATIENCE_S / 2
     answers.set()
-    assert wait_until(lambda: queue.flush(PATIENCE_S) == 0)
+    wait_for(lambda: queue.flush(PATIENCE_S) == 0)
     assert count(store / "mlflow.db") == 50
 
 
@@ -231,7 +222,7 @@ def test_traces_are_written_again_when_the_store_is_back(
     assert queue.flush(PATIENCE_S) == 5
     database.rmdir()
     moved.rename(database)
-    assert wait_until(lambda: count(database) == 6)
+    wait_for(lambda: count(database) == 6)
     assert queue.dropped == 0
     said = [record.message for record in caplog.records if record.name.startswith("ocr_extractor")]
     assert len(said) == 1

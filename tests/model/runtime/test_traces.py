@@ -27,7 +27,8 @@ from ocr_extractor.engines.openai.engine import OpenAIChatEngine
 from ocr_extractor.fields.schema import Schema
 from ocr_extractor.prompts.prompt import load_prompt
 from ocr_extractor.reader import DocumentReader
-from tests.loopback_llm import KEY, LoopbackLlm, completion
+from tests.llm_servers.checking import CheckingLlm
+from tests.llm_servers.completions import KEY, as_json, completion
 from tests.model.sample_documents import encoded, pdf, tiff
 
 ANSWER = "November 5, 1998"  # stands in what the loopback LLM answers
@@ -63,10 +64,6 @@ def read(*documents: bytes, **settings: Any) -> list[Extraction]:
     return document_reader.read_all(sources, RULES)
 
 
-def as_json(body: dict[str, Any], status: int = 200) -> Response:
-    return Response(json.dumps(body), status, content_type="application/json")
-
-
 def only_trace() -> Trace:
     traces: list[Trace] = mlflow.search_traces(return_type="list")
     [trace] = traces
@@ -91,7 +88,7 @@ def as_text(data: bytes) -> list[bytes]:
     ]
 
 
-def test_a_full_trace_shows_the_page_the_steps_and_the_cost(store: Path, llm: LoopbackLlm) -> None:
+def test_a_full_trace_shows_the_page_the_steps_and_the_cost(store: Path, llm: CheckingLlm) -> None:
     read(PNG, llm="gpt-4.1-mini")
     trace = only_trace()
     spans = {span.name: span for span in trace.data.spans}
@@ -116,7 +113,7 @@ def test_a_full_trace_shows_the_page_the_steps_and_the_cost(store: Path, llm: Lo
     assert (trace.info.request_preview, trace.info.response_preview) == ("form-0", "2 pairs")
 
 
-def test_a_requests_span_has_what_mlflow_shows_of_an_llm(store: Path, llm: LoopbackLlm) -> None:
+def test_a_requests_span_has_what_mlflow_shows_of_an_llm(store: Path, llm: CheckingLlm) -> None:
     read(PNG, llm="gpt-4.1-mini", temperature=0.5)
     [span] = [span for span in only_trace().data.spans if span.name == "Completions"]
     assert span.span_type == SpanType.CHAT_MODEL
@@ -138,7 +135,7 @@ def test_a_requests_span_has_what_mlflow_shows_of_an_llm(store: Path, llm: Loopb
 
 @pytest.mark.parametrize("trace_content", ["full", "metadata"])
 def test_a_trace_costs_what_the_users_prices_say(
-    trace_content: str, store: Path, llm: LoopbackLlm
+    trace_content: str, store: Path, llm: CheckingLlm
 ) -> None:
     [extraction] = read(PNG, trace_content=trace_content, input_price=2.0, output_price=10.0)
     assert extraction.cost == pytest.approx(0.00302)
@@ -147,7 +144,7 @@ def test_a_trace_costs_what_the_users_prices_say(
     )
 
 
-def test_each_failed_request_has_a_span_with_its_code(store: Path, llm: LoopbackLlm) -> None:
+def test_each_failed_request_has_a_span_with_its_code(store: Path, llm: CheckingLlm) -> None:
     llm.first = [as_json({"error": {"message": "busy"}}, 500)]
     read(PNG, max_retries=1, retry_delay_s=0.01)
     spans = [span for span in only_trace().data.spans if span.name == "Completions"]
@@ -155,13 +152,13 @@ def test_each_failed_request_has_a_span_with_its_code(store: Path, llm: Loopback
     assert [span.attributes.get("error_code") for span in spans] == ["server_error", None]
 
 
-def test_reading_changes_nothing_of_the_sdk(store: Path, llm: LoopbackLlm) -> None:
+def test_reading_changes_nothing_of_the_sdk(store: Path, llm: CheckingLlm) -> None:
     create = Completions.create
     read(PNG)
     assert Completions.create is create
 
 
-def test_a_host_with_autolog_gets_no_second_span(store: Path, llm: LoopbackLlm) -> None:
+def test_a_host_with_autolog_gets_no_second_span(store: Path, llm: CheckingLlm) -> None:
     mlflow.openai.autolog()
     read(PNG)
     names = [span.name for span in only_trace().data.spans]
@@ -172,13 +169,13 @@ def test_a_host_with_autolog_gets_no_second_span(store: Path, llm: LoopbackLlm) 
     "document", [PNG, encoded(NOISE, "JPEG"), pdf("0 g 9 9 20 20 re f")], ids=["PNG", "JPEG", "PDF"]
 )
 def test_what_a_browser_shows_is_attached_as_it_is(
-    document: bytes, store: Path, llm: LoopbackLlm
+    document: bytes, store: Path, llm: CheckingLlm
 ) -> None:
     read(document)
     assert document in attachments(store)
 
 
-def test_other_documents_are_attached_page_by_page(store: Path, llm: LoopbackLlm) -> None:
+def test_other_documents_are_attached_page_by_page(store: Path, llm: CheckingLlm) -> None:
     pages = [NOISE, NOISE.rotate(180)]
     document = tiff(*pages)
     read(document)
@@ -189,7 +186,7 @@ def test_other_documents_are_attached_page_by_page(store: Path, llm: LoopbackLlm
     assert {image.tobytes() for image in shown} == {page.tobytes() for page in pages}
 
 
-def test_no_image_stands_in_the_database_as_text(store: Path, llm: LoopbackLlm) -> None:
+def test_no_image_stands_in_the_database_as_text(store: Path, llm: CheckingLlm) -> None:
     read(PNG)
     database = (store / "mlflow.db").read_bytes()
     assert PNG in attachments(store)
@@ -211,7 +208,7 @@ def is_traced(content: bytes, store: Path) -> list[str]:
     return [name for name, text in traces.items() if text in everything]
 
 
-def test_the_search_for_content_finds_it_in_full_traces(store: Path, llm: LoopbackLlm) -> None:
+def test_the_search_for_content_finds_it_in_full_traces(store: Path, llm: CheckingLlm) -> None:
     read(PNG)
     assert is_traced(PNG, store) == ["image", "answer", "question", "rules"]
 
@@ -219,7 +216,7 @@ def test_the_search_for_content_finds_it_in_full_traces(store: Path, llm: Loopba
 @pytest.mark.parametrize("host", ["host without autolog", "host with autolog"])
 @pytest.mark.parametrize("kind", ["PNG", "TIFF"])
 def test_metadata_traces_hold_counts_and_nothing_of_the_document(
-    kind: str, host: str, store: Path, llm: LoopbackLlm
+    kind: str, host: str, store: Path, llm: CheckingLlm
 ) -> None:
     if host == "host with autolog":
         mlflow.openai.autolog()
@@ -239,7 +236,7 @@ def test_metadata_traces_hold_counts_and_nothing_of_the_document(
 
 
 def test_metadata_traces_of_failures_hold_no_answer_either(
-    store: Path, llm: LoopbackLlm, caplog: pytest.LogCaptureFixture
+    store: Path, llm: CheckingLlm, caplog: pytest.LogCaptureFixture
 ) -> None:
     mlflow.openai.autolog()
     failures = {
@@ -263,7 +260,7 @@ def test_a_fault_of_ours_brings_no_content_into_a_metadata_trace(store: Path) ->
     assert is_traced(PNG, store) == []
 
 
-def test_every_document_has_a_trace_of_its_own(store: Path, llm: LoopbackLlm) -> None:
+def test_every_document_has_a_trace_of_its_own(store: Path, llm: CheckingLlm) -> None:
     read(PNG, b"no document", tiff(NOISE, NOISE), max_concurrency=4)
     states = {
         trace.info.request_preview: (trace.info.state, len(trace.data.spans))
@@ -282,7 +279,7 @@ def test_a_prompt_with_a_schema_is_linked(store: Path, llm: LoopbackLlm) -> None
 
 
 def test_the_copy_of_a_prompt_that_travels_with_the_model_is_not_linked(
-    store: Path, llm: LoopbackLlm
+    store: Path, llm: CheckingLlm
 ) -> None:
     prompt = mlflow.genai.register_prompt("p", "Read the form.")
     config = ExtractorConfig.from_model_config({"engine": "local", "prompt_uri": prompt.uri})
@@ -291,7 +288,7 @@ def test_the_copy_of_a_prompt_that_travels_with_the_model_is_not_linked(
     assert "mlflow.linkedPrompts" not in only_trace().info.tags
 
 
-def test_reading_goes_on_where_the_caller_turned_tracing_off(store: Path, llm: LoopbackLlm) -> None:
+def test_reading_goes_on_where_the_caller_turned_tracing_off(store: Path, llm: CheckingLlm) -> None:
     with mlflow.tracing.context(enabled=False):
         [extraction] = read(PNG)
     assert len(extraction.pairs) == 2
@@ -300,7 +297,7 @@ def test_reading_goes_on_where_the_caller_turned_tracing_off(store: Path, llm: L
 
 @pytest.mark.parametrize("trace_content", ["full", "metadata"])
 def test_the_key_is_nowhere_even_where_the_server_quotes_it(
-    trace_content: str, store: Path, llm: LoopbackLlm, caplog: pytest.LogCaptureFixture
+    trace_content: str, store: Path, llm: CheckingLlm, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     error = {"error": {"message": f"Incorrect API key: {KEY}", "seen": [KEY]}}

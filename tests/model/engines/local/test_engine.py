@@ -165,18 +165,13 @@ def test_page_that_cannot_be_scaled_is_an_engine_error(engine):
 def test_threads_share_one_engine_and_read_the_same(engine):
     pages = [
         Page(number=number, image=draw((30, 40 * number, f"Sample: A-{number}{number}")))
-        for number in range(1, 5)
+        for number in range(1, 3)
     ]
     alone = [engine.read(page, "") for page in pages]
     with ThreadPoolExecutor(4) as threads:
         together = list(threads.map(lambda page: engine.read(page, ""), pages * 2))
     assert together == alone * 2
-    assert [pair.answer for reading in alone for pair in reading.pairs] == [
-        "A-11",
-        "A-22",
-        "A-33",
-        "A-44",
-    ]
+    assert [pair.answer for reading in alone for pair in reading.pairs] == ["A-11", "A-22"]
 
 
 def test_engine_needs_no_network_writes_no_file_and_logs_nothing(tmp_path):

@@ -7,6 +7,7 @@ import json
 import httpx2
 import openai
 import pytest
+from werkzeug import Response
 
 from ocr_extractor.engines.openai.batch import BatchServer
 from ocr_extractor.engines.openai.batched_requests import (
@@ -16,7 +17,7 @@ from ocr_extractor.engines.openai.batched_requests import (
 )
 from ocr_extractor.engines.openai.client import build_client
 from ocr_extractor.errors import ConfigError, EngineError
-from tests.loopback_llm import LoopbackLlm
+from tests.llm_servers.checking import CheckingLlm
 
 
 def ask(deferral: BatchedRequests, body: bytes) -> int:
@@ -59,8 +60,8 @@ def test_azure_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
         BatchServer(build_client(http))
 
 
-def test_a_server_without_batches_is_named(llm: LoopbackLlm) -> None:
-    llm.server.expect_request("/v1/batches/b").respond_with_data("Not found", 404)
+def test_a_server_without_batches_is_named(llm: CheckingLlm) -> None:
+    llm.route("GET", "batches/b", lambda _: Response("Not found", 404))
     with openai.DefaultHttpxClient() as http:
         server = BatchServer(build_client(http, llm.base_url))
         with pytest.raises(EngineError, match="HTTP 404"), server.faults():
@@ -72,7 +73,7 @@ def line(custom_id: str, status: object = 200, body: object = None) -> str:
     return json.dumps({"custom_id": custom_id, "response": response})
 
 
-def test_lines_that_hold_no_answer_are_left_out(llm: LoopbackLlm) -> None:
+def test_lines_that_hold_no_answer_are_left_out(llm: CheckingLlm) -> None:
     deep = "[" * 10**6 + "]" * 10**6
     lines = [
         line("a", body={"n": 1}),
@@ -84,7 +85,7 @@ def test_lines_that_hold_no_answer_are_left_out(llm: LoopbackLlm) -> None:
         " " * 9_000_000,
         line("b", 429, body={"n": float("nan"), "text": "\ud800"}),
     ]
-    llm.server.expect_request("/v1/files/f/content").respond_with_data("\n".join(lines))
+    llm.route("GET", "files/f/content", lambda _: Response("\n".join(lines)))
     with openai.DefaultHttpxClient() as http:
         server = BatchServer(build_client(http, llm.base_url))
         answers = dict(server.answers(["f"]))

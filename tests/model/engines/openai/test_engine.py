@@ -20,7 +20,8 @@ from ocr_extractor.contract import Pair
 from ocr_extractor.engines.base import Page, PageReading
 from ocr_extractor.engines.openai.engine import OpenAIChatEngine
 from ocr_extractor.errors import EngineError
-from tests.loopback_llm import KEY, LoopbackLlm, completion
+from tests.llm_servers.checking import CheckingLlm
+from tests.llm_servers.completions import KEY, completion
 
 PAGE = Page(3, Image.effect_noise((80, 100), 60))
 
@@ -40,7 +41,7 @@ def read(**settings: Any) -> PageReading:
     return engine(**settings).read(PAGE, "Read the form.")
 
 
-def test_a_page_becomes_pairs_and_token_counts(llm: LoopbackLlm) -> None:
+def test_a_page_becomes_pairs_and_token_counts(llm: CheckingLlm) -> None:
     assert read(llm="loopback-vision") == PageReading(
         (Pair("Date:", "November 5, 1998", 3), Pair("Phone", None, 3)),
         input_tokens=1300,
@@ -50,7 +51,7 @@ def test_a_page_becomes_pairs_and_token_counts(llm: LoopbackLlm) -> None:
     )
 
 
-def test_the_request_is_what_the_settings_say(llm: LoopbackLlm) -> None:
+def test_the_request_is_what_the_settings_say(llm: CheckingLlm) -> None:
     read(llm="loopback-vision", temperature=0.5, seed=7, max_tokens=500)
     [request] = llm.requests
     messages, schema = request.pop("messages"), request.pop("response_format")
@@ -71,13 +72,13 @@ def test_the_request_is_what_the_settings_say(llm: LoopbackLlm) -> None:
     assert llm.keys == [f"Bearer {KEY}"]
 
 
-def test_without_a_seed_none_is_sent(llm: LoopbackLlm) -> None:
+def test_without_a_seed_none_is_sent(llm: CheckingLlm) -> None:
     read(seed=None)
     assert "seed" not in llm.requests[0]
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB"])
-def test_the_llm_is_sent_the_very_pixels(mode: str, llm: LoopbackLlm) -> None:
+def test_the_llm_is_sent_the_very_pixels(mode: str, llm: CheckingLlm) -> None:
     page = Page(1, PAGE.image.convert(mode))
     engine().read(page, "")
     [sent] = llm.images
@@ -86,13 +87,13 @@ def test_the_llm_is_sent_the_very_pixels(mode: str, llm: LoopbackLlm) -> None:
 
 
 @pytest.mark.parametrize("image_format", ["jpeg", "webp"])
-def test_size_and_format_of_the_image_are_settings(image_format: str, llm: LoopbackLlm) -> None:
+def test_size_and_format_of_the_image_are_settings(image_format: str, llm: CheckingLlm) -> None:
     engine(max_size=64, image_format=image_format).read(PAGE, "")
     [sent] = llm.images
     assert (sent.format, sent.size) == (image_format.upper(), (51, 64))
 
 
-def test_an_image_over_the_providers_limit_is_not_sent(llm: LoopbackLlm) -> None:
+def test_an_image_over_the_providers_limit_is_not_sent(llm: CheckingLlm) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (2700, 2700, 3), dtype=np.uint8)
     with pytest.raises(EngineError, match="lower max_size") as refused:
         engine(max_size=2700).read(Page(1, Image.fromarray(noise)), "")
@@ -109,7 +110,7 @@ def test_an_image_over_the_providers_limit_is_not_sent(llm: LoopbackLlm) -> None
     ],
 )
 def test_parameters_the_llm_refuses_are_renamed_or_dropped_once(
-    refused: tuple[str, ...], sent: set[str], llm: LoopbackLlm
+    refused: tuple[str, ...], sent: set[str], llm: CheckingLlm
 ) -> None:
     llm.unsupported = refused
     reader = engine()
@@ -120,7 +121,7 @@ def test_parameters_the_llm_refuses_are_renamed_or_dropped_once(
     assert set(llm.requests[-1]) & {*refused, *sent} == sent
 
 
-def test_threads_that_meet_a_refusal_together_agree(llm: LoopbackLlm) -> None:
+def test_threads_that_meet_a_refusal_together_agree(llm: CheckingLlm) -> None:
     llm.unsupported = ("max_tokens", "temperature", "seed")
     reader, start = engine(), threading.Barrier(4)
 
@@ -133,7 +134,7 @@ def test_threads_that_meet_a_refusal_together_agree(llm: LoopbackLlm) -> None:
         assert [page.result() for page in pages] == [2] * 4
 
 
-def test_an_llm_that_refuses_both_limits_is_an_error_for_every_page(llm: LoopbackLlm) -> None:
+def test_an_llm_that_refuses_both_limits_is_an_error_for_every_page(llm: CheckingLlm) -> None:
     llm.unsupported = ("max_tokens", "max_completion_tokens")
     reader = engine()
     for requests in (2, 3):
@@ -161,7 +162,7 @@ def refusal(message: str, **details: object) -> Response:
     ids=["value of OpenAI's reasoning models", "by code", "by words", "range"],
 )
 def test_only_a_parameter_that_is_not_known_is_dropped(
-    answer: Response, dropped: bool, llm: LoopbackLlm
+    answer: Response, dropped: bool, llm: CheckingLlm
 ) -> None:
     llm.first = [answer]
     if dropped:
@@ -174,7 +175,7 @@ def test_only_a_parameter_that_is_not_known_is_dropped(
 
 
 def test_openai_itself_is_asked_with_the_new_name_of_the_limit(
-    llm: LoopbackLlm, monkeypatch: pytest.MonkeyPatch
+    llm: CheckingLlm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("OPENAI_BASE_URL")
     endpoint = llm.base_url.removesuffix("/v1")
@@ -188,14 +189,14 @@ def test_openai_itself_is_asked_with_the_new_name_of_the_limit(
 
 
 def test_a_server_without_keys_gets_a_placeholder(
-    llm: LoopbackLlm, monkeypatch: pytest.MonkeyPatch
+    llm: CheckingLlm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("OPENAI_API_KEY")
     assert len(read().pairs) == 2
     assert llm.keys == ["Bearer not-needed"]
 
 
-def test_a_server_that_counts_no_tokens_gives_no_counts(llm: LoopbackLlm) -> None:
+def test_a_server_that_counts_no_tokens_gives_no_counts(llm: CheckingLlm) -> None:
     answer = completion('{"pairs": []}')
     del answer["usage"]
     llm.answer = answer
@@ -208,7 +209,7 @@ def busy(status: int, **headers: str) -> Response:
 
 
 @pytest.mark.parametrize("status", [408, 409, 429, 500, 503])
-def test_passing_failures_are_retried_as_often_as_set(status: int, llm: LoopbackLlm) -> None:
+def test_passing_failures_are_retried_as_often_as_set(status: int, llm: CheckingLlm) -> None:
     llm.first = [busy(status)] * 2
     assert len(read(max_retries=2, retry_delay_s=0.01).pairs) == 2
     assert len(llm.requests) == 3
@@ -219,7 +220,7 @@ def test_passing_failures_are_retried_as_often_as_set(status: int, llm: Loopback
     assert len(llm.requests) == 6
 
 
-def test_an_account_without_credit_is_not_asked_again(llm: LoopbackLlm) -> None:
+def test_an_account_without_credit_is_not_asked_again(llm: CheckingLlm) -> None:
     quota = {"message": "You exceeded your current quota.", "code": "insufficient_quota"}
     llm.answer = Response(json.dumps({"error": quota}), 429, {"retry-after-ms": "1"})
     failure = read(max_retries=4).failure
@@ -228,7 +229,7 @@ def test_an_account_without_credit_is_not_asked_again(llm: LoopbackLlm) -> None:
     assert len(llm.requests) == 1
 
 
-def test_answers_a_question_in_words_and_tells_its_cost(llm: LoopbackLlm) -> None:
+def test_answers_a_question_in_words_and_tells_its_cost(llm: CheckingLlm) -> None:
     llm.answer = completion("Say more.")
     asked = engine(llm="reader", input_price=1.0, output_price=10.0)
     text, cost = asked.ask("What is missing?", "")

