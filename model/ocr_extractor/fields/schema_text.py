@@ -18,7 +18,7 @@ _MAX_DEPTH = 200
 
 
 def read_text(text: str) -> Mapping[str, Any]:
-    """Read the text of a schema: JSON if it starts with a brace, YAML otherwise.
+    """Read the text of a schema: JSON if it starts with `{` or `[`, YAML otherwise.
 
     Raises:
         SchemaError: It is neither, is too large, or has a key twice; the message names the line.
@@ -26,7 +26,7 @@ def read_text(text: str) -> Mapping[str, Any]:
     if len(text) > MAX_CHARACTERS:
         raise _too_long(len(text))
     try:
-        if text.lstrip("\ufeff \t\r\n").startswith("{"):
+        if text.lstrip("\ufeff \t\r\n").startswith(("{", "[")):
             loaded = json.loads(
                 text.lstrip("\ufeff"), object_pairs_hook=_object, parse_constant=_no_number
             )
