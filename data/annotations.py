@@ -31,8 +31,8 @@ class LabelledPair:
 def to_annotation(pairs: Sequence[LabelledPair], page_count: int) -> dict[str, Any]:
     """Return a form's annotation: an entity for each question and answer, linked.
 
-    Of where a word stands within its entity nothing is known: each has its entity's box. What has
-    no box at all gets one of 1 px at the left edge, in the order of the pairs.
+    The position of a word in its entity is not known, so each word has the box of its entity. A
+    text without a box gets one of 1 px at the left edge, in the order of the pairs.
 
     Args:
         pairs: In reading order, duplicates kept.

@@ -125,7 +125,7 @@ class Form:
         """Return the pairs, one a question, in reading order of the questions.
 
         Questions of the same text stay apart. A question without text, or whose answers have
-        none, makes no pair: there is nothing an engine could be asked to find.
+        none, makes no pair: there is no text that an engine could find.
         """
         pairs = []
         for question, answers in self.answers().items():

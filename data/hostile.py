@@ -1,7 +1,7 @@
-"""Makes small documents that cost whoever opens them very much time or memory.
+"""Makes small documents that take very much time or memory to open.
 
-Each was seen to stop or to kill a reader. They are made here, not stored, so that everybody can see
-what they hold: no code and no link, only too much of something harmless.
+Each has stopped or killed a reader. They are made here, not stored, so that everybody can see their
+content: no code and no links, only too much of something harmless.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Finds pages, and near copies of pages, that are on both sides of a split."""
+"""Finds pages, and near copies of pages, on both sides of a split."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import numpy as np
 from PIL import Image
 
 _CELLS = 16
-# Share of unlike bits. Of FUNSD's 149 training pages no two come nearer than 0.207; the same page
-# as JPEG of quality 30, a tenth smaller or turned by 0.5 degrees stays within 0.113.
+# Share of different bits. Any two of FUNSD's 149 training pages differ by at least 0.207; the same
+# page as JPEG of quality 30, a tenth smaller or turned by 0.5 degrees by at most 0.113.
 _NEAR = 0.15
 
 
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
-    """What a page looks like.
+    """Hashes of a page, to find it and its near copies again.
 
     Attributes:
         pixels: SHA-256 of its size and grey values, 64 hex digits.
@@ -49,7 +49,7 @@ class Fingerprint:
 
 @dataclass(frozen=True, slots=True)
 class Leak:
-    """A page that two splits have.
+    """A page that is in two splits.
 
     Attributes:
         one: (split, form id).

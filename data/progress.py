@@ -1,4 +1,4 @@
-"""Shows how far long work is: a bar on a terminal, a line now and then in a file or in CI."""
+"""Shows the progress of long work: a bar on a terminal, a line every 15 s in a file or in CI."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _LINE = "{desc}: {n_fmt} of {total_fmt} {unit}, {elapsed} elapsed, {remaining} l
 
 
 class Progress(tqdm):  # type: ignore[type-arg]
-    """tqdm that suits where standard error goes.
+    """tqdm that adapts to standard error.
 
-    A terminal gets a bar, which vanishes at the end. Anything else gets a line every 15 s, whether
-    or not a step has ended meanwhile: shorter work writes nothing.
+    A terminal gets a bar, which vanishes at the end. Anything else gets a line every 15 s, even
+    if no step has ended; shorter work writes nothing.
     """
 
     def __init__(
@@ -27,15 +27,15 @@ class Progress(tqdm):  # type: ignore[type-arg]
         """Begin.
 
         Args:
-            iterable: What is worked on; None where `update` tells of the steps.
-            every_s: Time between two lines where there is no terminal, s.
+            iterable: The items; None if the caller reports steps with `update`.
+            every_s: Time between two lines without a terminal, s.
             options: tqdm's.
         """
         self._ended = threading.Event()
         if sys.stderr.isatty():
             super().__init__(iterable, **options | {"leave": False, "dynamic_ncols": True})
             return
-        # tqdm counts, and writes where nobody looks.
+        # tqdm counts; its own output is discarded.
         super().__init__(iterable, **options | {"file": io.StringIO(), "bar_format": _LINE})
         threading.Thread(target=self._write_lines, args=(every_s,), daemon=True).start()
 
@@ -44,6 +44,6 @@ class Progress(tqdm):  # type: ignore[type-arg]
             sys.stderr.write(f"{self}\n")
 
     def close(self) -> None:
-        """End; nothing is written after it."""
+        """Stop writing lines."""
         self._ended.set()
         super().close()

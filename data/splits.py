@@ -17,8 +17,8 @@ _DEVELOPMENT_SHARE = 0.5
 def split_of(form_id: str) -> Split:
     """Return the split that a form belongs to.
 
-    It depends on the id alone: other forms that come and go, another seed or another machine do
-    not move a form to the other side.
+    It depends only on the id: added or removed forms, another seed or another machine do not move
+    a form to the other split.
 
     Args:
         form_id: The form's id.

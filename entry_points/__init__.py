@@ -1,4 +1,4 @@
-"""The verbs: one module an MLproject entry point, run as `python -m entry_points.<name>`."""
+"""The commands: one module for each entry point, run as `python -m entry_points.<name>`."""
 
 import sys
 from pathlib import Path

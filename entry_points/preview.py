@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from data.forms import Form
 
-_QUESTION_WIDTH = 40  # characters, before a text goes on below
+_QUESTION_WIDTH = 40  # characters before a text continues on the next line
 _ANSWER_WIDTH = 60
 
 
@@ -54,7 +54,7 @@ def preview(form: Form, output: Path) -> None:
         output: The PNG to write; its folder is made if it is not there.
 
     Raises:
-        DatasetError: The annotation and its document do not fit together.
+        DatasetError: The annotation and its document do not match.
         DocumentError: The document cannot be opened.
         UsageError: The PNG cannot be written.
     """
@@ -83,7 +83,7 @@ def preview(form: Form, output: Path) -> None:
 
 
 def _table(rows: Iterable[tuple[str, str]]) -> Iterator[str]:
-    """Yield the lines of two columns under a header; a long text goes on below."""
+    """Yield the lines of two columns under a header; a long text continues on the next line."""
     cells = [
         (_wrap(question, _QUESTION_WIDTH), _wrap(answer, _ANSWER_WIDTH))
         for question, answer in [("question", "answer"), ("--------", "------"), *rows]

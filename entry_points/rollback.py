@@ -1,4 +1,4 @@
-"""Returns to the model version and the prompt that were in force before the last promotion."""
+"""Restores the model version and the prompt that the last promotion replaced."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def rollback(run: Run, model_name: str) -> InForce:
-    """Undo the last promotion that was not undone yet.
+    """Undo the latest promotion that is still in effect.
 
     Args:
-        run: The run that does it.
+        run: The run that records it.
         model_name: The registered model.
 
     Returns:
-        What is in force now.
+        The aliases after the rollback.
 
     Raises:
-        UsageError: There is nothing to go back to, or somebody else promotes at the same time.
+        UsageError: There is nothing to restore, or another promotion runs at the same time.
     """
     history = History(mlflow.MlflowClient(), model_name)
     after = history.previous()
@@ -43,7 +43,7 @@ def rollback(run: Run, model_name: str) -> InForce:
     config = extractor_config(f"models:/{model_name}/{after.champion}")
     before = in_force(history, after.production or config["prompt_uri"])
     move(history, Move(before, after, True, run.info.run_id, user(run)))
-    if before.champion:  # a version that was deleted has lost the alias, and takes no tag
+    if before.champion:  # a deleted version has lost the alias and cannot be tagged
         by = f"{user(run)}, {run.info.run_id}"
         history.client.set_model_version_tag(
             model_name, before.champion, "promotion.rolled_back_by", by

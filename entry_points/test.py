@@ -39,7 +39,7 @@ def test(tier: str, select: str) -> int:
         tier: One of `TIERS`.
         select: An expression for `pytest -k`, "" for all tests.
     """
-    # A file's tests share their servers and runs, so they stay in one process.
+    # The tests of a file share servers and runs, so they stay in one process.
     beside = ["-n", "auto", "--maxprocesses=4", "--dist=loadfile"]
     command = [sys.executable, "-m", "pytest", "-q", "tests", "-m", TIERS[tier], *beside]
     if select:

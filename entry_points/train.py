@@ -35,17 +35,17 @@ from ocr_extractor.errors import DocumentError, EngineError
 from ocr_extractor.extractor import WEIGHTS_ARTIFACT
 
 INNER_FOLDS = 3
-"""Parts for the stages' own out-of-fold answers; more cost time and change little."""
+"""Folds for the out-of-fold answers of the stages; more folds take time and change little."""
 
 LEAST_FORMS = 4
-"""So that models that leave out a fold, and an inner one of the rest, have a form to learn from."""
+"""With fewer forms, a model without an outer and an inner fold would have nothing to learn from."""
 
 _SHOWN = ("pair_f1", "pair_precision", "pair_recall", "pair_f1_nospace", "question_f1")
 
 
 @dataclass(frozen=True)
 class Held:
-    """A pair that was found on a form outside of the training folds."""
+    """A pair that was found on a held-out form."""
 
     form_id: str
     candidate: PairCandidate
@@ -105,7 +105,7 @@ def _hold_out(
     answers: Answers,
     fitted: Callable[[], object],
 ) -> list[Held]:
-    """Find the pairs of each fold with models that were trained on the others."""
+    """Find the pairs of each fold with models trained on the other folds."""
     fold = fold_of([page.form.form_id for page in pages], folds, seed)
     held = []
     for left_out in range(folds):

@@ -1,4 +1,4 @@
-"""Turns the word lists of `domains/` into what one form asks and what was filled in."""
+"""Draws the questions and answers of a form from the word lists in `domains/`."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Field:
 
 @dataclass(frozen=True)
 class Section:
-    """Two questions or more that stand together, under a header or ("") under none."""
+    """Two or more questions that belong together, under a header or ("") under none."""
 
     header: str
     fields: tuple[Field, ...]
@@ -74,7 +74,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Letter:
-    """What a page says that is more letter than form."""
+    """The texts of a page that is more a letter than a form."""
 
     titles: tuple[str, ...]
     sentences: tuple[str, ...]
@@ -82,7 +82,7 @@ class Letter:
 
 @dataclass(frozen=True)
 class Domain:
-    """One kind of office form: everything it may ask; a form takes a part of it."""
+    """One kind of office form: all its questions, of which a form uses a part."""
 
     name: str
     titles: tuple[str, ...]

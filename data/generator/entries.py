@@ -1,4 +1,4 @@
-"""Draws what is not a plain list of questions: options, prose, signatures, notes."""
+"""Draws parts that are not plain lists of questions: options, prose, signatures, notes."""
 
 from __future__ import annotations
 
@@ -157,7 +157,7 @@ def note(flow: Flow, text: str, look: Type) -> None:
 
 
 def copies(flow: Flow, names: Sequence[str]) -> None:
-    """Set who receives a copy, as a question with its answer or as plain lines."""
+    """Set the recipients of copies, as a question with its answer or as plain lines."""
     look = flow.style.fine
     rows = [flow.expand(name) for name in names]
     baseline = flow.y + look.size
@@ -175,7 +175,7 @@ def copies(flow: Flow, names: Sequence[str]) -> None:
 
 
 def names(flow: Flow) -> None:
-    """Set who gets a copy: a question with names in one to three columns, each an answer."""
+    """Set the recipients of copies: a question and, in one to three columns, its answers."""
     style, rng = flow.style, flow.rng
     baseline = flow.y + style.label.size
     text = style.question(pick(rng, ("cc", "Copies to", "Distribution", "Attending")))

@@ -107,13 +107,13 @@ class Flow:
         return f"{self.count}. {question}"
 
     def value(self, field: Field) -> str:
-        """Return what was filled in for a field; "" for nothing."""
+        """Return the entry of a field; "" for none."""
         if not field.value or chance(self.rng, self.style.blank):
             return ""
         return self.expand(field.value)
 
     def fill_line(self, start: float, end: float, baseline: float) -> None:
-        """Draw what an answer is written on, from x = `start` to `end`."""
+        """Draw the line under an answer, from x = `start` to `end`."""
         if end - start < 8:
             return
         if self.style.fill == "rule":

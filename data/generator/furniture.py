@@ -1,4 +1,4 @@
-"""Draws what belongs to no question: letterheads, fax lines, stamps, page numbers."""
+"""Draws parts that belong to no question: letterheads, fax lines, stamps, page numbers."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def foot(flow: Flow) -> None:
 
 
 def stamp(flow: Flow) -> None:
-    """Stamp the page, a little askew, where there is not much else."""
+    """Stamp the page, slightly turned, where there is little other ink."""
     rng = flow.rng
     look = Type(choose(rng, "Helvetica-Bold|DejaVuSans-Bold"), rng.uniform(16, 24), grey=40)
     lines = [flow.expand("RECEIVED|APPROVED|COPY|PAID|FILED|CONFIDENTIAL|POSTED")]
@@ -124,13 +124,13 @@ def stamp(flow: Flow) -> None:
     if chance(rng, 0.4):
         lines.append(flow.expand("{dept}").upper())
     width = max(text_width(line, look) for line in lines)
-    # Turned, it takes more room than it measures.
+    # A turned stamp needs more room.
     centre = _clear(flow, (1.3 * width, 2 * len(lines) * look.size), (0.08, 0.9))
     flow.sheet.write_turned(centre, lines, look, "other", rng.uniform(-9, 9))
 
 
 def side_note(flow: Flow) -> None:
-    """Leave a remark in somebody's hand near the top."""
+    """Write a handwritten remark near the top."""
     rng = flow.rng
     text = flow.expand("File|OK {initials}|see {last}|copy to {last}|{last} {m}/{d}|Rush!")
     look = Type("", rng.uniform(20, 28), hand=True)

@@ -71,7 +71,7 @@ _BLOCKS: dict[Habit, Block] = {
 
 @dataclass(frozen=True)
 class PagePlan:
-    """What one page is to be.
+    """The plan of one page.
 
     Attributes:
         domain: One of `domain_names()`.
@@ -96,7 +96,7 @@ class PagePlan:
 
 
 def draw_habits(rng: np.random.Generator) -> frozenset[Habit]:
-    """Draw what a form does that most do not; every other form does nothing of it."""
+    """Draw the unusual habits of a form; every other form has none."""
     if chance(rng, 0.5):
         return frozenset()
     return frozenset(habit for habit, likely in _HABITS.items() if chance(rng, likely))
@@ -181,7 +181,7 @@ def _rule(flow: Flow) -> None:
 
 
 def _parts(rng: np.random.Generator, content: Domain, plan: PagePlan) -> list[Part]:
-    """Choose what the form asks: its first section first, the rest in any order."""
+    """Choose the questions of the form: its first section first, the rest in any order."""
     first, *others = content.sections
     if "borrowed" in plan.habits:
         others += sample(rng, domain(pick(rng, domain_names())).sections, 3)
@@ -234,7 +234,7 @@ def _side_by_side(flow: Flow, section: Section) -> None:
 
 
 def _close(flow: Flow, plan: PagePlan, content: Domain) -> None:
-    """Set what stands at the end of the form and around it."""
+    """Set the parts at the end of the form and around it."""
     rng, style = flow.rng, flow.style
     if chance(rng, 0.45) and flow.room(3 * style.pitch):
         entries.signatures(flow)

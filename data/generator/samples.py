@@ -38,7 +38,7 @@ class SampleForm:
         most: Largest number of parts of a page.
         how: The scan.
         kind: File format.
-        pages: Each composed anew.
+        pages: Number of pages, each with its own content.
         blank: Share of questions that nobody answered, [0, 1]; None leaves it to the style.
     """
 

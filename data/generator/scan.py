@@ -24,7 +24,7 @@ _LEVELS = (110, 212)
 
 @dataclass(frozen=True)
 class Scan:
-    """What happens to a page; px are of the canvas, about 200 dpi.
+    """The damage of one scan; px are of the canvas, about 200 dpi.
 
     Attributes:
         skew: degrees, counter-clockwise.
@@ -58,7 +58,7 @@ class Scan:
 
 
 def draw_scan(rng: np.random.Generator) -> Scan:
-    """Draw a scan of FUNSD's kind: most are fair copies, some are bad."""
+    """Draw the settings of a scan like FUNSD's: most are good copies, some are bad."""
     kind = choose(rng, "fair|fair|fair|fax|copy|copy|worn|grey")
     skew = float(np.clip(rng.normal(0, 0.5), -2, 2)) if chance(rng, 0.7) else 0.0
     shift = (float(rng.normal(0, 10)), float(rng.normal(0, 10)))
@@ -122,7 +122,7 @@ def _laid(image: Image.Image, boxes: Floats, how: Scan) -> tuple[Image.Image, Fl
 
 
 def _dirty(image: Image.Image, how: Scan, rng: np.random.Generator) -> None:
-    """Draw what lies on the paper or the glass."""
+    """Draw specks, streaks and holes on the paper or the glass."""
     draw = ImageDraw.Draw(image)
     width, height = image.size
     for _ in range(how.streaks):
@@ -149,7 +149,7 @@ def _dirty(image: Image.Image, how: Scan, rng: np.random.Generator) -> None:
 
 
 def _edges(draw: ImageDraw.ImageDraw, size: tuple[int, int], rng: np.random.Generator) -> None:
-    """Darken what lay outside the paper, along one to three borders."""
+    """Darken the area outside the paper, along one to three borders."""
     width, height = size
     for side in rng.permutation(4)[: int(rng.integers(1, 4))]:
         depth = float(rng.choice([3, 4, 8, 14, 24]))

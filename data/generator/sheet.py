@@ -1,4 +1,4 @@
-"""A blank sheet of paper that remembers what is written on it and where."""
+"""A blank sheet of paper that records the texts written on it and their places."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Text:
 
     Attributes:
         label: FUNSD's class.
-        words: In reading order; "" for ink that nobody can read.
+        words: In reading order; "" for unreadable ink.
         boxes: (words, 4) px of the canvas.
     """
 
@@ -93,7 +93,7 @@ class Sheet:
         return x, y
 
     def scribble(self, strokes: Sequence[Sequence[Point]], width: float, label: Label) -> int:
-        """Draw pen strokes that nobody can read; return the index of the text ("")."""
+        """Draw unreadable pen strokes; return the index of the text ("")."""
         points = np.array([point for stroke in strokes for point in stroke]) * SCALE
         for stroke in strokes:
             self.line(stroke, width)
@@ -101,7 +101,7 @@ class Sheet:
         return self._add(Text(label, ("",), box[None, :]))
 
     def sketch(self, at: Point, text: str, look: Type) -> None:
-        """Draw characters that are no text but a part of the form, at the left of a baseline."""
+        """Draw characters that are part of the form, not text, from the left of a baseline."""
         self._word(at, text, look)
 
     def line(self, points: Sequence[Point], width: float = 1.0, grey: int = 0) -> None:

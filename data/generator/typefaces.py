@@ -60,7 +60,7 @@ def font(face: str, pixels: int) -> ImageFont.FreeTypeFont:
         source = io.BytesIO(_pdf_font_file(face))
     else:
         source = str(resources.files("matplotlib") / "mpl-data" / "fonts" / "ttf" / f"{face}.ttf")
-    # Raqm would shape text by whatever library the machine has.
+    # Raqm would shape text with a library that differs between machines.
     return ImageFont.truetype(source, pixels, layout_engine=ImageFont.Layout.BASIC)
 
 

@@ -1,4 +1,4 @@
-"""Sets tables without lines, as typists make them: figures under headings, behind row labels."""
+"""Sets tables without lines, as typists write them: figures under headings, after row labels."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What the entry point `benchmark` measures: one module a suite, and what they share."""
+"""What the entry point `benchmark` measures: a module for each suite, and shared modules."""

@@ -1,4 +1,4 @@
-"""Suites `accuracy` and `distortions`: how many pairs the local engine reads right.
+"""Suites `accuracy` and `distortions`: how many pairs the local engine reads correctly.
 
 `accuracy` compares it with simpler ways to read, `distortions` with itself on turned, skewed and
 pale copies.
@@ -39,7 +39,7 @@ _AGAINST = {
     "colon": "RapidOCR + colon",
     "rules": "RapidOCR + rules",
 }
-# So many at a scale just below 1; at 1 they are all.
+# The number of forms at a scale just below 1; a scale of 1 takes all.
 _FORMS = 20
 
 # Readings of one form, by the name of the reader.
@@ -149,7 +149,7 @@ def distortions(stage: Environment, models: Mapping[str, str]) -> list[Measureme
 
 
 def _pale(page: Image.Image) -> Image.Image:
-    """Return the page in grey on grey, a fifth of the range apart."""
+    """Return the page in two greys that differ by a fifth of the range."""
     grey = (_INK,) * 3, (_PAPER,) * 3
     return ImageOps.colorize(ImageOps.grayscale(page), *grey)
 

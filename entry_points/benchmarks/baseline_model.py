@@ -14,10 +14,10 @@ from mlflow.pyfunc.model import PythonModel
 
 
 class BaselineModel(PythonModel):
-    """Returns a text a row: the LLM's answer where `model_config` says so, else an empty one."""
+    """Returns one text for each row: the LLM's answer or, as `model_config` says, an empty one."""
 
     def load_context(self, context: Any) -> None:
-        """Build the client of the LLM that OPENAI_BASE_URL names, if one is asked."""
+        """Build the client of the LLM at OPENAI_BASE_URL, if the model asks one."""
         self._client = None
         if context.model_config["asks_llm"]:
             from entry_points.benchmarks.models import BareClient
@@ -25,7 +25,7 @@ class BaselineModel(PythonModel):
             self._client = BareClient(os.environ["OPENAI_BASE_URL"])
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: Any = None) -> list[str]:  # noqa: ARG002
-        """Return one text a row."""
+        """Return one text for each row."""
         if self._client is None:
             return [""] * len(model_input)
         return [str(self._client.read(document)) for document in model_input["image"]]

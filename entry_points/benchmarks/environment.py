@@ -66,11 +66,11 @@ class Environment:
         return "all" if self.scale >= 1 else str(self.count(full))
 
     def pages(self, count: int, *, anew: bool = False) -> Path:
-        """Write distinct pages to a folder of their own, where they are not there yet.
+        """Write distinct pages to a folder, unless it has them already.
 
         Args:
             count: How many, at least.
-            anew: Whether they hold text beside their pixels, so that they must be encoded anew.
+            anew: Whether their files also hold text, so that they must be encoded again.
 
         Returns:
             The folder; its files' names sort in the order of the pages.
@@ -86,7 +86,7 @@ class Environment:
         return folder
 
     def environment(self, **more: str) -> dict[str, str]:
-        """Return a child's environment: the scratch store, no network, no key of the user's."""
+        """Return the environment of a child: the scratch store, no network, no user's keys."""
         kept = {
             name: value
             for name, value in os.environ.items()
@@ -156,7 +156,7 @@ class Environment:
     def process(
         self, words: list[str], environment: Mapping[str, str] | None = None, **options: Any
     ) -> Iterator[subprocess.Popen[Any]]:
-        """Run a process for as long as it is needed, with all that it starts."""
+        """Run a process during the context; stop it and its children afterwards."""
         server = subprocess.Popen(  # noqa: S603 - fixed programs
             words,
             cwd=self.folder,
@@ -173,10 +173,10 @@ class Environment:
 
 
 class SuiteError(UsageError):
-    """What a suite measured must not be; the message says what.
+    """A suite measured a result that must not happen; the message says which.
 
     Attributes:
-        lines: Its figures, to be shown all the same.
+        lines: The figures of the suite, which are shown anyway.
     """
 
     def __init__(self, message: str, lines: Sequence[Measurement]) -> None:
@@ -185,17 +185,17 @@ class SuiteError(UsageError):
 
 
 def run_child() -> NoReturn:
-    """Be the process of `Environment.child`."""
+    """Run one function and print its figures as JSON: the process of `Environment.child`."""
     module, name, *arguments = sys.argv[1:]
     with contextlib.redirect_stdout(sys.stderr):
         figures = getattr(importlib.import_module(module), name)(*arguments)
     print(json.dumps(figures), flush=True)
-    # MLflow's threads and those of pools have nothing more to do: ending in order takes seconds.
+    # MLflow's threads and pools have nothing more to do, and a normal exit takes seconds.
     os._exit(0)
 
 
 def distinct_pages(dataset: Path, count: int) -> Iterator[bytes]:
-    """Give so many distinct pages: the dataset's PNG files, and then shifted copies of them.
+    """Yield `count` distinct pages: the dataset's PNG files, then shifted copies of them.
 
     The copies are PNG files of 8-bit pixels and nothing else.
 
@@ -217,7 +217,7 @@ def distinct_pages(dataset: Path, count: int) -> Iterator[bytes]:
 
 
 def with_text(png: bytes) -> bytes:
-    """Return a PNG file with a text beside its pixels: it is encoded anew before it is sent."""
+    """Return a PNG file with an added text chunk: it must be encoded again before it is sent."""
     end = len(png) - _END_CHUNK_BYTES
     text = b"Software\0scanner"
     chunk = struct.pack(">I", len(text)) + b"tEXt" + text

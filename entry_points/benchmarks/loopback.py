@@ -1,6 +1,6 @@
 """An OpenAI-compatible server of fixed latency in its own process, so that it is not measured.
 
-Its first pair names the image that it was shown, so that each page has an answer of its own.
+Its first pair names the image of the request, so that each page has a different answer.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 _PAIRS = [{"question": f"Question {number}:", "answer": f"{number}"} for number in range(15)]
-# Stands for the name of the image, which is as long: answers are made once, then it is replaced.
+# Placeholder of the same length as the name of the image: answers are made once, then filled in.
 _NAME = "@" * 8
 _CONTENT = json.dumps({"pairs": [{"question": "Image:", "answer": _NAME}, *_PAIRS]})
 _TOKENS = 200
 _USAGE = {"prompt_tokens": 1500, "completion_tokens": _TOKENS, "total_tokens": 1500 + _TOKENS}
-# A streamed answer comes in so many parts, each of several events.
+# The number of parts of a streamed answer; each has several events.
 _PARTS = 20
 
 
@@ -67,7 +67,7 @@ class _Server(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    # A small answer must not wait for more to send (Nagle's algorithm).
+    # Nagle's algorithm would hold a small answer back.
     disable_nagle_algorithm = True
     latency_s = 0.0
     whole = _whole()
@@ -84,7 +84,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(self.whole.replace(_NAME.encode(), name))
 
     def _stream(self, name: bytes) -> None:
-        """Answer as an LLM writes: evenly, and to its end within the latency."""
+        """Send the answer as an LLM writes it: evenly, and complete after the latency."""
         started = time.monotonic()
         self._start("text/event-stream", "transfer-encoding", "chunked")
         for number, part in enumerate(self.parts, start=1):
@@ -104,7 +104,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def main() -> None:
-    """Serve until stdin ends, as it does with whoever started this process.
+    """Serve until stdin ends, as it does when the parent process ends.
 
     The first line printed is the port, the argument is the latency, s.
     """

@@ -1,4 +1,4 @@
-"""The models that are measured, and the code that one would write without this project."""
+"""The measured models, and the code that a user would write without this project."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def plain_messages(url: str) -> list[Any]:
 
 
 def plain_request(document: bytes) -> bytes:
-    """Return the body of the request that shows a page which Pillow has encoded."""
+    """Return the body of a request with a page that Pillow has encoded."""
     body = {"model": "loopback", "messages": plain_messages(redrawn_url(document))}
     return json.dumps(body).encode()
 

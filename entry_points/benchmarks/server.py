@@ -30,14 +30,14 @@ MLFLOWS = ("mlflow", "models", "serve", "--env-manager", "local")
 
 @dataclass(frozen=True)
 class ServerProcess:
-    """A server: its port, and the id of the process group that it is."""
+    """A running server: its port and the id of its process group."""
 
     port: int
     group: int
 
     @contextmanager
     def stopped(self) -> Iterator[None]:
-        """Let the server hang: it takes connections and answers nothing."""
+        """Let the server hang: it accepts connections but does not answer."""
         os.killpg(self.group, signal.SIGSTOP)
         try:
             yield
@@ -58,7 +58,7 @@ def request_body(page: bytes) -> bytes:
 
 
 def ask(server: ServerProcess, body: bytes, clients: int, requests: int) -> list[float]:
-    """Let so many clients send so many requests each; return how long each took, ms."""
+    """Send `requests` requests from each of `clients` clients; return how long each took, ms."""
     with ThreadPoolExecutor(clients) as pool:
         sent = [pool.submit(_client, server.port, body, requests) for _ in range(clients)]
         return [ms for client in sent for ms in client.result()]
@@ -84,7 +84,7 @@ def _client(port: int, body: bytes, requests: int) -> list[float]:
 def served(
     stage: Environment, program: tuple[str, ...], model_uri: str, **environment: str
 ) -> Iterator[ServerProcess]:
-    """Serve a logged model; go on once it is ready.
+    """Serve a logged model; enter the context when it is ready.
 
     Args:
         stage: Where to run.
@@ -101,14 +101,14 @@ def served(
 
 @contextmanager
 def tracking_server(stage: Environment) -> Iterator[ServerProcess]:
-    """Run MLflow's tracking server on the stage's store; go on once it is ready.
+    """Run MLflow's tracking server on the stage's store; enter the context when it is ready.
 
     Raises:
         UsageError: It ends, or does not answer within two minutes.
     """
     words = ["mlflow", "server", "--host", "127.0.0.1", "--workers", "1"]
     store = stage.environment()["MLFLOW_TRACKING_URI"]
-    # Its consumers of jobs, eleven processes, have nothing to do here.
+    # Its eleven job consumers have nothing to do here.
     idle = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     with _running(stage, [*words, "--backend-store-uri", store], idle) as server:
         yield server

@@ -1,4 +1,4 @@
-"""Suites `serving` and `startup`: the extractor against MLflow's own server with less in it."""
+"""Suites `serving` and `startup`: the extractor compared with smaller models on MLflow's server."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ from entry_points.benchmarks.server import (
 )
 
 _CLIENTS = {1: 60, 8: 160, 32: 192}
-"""How many requests so many clients send."""
+"""Number of clients: number of requests of all of them together."""
 
 _PERCENTILES = (50, 95, 99)
 
-# Which of the logged models is served, by the name it has in the table.
+# The name in the table of each served model.
 _AGAINST = {"empty": "an empty model", "bare": "a model with the bare client"}
 
 _LOAD = "import mlflow; mlflow.pyfunc.load_model({!r})"
-# The LLM engine asks no server while it starts.
+# The LLM engine sends no request while it starts.
 _NO_SERVER = {"OPENAI_BASE_URL": "http://127.0.0.1:9/v1"}
 _SAMPLES = 23
 
 
 def serving(stage: Environment, models: Mapping[str, str]) -> list[Measurement]:
-    """Measure requests to the extractor, and to two models of a few lines on MLflow's server.
+    """Measure requests to the extractor, and to two minimal models on MLflow's server.
 
     Args:
         stage: Where to run.
@@ -44,7 +44,7 @@ def serving(stage: Environment, models: Mapping[str, str]) -> list[Measurement]:
     """
     page = page_of(stage)
     sent = {"page": request_body(page)}
-    bodies = {"bare": sent} | dict.fromkeys(  # the bare client refuses nothing: it fails
+    bodies = {"bare": sent} | dict.fromkeys(  # the bare client does not refuse a page: it fails
         ("ours", "empty"), sent | {"refused": request_body(b"no image" + page)}
     )
     with (

@@ -58,7 +58,7 @@ def _llm(stage: Environment, model_uri: str) -> list[Measurement]:
 
 
 def _readers(stage: Environment, *, anew: bool = False) -> dict[str, Path]:
-    """Return the same distinct pages for each reader: PNG files to be sent as is, or anew."""
+    """Return the same pages for each reader: PNG files to be sent as they are, or encoded again."""
     return dict.fromkeys(("plain", "off", "on"), stage.pages(stage.count(_PAGES[_MOST]), anew=anew))
 
 
@@ -124,7 +124,7 @@ def local_speed(folder: str, count: str, cores: str) -> dict[str, float]:
     """
     most = int(cores)
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:most])
-    os.cpu_count = lambda: most  # what thread pools are sized by does not heed the affinity
+    os.cpu_count = lambda: most  # thread pools take their size from it, and it ignores the affinity
     import rapidocr
 
     from ocr_extractor.engines.base import Page
@@ -154,7 +154,7 @@ def local_speed(folder: str, count: str, cores: str) -> dict[str, float]:
 
 
 def _seconds(work: Callable[[Any], object], inputs: list[Any]) -> float:
-    """Return how long the work takes for all inputs, after one that does not count, s."""
+    """Return how long the work takes for all inputs, s; one call before does not count."""
     work(inputs[0])
     started = time.perf_counter()
     for each in inputs:

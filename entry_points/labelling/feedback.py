@@ -15,12 +15,12 @@ from data.annotations import LabelledPair
 class Traces:
     """The traces of an experiment, found by the document and the pairs that they hold.
 
-    Predictions do not name their trace. One is taken for a document's only if its output is the
-    predicted pairs themselves: with `trace_content=metadata` none is.
+    Predictions do not name their trace. A trace belongs to a prediction if its output has the same
+    pairs; with `trace_content=metadata`, traces have no pairs, so none is found.
     """
 
     def __init__(self, experiment_id: str) -> None:
-        """List the traces; what they hold is read when it is asked for."""
+        """List the traces; their contents are read on demand."""
         self._ids: dict[str | None, list[str]] = {}
         for trace in mlflow.search_traces(
             locations=[experiment_id], include_spans=False, return_type="list"

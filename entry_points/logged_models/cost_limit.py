@@ -12,10 +12,10 @@ Row = dict[str, Any]
 
 
 class CostCeiling:
-    """Lets a document begin only if the run cannot cross the ceiling; safe to share by threads.
+    """Starts a document only if the run cannot exceed the limit; threads may share it.
 
-    Each is taken for as dear as the dearest yet. Until one has told its price they are read one
-    by one, so the first is always read.
+    It assumes that each document costs as much as the most expensive so far. Until the first cost
+    is known, documents are read one by one, so the first is always read.
     """
 
     def __init__(self, most: float | None) -> None:
@@ -32,7 +32,7 @@ class CostCeiling:
         self._changed = threading.Condition()
 
     def read(self, read: Callable[[], Row]) -> Row | None:
-        """Let a document be read, once those that run leave enough for it.
+        """Read a document when the running ones leave enough money for it.
 
         Args:
             read: Reads it and returns its row of the output.
@@ -52,7 +52,7 @@ class CostCeiling:
         return row
 
     def check(self) -> None:
-        """Say after the last document whether the ceiling could be kept.
+        """Check after the last document that the limit could be kept.
 
         Raises:
             UsageError: The LLM's price is not known, so the others were not read.

@@ -11,27 +11,27 @@ if TYPE_CHECKING:
     from gepa.core.state import GEPAState
 
 MINIBATCH = 3
-"""Forms that a new prompt is tried on first, and that the LLM is shown the mistakes of."""
+"""Forms on which a new prompt is tried first; the LLM sees the mistakes on them."""
 
 
 class OptimizationBudget:
     """Stops GEPA, which asks it before each iteration.
 
-    An iteration begins only if it fits into what is left, taken for as long and as dear as it can
-    be, and if what the validation takes is then still there.
+    An iteration starts only if its largest number of forms and its highest cost fit into the
+    rest of the budget, and leave enough for the validation.
 
     Attributes:
         max_metric_calls: Most forms read during the search; GEPA's progress bar ends there.
-        spent: What all requests have cost, USD, earlier starts included, as far as it is known.
-        priced: Whether it is known of all of them.
-        questions: How many new prompts the LLM was asked for by this start.
-        fault: What must end the optimization: GEPA itself would carry on without a prompt.
+        spent: Known cost of all requests, USD, earlier starts included.
+        priced: Whether the cost of every request is known.
+        questions: How many new prompts this start has asked the LLM for.
+        fault: The error that must end the search; GEPA itself would continue without a prompt.
     """
 
     def __init__(
         self, max_calls: int, max_cost: float | None, development: int, *, validation: int
     ) -> None:
-        """Reserve what the validation takes.
+        """Reserve the budget of the validation.
 
         Args:
             max_calls: Most forms read, those whose completion is in the cache included.

@@ -1,4 +1,4 @@
-"""Splits the forms: those the search reads, those it may use as examples, those that decide."""
+"""Splits the forms into three parts: scored by the search, shown as examples, and validation."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from data.splits import in_split
 from entry_points.command_line.cli import UsageError
 from entry_points.optimizing.budget import MINIBATCH
 
-# With fewer the interval says nothing.
+# With fewer forms the confidence interval is meaningless.
 LEAST_VALIDATION = 5
 
 
@@ -21,7 +21,7 @@ class PromptParts:
 
     Attributes:
         development: The search scores prompts on them.
-        shown: The search chooses its examples among them: no form is its own example.
+        shown: The search takes its examples from them, so that no form is its own example.
         validation: The best prompt must win on them.
     """
 
@@ -31,7 +31,7 @@ class PromptParts:
 
 
 def divide(forms: Sequence[Form], examples: int, seed: int) -> PromptParts:
-    """Divide forms by their split, and keep twice as many as are shown at a time as examples.
+    """Divide forms by their split; keep twice the number of shown examples as candidates.
 
     Raises:
         UsageError: There are too few.

@@ -54,7 +54,7 @@ class OptimizationResult:
     Attributes:
         candidates: The templates that the search kept, the first one first.
         best: The one that reads the development forms best.
-        verdict: None when that is the first one.
+        verdict: Its gain; None if the best template is the first one.
     """
 
     candidates: Sequence[PromptCandidate]
@@ -63,5 +63,5 @@ class OptimizationResult:
 
     @property
     def wins(self) -> bool:
-        """Whether the whole 95 % interval of the gain is above 0."""
+        """Whether the whole 95 % confidence interval of the gain is above 0."""
         return self.verdict is not None and self.verdict.gain.low > 0

@@ -1,1 +1,1 @@
-"""What predict is made of: the documents it finds, the file it writes, what it counts."""
+"""Parts of predict: the documents that it finds, the file that it writes, its counts."""

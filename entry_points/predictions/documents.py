@@ -13,7 +13,7 @@ from pathlib import Path
 from data.folder import IMAGE_SUFFIXES
 from entry_points.command_line import cli
 
-# What a doc_id does not take from a file name as it is. Python shows bytes that are not UTF-8 as
+# The characters of a file name that a doc_id escapes. Python shows bytes that are not UTF-8 as
 # the surrogates U+DC80 to U+DCFF (PEP 383).
 _ESCAPED = re.compile(r"[\\\x00-\x1f\x7f-\x9f\udc80-\udcff]")
 
@@ -48,7 +48,7 @@ class InputDocuments:
         return doc_id_of(name), self.folder / name
 
     def without(self, doc_ids: Set[str]) -> InputDocuments:
-        """Return the others."""
+        """Return the documents whose id is not in `doc_ids`."""
         left = [name for name in self.names if doc_id_of(name) not in doc_ids]
         return InputDocuments(self.folder, left)
 
@@ -56,7 +56,7 @@ class InputDocuments:
 def doc_id_of(name: str) -> str:
     r"""Return a path within a folder as a doc_id, which is safe to print and names one file.
 
-    Each byte of a control character, of a backslash, and each that is not UTF-8 is written as
+    Bytes of control characters and backslashes, and bytes that are not UTF-8, are written as
     `\xNN`; the shell's `printf %b` turns that back into the path.
     """
     return _ESCAPED.sub(_as_bytes, name)
@@ -73,11 +73,11 @@ def find_documents(source: str) -> InputDocuments:
         source: Relative paths are taken from the project.
 
     Returns:
-        The documents in a fixed order. A folder that cannot be listed is one of them, so that its
-        row says so.
+        The documents in a fixed order. A folder that cannot be listed is one of them, so that
+        its row reports the error.
 
     Raises:
-        UsageError: Nothing is there that could be a document.
+        UsageError: There is no file that could be a document.
     """
     path = cli.in_project(source)
     if os.path.isdir(path):  # noqa: PTH112 - Path.is_dir raises where a folder may not be entered
@@ -133,15 +133,15 @@ class Unread:
 
 
 def read_document(path: Path, max_bytes: int) -> bytes | Unread:
-    """Read a regular file, or a link to one; neither waits for a writer nor reads without end.
+    """Read a regular file, or a link to one; never wait for a writer or read without end.
 
     Args:
         path: The file.
-        max_bytes: The most that the extractor takes; of a larger file nothing is kept.
+        max_bytes: Largest file that the extractor accepts; a larger one is not kept.
     """
     name = doc_id_of(path.name)[:80]
     try:
-        # Without O_NONBLOCK, to open a FIFO waits for somebody who writes.
+        # Without O_NONBLOCK, opening a FIFO waits for a writer.
         file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
     except OSError as error:
         return _unreadable(name, error)
@@ -150,7 +150,7 @@ def read_document(path: Path, max_bytes: int) -> bytes | Unread:
         if not stat.S_ISREG(status.st_mode):
             return Unread(UNREADABLE, f"{name} is not a regular file: give a file, or remove it.")
         data = bytearray()
-        # A file may grow meanwhile, and those of /proc have no size.
+        # A file may grow while it is read, and files in /proc have no size.
         if status.st_size <= max_bytes:
             while len(data) <= max_bytes and (piece := os.read(file, _PIECE_BYTES)):
                 data += piece

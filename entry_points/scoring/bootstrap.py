@@ -42,7 +42,7 @@ class Difference:
 def intervals(scores: Mapping[str, Score]) -> dict[str, tuple[float, float]]:
     """Return the 95 % percentile bootstrap interval of every headline metric.
 
-    Forms are drawn with replacement and every metric is computed anew from what was drawn, the
+    Forms are drawn with replacement and every metric is computed from each draw, the
     micro averages from the drawn forms' summed counts (Efron and Tibshirani, An Introduction to
     the Bootstrap, 1993, chapter 13). The same scores give the same intervals.
 
@@ -79,7 +79,7 @@ def differences(one: Mapping[str, Score], other: Mapping[str, Score]) -> dict[st
             f"{len(strangers)} form(s) were scored on one side only, the first is "
             f"{strangers[0][:80]!r}: compare readings of the same forms."
         )
-    # In one order, so that the same draw means the same forms.
+    # In the same order, so that a draw means the same forms for both.
     ours, theirs = list(one.values()), [other[doc_id] for doc_id in one]
     value, base = aggregate(ours), aggregate(theirs)
     drawn, drawn_base = _resampled(ours), _resampled(theirs)
@@ -111,7 +111,7 @@ def _interval(values: Numbers) -> tuple[float, float]:
 
 
 def _difference(value: float, drawn: Numbers) -> Difference:
-    drawn = drawn.round(12)  # equal sums of unequal parts differ in their last digit
+    drawn = drawn.round(12)  # sums that should be equal may differ in the last digit
     low, high = _interval(drawn)
     beyond = min(int((drawn <= 0).sum()), int((drawn >= 0).sum()))
     return Difference(value, low, high, min(1.0, 2 * (1 + beyond) / (1 + len(drawn))))

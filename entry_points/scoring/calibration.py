@@ -75,7 +75,7 @@ def reliability(confidences: Numbers, right: Numbers) -> Reliability:
 
 
 def error_left(confidences: Numbers, right: Numbers) -> Numbers:
-    """Tell how wrong the output still is when a person has mended its least confident pairs.
+    """Return the error that remains when a person corrects the least confident pairs.
 
     Args:
         confidences: (pairs,) in [0, 1], at least one.

@@ -1,4 +1,4 @@
-"""Whether an answer is on the page at all, judged by the words of the annotation."""
+"""Whether an answer is on the page at all, according to the words of the annotation."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ from rapidfuzz import fuzz
 from entry_points.scoring.matching import fold, normalise
 
 GROUNDED_SIMILARITY = 0.75
-"""An answer less similar to the page than this (exclusive) stands nowhere on it.
+"""An answer less similar to the page than this (exclusive) is not on it.
 
-Measured on FUNSD's 149 training forms: no true answer is below, 1.7 % of them are with 6 % of their
-characters spoilt, and 90 % of the answers of another form are (95 % at 0.8, which would call twice
-as many spoilt ones made up).
+Measured on FUNSD's 149 training forms: no true answer is below; 1.7 % are if 6 % of their
+characters are wrong; 90 % of the answers of other forms are. At 0.8 these are 95 %, but twice as
+many answers with wrong characters are below.
 """
 
 
 def page_text(text: str) -> str:
-    """Return a page's words as `grounding` wants them: folded, without spaces."""
+    """Return the words of a page in the form that `grounding` needs: folded, without spaces."""
     return fold(text).replace(" ", "")
 
 
 def grounding(answer: str, page: str) -> float:
-    """Tell how well the words of an answer are found on a page.
+    """Return how much of the words of an answer is on a page.
 
-    Each word is compared with the stretch of the page that is most like it, wherever that is and
-    whatever spaces stand in it; a word counts by its length. An answer may be put together from
-    several places, so this is lenient: it says that words are there, not that they belong together.
+    Each word is compared with the most similar part of the page's text, in any place and without
+    regard to spaces; a word's weight is its length. The words may come from several places, so
+    this is lenient: it tells that words are there, not that they belong together.
 
     Args:
         answer: An answer as it was read.
@@ -40,5 +40,5 @@ def grounding(answer: str, page: str) -> float:
 
 
 def _found(word: str, page: str) -> float:
-    # Beyond the page's length, partial_ratio would look for the page in the word.
+    # For a word longer than the page, partial_ratio would search the page in the word.
     return fuzz.partial_ratio(word, page) / 100 if len(word) <= len(page) else 0.0

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FUZZY_SIMILARITY = 0.8
-"""Texts at least this similar (inclusive) are the same text read with a slip."""
+"""Texts at least this similar (inclusive) are the same text with reading errors."""
 
 
 def fold(text: str) -> str:
@@ -25,11 +25,11 @@ def fold(text: str) -> str:
 
 
 def normalise(text: str) -> str:
-    """Return what two spellings of the same text have in common.
+    """Return a text in the form in which texts are compared.
 
-    `fold`, then no punctuation (Unicode categories P*) or space at either edge. A text of
-    punctuation only, such as the "-" of an empty cell, keeps it: stripped, every such text would
-    equal every other. Symbols (`$`, `+`, `<`) are content.
+    After `fold`, punctuation (Unicode categories P*) and spaces at both ends are removed. A text
+    of punctuation only, such as the "-" of an empty cell, keeps it: otherwise all such texts would
+    be equal. Symbols (`$`, `+`, `<`) are content.
     """
     folded = fold(text)
     content = [i for i, char in enumerate(folded) if not _is_edge(char)]
@@ -40,8 +40,8 @@ def similarities(left: Sequence[str], right: Sequence[str]) -> NDArray[np.float6
     """Compare every text of `left` with every text of `right`.
 
     Returns:
-        (len(left), len(right)) normalised Levenshtein similarities in [0, 1]: one less the edit
-        distance over the longer text's length; two empty texts are 1.
+        (len(left), len(right)) normalised Levenshtein similarities in [0, 1]: 1 minus the edit
+        distance divided by the length of the longer text; 1 for two empty texts.
     """
     return cdist(left, right, scorer=Levenshtein.normalized_similarity, dtype=np.float64)
 
@@ -62,7 +62,7 @@ def best_assignment(weights: NDArray[np.float64]) -> list[tuple[int, int]]:
 def best_matches(
     allowed: NDArray[np.bool_], preference: NDArray[np.float64]
 ) -> list[tuple[int, int]]:
-    """Match rows with columns one to one: as many allowed cells as there can be.
+    """Match rows with columns one to one, with as many allowed cells as possible.
 
     Args:
         allowed: (rows, columns).
@@ -72,7 +72,7 @@ def best_matches(
     Returns:
         The matched cells (row, column), by row.
     """
-    # One match more outweighs the preferences of all the others: each is at most 1.
+    # One more match outweighs all preferences together, because each of them is at most 1.
     weights = allowed * (min(allowed.shape) + preference)
     return [cell for cell in best_assignment(weights) if allowed[cell]]
 

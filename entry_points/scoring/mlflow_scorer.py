@@ -29,7 +29,7 @@ def form_scorer(truths: Mapping[str, DocumentTruth[Score]], *, content: bool) ->
     `Score.metrics`. MLflow logs their means over the forms as `<name>/mean`; the micro
     averages are `aggregate`'s. A form for which predict_fn raised arrives as outputs=None and
     gets 0 in every metric: None would leave the mean, and an exception here would too. A form
-    that was not begun leaves it.
+    that was not started is not in the mean.
 
     Args:
         truths: By doc_id; every record's doc_id must be in it.

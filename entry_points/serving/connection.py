@@ -1,4 +1,4 @@
-"""HTTP/1.1 connections that wait for a request only so long."""
+"""HTTP/1.1 connections that wait for a request for a limited time."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 
 class BoundedConnection(H11Protocol):
-    """uvicorn's connection, closed where no request's head is complete in time.
+    """uvicorn's connection, closed if the head of a request is not complete in time.
 
     The time is uvicorn's own `timeout_keep_alive`, s. uvicorn measures it only from an answer to
-    the next byte: a client that never sends one, or one byte now and then, keeps its connection.
+    the next byte: a client that sends nothing, or a byte from time to time, would stay connected.
     """
 
     _head_due: asyncio.TimerHandle | None = None
@@ -22,7 +22,7 @@ class BoundedConnection(H11Protocol):
         self._wait_for_head()
 
     def on_response_complete(self) -> None:
-        """Begin to wait for the next request; what is left of this one's body is skipped."""
+        """Begin to wait for the next request; the rest of this one's body is skipped."""
         super().on_response_complete()
         self._wait_for_head()
 

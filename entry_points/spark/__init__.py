@@ -1,1 +1,1 @@
-"""What predict is made of when Spark reads the documents."""
+"""Parts of predict for documents that Spark reads."""

@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SparkDocuments:
-    """What is to be read.
+    """The documents of one run.
 
     Attributes:
-        files: Spark's `binaryFile` rows, of those that it can read.
-        names: The doc_id of every document, of those that it cannot read, too.
+        files: Spark's `binaryFile` rows of the documents that it can read.
+        names: The doc_id of every document, also of those that Spark cannot read.
         root: Path of their folder, without the store that it is in.
     """
 
@@ -86,18 +86,18 @@ def is_url(source: str) -> bool:
 
 
 def local_url(path: str) -> str:
-    """Return a path, relative to the project, for Spark, whose own default may be a cluster's."""
+    """Return the URL of a project path for Spark, whose default file system may be a cluster's."""
     return f"file://{in_project(path)}"
 
 
 def escape(path: str) -> str:
-    """Keep Spark, where it reads, from taking a path for a pattern."""
+    """Escape a path so that Spark does not read it as a pattern."""
     return re.sub(r"([\[\]{}*?\\])", r"\\\1", path)
 
 
 def _doc_id(root: str) -> Column:
     from pyspark.sql import functions as f
 
-    # Spark's path may name a store that the given one left out: file:, hdfs://host:8020.
+    # Spark's path may add a scheme and host that the given path lacks: file:, hdfs://host:8020.
     prefix = rf"^[^:/]+:(//[^/]*)?{re.escape(root)}/"
     return f.regexp_replace("path", prefix, "").alias("doc_id")

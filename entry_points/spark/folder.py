@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class OutputFolder:
-    """Rows that are there as soon as a wave of documents is finished, on any of Hadoop's stores."""
+    """Rows that are stored after each wave of documents, on any of Hadoop's file systems."""
 
     def __init__(self, spark: SparkSession, path: str, schema: StructType) -> None:
         """Look at what an earlier start has left.
@@ -25,11 +25,12 @@ class OutputFolder:
             schema: The rows' columns.
 
         Raises:
-            UsageError: There is something else than a folder of predict's.
+            UsageError: The path is not a folder that predict has written.
         """
         self._spark = spark
         self._path = path
         self._schema = schema
+        # PySpark has no public way to Hadoop's file systems, which rename and delete on any store.
         jvm: Any = spark._jvm
         hadoop: Any = spark._jsc.hadoopConfiguration()
         self._here = jvm.org.apache.hadoop.fs.Path(path)
@@ -62,13 +63,13 @@ class OutputFolder:
         rows.write.mode("append").parquet(self._path)
 
     def keep(self, rows: DataFrame) -> None:
-        """Drop all but some of the rows; whoever is interrupted leaves the old ones or the new."""
+        """Keep only these rows; an interruption leaves either the old rows or the new ones."""
         rows.write.mode("overwrite").parquet(str(self._new))
         self._files.rename(self._here, self._old)
         self._settle()
 
     def _settle(self) -> None:
-        """Put the new rows in the place of old ones that are out of the way; clean up."""
+        """Move new rows to the place of the old ones if these were moved away; clean up."""
         if not self.exists and self._files.exists(self._new):
             self._files.rename(self._new, self._here)
         for left in (self._new, self._old):

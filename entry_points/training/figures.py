@@ -1,4 +1,4 @@
-"""Metrics and figures of the trained stages on forms that they have not seen."""
+"""Metrics and figures of the trained stages on held-out forms."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _MOST_SHOWN = 20
 
 
 class Answers:
-    """Collects what the stages answered about forms they have not seen, and what was right."""
+    """Collects the answers of the stages on held-out forms, and the right answers."""
 
     def __init__(self) -> None:
         self._answers: dict[Stage, list[Floats]] = defaultdict(list)
@@ -55,7 +55,7 @@ class Answers:
         return found
 
     def stages(self) -> list[Stage]:
-        """Return the stages that were asked anything."""
+        """Return the stages that have answered questions."""
         return [*self._answers]
 
     def confusion(self, stage: Stage) -> NDArray[np.int64]:
@@ -105,7 +105,7 @@ def draw_confusion(counts: NDArray[np.int64], names: Sequence[str], title: str) 
 
 
 def draw_importances(importances: Mapping[str, float], title: str) -> Figure:
-    """Draw the features that a model gains most from."""
+    """Draw the features with the largest gain."""
     top = sorted(importances.items(), key=lambda item: item[1])[-_MOST_SHOWN:]
     figure, axes = _figure()
     axes.barh([name for name, _ in top], [share for _, share in top])

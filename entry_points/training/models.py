@@ -94,7 +94,7 @@ def fit(asks: Sequence[Ask], targets: Sequence[Targets], seed: int) -> Model:
         "seed": seed,
         "deterministic": True,
         "force_row_wise": True,
-        # Folds are fitted side by side instead.
+        # Folds are fitted in parallel instead.
         "num_threads": 1,
         "verbosity": -1,
         **labels,
@@ -132,7 +132,7 @@ class TreeModel:
         network: Any = convert_lightgbm(
             self.booster, name=self.stage, initial_types=[("rows", shape)], zipmap=False
         )
-        # They come out of a set, in another order in every process.
+        # They come from a set, whose order differs between processes.
         network.opset_import.sort(key=lambda opset: opset.domain)
         (folder / f"{self.stage}.onnx").write_bytes(network.SerializeToString())
 
@@ -157,7 +157,7 @@ class TextModel:
         self.table.save(folder)
 
     def importances(self) -> dict[str, float]:
-        """Return nothing: single n-grams say little."""
+        """Return nothing: the gain of single n-grams has no meaning."""
         return {}
 
 
@@ -168,11 +168,11 @@ def _fit_text(asks: Sequence[Ask], targets: Targets) -> TextModel:
     starts = np.concatenate([[0], np.cumsum(counts)])
     texts = csr_matrix((values, grams, starts), shape=(len(counts), GRAMS))
     model = LogisticRegression(C=_TEXT_STRENGTH, max_iter=100, tol=1e-3).fit(texts, targets)
-    # Of two labels scikit-learn gives one row, the odds of the second.
+    # For two labels scikit-learn returns one row, the odds of the second.
     both = len(model.classes_) == 2
     rows = np.vstack([-model.coef_ / 2, model.coef_ / 2]) if both else model.coef_
     shift = np.array([-0.5, 0.5]) * model.intercept_ if both else model.intercept_
-    # A label that no form has keeps weights of zero and is never likely.
+    # A label that no form has keeps weights of zero, so it is never likely.
     weights = np.zeros((GRAMS, len(LABELS)), np.float32)
     bias = np.full(len(LABELS), -20.0, np.float32)
     weights[:, model.classes_] = rows.T

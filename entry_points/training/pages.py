@@ -1,4 +1,4 @@
-"""Annotated forms to pages for training: words read once, kept by content."""
+"""Reads annotated forms into pages for training; caches their words by content."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class TrainingPage:
 
     Attributes:
         form: The form it belongs to.
-        words: As the local engine sees them.
-        ink: What the pixels say beside them.
-        truth: What the annotation says of it.
+        words: The words as the local engine reads them.
+        ink: Features of the pixels.
+        truth: The annotation of the page.
     """
 
     form: Form
@@ -40,14 +40,14 @@ class TrainingPage:
 
 
 class PageReader:
-    """Reads forms with the local engine's OCR and keeps the words of every document it has read."""
+    """Reads forms with the local engine's OCR and stores the words of each document."""
 
     def __init__(self, cache: Path) -> None:
-        """Open the folder of kept words; it is made if missing."""
+        """Open the folder of stored words, or create it."""
         cache.mkdir(parents=True, exist_ok=True)
         self._cache = cache
         self._reader = ocr.WordReader()
-        # Another OCR, or other code around it, reads other words.
+        # Another version of the OCR, or of the code around it, reads other words.
         self._version = importlib.metadata.version("rapidocr").encode()
         self._version += Path(ocr.__file__).read_bytes()
 

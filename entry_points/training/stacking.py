@@ -31,17 +31,18 @@ Scored = list[tuple["PairCandidate", float]]
 """A page's candidates with the probability of each."""
 
 Observe = Callable[["Ask", "Floats", "Targets"], None]
-"""Is told what was asked, what a model answered, and what is right."""
+"""Called with a question, the answer of a model, and the right answer."""
 
 _LEAST = tuple(np.arange(0.1, 0.45, 0.05).round(2).tolist())
 
 _AS_GOOD = 1.01
-"""Times the least 1 - F1; a doubtful pair can be told by its confidence, a missing one cannot."""
+"""Allowed multiple of the least 1 - F1: a low confidence marks a doubtful pair, nothing marks a
+missing one."""
 
 
 @dataclass(frozen=True)
 class Trained:
-    """All that the local engine needs to link words.
+    """The trained models of the local engine.
 
     Attributes:
         models: By stage.
@@ -78,11 +79,11 @@ class _Walk:
         self._step(lambda: next(self._thoughts))
 
     def go_on(self, answer: Floats) -> None:
-        """Answer the question at hand; the next one is then in `ask`, or the end in `scored`."""
+        """Answer the current question; then `ask` has the next one, or `scored` the result."""
         self._step(lambda: self._thoughts.send(answer))
 
     def targets(self) -> Targets:
-        """Return the right answers to the question at hand."""
+        """Return the right answers to the current question."""
         assert self.ask is not None  # noqa: S101 - asked only while there is one
         return self.page.truth.targets(self.ask)
 
@@ -114,12 +115,12 @@ def train_stages(
 ) -> Trained:
     """Fit all stages on some pages.
 
-    Every page goes through the stages on the answers of models that have not seen its form, so
-    that later stages learn from answers that are as good as they will be on new forms.
+    The stages of a page use the answers of models that have not seen its form, so that later
+    stages learn from answers of the quality to expect on new forms.
 
     Args:
         pages: The pages.
-        folds: Parts that the forms are dealt into for that, from 2.
+        folds: Number of parts of the forms for that, from 2.
         seed: Deals the forms, and draws rows and features.
         fitted: Called after each fit.
     """
@@ -166,7 +167,7 @@ def _fit_apart(
 
 
 def _decide(walks: Sequence[_Walk]) -> Decision:
-    """Choose the least probability of a pair, the lowest that is as good as any, and calibrate."""
+    """Choose the lowest of the best probability limits for pairs, and calibrate."""
     right = [dict(_judged(walk)) for walk in walks]
     true = sum(walk.page.truth.pairs for walk in walks)
 

@@ -42,7 +42,7 @@ class PageTruth:
         self._of_segment = cache(self._find_entity)
 
     def targets(self, ask: Ask) -> Targets:
-        """Return what the right answer is, a row: a label's number, or 1 for yes and 0 for no."""
+        """Return the right answer of each row: the number of a label, or 1 for yes and 0 for no."""
         if ask.stage in ("text", "label"):
             return np.array([self._label(segment) for segment in ask.about], np.intp)
         if ask.stage in ("pair", "rival"):
@@ -89,7 +89,7 @@ class PageTruth:
         return entity  # type: ignore[no-any-return]
 
     def _at(self, box: Sequence[float]) -> Entity | None:
-        """Return the entity whose word stands where the middle of the box is."""
+        """Return the entity that has a word at the middle of the box."""
         x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
         x0, y0, x1, y1 = self._boxes.T
         inside = (x0 - _SLACK <= x) & (x <= x1 + _SLACK) & (y0 - _SLACK <= y) & (y <= y1 + _SLACK)

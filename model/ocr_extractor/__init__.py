@@ -1,1 +1,1 @@
-"""The room that travels: everything a logged form extractor needs to run."""
+"""The package that travels with the logged model: all that a form extractor needs to run."""

@@ -1,4 +1,4 @@
-"""The errors the extractor raises, each with the code that its row carries.
+"""The errors that the extractor raises; those of documents have the error code of the row.
 
 ExtractorError
 ├── ConfigError              model_config is wrong: the model does not load
@@ -7,10 +7,10 @@ ExtractorError
 ├── RequestError             the frame or a param is wrong: the whole call fails
 ├── PromptError              the prompt cannot be loaded or rendered
 └── DocumentError            one document fails, its neighbours do not
-├── InputError           the bytes are missing or not a document
-├── LimitError           the document is larger than the configured limits
-└── EngineError          the engine could not read a page
-    └── CompletionError  an LLM answered, but not with pairs
+    ├── InputError           the bytes are missing or not a document
+    ├── LimitError           the document is larger than the configured limits
+    └── EngineError          the engine could not read a page
+        └── CompletionError  an LLM answered, but not with pairs
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from __future__ import annotations
 def shorten(value: object, limit: int = 80) -> str:
     """Return the text of `value` for an error message or a log.
 
-    It is cut to at most `limit` characters. What is not printable, such as a terminal's control
-    characters, line breaks and marks that turn the direction of writing, is then escaped.
+    It is cut to at most `limit` characters. Then unprintable characters, such as control
+    characters, line breaks and direction marks, are escaped.
     """
     text = str(value)
     return printable(text if len(text) <= limit else text[: limit - 1] + "…")
 
 
 def printable(text: str) -> str:
-    """Return a text whose unprintable characters, ESC for one, are written as escapes."""
+    """Return a text whose unprintable characters, such as ESC, are written as escapes."""
     if text.isprintable():
         return text
     return "".join(
@@ -37,12 +37,12 @@ def printable(text: str) -> str:
 
 
 def in_one_line(error: Exception) -> str:
-    """Return an error's text for one line of a log: a database's errors have several lines."""
+    """Return the text of an error on one line for a log: errors of databases have several lines."""
     return shorten(" ".join(str(error).split()))
 
 
 class ExtractorError(Exception):
-    """Anything this package raises on purpose."""
+    """The base class of all errors that this package raises on purpose."""
 
 
 class ConfigError(ExtractorError):

@@ -1,4 +1,4 @@
-"""From an upright page to the image an LLM is sent."""
+"""Encodes an upright page as the image for an LLM."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _PNG_LEVEL = 1
 def encode_for_llm(
     page: Page, max_size: int, image_format: str, quality: int
 ) -> tuple[bytes, tuple[int, int]]:
-    """Encode a page as the image an LLM is sent; never enlarged, aspect kept.
+    """Encode a page as the image for an LLM; it is never enlarged and keeps its aspect ratio.
 
     Args:
-        page: The page; its own `png` is taken as it is where it is what is asked for.
+        page: The page; its own `png` is sent unchanged if it fits the other arguments.
         max_size: Longest side of the result, px.
         image_format: "png" (lossless), "jpeg" or "webp".
         quality: 1 to 100, for JPEG and WEBP.
@@ -61,10 +61,10 @@ def size_for_llm(size: tuple[int, int], max_size: int) -> tuple[int, int]:
 def is_plain_png(data: bytes) -> bool:
     """Tell whether a file is a PNG of opaque 8-bit pixels and holds nothing else.
 
-    Such a file can be sent as it is: encoded again, it would say the same.
+    Such a file can be sent as it is: encoding it again would change nothing.
 
     Args:
-        data: The whole file; damage to its pixels is for the decoder to find.
+        data: The whole file; the decoder finds damage to its pixels.
     """
     if not data.startswith(_PNG_SIGNATURE):
         return False
@@ -74,7 +74,7 @@ def is_plain_png(data: bytes) -> bool:
         if found not in _PICTURE_CHUNKS:
             return False
         if found == b"IHDR":
-            kind = data[position + 16 : position + 18]  # bit depth, colour type; cut off, neither
+            kind = data[position + 16 : position + 18]  # bit depth and colour type, if there
             if len(kind) < 2 or kind[0] > 8 or kind[1] not in _OPAQUE_COLOUR_TYPES:
                 return False
         position += length + 12

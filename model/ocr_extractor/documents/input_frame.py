@@ -29,7 +29,7 @@ class InputDocument:
 
     Attributes:
         doc_id: The caller's id, None when there is none.
-        content: The document's bytes, or why the row has none.
+        content: The document's bytes, or the error of a row without any.
     """
 
     doc_id: str | None

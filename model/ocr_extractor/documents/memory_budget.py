@@ -1,4 +1,4 @@
-"""Shares out what there is a fixed amount of, such as memory, first come first served."""
+"""Shares a fixed amount, such as memory, between threads: first come, first served."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from ocr_extractor.runtime.cancellation import check
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# How often whoever waits looks whether its caller still does, s.
+# How often a waiting thread checks that its caller still waits, s.
 _LOOK_S = 0.25
 
 
 class Budget:
-    """An amount that many threads take their shares of.
+    """An amount of which many threads take shares.
 
-    A share is taken as a whole, so that no two wait for each other; a large one is not overtaken by
-    small ones, so that it gets its turn.
+    A share is taken as a whole, so that two threads never wait for each other. Small shares do not
+    overtake a large one.
     """
 
     def __init__(self, total: int) -> None:
@@ -32,7 +32,7 @@ class Budget:
 
     @property
     def waiting(self) -> int:
-        """How many wait for a share."""
+        """How many threads wait for a share."""
         return len(self._waiting)
 
     @contextlib.contextmanager
@@ -44,7 +44,7 @@ class Budget:
             until: The moment (`time.monotonic`) at which waiting ends.
 
         Raises:
-            TimeoutError: There was no share until then.
+            TimeoutError: There was no share in time.
             EngineError: With code `stopped`: the caller no longer waits.
         """
         share = Share(self, amount)
@@ -69,17 +69,17 @@ class Budget:
                 self._changed.notify_all()
 
     def give_back(self, amount: int) -> None:
-        """Let others have what a share no longer holds."""
+        """Return a part of a share to the budget."""
         with self._changed:
             self._free += amount
             self._changed.notify_all()
 
 
 class Share:
-    """What one thread took of a budget.
+    """The share of one thread.
 
     Attributes:
-        amount: How much that is now.
+        amount: The current size.
     """
 
     def __init__(self, budget: Budget, amount: int) -> None:

@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from ocr_extractor.engines.base import Page
 
 
-# Decoding that takes more leaves holes in the C library's pool, which it keeps: 0.2 GB were seen.
+# Decoding that takes more leaves holes in the memory pool of the C library: 0.2 GB were seen.
 _LARGE_BYTES = 100_000_000
 
 
 class Document(Protocol):
-    """A document that was opened: its pages are decoded one by one, when asked for."""
+    """An opened document, whose pages are decoded one by one on demand."""
 
     @property
     def media_type(self) -> str:
@@ -69,7 +69,7 @@ class Document(Protocol):
     def text_layer(self, number: int) -> list[PrintedWord] | None:
         """Return the words that page `number` holds as text, px of the page as `page` draws it.
 
-        None where there are none, or where they are not all that can be read on the page.
+        None if there are none, or if the page shows more text than these.
 
         Raises:
             LimitError: It takes too long to find them.
@@ -77,15 +77,15 @@ class Document(Protocol):
         ...
 
     def close(self) -> None:
-        """Give back what the document holds; no page can be read any more."""
+        """Release the resources of the document; its pages can no longer be read."""
         ...
 
 
 class Opener:
-    """Opens documents for one loaded model, and bounds what all of them take together."""
+    """Opens the documents of one loaded model, and limits the memory of all of them together."""
 
     def __init__(self, limits: PageLimits | None = None, most_at_once: int = 1) -> None:
-        """Start nothing: processes for PDFs begin with the first PDF, and end with the opener.
+        """Start nothing yet: processes for PDFs start with the first PDF and end with the opener.
 
         Args:
             limits: What to refuse; None for the defaults.
@@ -159,5 +159,5 @@ class Opener:
 
 
 def open_document(data: bytes, limits: PageLimits | None = None) -> Document:
-    """Open a single document, as an `Opener` of its own does."""
+    """Open a single document with its own `Opener`."""
     return Opener(limits).open(data)

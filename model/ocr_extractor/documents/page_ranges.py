@@ -1,4 +1,4 @@
-"""The pages of a document that a caller asks for."""
+"""The pages of a document that a caller wants."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class PageSelection:
         return cls(ranges)
 
     def of(self, page_count: int) -> list[int]:
-        """Return which pages of a document are asked for, in page order and each once.
+        """Return the wanted pages of a document, in page order and each once.
 
         Raises:
             InputError: The document has none of them.

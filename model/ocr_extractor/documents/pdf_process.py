@@ -1,7 +1,7 @@
 """Starts the processes that open and draw PDFs, keeps them, and kills those that take too much.
 
-A model that is loaded has no such process until it is given a PDF; then it has up to a handful, so
-that a slow PDF does not hold the others. They are plain commands of the same Python: nothing is
+A loaded model has no such process before its first PDF, and a few of them afterwards, so that a
+slow PDF does not block others. They are plain commands of the same Python: nothing is
 forked, and the caller's main module is not imported. They end with the model, and with the process
 that loaded it. `pdf_worker.py` is what runs in them.
 """
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 
 # They keep about 30 MB each, and draw 10 and more pages a second.
 _MOST = 8
-# What a process that is kept may take, bytes: not all that PDFium frees goes back to the system.
+# Most memory of an idle process, bytes: PDFium does not return all of it to the system.
 _LARGE = 100_000_000
-# What is drawn may come from anyone: it does not get to see the caller's API keys.
+# PDFs may come from anyone: the process does not get the caller's API keys.
 _VARIABLES = (
     "PATH",
     "LD_LIBRARY_PATH",
@@ -42,7 +42,7 @@ _VARIABLES = (
     "PYTHONDONTWRITEBYTECODE",
     "PYTHONPYCACHEPREFIX",
 )
-# glibc's own would give every page's memory back and take it anew, 22 ms of 77 for a scan.
+# With its default, glibc returns and requests the memory of every page: 22 ms of 77 for a scan.
 _KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(32 << 20), "MALLOC_TRIM_THRESHOLD_": str(64 << 20)}
 _START = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from {0} import main; main()"
 
@@ -79,14 +79,14 @@ class PdfProcesses:
 
     @contextlib.contextmanager
     def borrow(self, document: int, until: float = inf) -> Iterator[PdfProcess]:
-        """Wait for a process, the one that has the document open if it is idle.
+        """Wait for a process, and prefer an idle one that has the document open.
 
         Args:
             document: The document's number.
             until: The moment (`time.monotonic`) at which waiting ends.
 
         Raises:
-            TimeoutError: None was free until then.
+            TimeoutError: None was free in time.
             DocumentError: No process can be started.
         """
         with self._turns.share(1, until):
@@ -101,7 +101,7 @@ class PdfProcesses:
                         self._alive.discard(process)
 
     def forget(self, document: int) -> None:
-        """Let idle processes close a document; one that has grown large with it ends."""
+        """Let idle processes close a document; end a process that has grown too large."""
         with self._lock:
             has_it = [process for process in self._idle if process.document == document]
             large = [process for process in has_it if process.memory > _LARGE]
@@ -122,7 +122,7 @@ class PdfProcesses:
             self._idle = [process for process in self._idle if process not in ended]
             if not self._idle:
                 return None
-            # Otherwise the one that has been idle longest: its document is needed least.
+            # Otherwise the one that was idle longest: its document is the least needed.
             has_it = (i for i, process in enumerate(self._idle) if process.document == document)
             return self._idle.pop(next(has_it, 0))
 
@@ -142,24 +142,24 @@ class PdfProcesses:
 
 
 class PdfProcess:
-    """One process, which is asked by one thread at a time.
+    """One process, used by one thread at a time.
 
     Attributes:
-        document: The number of the document that it has open, None for none.
-        memory: What it took at its last answer, bytes; 0 where the system does not tell.
+        document: The number of its open document, None for none.
+        memory: Its memory at the last answer, bytes; 0 if the system does not tell.
     """
 
     def __init__(self, limits: tuple[str, str]) -> None:
         path = json.dumps([str(Path(__file__).parents[2]), *sys.path])
         start = _START.format(f"{__package__}.pdf_worker")
-        # -S: what site.py and .pth files find is in the caller's sys.path already.
+        # -S: the caller's sys.path already has what site.py and .pth files add.
         self._process = subprocess.Popen(  # noqa: S603 - our own code
             [_python(), "-S", "-P", "-c", start, path, *limits],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=_KEEP_MEMORY
             | {each: os.environ[each] for each in _VARIABLES if each in os.environ},
-            start_new_session=True,  # Ctrl-C is for the caller, which then lets go of it
+            start_new_session=True,  # Ctrl-C is for the caller, which then ends this process
         )
         self._requests = cast("IO[bytes]", self._process.stdin)
         self._answers = cast("IO[bytes]", self._process.stdout)
@@ -171,18 +171,18 @@ class PdfProcess:
 
     @property
     def usable(self) -> bool:
-        """Whether it still runs."""
+        """Whether the process still runs."""
         return not self._killed and self._process.poll() is None
 
     def ask(
         self, request: dict[str, Any], document: int, data: bytes
     ) -> tuple[dict[str, Any], bytearray]:
-        """Ask something about a PDF.
+        """Send a request about a PDF.
 
         Args:
             request: What `pdf_worker.py` describes.
             document: The PDF's number.
-            data: Its bytes; they are sent only where the process has not got them.
+            data: Its bytes; they are sent only if the process does not have them.
 
         Returns:
             The answer, and its pixels.
@@ -200,26 +200,26 @@ class PdfProcess:
                 self.memory = answer["memory"]
                 return answer, pixels
         except (OSError, struct.error, json.JSONDecodeError):
-            pass  # it has ended, in the middle of an answer perhaps
+            pass  # it has ended, perhaps in the middle of an answer
         raise ProcessEndedError(self.end())
 
     def close_document(self) -> None:
-        """Let it close the document that it has open."""
+        """Let it close its open document."""
         self.document = None
         with contextlib.suppress(OSError):  # it has ended
             self._send({"ask": "close"}, b"")
 
     def kill(self) -> None:
-        """Kill it; whoever waits for its answer gets a `ProcessEndedError`."""
+        """Kill it; a thread that waits for its answer gets a `ProcessEndedError`."""
         self._killed = True
         self._process.kill()
 
     def end(self) -> int:
-        """End it, and return its exit code: its own where it has ended already."""
+        """End it, and return its exit code."""
         self._process.kill()
         code = self._process.wait()
         for pipe in (self._requests, self._answers):
-            with contextlib.suppress(OSError):  # what was not sent is lost
+            with contextlib.suppress(OSError):  # unsent bytes are lost
                 pipe.close()
         return code
 
@@ -236,7 +236,7 @@ def _kill_all(processes: set[PdfProcess]) -> None:
 
 
 def _widen(pipe: IO[bytes]) -> None:
-    """Let a pipe hold 1 MB, where Linux allows it.
+    """Enlarge a pipe to 1 MB, if Linux allows it.
 
     A page of 6.5 MB through the usual 64 kB costs 100 changes between two processes: on a busy
     machine 7 ms more for a page of text, and 18 for a scan.
@@ -244,7 +244,7 @@ def _widen(pipe: IO[bytes]) -> None:
     if sys.platform == "linux":
         import fcntl
 
-        with contextlib.suppress(OSError):  # the user's pipes hold 64 MB already
+        with contextlib.suppress(OSError):  # the pipes of this user already hold 64 MB
             fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, 1 << 20)
 
 

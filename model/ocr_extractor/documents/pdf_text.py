@@ -1,4 +1,4 @@
-"""The words that a PDF page holds as text, where they stand on the drawn page."""
+"""The words of the text layer of a PDF page, with their boxes on the drawn page."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from ocr_extractor.contract import Box
 
 # A page that is covered by images to a larger part is a scan: its text, if any, is a stamp or
-# somebody else's OCR.
+# another program's OCR.
 _SCANNED = 0.5
-# A densely printed page holds 10,000; so many are no page, and finding them takes seconds.
+# A dense page has 10,000 characters; more are not a real page, and finding them takes seconds.
 _MOST_CHARACTERS = 100_000
 
 
@@ -34,7 +34,7 @@ class PrintedWord(NamedTuple):
 
 
 def read_text_layer(page: pypdfium2.PdfPage, size: tuple[int, int]) -> list[PrintedWord] | None:
-    """Return a page's words; None where they are not all that can be read on it.
+    """Return the words of a page; None if the page shows more text than these.
 
     Args:
         page: The page.

@@ -1,4 +1,4 @@
-"""What runs in a process of its own: opens PDFs, draws their pages and finds the words on them.
+"""The program of a PDF process: opens PDFs, draws their pages and finds their words.
 
 A PDF may make PDFium run or allocate without end, and PDFium cannot be interrupted. So it runs in
 processes that may be killed (`pdf_process.py` starts them). This one kills itself, by the system's
@@ -42,14 +42,14 @@ LENGTHS = struct.Struct(">II")
 """Lengths of a message's two parts."""
 
 OUT_OF_MEMORY = 3
-"""The process's exit code where Python runs out of memory; PDFium aborts the process."""
+"""Exit code of the process if Python runs out of memory; PDFium would abort it."""
 
 REAL_TIME = 4
-"""A request may take so many times its CPU time where the machine is busy."""
+"""Limit of the time of a request as a multiple of its CPU time, for busy machines."""
 
 
 def main() -> None:
-    """Answer requests until there are no more; the arguments are the limits, s and bytes."""
+    """Answer requests until standard input ends; the arguments are the limits, s and bytes."""
     seconds, memory = float(sys.argv[-2]), int(sys.argv[-1])
     _end_with_parent()
     _be_first_to_be_killed()
@@ -76,7 +76,7 @@ def main() -> None:
 
 
 class _Pdfs:
-    """The PDF that was asked for last."""
+    """The PDF of the last request."""
 
     def __init__(self) -> None:
         import pypdfium2
@@ -131,12 +131,12 @@ class _Pdfs:
     ) -> list[Any] | None:
         from ocr_extractor.documents.pdf_text import read_text_layer
 
-        if pdf.get_formtype():  # what is filled in there is no text of the page
+        if pdf.get_formtype():  # entries of form fields are not part of the text layer
             return None
         try:
             return read_text_layer(page, size)
         except (self._library.PdfiumError, ValueError):
-            return None  # the page is drawn all the same, and read by OCR
+            return None  # the page is drawn anyway, and read by OCR
 
     def _close(self) -> None:
         if self._pdf is not None:
@@ -149,11 +149,11 @@ def _size(points: tuple[float, float], scale: float) -> tuple[int, int]:
 
 
 def _end_with_parent() -> None:
-    """End as soon as nobody can send requests any more, even while one is answered."""
+    """End as soon as standard input is closed, even during a request."""
     if sys.platform == "win32":
         return
     closed = select.poll()
-    closed.register(sys.stdin.fileno(), 0)  # nothing but the end that is always told
+    closed.register(sys.stdin.fileno(), 0)  # only the end is always reported
 
     def end() -> None:
         closed.poll()
@@ -163,7 +163,7 @@ def _end_with_parent() -> None:
 
 
 def _be_first_to_be_killed() -> None:
-    """Let Linux kill this process, not its parent, where the machine runs out of memory."""
+    """Let Linux kill this process, not its parent, if the machine runs out of memory."""
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000")
 
@@ -175,7 +175,7 @@ def _limit_memory(most: int) -> None:
     import resource
 
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    if sys.platform == "linux":  # macOS has the limit, and does not keep it
+    if sys.platform == "linux":  # macOS has this limit but does not enforce it
         _, highest = resource.getrlimit(resource.RLIMIT_AS)
         limit = _memory(mapped=True) + most
         if highest == resource.RLIM_INFINITY or limit < highest:
@@ -183,7 +183,7 @@ def _limit_memory(most: int) -> None:
 
 
 def _memory(*, mapped: bool = False) -> int:
-    """Return the memory that the process takes, or has mapped, bytes; 0 where that is not told."""
+    """Return the memory that the process uses or has mapped, bytes; 0 if it is not known."""
     if sys.platform != "linux":
         return 0
     pages = Path("/proc/self/statm").read_text().split()[0 if mapped else 1]
@@ -192,7 +192,7 @@ def _memory(*, mapped: bool = False) -> int:
 
 @contextlib.contextmanager
 def _limited_time(seconds: float) -> Iterator[None]:
-    """Let the system kill this process where a request takes too long (SIGPROF, SIGALRM)."""
+    """Let the system kill this process if a request takes too long (SIGPROF, SIGALRM)."""
     if sys.platform == "win32":
         yield
         return

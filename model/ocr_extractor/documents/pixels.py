@@ -38,7 +38,7 @@ def to_rgb_or_grey(image: Image.Image) -> Image.Image:
 
 
 def estimate_decoding(image: Image.Image) -> int:
-    """Return how much memory decoding an image and converting it takes at most, bytes.
+    """Return the most memory that decoding and converting an image takes, bytes.
 
     Args:
         image: The image; only its header has been read.
@@ -53,7 +53,7 @@ def estimate_decoding(image: Image.Image) -> int:
 
 
 def estimate_held(image: Image.Image) -> int:
-    """Return how much memory a page takes while it is read, bytes: a quarter for smaller copies."""
+    """Return the memory of a page while it is read, bytes: a quarter is for smaller copies."""
     return image.width * image.height * _stored_bytes(image.mode) * 5 // 4
 
 

@@ -1,1 +1,1 @@
-"""Where on the page an LLM's texts stand."""
+"""Finds the texts of an LLM on the page."""

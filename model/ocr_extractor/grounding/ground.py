@@ -23,15 +23,15 @@ _MARGIN = 2
 """px around the ink, as in FUNSD's boxes."""
 
 _STRAY = 0.2
-"""Ink against the edge of a box, and that slim in parts of its height, is of a line or of other
+"""Ink at the edge of a box that is this slim, in parts of its height, belongs to a line or to other
 text."""
 
 
 def ground(pairs: Sequence[Pair], words: Sequence[Word], image: Image.Image) -> tuple[Pair, ...]:
     """Give pairs the boxes of the words that they quote.
 
-    Spacing does not matter, OCR errors cost score. Of several places that say a text it gets the
-    one where all pairs fit best together: answers beside or below their questions, questions in
+    Spaces do not matter; OCR errors lower the score. If a text is in several places, it gets
+    the one where all pairs fit best together: answers beside or below their questions, questions in
     the order of the pairs, and words used once unless a table's cell answers its row and its
     column.
 
@@ -86,7 +86,7 @@ def tightened(
 
 
 def _tight(box: Box, ink: MatLike) -> Box:
-    """Return the box, px, a little outside the ink in it; itself when there is none."""
+    """Return the box, px, a little outside its ink; the same box if there is no ink."""
     import numpy as np
 
     height, width = ink.shape
@@ -105,7 +105,7 @@ def _tight(box: Box, ink: MatLike) -> Box:
 
 
 def _without_strays(ink: MatLike) -> MatLike:
-    """Return the ink in a box without slim pieces against its edge, unless that is all of it."""
+    """Return the ink in a box without slim pieces at its edge, unless there is no other ink."""
     import cv2
 
     height, width = ink.shape

@@ -1,4 +1,4 @@
-"""Places all pairs of a page together, so that each question and answer fits best."""
+"""Places all pairs of a page together, so that questions and answers fit best."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ if TYPE_CHECKING:
     from ocr_extractor.contract import Box, Pair
     from ocr_extractor.grounding.text_search import Finding, PageIndex
 
-# Scores lost by an answer that does not stand right beside or below its question.
+# Score lost by an answer that is not directly beside or below its question.
 _APART_COST = 0.01  # a line height
 _DIAGONAL_COST = 0.5
 _BEFORE_COST = 0.3
-_UNEVEN_COST = 0.2  # a line height that one in the row stands higher
+_UNEVEN_COST = 0.2  # a line height by which an answer on the row is higher
 _MAX_UNEVEN_COST = 0.5
 _MAX_APART_COST = 0.9
 
 _REUSE_COST = 0.3
-"""Score lost by a text all of whose characters say another one, too, as a table's cell that answers
-its row and its column."""
+"""Score lost by a text that shares all of its characters with another one, such as the cell of a
+table that answers its row and its column."""
 
 _ORDER_COST = 0.1
-"""Score lost by a question that stands before the one of the pair before."""
+"""Score lost by a question that is placed before the question of the previous pair."""
 
 _PAIR_CHOICES = 20
 _BEAM = 30
-"""Ways to place a page's pairs that are kept from pair to pair."""
+"""Number of placements of all pairs so far that the search keeps."""
 
 
 class _Choice(NamedTuple):
-    """A way to place a pair, or a half of it; its score counts the pair alone."""
+    """A way to place a pair, or half of it; the score is that of the pair alone."""
 
     score: float
     question: Finding
@@ -48,8 +48,8 @@ class _State(NamedTuple):
 
     Attributes:
         score: Of all of them.
-        used: A bit for each character of the page, set for those that say something.
-        last: Where the last question stands, px; None when none was found.
+        used: A bit for each character of the page, set for used ones.
+        last: Place of the last question, px; None if none was found.
         choices: How each is placed.
     """
 
@@ -62,9 +62,9 @@ class _State(NamedTuple):
 def place(pairs: Sequence[Pair], index: PageIndex) -> tuple[tuple[Finding, Finding], ...]:
     """Return the finding of each pair's question and of its answer.
 
-    A beam search over the pairs in their order for the best sum of scores: of texts by how much
-    of them is there, less what answers lose that stand apart from their questions, words that
-    are used twice, and questions that do not stand in reading order.
+    A beam search over the pairs in their order for the best total score: the found part of each
+    text, minus penalties for answers far from their questions, for words that are used twice, and
+    for questions out of reading order.
 
     Args:
         pairs: What an LLM said of a page.
@@ -80,7 +80,7 @@ def place(pairs: Sequence[Pair], index: PageIndex) -> tuple[tuple[Finding, Findi
 
 
 def _score(state: _State, choice: _Choice) -> float:
-    """Return what a page's first pairs and the next one score together."""
+    """Return the score of the first pairs of a page together with the next one."""
     score = state.score + choice.score
     for finding in (choice.question, choice.answer):
         if twice := finding.mask & state.used:
@@ -111,7 +111,7 @@ def _choices(pair: Pair, index: PageIndex) -> list[_Choice]:
 
 
 def _distance_cost(question: Box, answer: Box, *, is_mark: bool) -> float:
-    """Return the score lost by where an answer stands; a tick may stand before its option."""
+    """Return the score lost by the position of an answer; a tick may be before its option."""
     beside, below, back = gaps(question, answer)
     cost = _APART_COST * (beside + below) + _DIAGONAL_COST * bool(beside and below > 0.5)
     if back and not (is_mark and not below):

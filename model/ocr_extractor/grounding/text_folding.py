@@ -13,20 +13,20 @@ if TYPE_CHECKING:
     from ocr_extractor.ocr.words import Word
 
 MARK = "x"
-"""What every tick and cross is folded to."""
+"""The character to which every tick and cross is folded."""
 
 _FOLDED = str.maketrans(dict.fromkeys("☑☒✓✔√", MARK))
 
 _LOOKALIKES = str.maketrans("oil", "011")
-"""Letters that the OCR takes for digits, and digits for letters: `B1014` and `BIO14`."""
+"""Letters and digits that the OCR confuses: `B1014` and `BIO14`."""
 
 _CUT_COST = 1.0
-"""Characters lost by a match that begins or ends inside a word: `12` is not what `3124` says."""
+"""Cost, in characters, of a match that begins or ends inside a word, such as `12` in `3124`."""
 
 
 @dataclass(frozen=True)
 class Token:
-    """A word of a text, folded; punctuation at its ends, which OCR loses first, is but counted."""
+    """A folded word of a text; punctuation at its ends, which OCR often loses, is only counted."""
 
     text: str
     before: int = 0
@@ -39,9 +39,9 @@ class FoldedLine:
 
     Attributes:
         text: Its characters without spaces, folded.
-        words: For each character the word that it comes from.
-        boxes: For each character where it stands, px.
-        first: Characters of the page before it.
+        words: For each character, its word.
+        boxes: For each character, its box, px.
+        first: Number of characters of the page before the line.
     """
 
     text: str
@@ -50,7 +50,7 @@ class FoldedLine:
     first: int
 
     def cut_cost(self, position: int) -> float:
-        """Return what it costs to begin or end a match before a character."""
+        """Return the cost of a match that begins or ends before a character."""
         around = self.words[max(position - 1, 0) : position + 1]
         if len(around) < 2 or around[0] is not around[1]:
             return 0.0
@@ -58,7 +58,7 @@ class FoldedLine:
 
 
 def fold(text: str) -> str:
-    """Return a text without case, spaces, the kind of a tick, and what tells look-alikes apart."""
+    """Return a text without case, spaces, kinds of ticks, and differences of look-alikes."""
     folded = unicodedata.normalize("NFKC", text).translate(_FOLDED).casefold()
     return "".join(folded.translate(_LOOKALIKES).split())
 
@@ -66,8 +66,8 @@ def fold(text: str) -> str:
 def tokens_of(text: str) -> list[Token]:
     """Return the words of a text.
 
-    Those that are but punctuation, as a currency sign that stands apart, belong to the word
-    behind; they are words if there are no others.
+    Words of only punctuation, such as a separate currency sign, belong to the next word; they
+    are words if there are no others.
     """
     folded = [each for word in text.split() if (each := fold(word))]
     tokens: list[Token] = []
@@ -85,7 +85,7 @@ def tokens_of(text: str) -> list[Token]:
 
 
 def strip(folded: str) -> Token | None:
-    """Return a folded text as one token; None when it is but punctuation."""
+    """Return a folded text as one token; None if it is only punctuation."""
     inside = [at for at, character in enumerate(folded) if character.isalnum()]
     if not inside:
         return None

@@ -1,4 +1,4 @@
-"""Finds a text among a page's words, although OCR misread it or split it differently."""
+"""Finds a text among the words of a page, even if OCR misread it or split it differently."""
 
 from __future__ import annotations
 
@@ -23,38 +23,39 @@ if TYPE_CHECKING:
     _Alignment = tuple[float, tuple["_Place", ...]]
 
 _FOUND = 0.45
-"""Score from which a text counts as found: the lower, the more true texts and the fewer invented
-ones are told as what they are. On FUNSD's training forms 97.8 % of the true answers are found and
-96.6 % of invented ones are not at 0.4, here 97.6 and 97.4 %, at 0.5 97.4 and 97.6 %."""
+"""Score from which a text counts as found. A lower score finds more true texts, but also more
+invented ones. On FUNSD's training forms, 97.6 % of the true answers are found and 97.4 % of the
+invented ones are not; at 0.4 97.8 % and 96.6 %, at 0.5 97.4 % and 97.6 %."""
 
 _MIN_SIMILARITY = 65.0
-"""Of a word to what stands on the page, [0, 100]; words of one or two characters must be equal."""
+"""Least similarity of a word to the page, [0, 100]; words of one or two characters must be
+equal."""
 
-# Characters lost between two words of a text.
+# Costs between two words of a text, in characters.
 _STEP_COST = 0.2  # a line height, or a skipped character
-_CELL_COST = 0.02  # a line height to a table's next cell, right or below
+_CELL_COST = 0.02  # a line height to the next cell of a table, right or below
 _DOWN_COST = 0.1  # from a cell to the one below, where columns are read
 _NEW_ROW_COST = 1.0
-_WRAP_COST = 1.0  # from a line's end to where the next one begins
+_WRAP_COST = 1.0  # from the end of a line to the start of the next
 _MAX_STEP_COST = 10.0
 
 _STRANGER_COST = 0.3
-"""Characters lost by one in the box around a text that is not of it: other fields stand apart."""
+"""Cost, in characters, of each character in the box of a text that does not belong to the text."""
 _MAX_STRANGERS_COST = 0.6
 
 _NEXT_LINE = 1.5
-"""Line heights of white space down to what still is the next line."""
+"""Largest white space, in line heights, between a line and the next one."""
 
 _BEAM = 24
-"""Alignments of a text kept from word to word; a single word keeps all its places up to `_PLACES`,
-for many an `X` of a page is another field's."""
+"""Number of alignments of a text that the search keeps. A single word keeps all its places up to
+`_PLACES`, because a page may have an `X` for many fields."""
 
 _PLACES = 60
 _CHOICES = 8
-"""Alignments of a text that are tried together with those of the pair's other text."""
+"""Number of alignments of a text that are combined with those of the pair's other text."""
 
 _HEIGHT_TRIM = 0.1
-"""The OCR's boxes are higher than the text by this part on both sides, against FUNSD's."""
+"""The boxes of the OCR are higher than FUNSD's by this part on both sides."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +74,7 @@ class _Place:
         return ((1 << (self.end - self.start)) - 1) << (self.line.first + self.start)
 
     def with_punctuation(self, token: Token) -> _Place:
-        """Return the place with the punctuation around it, as much as the text has there."""
+        """Return the place with the punctuation around it, at most as much as in the text."""
         start, end, text = self.start, self.end, self.line.text
         while self.start - start < token.before and start > 0 and not text[start - 1].isalnum():
             start -= 1
@@ -84,13 +85,13 @@ class _Place:
 
 @dataclass(frozen=True, eq=False)
 class Finding:
-    """Where a text stands.
+    """A place where a text was found.
 
     Attributes:
-        score: The part of it that is there, at most 1.
-        box: Around its words, px; None when it is nowhere.
-        mask: A bit for each character of the page, set for those that say it.
-        cost: What speaks against the place: the strangers in its box.
+        score: The found part of the text, at most 1.
+        box: Around its words, px; None if it was not found.
+        mask: A bit for each character of the page, set for those of the text.
+        cost: Penalty for other characters in its box.
     """
 
     score: float
@@ -100,7 +101,7 @@ class Finding:
 
     @property
     def worth(self) -> float:
-        """By what findings of one text are compared."""
+        """The value by which findings of a text are compared."""
         return self.score - self.cost
 
 
@@ -108,7 +109,7 @@ NOT_FOUND = Finding(0.0, None, 0)
 
 
 class PageIndex:
-    """The page's lines, in which texts are looked up."""
+    """The lines of a page, in which texts are searched."""
 
     def __init__(self, words: Sequence[Word]) -> None:
         """Index the words of a page, at least one."""
@@ -141,7 +142,7 @@ class PageIndex:
         return self._findings(alignments, tokens)[:_CHOICES]
 
     def _findings(self, alignments: Sequence[_Alignment], tokens: Sequence[Token]) -> list[Finding]:
-        """Return findings for the alignments that are good enough, those of equal words once."""
+        """Return findings for the good alignments, once for equal words."""
         length = sum(len(token.text) for token in tokens)
         found: dict[int, Finding] = {}
         for gain, places in sorted(alignments, key=lambda alignment: -alignment[0]):
@@ -153,7 +154,7 @@ class PageIndex:
         return sorted(found.values(), key=lambda finding: -finding.worth)
 
     def _strangers(self, box: Box, places: Sequence[_Place]) -> int:
-        """Return how many characters stand in the box around places that are of none."""
+        """Return how many characters in the box around places belong to none of them."""
         if len(places) == 1:
             return 0
         across, down = self._middles
@@ -190,7 +191,7 @@ class PageIndex:
         return states
 
     def _align_whole(self, text: str, tokens: Sequence[Token]) -> Iterator[_Alignment]:
-        """Yield alignments of the whole text: many short words, as a date's, are hard to tell."""
+        """Yield alignments of the whole text: many short words, as in a date, look alike."""
         whole = strip(fold(text))
         if whole is not None:
             length = sum(len(token.text) for token in tokens)
@@ -207,7 +208,7 @@ class PageIndex:
 
 
 def _places_in_line(token: str, line: FoldedLine) -> Iterator[_Place]:
-    """Yield all places that equal the token, else the one most like it."""
+    """Yield all places that are equal to the token, else the most similar one."""
     start = line.text.find(token)
     if start < 0 and len(token) > 2:
         yield from _alike(token, line, len(token))
@@ -217,12 +218,12 @@ def _places_in_line(token: str, line: FoldedLine) -> Iterator[_Place]:
 
 
 def _alike(text: str, line: FoldedLine, length: int) -> Iterator[_Place]:
-    """Yield the place most like a text, for as many of its `length` characters."""
+    """Yield the place most similar to a text of `length` characters."""
     if len(text) > len(line.text):
         return
     alike = fuzz.partial_ratio_alignment(text, line.text, score_cutoff=_MIN_SIMILARITY)
     if alike is not None:
-        # Squared: of three letters two agree by chance all over a page.
+        # Squared: two of three letters agree by chance in many places.
         gain = length * (alike.score / 100) ** 2
         yield _place(line, alike.dest_start, alike.dest_end, gain=gain)
 
@@ -240,7 +241,7 @@ def _trimmed(places: Sequence[_Place]) -> Box:
 
 
 def _step_cost(places: tuple[_Place, ...], place: _Place, *, down: bool) -> float:
-    """Return the characters lost on the way from the last place to the next."""
+    """Return the cost, in characters, of the step from one place to the next."""
     if not places:
         return 0.0
     last = places[-1]
@@ -248,14 +249,14 @@ def _step_cost(places: tuple[_Place, ...], place: _Place, *, down: bool) -> floa
         return min(_MAX_STEP_COST, _line_step_cost(last, place, down=down))
     if place.start < last.end:
         return float("inf")
-    if place.start == last.end:  # the cut inside a glued word is none
+    if place.start == last.end:  # a cut inside a glued word costs nothing
         return -2 * place.line.cut_cost(place.start)
     skipped = sum(map(str.isalnum, place.line.text[last.end : place.start]))
     return min(_MAX_STEP_COST, _STEP_COST * skipped)
 
 
 def _line_step_cost(last: _Place, place: _Place, *, down: bool) -> float:
-    """Return the characters lost on the way to another line."""
+    """Return the cost, in characters, of a step to another line."""
     beside, below, back = gaps(last.box, place.box)
     if down and not back and not beside:
         return _DOWN_COST + _CELL_COST * below

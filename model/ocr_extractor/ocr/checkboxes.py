@@ -25,16 +25,16 @@ if TYPE_CHECKING:
 TICKED, EMPTY = "☑", "☐"
 
 _LOOKALIKES = frozenset("XxOo0Q口日曰田回四区凶囚因困固国图圆囗□■☐☑☒○◯●◎⊙√✓✔")
-"""What RapidOCR reads where an option's box stands."""
+"""The characters that RapidOCR reads for the box of an option."""
 
 _LOOSE = frozenset("[](){}|_-.,:;~\"'")
-"""What it makes of a box's sides."""
+"""The characters that RapidOCR reads for the sides of a box."""
 
 _SIDES = (0.4, 2.0)
 """Least and greatest side of a box, in median word heights."""
 
 _MIN_SIDE = 7
-"""px; of what is smaller nothing can be told."""
+"""Smallest box that can be recognised, px."""
 
 _MAX_STRETCH = 1.7
 _RIM, _CORNER = 0.17, 0.12
@@ -44,13 +44,13 @@ _MIN_COVER, _MIN_MEAN_COVER = 0.5, 0.7
 """The part of a side that has ink, of each and of all four in the mean: scans break them."""
 
 _MEAN_COVER_OF_LETTER = 0.93
-"""The same of a box that was read as a letter: an `O` has 0.8."""
+"""The same for a box that was read as a letter: an `O` has 0.8."""
 
 _DISC = (0.7, 0.85)
-"""The part of the square around it that a circle takes is 0.785."""
+"""A circle covers 0.785 of the square around it."""
 
 _MARGIN = (3, 0.2)
-"""px at least, or the part of the width and height, that is not the inside of a box."""
+"""The edge of a box that does not count as its inside: px at least, or part of width and height."""
 
 _TICKED = 0.1
 """Ink inside a box: most of FUNSD's empty ones have none, the ticked ones 0.11 or more."""
@@ -66,7 +66,7 @@ _ALIKE = 1.25
 not all filled."""
 
 _REACH_RIGHT, _REACH_LEFT = 2.5, 1.5
-"""How far from its box an option's text stands, in median word heights."""
+"""Largest distance of the text of an option from its box, in median word heights."""
 
 
 def mark_checkboxes(words: Sequence[Word], image: Image.Image) -> list[Word]:
@@ -77,7 +77,7 @@ def mark_checkboxes(words: Sequence[Word], image: Image.Image) -> list[Word]:
         image: The page.
 
     Returns:
-        The words with each mark in its option's line; what the OCR read for a box is left out.
+        The words with each mark in its option's line, without text that was read for a box.
     """
     if not words:
         return []
@@ -140,18 +140,18 @@ def _is_one_of_several(shape: _Shape, shapes: Sequence[_Shape]) -> bool:
 
 
 def _text_ink(words: Sequence[Word], image: Image.Image) -> Mask:
-    """Return the page's ink without its ruled lines, breaks of 1 px closed."""
+    """Return the ink of the page without its ruled lines, with gaps of 1 px closed."""
     import cv2
     import numpy as np
 
     masks = find_masks(words, image)
     ink = cv2.bitwise_and(masks.ink, cv2.bitwise_not(cv2.bitwise_or(masks.level, masks.upright)))
-    small = np.ones((2, 2), np.uint8)  # closed by hand: OpenCV would move the ink by 1 px
+    small = np.ones((2, 2), np.uint8)  # not by OpenCV, which would move the ink by 1 px
     return np.asarray(cv2.erode(cv2.dilate(ink, small, anchor=(0, 0)), small, anchor=(1, 1)), "u1")
 
 
 class _Characters:
-    """Where the OCR read what: text speaks against a box."""
+    """The texts of the OCR by place: text is evidence against a box."""
 
     def __init__(self, words: Sequence[Word]) -> None:
         import numpy as np
@@ -166,7 +166,7 @@ class _Characters:
         self._boxes, self._text, self._letter = table[:, :4], table[:, 4] > 0, table[:, 5] > 0
 
     def around(self, box: Box) -> tuple[bool, bool]:
-        """Tell whether text was read there, and whether it was but one letter."""
+        """Tell whether text was read there, and whether it was only one letter."""
         x0, y0, x1, y1 = self._boxes.T
         middle, inset = (box[1] + box[3]) / 2, (box[2] - box[0]) / 4
         in_row = (y0 <= middle) & (middle < y1)
@@ -180,7 +180,7 @@ def _is_text(word: str, at: int) -> bool:
 
 
 def _shape(box: Box, ink: Mask, around: _Characters) -> _Shape | None:
-    """Look at the ink that hangs together within a box; None when it is no box or circle."""
+    """Check a connected piece of ink; None if it is not a box or circle."""
     import cv2
 
     is_text, is_letter = around.around(box)
@@ -221,7 +221,7 @@ def _is_disc(ink: Mask, outlines: Sequence[MatLike]) -> bool:
 
 
 def _without_lookalike(word: Word, box: Box) -> Iterator[Word]:
-    """Yield what is left of a word when what was read for a box is taken away."""
+    """Yield the rest of a word without the characters that were read for a box."""
     start, end = 0, len(word.text)
     while start < end and _covers(box, word.part(start, start + 1).box):
         start += 1

@@ -26,8 +26,8 @@ class Lie:
 
     Attributes:
         size: Width and height of the page as given, px.
-        quarters: Quarter turns counterclockwise that its text needs to stand upright, 0 to 3.
-        skew: By how much its lines then fall to the right, degrees.
+        quarters: Quarter turns counterclockwise that make its text upright, 0 to 3.
+        skew: Angle by which its lines then fall to the right, degrees.
     """
 
     size: tuple[int, int]
@@ -41,7 +41,7 @@ class Lie:
 
     @property
     def upright_size(self) -> tuple[int, int]:
-        """Width and height of the upright page, px: one that was level keeps its own."""
+        """Width and height of the upright page, px; a level page keeps its size."""
         if not self.skew:
             return self.turned_size
         across, down = abs(cos(radians(self.skew))), abs(sin(radians(self.skew)))
@@ -54,7 +54,7 @@ class Lie:
         return page if turn is None else page.transpose(turn)
 
     def straighten(self, page: Image.Image) -> Image.Image:
-        """Return the upright page; where the page as given has no px it is white."""
+        """Return the upright page; px outside the given page are white."""
         if not self.skew:
             return self.turn(page)
         return self.turn(page).transform(
@@ -66,7 +66,7 @@ class Lie:
         )
 
     def level(self, points: Array) -> Array:
-        """Return where points of the turned page, (..., 2) px, are on the upright one."""
+        """Return the places on the upright page of points, (..., 2) px, of the turned page."""
         import numpy as np
 
         if not self.skew:

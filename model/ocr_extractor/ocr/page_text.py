@@ -1,4 +1,4 @@
-"""A page as text for an LLM: the OCR's words where they stand, rows and columns kept."""
+"""A page as text for an LLM: the words of the OCR in their rows and columns."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from ocr_extractor.contract import Box
     from ocr_extractor.ocr.words import Word
 
-# Lines whose middles are closer than this stand in one row, in heights of a line.
+# Lines whose middles are closer than this are in one row, in line heights.
 _SAME_ROW = 0.5
-# Wider gaps are cut to this: what is far apart must be told apart, not measured, characters.
+# Wider gaps are cut to this, characters: an LLM must see a gap, not its exact width.
 _WIDEST_GAP = 12
 
 

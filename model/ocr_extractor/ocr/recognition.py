@@ -37,20 +37,20 @@ _MAX_SIDE = 2000
 time have an upper bound."""
 
 _TALL = 1.5
-"""Height to width from which RapidOCR takes a text line for one that runs up or down the page."""
+"""Ratio of height to width from which RapidOCR treats a text line as vertical."""
 
 _LONG = 5.0
-"""Width to height from which a text line shows the page's skew."""
+"""Ratio of width to height from which a text line shows the skew of the page."""
 
 _LEGIBLE = 0.5
 """RapidOCR's own limit for its score of a line."""
 
 _UPSIDE_DOWN = 0.8
-"""RapidOCR's mean score below which the text may stand on its head: of FUNSD's training pages the
-lowest is 0.93, of those that were turned by 180 degrees the highest of three was 0.66."""
+"""Mean score of RapidOCR below which a page may be upside down: the lowest of FUNSD's training
+pages is 0.93, the highest of three pages turned by 180 degrees was 0.66."""
 
 _MIN_SKEW = 1.0
-"""Degrees; what follows the OCR reads flatter pages as they are."""
+"""Degrees; a smaller skew is not corrected."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class OcrPage:
     Attributes:
         words: Line by line, boxes in px of `image`; none for a blank page.
         image: The upright page.
-        lie: How the page as given lies; `lie.give_back` returns pairs to it.
+        lie: Orientation of the given page; `lie.give_back` maps pairs to it.
     """
 
     words: list[Word]
@@ -69,7 +69,7 @@ class OcrPage:
 
 
 class WordReader:
-    """Reads the words of pages, however they lie; safe to share between threads.
+    """Reads the words of pages in any orientation; safe to share between threads.
 
     A page that is read alone takes several cores. Pages side by side take one each, which gives the
     same words with less CPU, 70 s for 24 FUNSD pages on 2 cores against 121: onnxruntime's threads
@@ -97,7 +97,7 @@ class WordReader:
         self._reading = 0
 
     def read(self, image: Image.Image) -> list[Word]:
-        """Read an upright page, where its boxes must agree with others, as an annotation's.
+        """Read an upright page whose boxes must match other boxes, such as those of an annotation.
 
         Args:
             image: The page, mode "RGB" or "L".
@@ -120,9 +120,9 @@ class WordReader:
         return OcrPage([Word(*word) for word in words], image, Lie(image.size))
 
     def read_upright(self, image: Image.Image) -> OcrPage:
-        """Read a page however it lies.
+        """Read a page in any orientation.
 
-        A page whose text stands on its side or its head is turned and read again; one that is
+        A page whose text is sideways or upside down is turned and read again; one that is
         skewed by a few degrees is read as it is, and its words are put on level lines.
 
         Args:
@@ -172,7 +172,7 @@ class WordReader:
 
     @contextlib.contextmanager
     def _networks(self) -> Iterator[Callable[[Image.Image], Any]]:
-        """Lend the networks with the threads that suit how many pages are being read."""
+        """Yield the networks with the number of threads for the pages that are being read."""
         with self._lock:
             self._reading += 1
             networks = self._alone if self._reading == 1 else self._side_by_side
@@ -185,9 +185,9 @@ class WordReader:
 
 
 def usable_cores() -> int:
-    """Return how many cores are ours: what OMP_NUM_THREADS says, as Spark sets it, else all.
+    """Return how many cores to use: OMP_NUM_THREADS, which Spark sets, else all.
 
-    Its first number counts; further ones are for nested loops.
+    Its first number counts; the others are for nested loops.
     """
     said = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
     return max(1, int(said)) if said.isdecimal() else os.cpu_count() or 1
@@ -214,7 +214,7 @@ def _settings(threads: int) -> dict[str, Any]:
         "Global.return_word_box": True,
         "Global.return_single_char_box": True,
         "Global.max_side_len": _MAX_SIDE,
-        "Global.text_score": 0.0,  # what is illegible tells how the page lies
+        "Global.text_score": 0.0,  # illegible lines show the orientation of the page
         "Global.log_level": "error",
         "Rec.rec_batch_num": _LINES_PER_BATCH,
         "EngineConfig.onnxruntime.intra_op_num_threads": threads,

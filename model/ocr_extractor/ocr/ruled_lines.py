@@ -1,4 +1,4 @@
-"""Ruled lines of a form, from its pixels: which words stand on one or against one."""
+"""Finds the ruled lines of a form in its pixels, and the words on or beside them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _MIN_COVER = 0.6
 """The part of the word's width that the line has to run below."""
 
 _WALL_DISTANCE = 2.0
-"""How far left of a word's box its upright line may stand, in word heights."""
+"""Largest distance of an upright line from the left side of a word's box, in word heights."""
 
 _MIN_WALL_COVER = 0.8
 """The part of the word's height that the upright line has to cover."""
@@ -46,7 +46,7 @@ class Masks:
 
 
 def find_masks(words: Sequence[Word], image: Image.Image) -> Masks:
-    """Part a page's ruled lines from its text.
+    """Separate the ruled lines of a page from its text.
 
     Args:
         words: The words of the page, at least one: lines are longer than they are high.

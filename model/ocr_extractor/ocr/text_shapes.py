@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 _MAX_LABEL_WORDS = 12
-"""Longer texts are sentences; the longest labels of real forms stay below."""
+"""Longer texts are sentences; the longest labels of real forms are shorter."""
 
 _TICK = re.compile(r"[\[({]?[xX✓✔√☑☒]{1,2}[\])}]?")
 
@@ -38,6 +38,6 @@ def is_label(text: str) -> bool:
 
 
 def announces_value(text: str) -> bool:
-    """Tell whether the text is a label that says so itself, by ending in a colon."""
+    """Tell whether the text is a label that ends in a colon."""
     ends = text.rstrip(" .").endswith((":", ";", "\uff1a"))
     return ends and has_letters(text) and len(text.split()) <= _MAX_LABEL_WORDS

@@ -1,4 +1,4 @@
-"""Gives memory that is free back to the system; where the C library is not glibc, does nothing."""
+"""Gives free memory back to the system; does nothing if the C library is not glibc."""
 
 from __future__ import annotations
 
@@ -7,6 +7,6 @@ import sys
 
 
 def give_back() -> None:
-    """Give back what is free in glibc's pools."""
+    """Give back the free memory of glibc's pools."""
     if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "malloc_trim"):
         libc.malloc_trim(0)

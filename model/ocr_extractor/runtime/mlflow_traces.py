@@ -2,6 +2,18 @@
 
 MLflow's public way to a trace asks the tracking server on the reading thread (for the experiment)
 and ends in a queue whose flush has no deadline. The parts below it make the same traces anywhere.
+
+Private names, and what has no public way (`tests/test_private_names.py` checks each of them):
+
+- `_USER_TRACE_CONTEXT`: whether the caller turned tracing off with `mlflow.tracing.context`;
+- `_get_latest_active_run`: the run of other threads, too; `mlflow.active_run` knows one thread's;
+- `_set_last_active_trace_id`: what `mlflow.get_last_active_trace_id` returns;
+- `_batch_processor_registry`: what `mlflow.flush_trace_async_logging` flushes;
+- `_MLFLOW_TRACE_USER_DESTINATION`, `_active_experiment_id`, `_get_experiment_id`: the experiment
+  of a trace, on the thread that writes it;
+- `LiveSpan._span`: OpenTelemetry's parent of a span;
+- `Span._attachments`, `TracingClient._upload_attachments`: the pictures of pages;
+- `MlflowV3SpanProcessor._trace_manager`, `._update_trace_info`: a trace's head, not exported.
 """
 
 from __future__ import annotations
@@ -63,7 +75,7 @@ _SERVER_ERROR = 500
 
 
 def find_origin() -> TraceOrigin | None:
-    """Return where a trace that begins now belongs; None where the caller wants none.
+    """Return where a trace that starts now belongs; None if no trace is wanted.
 
     That is: tracing is turned off, here or in the process, or the trace is not sampled.
     """
@@ -124,7 +136,7 @@ def _replay(span: RecordedSpan, parent: LiveSpan | None, begin: Begin) -> None:
     if span.prompts or span.previews:
         _tell_trace(live.trace_id, span, is_root=parent is None)
     for child in list(span.children):
-        if child.ended_ns is not None:  # one that outlasts its document's time is left out
+        if child.ended_ns is not None:  # a span that outlasts its document is left out
             _replay(child, live, begin)
     live.end(span.outputs, status="ERROR" if span.failed else None, end_time_ns=span.ended_ns)
 
@@ -132,7 +144,7 @@ def _replay(span: RecordedSpan, parent: LiveSpan | None, begin: Begin) -> None:
 def _tell_trace(trace_id: str, span: RecordedSpan, *, is_root: bool) -> None:
     manager: InMemoryTraceManager = InMemoryTraceManager.get_instance()
     with manager.get_trace(trace_id) as trace:
-        if trace is None:  # MLflow makes no trace here after all
+        if trace is None:  # MLflow makes no trace here
             return
         if span.previews and is_root:
             trace.info.request_preview, trace.info.response_preview = span.previews
@@ -145,7 +157,7 @@ class TraceStore:
     """Makes MLflow's traces of recorded ones and writes them; used by one thread."""
 
     def __init__(self, flush: Callable[[float], object]) -> None:
-        """Make the parts; nothing is asked of the tracking server.
+        """Make the parts; sends no request to the tracking server.
 
         Args:
             flush: What `mlflow.flush_trace_async_logging` calls with a time limit, s.
@@ -156,14 +168,14 @@ class TraceStore:
             id_generator=self._ids, resource=Resource.get_empty(), shutdown_on_exit=False
         )
         provider.add_span_processor(self._processor)
-        with warnings.catch_warnings():  # OpenTelemetry leaves a filter behind
+        with warnings.catch_warnings():  # OpenTelemetry leaves a warnings filter behind
             self._tracer = provider.get_tracer(__name__)
         self._experiments: dict[object, Any] = {}
-        # So that what flushes MLflow's traces flushes these, too.
+        # So that a flush of MLflow's traces flushes these too.
         _batch_processor_registry.add(self._processor)
 
     def prepare(self, root: RecordedSpan, origin: TraceOrigin) -> Trace:
-        """Make MLflow's trace; asks the server once in a process which experiment it belongs to."""
+        """Make MLflow's trace; asks the server once a process for the experiment."""
         return origin.context.run(self._prepare, root, origin)
 
     def _prepare(self, root: RecordedSpan, origin: TraceOrigin) -> Trace:
@@ -201,7 +213,7 @@ class TraceStore:
         return trace
 
     def _find_experiment(self, origin: TraceOrigin) -> Any:
-        """Return the experiment's id; None where MLflow finds it without the server."""
+        """Return the experiment's id; None if MLflow finds it without the server."""
         if _MLFLOW_TRACE_USER_DESTINATION.get():
             return None
         if origin.run:
@@ -224,11 +236,11 @@ class TraceStore:
         """Write traces: each one's head, all spans in one request, then images and links.
 
         In this order a trace takes 16 ms of CPU on SQLite; spans first, as MLflow does, 34 ms: its
-        store then merges the head's rows one by one. A trace that is there is written again.
+        store then merges the head's rows one by one. An existing trace is written again.
 
         Args:
             batch: Traces with the prompt versions that each is linked to.
-            note_progress: Called whenever the store has taken something.
+            note_progress: Called after each write that the store accepted.
         """
         client = TracingClient()
         written = []
@@ -258,7 +270,7 @@ def is_passing(error: Exception) -> bool:
 
 
 class _Processor(MlflowV3SpanProcessor):
-    """Makes a trace's head as MLflow does; what it has made is fetched, and not exported."""
+    """Makes the head of a trace as MLflow does; the result is fetched, not exported."""
 
     def __init__(self, flush: Callable[[float], object]) -> None:
         super().__init__(SpanExporter(), export_metrics=False)

@@ -1,4 +1,4 @@
-"""Spans as plain data: what the reading of a document records, for MLflow to show."""
+"""Spans as plain data: records of the reading of a document for MLflow."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class TraceOrigin:
 
 
 class RecordedSpan:
-    """A span as plain data: it takes 0.02 ms, MLflow's own 0.4 ms, which pages would wait for.
+    """A span as plain data: it takes 0.02 ms; MLflow's span takes 0.4 ms of the reading thread.
 
     The setters are those of MLflow's `LiveSpan`.
 
@@ -42,16 +42,16 @@ class RecordedSpan:
         name: What was done.
         span_type: One of MLflow's `SpanType`.
         origin: Where its trace belongs; None where it is not kept.
-        started_ns: When it began, ns since the epoch.
-        ended_ns: When it ended, ns since the epoch; None while it has not.
-        inputs: What it was given; None for nothing.
-        outputs: What came of it; None for nothing.
-        attributes: What else is known of it.
+        started_ns: Its start, ns since the epoch.
+        ended_ns: Its end, ns since the epoch; None before that.
+        inputs: Its inputs; None for none.
+        outputs: Its outputs; None for none.
+        attributes: Its other attributes.
         failed: Whether its status is ERROR.
         events: Exceptions that ended it.
         children: The spans within it, in the order of their beginning.
         prompts: The prompt versions that its trace is linked to; of a root only.
-        previews: What MLflow's list of traces shows of request and response; of a root only.
+        previews: Request and response in MLflow's list of traces; of a root only.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Records what happens to a document as spans while it is read, and hands them over afterwards."""
+"""Records the reading of a document as spans, and passes them to the export afterwards."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def start_span(
     Args:
         name: What is done.
         span_type: One of MLflow's `SpanType`.
-        attributes: What is known of it from the start.
+        attributes: Its attributes at the start.
     """
     parent = _active.get()
     origin = find_origin() if parent is None else parent.origin
@@ -79,7 +79,7 @@ def note_extraction(span: RecordedSpan, extraction: Extraction, *, content: bool
 
 
 def note_reading(span: RecordedSpan, reading: PageReading) -> None:
-    """Put what became of a page on its span."""
+    """Set the result of a page on its span."""
     span.set_attributes(
         {
             "pairs": len(reading.pairs),
@@ -98,7 +98,7 @@ def note_reading(span: RecordedSpan, reading: PageReading) -> None:
 
 @contextlib.contextmanager
 def faults_reported() -> Iterator[None]:
-    """Let a fault of ours cost one page: report where it is, without the content in its message."""
+    """Let an error of ours fail one page: report its place, without the content in its message."""
     try:
         yield
     except DocumentError:

@@ -1,4 +1,4 @@
-"""Blank fields: labels that ask for an answer and belong to no pair."""
+"""Blank fields: labels that ask for an answer but belong to no pair."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ if TYPE_CHECKING:
     from ocr_extractor.ocr.words import Word
 
 _CONFIDENCE = 0.66
-"""Of the blank fields given on FUNSD's training forms, the part that is annotated so: 124 of 187
-(1141 are annotated). Without a look at what stands beside and below, 153 of 399."""
+"""The share of the returned blank fields that are annotated as blank on FUNSD's training forms: 124
+of 187 (1141 are annotated). Without the check of the text beside and below: 153 of 399."""
 
 _BESIDE, _BELOW = 10.0, 1.0
-"""White space from a label to what may fill it in, in label heights."""
+"""Largest white space between a label and its entry, in label heights."""
 
 
 def add_blanks(pairs: Iterable[Pair], words: Sequence[Word], page: int) -> tuple[Pair, ...]:
     """Add the blank fields among a page's words to its pairs.
 
-    A label without a colon looks like any other text when nothing stands beside it: it is not
-    taken for a field. Nor is one that text stands beside or below, though it is in no pair.
+    A label without a colon and with nothing beside it looks like any other text, so it is not a
+    field. A label with text beside or below it is not a blank field either.
 
     Args:
         pairs: The page's pairs with their boxes, in reading order.
@@ -56,7 +56,7 @@ def add_blanks(pairs: Iterable[Pair], words: Sequence[Word], page: int) -> tuple
 
 
 def _may_fill(box: Box, label: Box) -> bool:
-    """Tell whether what stands in a box could be the entry of a label."""
+    """Tell whether the content of a box could be the entry of a label."""
     height = max(1, label[3] - label[1])
     beside, below = (box[0] - label[2]) / height, (box[1] - label[3]) / height
     if share_row(label, box) and -0.5 <= beside <= _BESIDE:

@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from ocr_extractor.ocr.words import Word
 
 _REACH_TO_QUESTION = 14.0
-"""How far left of its first option a question may stand, in text heights."""
+"""Largest distance of a question from its first option, in text heights."""
 
 _CONFIDENCE = 0.5
-"""Of the ticks found on FUNSD's training forms, the part that is annotated so."""
+"""The share of the ticks found on FUNSD's training forms that are annotated as such."""
 
 
 def choose_options(pairs: Iterable[Pair], words: Sequence[Word], page: int) -> tuple[Pair, ...]:
@@ -69,14 +69,14 @@ class _Choice:
     options: tuple[_Option, ...]
 
     def replaces(self, pair: Pair) -> bool:
-        """Tell whether a pair says of these options what `pairs` says better."""
+        """Tell whether `pairs` replaces a pair about these options."""
         known = self.options if self.question else [each for each in self.options if each.ticked]
         parts = [part.box for option in known for part in (option.text, option.mark)]
         asked = [self.question.box] if self.question else [option.text.box for option in known]
         return _any_shares(pair.answer_box, parts) or _any_shares(pair.question_box, asked)
 
     def pairs(self, page: int) -> Iterator[Pair]:
-        """Yield what the options say; nothing when none is ticked."""
+        """Yield the pairs of the options; none if no option is ticked."""
         ticked = [option for option in self.options if option.ticked]
         if self.question is None:
             for option in ticked:
@@ -124,7 +124,7 @@ def _find_choices(segments: Sequence[Segment]) -> Iterator[_Choice]:
 
 
 def _question_of(options: Sequence[_Option], left: Segment | None) -> Segment | None:
-    """Return what stands left of two options or more, if it can be their question."""
+    """Return the text left of two or more options, if it can be their question."""
     if left is None or len(options) < 2 or not is_label(left.text):
         return None
     return left if gap_beside(left, options[0].text) <= _REACH_TO_QUESTION else None

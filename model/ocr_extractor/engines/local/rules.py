@@ -1,4 +1,4 @@
-"""Segments to pairs by where they stand: geometric rules, tuned on FUNSD's training split."""
+"""Segments to pairs by their positions: geometric rules, tuned on FUNSD's training split."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ _LINE_INDENT = 1.5
 _LINE_HEIGHT_RATIO = 0.65
 _WRAPPED_LINE_WORDS = 4
 _ENTRY_TYPE_RATIO = 1.15
-"""Text that crowds the label above it is an entry, not more label, if set so much larger."""
+"""Text close below a label is an entry, not a part of the label, if it is this much larger."""
 
 
 def link_by_rules(words: Sequence[Word], page: int) -> tuple[Pair, ...]:
@@ -61,7 +61,7 @@ def link_by_rules(words: Sequence[Word], page: int) -> tuple[Pair, ...]:
         page: The page's number, from 1.
 
     Returns:
-        Pairs in reading order of their questions, without confidence: the rules know none.
+        Pairs in reading order of their questions, without confidence.
     """
     answers = apply_rules(words)
     return tuple(
@@ -82,7 +82,7 @@ def apply_rules(words: Sequence[Word]) -> dict[Segment, list[Segment]]:
 
 
 class _Rules:
-    """The rules in the order they are tried; a segment that one has used is taken."""
+    """The rules in the order of use; a segment belongs to the first rule that uses it."""
 
     def __init__(self, segments: Sequence[Segment]) -> None:
         self._segments = [each for each in segments if _is_legible(each)]

@@ -1,4 +1,4 @@
-"""OpenAI's Batch API: files of requests go up, batches are begun and watched, answers come down."""
+"""OpenAI's Batch API: uploads files of requests, starts and watches batches, downloads answers."""
 
 from __future__ import annotations
 
@@ -30,23 +30,23 @@ if TYPE_CHECKING:
 _logger = logging.getLogger(__name__)
 
 _ENDPOINT: Final = "/v1/chat/completions"
-# The key of a batch's metadata that holds our own name for it.
+# The metadata key of a batch for our own name of it.
 _NAME = "ocr_extractor_shard"
 _ENDED = {"completed", "failed", "expired", "cancelled"}
-# What a request without an answer is taken to have got; told apart in openai_errors.
+# The answer that stands for a missing one; `sdk_errors` recognises it.
 _GATEWAY_TIMEOUT = 504
 _UNANSWERED = "batch_unanswered"
 
 
 @dataclass(frozen=True)
 class BatchProgress:
-    """What the server says of a batch.
+    """The state of a batch at the server.
 
     Attributes:
         status: Its status in the server's words.
         ended: Whether nothing more will come.
-        waits_for_others: Whether it was refused because others fill the queue: nothing of it was
-            done, and it may be begun again when one of them has ended.
+        waits_for_others: Whether it was refused because others fill the queue: nothing was done,
+            and it can be started again when one of them has ended.
         reason: Why it failed, "" when it did not.
         files: The ids of the files with its answers and errors.
     """
@@ -59,18 +59,18 @@ class BatchProgress:
 
 
 class BatchServer:
-    """The server's files and batches. Every method raises what `faults` tells apart."""
+    """The files and batches of the server; call its methods within `faults`."""
 
     def __init__(self, client: openai.OpenAI) -> None:
-        """Take the engine's client.
+        """Use the engine's client.
 
         Raises:
-            ConfigError: It is Azure's, which has other paths and deployments for batches.
+            ConfigError: It is Azure's client: Azure has other paths and deployments for batches.
         """
         if isinstance(client, openai.AzureOpenAI):
             raise ConfigError("Batches are sent to OpenAI and servers like it, not to Azure.")
         self._client = client
-        # All but the beginning of a batch may be repeated.
+        # All requests except the start of a batch may be repeated.
         self._patient = client.with_options(max_retries=4)
 
     def deferred(
@@ -82,7 +82,7 @@ class BatchServer:
     @staticmethod
     @contextlib.contextmanager
     def faults() -> Iterator[None]:
-        """Let what may pass, such as a lost connection, cost a warning.
+        """Turn temporary errors, such as a lost connection, into a warning.
 
         Raises:
             EngineError: The server refuses for good; the message says what to do.
@@ -109,7 +109,7 @@ class BatchServer:
         return self._patient.files.create(file=(f"{name}.jsonl", lines), purpose="batch").id
 
     def find(self, name: str) -> str | None:
-        """Return the id of the batch under this name, None when none was begun or it failed."""
+        """Return the id of the batch with this name; None if none was started or it failed."""
         for batch in self._patient.batches.list(limit=100):
             if (batch.metadata or {}).get(_NAME) == name and batch.status != "failed":
                 return batch.id
@@ -118,7 +118,7 @@ class BatchServer:
     def begin(self, name: str, file_id: str) -> str:
         """Begin the batch of a file and return its id.
 
-        It is paid for from now on. After a fault, only `find` tells whether it was begun.
+        It costs money from now on. After an error, only `find` tells whether it was started.
         """
         return self._client.batches.create(
             input_file_id=file_id,
@@ -128,13 +128,13 @@ class BatchServer:
         ).id
 
     def cancel(self, batch_id: str) -> None:
-        """Ask for the end of a batch; what it has answered by then is still paid for."""
-        # A batch that has ended in the meantime is in conflict with that.
+        """Cancel a batch; its answers so far still cost money."""
+        # The server answers "conflict" if the batch has ended in the meantime.
         with contextlib.suppress(openai.ConflictError, openai.BadRequestError):
             self._client.batches.cancel(batch_id)
 
     def progress(self, batch_id: str) -> BatchProgress:
-        """Ask how far a batch is."""
+        """Return the state of a batch."""
         batch = self._patient.batches.retrieve(batch_id)
         if not isinstance(batch, Batch):  # the SDK returns whatever comes with status 200
             raise NotACompletionError(reports_error=True)
@@ -167,14 +167,14 @@ class BatchServer:
                         yield found
 
     def discard(self, files: Iterable[str]) -> None:
-        """Delete files at the server; it deletes by itself what is left, days later."""
+        """Delete files at the server, which deletes the others by itself after some days."""
         for file_id in files:
             with contextlib.suppress(openai.NotFoundError):
                 self._patient.files.delete(file_id)
 
     @staticmethod
     def unanswered(reason: str) -> str:
-        """Return the answer of a request for which its batch has brought none."""
+        """Return the answer for a request that its batch has not answered."""
         error = {"code": _UNANSWERED, "message": reason}
         return json.dumps([_GATEWAY_TIMEOUT, {"error": error}])
 

@@ -1,8 +1,8 @@
-"""Requests that are not sent: answered from what batches have brought, or noted for the next one.
+"""Requests that are not sent: answered from the results of batches, or noted for the next one.
 
-A document is read again from its beginning whenever answers have come. Its requests are the same
-then, so they find their answers, and what follows from these - another parameter, a longer limit,
-one more try - is noted in its turn.
+A document is read again from its start when answers have arrived. Its requests are the same, so
+they find their answers; requests that follow from these (another parameter, a longer limit, one
+more try) are noted in turn.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import httpx2
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-# "Too Early": nobody repeats it, and no real server answers a completion with it.
+# "Too Early": no client repeats it, and no real server answers a completion with it.
 _NOT_YET = 425
 
 
@@ -42,7 +42,7 @@ class BatchedRequests:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def respond(self, request: httpx2.Request) -> httpx2.Response:
-        """Answer a request as its batch did, or note it; a repeated one is a request of its own."""
+        """Answer a request as its batch did, or note it; a repetition counts as another request."""
         body = request.read()
         digest = hashlib.sha256(self.scope.encode() + b"\0" + body).hexdigest()
         with self._lock:
@@ -55,7 +55,7 @@ class BatchedRequests:
             error = {"message": "it is asked for with the next batch"}
             return httpx2.Response(_NOT_YET, json={"error": error}, request=request)
         status, content = json.loads(answer)
-        # Not as `json`, of which httpx2 makes UTF-8 without NaN: servers answer what they like.
+        # Not as `json`: httpx2 would write UTF-8 without NaN, but servers answer anything.
         headers = {"Content-Type": "application/json"}
         return httpx2.Response(
             status, headers=headers, content=json.dumps(content), request=request
@@ -67,7 +67,7 @@ _in_force: ContextVar[BatchedRequests | None] = ContextVar("deferral", default=N
 
 
 def requests_in_force() -> BatchedRequests | None:
-    """Return what answers the requests of this context; None where they are sent."""
+    """Return the object that answers the requests of this context; None if they are sent."""
     return _in_force.get()
 
 

@@ -1,4 +1,4 @@
-"""Completions that were paid for, kept in one SQLite file that several processes may share."""
+"""Keeps paid completions in one SQLite file that several processes may share."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ CREATE TABLE IF NOT EXISTS completions (
 );
 CREATE INDEX IF NOT EXISTS completions_by_use ON completions (used, size);
 """
-# Only what `put` may have written: a text, or a number that asks for gigabytes, is no completion.
+# Only values that `put` may have written: a text, or a number of gigabytes, is not a completion.
 _FIND = """
 SELECT text FROM completions WHERE key = ? AND typeof(text) = 'blob' AND length(text) <= ?
 """
-# A full cache makes room for some time, not for one completion.
+# A full cache frees space for many completions at once.
 _KEPT_WHEN_FULL = 0.9
 _BUSY_TIMEOUT_S = 30.0
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
@@ -57,8 +57,8 @@ def cache_key(page: Image.Image, settings: dict[str, Any]) -> str:
 class CompletionCache:
     """A bounded store of completions by key; safe to share between threads and processes.
 
-    A cache that cannot be used costs one warning and requests, never a page: a damaged file is set
-    aside, any other trouble means that nothing is found or kept.
+    A cache that cannot be used causes one warning and more requests, but no page fails: a damaged
+    file is set aside; with any other error nothing is found or kept.
     """
 
     def __init__(self, path: Path, max_bytes: int) -> None:
@@ -66,7 +66,7 @@ class CompletionCache:
 
         Args:
             path: The SQLite file.
-            max_bytes: Most bytes of completions; the ones not used for longest go first.
+            max_bytes: Most bytes of completions; the least recently used ones are removed first.
         """
         self._path = path
         self._max_bytes = max_bytes
@@ -89,7 +89,7 @@ class CompletionCache:
 
         text = self._with_database(find)
         if text is not None:
-            self._with_database(touch)  # apart: a disk that cannot be written is still read
+            self._with_database(touch)  # a separate step: a read-only disk can still be read
         return text
 
     def put(self, key: str, text: str) -> None:
@@ -108,7 +108,7 @@ class CompletionCache:
         self._with_database(keep)
 
     def _make_room(self, database: sqlite3.Connection) -> None:
-        # Cast: whoever else wrote into the file may have written anything.
+        # Cast: another program may have written anything into the file.
         [total] = database.execute("SELECT TOTAL(CAST(size AS INT)) FROM completions").fetchone()
         if total <= self._max_bytes:
             return
@@ -135,16 +135,16 @@ class CompletionCache:
     def _open(self) -> sqlite3.Connection:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         database = sqlite3.connect(self._path, _BUSY_TIMEOUT_S, check_same_thread=False)
-        # Before anything can fail: a model that is let go of must not leave the file open.
+        # Before anything can fail: a model that is deleted must not leave the file open.
         weakref.finalize(self, database.close)
         database.execute("PRAGMA journal_mode = WAL")
-        # The last completions may be lost when the machine loses power, no more.
+        # A loss of power may lose the last completions, no more.
         database.execute("PRAGMA synchronous = NORMAL")
         database.executescript(_TABLE)
         return database
 
     def _report(self, error: sqlite3.Error | OSError) -> None:
-        """Warn, and begin anew where the file is damaged."""
+        """Warn, and start a new file if this one is damaged."""
         # The low byte names the kind of error (sqlite.org/rescode.html, "extended result codes").
         if getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED:
             try:

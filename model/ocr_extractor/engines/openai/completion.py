@@ -1,4 +1,4 @@
-"""What a server answered: a chat completion and its token usage, whatever shape it arrived in."""
+"""Reads the answer of a server: a chat completion and its token usage, in any shape."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from ocr_extractor.errors import CompletionError
 
 # No LLM reads or writes as many tokens at once.
 _MOST_TOKENS = 10_000_000
-# One is asked for; a server that answers more than a few is after our memory.
+# One is requested; a server that answers more than a few is faulty or hostile.
 MOST_CHOICES = 16
 
 
 def _to_count(value: object) -> int | None:
-    """Return a number of tokens, None for what cannot be one."""
+    """Return a number of tokens; None for a value that cannot be one."""
     return value if type(value) is int and 0 <= value <= _MOST_TOKENS else None
 
 
@@ -41,7 +41,7 @@ class _PromptDetails(BaseModel):
 
 
 class UsageReport(BaseModel):
-    """Tokens in the API's own names; None for what the server does not say or what cannot be."""
+    """Tokens in the API's own names; None for values that are missing or impossible."""
 
     prompt_tokens: _Count = None
     completion_tokens: _Count = None
@@ -80,7 +80,7 @@ class Answer:
     """One chat completion.
 
     Attributes:
-        usage: What it cost, None when the server does not say, or says what cannot be.
+        usage: Its tokens; None if the server reports none, or impossible ones.
     """
 
     usage: Usage | None
@@ -90,7 +90,7 @@ class Answer:
     def of(cls, body: bytes) -> Answer:
         """Read the body of an answer with status 200.
 
-        The SDK does not read it: it makes a model of everything that a server sends, which takes
+        The SDK does not read it: it makes objects of everything that a server sends, which takes
         gigabytes for a few megabytes.
 
         Raises:

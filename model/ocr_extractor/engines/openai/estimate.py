@@ -1,4 +1,4 @@
-"""What reading documents will take, told before it begins: pages, tokens and money."""
+"""Estimates pages, tokens and cost before documents are read."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ _CHARACTERS_PER_TOKEN = 4
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a number of documents will take.
+    """The estimate for a number of documents.
 
     Attributes:
         pages: Their pages.
         input_tokens: Tokens of the prompt and the pages' images; None where the LLM's formula is
             not published, or where it is given text.
-        cost: What those and the expected output cost, USD; None when that is not known.
+        cost: The cost of these and of the expected output, USD; None if it is not known.
     """
 
     pages: int
@@ -45,14 +45,14 @@ def estimate(
     documents: Iterable[bytes],
     output_tokens_per_page: float,
 ) -> Estimate:
-    """Estimate what documents will take; those that cannot be opened take nothing.
+    """Estimate documents; those that cannot be opened count as nothing.
 
     Args:
         config: The extractor's settings.
         opener: Opens the documents; no page is decoded.
         instructions: The rendered prompt.
         documents: The documents' bytes.
-        output_tokens_per_page: What the LLM is expected to write for a page.
+        output_tokens_per_page: Expected output tokens of a page.
     """
     images: list[int | None] = []
     for data in documents:

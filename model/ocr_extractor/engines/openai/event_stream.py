@@ -1,4 +1,4 @@
-"""A streamed completion as one body, watched while it is written and cut off in a loop."""
+"""Joins a streamed completion to one body, and cuts it off if the LLM repeats itself."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 MEDIA_TYPE = "text/event-stream"
 """The content type of a streamed answer."""
 
-# The text is looked at whenever it has grown by so many characters.
+# The text is checked for loops each time that it has grown by this many characters.
 _LOOK_EVERY = 4096
-# Servers send an event a token, and to wait for each of them costs 0.1 ms of CPU. So they are let
-# gather: for this part of the time since the first one, and this long at most, s.
+# Servers send one event a token, and waiting for each costs 0.1 ms of CPU. So events are collected:
+# for this part of the time since the first one, and for at most this long, s.
 _GATHERING = 1 / 32
 _LONGEST_GATHERING_S = 0.5
-# What took longer to come was waited for, s.
+# An event that took longer to arrive was waited for, s.
 _WAITED_S = 0.001
 
 
@@ -45,7 +45,7 @@ class _Chunk(BaseModel):
 
 
 class StreamedCompletion(httpx2.SyncByteStream):
-    """The body that the server would have sent, had it not been asked to stream."""
+    """The body that the server would have sent without streaming."""
 
     def __init__(self, events: httpx2.SyncByteStream) -> None:
         self._events = events
@@ -65,7 +65,7 @@ class StreamedCompletion(httpx2.SyncByteStream):
                 try:
                     growing.add(_Chunk.model_validate(json.loads(data)))
                 except (ValueError, RecursionError):
-                    yield data  # an error object, or nothing that is known: for `Answer`
+                    yield data  # an error object, or unknown data: `Answer` reads it
                     return
             if growing.repeats_itself():
                 break
@@ -77,7 +77,7 @@ class StreamedCompletion(httpx2.SyncByteStream):
 
 
 class _Growing:
-    """A completion that is being written."""
+    """An incomplete completion."""
 
     def __init__(self) -> None:
         self._last: _Chunk | None = None
@@ -88,7 +88,7 @@ class _Growing:
         self._unseen = 0
 
     def add(self, chunk: _Chunk) -> None:
-        """Add what an event tells."""
+        """Add the contents of an event."""
         self._last = chunk
         self._usage = chunk.usage or self._usage
         for choice in chunk.choices[:1]:
@@ -100,7 +100,7 @@ class _Growing:
                 self._refusal.append(choice.delta.refusal)
 
     def repeats_itself(self) -> bool:
-        """Look at the text, if much of it is new; a loop ends the completion."""
+        """Check the text for a loop if much of it is new; a loop ends the completion."""
         if self._unseen < _LOOK_EVERY:
             return False
         self._unseen = 0
@@ -111,7 +111,7 @@ class _Growing:
         return False
 
     def body(self) -> bytes:
-        """Return the completion as JSON; nothing where the stream broke off before its end."""
+        """Return the completion as JSON; empty if the stream broke off before its end."""
         if self._last is None or self._finish_reason is None:
             return b""
         message = {
@@ -130,7 +130,7 @@ class _Growing:
 
 
 def _gathered(events: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield the pieces of a stream; those of a slow server come many at once."""
+    """Yield the pieces of a stream; those of a slow server are collected."""
     began = asked = time.monotonic()
     for piece in events:
         came = time.monotonic()

@@ -1,4 +1,4 @@
-"""What tokens cost, by the user's prices or MLflow's price list."""
+"""The cost of tokens, from the user's prices or MLflow's price list."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def cost_of(usage: Usage, config: ExtractorConfig) -> float | None:
-    """Return what tokens cost, USD, None when the LLM's price is not known; see `costs_of`."""
+    """Return the cost of tokens, USD; None if the price of the LLM is not known. See `costs_of`."""
     costs = costs_of(usage, config)
     return costs[CostKey.TOTAL_COST] if costs else None
 
@@ -23,7 +23,7 @@ def costs_of(usage: Usage, config: ExtractorConfig) -> dict[str, float] | None:
 
     Args:
         usage: The tokens.
-        config: The extractor's settings; its prices, where both are given, go before MLflow's.
+        config: The extractor's settings; its prices, if both are given, replace MLflow's.
     """
     if config.input_price is not None and config.output_price is not None:
         read = usage.input * config.input_price / 1e6

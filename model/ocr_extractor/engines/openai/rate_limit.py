@@ -1,4 +1,4 @@
-"""How fast requests go out: one pace for all threads of a loaded model, set by the server's words.
+"""The request rate of all threads of a loaded model, adapted to the answers of the server.
 
 Requests in flight are halved when the server says that it is too much, and grow back by one for
 every full round of answers (Chiu and Jain, "Analysis of the increase and decrease algorithms for
@@ -19,11 +19,11 @@ from ocr_extractor.runtime.cancellation import check
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-# A server that asks for a longer pause is not waited for (the openai SDK has the same bound), s.
+# Longest pause that a server may ask for (the openai SDK has the same limit), s.
 LONGEST_PAUSE_S = 120.0
-# What one page is taken to cost until the first answer has told.
+# Assumed tokens of a page until the first answer.
 _TOKENS_AT_FIRST = 2000.0
-# A caller who goes away wakes nobody: so often a pause is looked up from, s.
+# A caller that leaves wakes no thread: how often a pause is interrupted to check, s.
 _LOOK_EVERY_S = 1.0
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
 _UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -31,11 +31,11 @@ _UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 @dataclass
 class Turn:
-    """One request's turn; whoever sends it notes here what came of it.
+    """One request's turn; its sender notes the result here.
 
     Attributes:
-        tokens: What the request used, None when the server did not say.
-        pause_s: How long all requests must wait, s; None when the server did not complain.
+        tokens: Tokens of the request; None if the server did not tell.
+        pause_s: How long all requests must wait, s; None if the server reported no overload.
     """
 
     tokens: int | None = None
@@ -117,7 +117,7 @@ class RateLimiter:
             if turn.pause_s is None:
                 self._width = min(self._most, self._width + 1 / self._width)
             else:
-                # Of the requests that were in flight together, only the first one narrows.
+                # Only the first of the requests that were in flight together reduces the number.
                 if started >= self._narrowed_at:
                     self._width = max(1.0, self._width / 2)
                     self._narrowed_at = time.monotonic()

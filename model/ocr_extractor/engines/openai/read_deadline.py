@@ -1,4 +1,4 @@
-"""How long a server may take over an answer's headers; httpx2 bounds each read, not their sum."""
+"""Limits the time until the headers of an answer are complete; httpx2 limits only each read."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _deadline: ContextVar[float] = ContextVar("deadline", default=math.inf)
 
 
 def bound_reading(client: httpx2.Client) -> None:
-    """Let all connections of a client end at the deadline of the request that uses them.
+    """Let reads of all connections of a client end at the deadline of their request.
 
-    httpx2 has no public way to choose the network backend of its transports, and to write a
-    transport would mean to write its proxies and errors anew.
+    httpx2 has no public way to choose the network backend of its transports, hence the private
+    names. A transport of our own would have to repeat its handling of proxies and errors.
     """
     for transport in (client._transport, *client._mounts.values()):
         if isinstance(transport, httpx2.HTTPTransport):
@@ -32,7 +32,7 @@ def bound_reading(client: httpx2.Client) -> None:
 
 @contextlib.contextmanager
 def reading_ends(seconds: float) -> Iterator[None]:
-    """Bound what is read from the network in this context: it ends so long from now, s."""
+    """Set a deadline for reads from the network in this context, s from now."""
     token = _deadline.set(time.monotonic() + seconds)
     try:
         yield
@@ -41,7 +41,7 @@ def reading_ends(seconds: float) -> Iterator[None]:
 
 
 def extend_reading(seconds: float) -> None:
-    """Put the end of `reading_ends` off: it ends so long from now, s."""
+    """Move the deadline of `reading_ends`, s from now."""
     _deadline.set(time.monotonic() + seconds)
 
 

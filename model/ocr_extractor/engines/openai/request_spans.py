@@ -1,4 +1,4 @@
-"""What traces tell of a request to an LLM, in the attributes that MLflow's UI knows.
+"""The spans of requests to an LLM, in the attributes that MLflow's UI shows.
 
 `mlflow.openai.autolog` is not used: it changes the SDK for the whole process.
 """
@@ -41,7 +41,7 @@ class RequestSpan:
                 self._span.set_attributes(usage_attributes(answer.usage, self._config))
 
     def failed(self, fault: EngineError) -> None:
-        """Note that there is no answer, and why."""
+        """Note the error of a request without an answer."""
         if self._span is not None:
             self._span.set_failed()
             self._span.set_attribute("error_code", fault.code)
@@ -49,7 +49,7 @@ class RequestSpan:
 
 @contextlib.contextmanager
 def request_span(request: dict[str, Any], config: ExtractorConfig) -> Iterator[RequestSpan]:
-    """Trace a request with all that is sent, unless `trace_content` leaves out the content."""
+    """Trace a request with its content, unless `trace_content` leaves that out."""
     if config.trace_content != "full":
         yield RequestSpan(None, config)
         return

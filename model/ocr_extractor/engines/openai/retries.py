@@ -1,4 +1,4 @@
-"""Limits of how often and how long a page's requests are repeated."""
+"""Limits how often and how long the requests of a page are repeated."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 
 from ocr_extractor.engines.openai.rate_limit import LONGEST_PAUSE_S
 
-# Waiting doubles from one retry to the next, up to this, s (the openai SDK's own bound).
+# The wait doubles with each retry up to this, s (the same limit as in the openai SDK).
 _LONGEST_DELAY_S = 8.0
 
 
@@ -30,7 +30,7 @@ class RetryBudget:
         """Take one retry.
 
         Args:
-            asked_s: How long the server asks to wait, s; None when it does not say.
+            asked_s: How long the server asks to wait, s; None if it does not tell.
 
         Returns:
             How long to wait, s; None when there is no retry left, the server asks for more than

@@ -1,4 +1,4 @@
-"""The HTTP client below the SDK: answers arrive whole, in time and within bounds, or not at all."""
+"""The HTTP client below the SDK: answers are complete, in time and of limited size, or errors."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 # What is read of one answer, decompressed, bytes. The longest completions have 0.5 MB, streamed
 # ones 300 bytes a token; reading JSON that is made to harm takes 50 times its size.
 MAX_ANSWER_BYTES = 8_000_000
-# Of a file with a batch's answers, which goes to disk: 50,000 answers at most.
+# Largest file of a batch's answers, on disk: at most 50,000 answers.
 MAX_FILE_BYTES = 4_000_000_000
 _FILE = "/content"
-# A server that is there accepts a connection at once (the openai SDK has the same bound), s.
+# Longest wait for a connection, which a running server accepts at once (as in the openai SDK), s.
 _CONNECT_TIMEOUT_S = 5.0
 
 
@@ -57,7 +57,7 @@ def build_http_client(
                 response.headers["content-type"] = "application/json"
 
     timeout = httpx2.Timeout(timeout_s, connect=min(timeout_s, _CONNECT_TIMEOUT_S))
-    # A redirect would send the page, and on the same host the key, where nobody meant them to go.
+    # A redirect would send the page, and on the same host the key, to an unknown place.
     client = _Client(
         timeout=timeout, follow_redirects=False, event_hooks={"response": [on_response]}
     )
@@ -66,7 +66,7 @@ def build_http_client(
 
 
 class _Client(openai.DefaultHttpxClient):
-    """The SDK's own client, which sends no request that is deferred."""
+    """The SDK's client; it does not send deferred requests."""
 
     def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
         if (deferral := requests_in_force()) is not None:
@@ -76,7 +76,7 @@ class _Client(openai.DefaultHttpxClient):
 
 
 class _Timely(httpx2.SyncByteStream):
-    """An answer's body; httpx2's own timeout is for each piece, so a drip would never end."""
+    """The body of an answer with a deadline; httpx2's timeout is for each piece only."""
 
     def __init__(self, body: httpx2.SyncByteStream, timeout_s: float) -> None:
         self._body = body
@@ -84,7 +84,7 @@ class _Timely(httpx2.SyncByteStream):
 
     def __iter__(self) -> Iterator[bytes]:
         for piece in self._body:
-            check()  # to end here closes the connection, and so ends what the LLM is writing
+            check()  # an error here closes the connection, so the LLM stops writing
             if time.monotonic() > self._deadline:
                 raise httpx2.ReadTimeout("The answer drips.")
             yield piece
@@ -94,7 +94,7 @@ class _Timely(httpx2.SyncByteStream):
 
 
 class _Decoded(httpx2.SyncByteStream):
-    """A body without its compression, as far as it is wanted."""
+    """A decompressed body of limited size."""
 
     def __init__(self, compressed: httpx2.Response, most_bytes: int) -> None:
         self._compressed = compressed

@@ -1,4 +1,4 @@
-"""Segments to candidates: everything on a page that could be a question with its answer."""
+"""Segments to candidates: all texts of a page that could be a question with its answer."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class PairCandidate:
 
 @dataclass(frozen=True)
 class Bonds:
-    """What the models make of each two of n segments.
+    """The probabilities of the models for each two of n segments.
 
     Attributes:
         links: (n, n) probability that the second segment answers the first one.

@@ -1,7 +1,7 @@
 """The stages from a page's words to its candidates, each a question to a model.
 
-Reading a page and training the models go the same way: `understand` asks, and whoever drives it
-answers with probabilities, from the weights or from models that are being trained.
+Reading a page and training the models use the same code: `understand` yields questions, and its
+caller answers with probabilities, from the weights or from models in training.
 """
 
 from __future__ import annotations
@@ -71,11 +71,11 @@ candidates with the probability that each is a pair of the form."""
 
 
 def understand(words: Sequence[Word], ink: Ink) -> Thoughts:
-    """Think about a page, stage by stage; what has nothing to be asked about is not asked.
+    """Work on a page stage by stage; a stage without rows is skipped.
 
     Args:
         words: What the OCR read on the page, with `underlined` and `walled` set.
-        ink: What its pixels say beside that.
+        ink: Features of its pixels.
     """
     lines = find_lines(words, ink)
     borders = boundaries(lines)

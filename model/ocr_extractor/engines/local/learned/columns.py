@@ -1,4 +1,4 @@
-"""Named columns of features, and the matrix that a model is given of them."""
+"""Named columns of features, and the matrix of them that a model gets."""
 
 from __future__ import annotations
 
@@ -27,6 +27,6 @@ def prefixed(prefix: str, columns: Mapping[str, NDArray[np.float64]]) -> Columns
 
 
 def taken(columns: Mapping[str, NDArray[np.float64]], rows: Whole) -> Columns:
-    """Return some rows of the columns; number -1, for nothing there, gives zeros."""
+    """Return some rows of the columns; the number -1 (no row) gives zeros."""
     there = rows >= 0
     return {name: np.where(there, values[rows], 0.0) for name, values in columns.items()}

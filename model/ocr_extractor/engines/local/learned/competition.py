@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from ocr_extractor.engines.local.learned.page_features import PageFeatures, Values
 
 _ALIGNED = 0.6
-"""Edges that are closer than this stand in line, text heights."""
+"""Edges that are closer than this are aligned, text heights."""
 
 _EVEN = 0.5
 """Distances that differ by less than this are the same, text heights."""
 
 _BLOCK = 256
-"""Candidates that are held against all others at a time: a crowded page has thousands."""
+"""Number of candidates compared with all others at a time: a dense page has thousands."""
 
 Mask = NDArray[np.bool_]
 
@@ -33,7 +33,7 @@ Mask = NDArray[np.bool_]
 def rival_columns(
     features: PageFeatures, candidates: Sequence[PairCandidate], chances: Floats
 ) -> Columns:
-    """Describe candidates, at least one, by those that could be true instead or as well.
+    """Describe candidates, at least one, by those that could be true instead of or beside them.
 
     Args:
         features: The page.

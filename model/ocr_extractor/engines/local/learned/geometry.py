@@ -1,4 +1,4 @@
-"""Where the segments of a page stand to each other, as matrices."""
+"""The relative positions of the segments of a page, as matrices."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def _shared(start: Values, end: Values) -> Values:
 
 
 def ranks(values: Values, axis: int) -> Whole:
-    """Return the measure_geometry of every value along an axis, 0 for the smallest."""
+    """Return the rank of every value along an axis, 0 for the smallest."""
     return values.argsort(axis=axis, kind="stable").argsort(axis=axis, kind="stable")
 
 

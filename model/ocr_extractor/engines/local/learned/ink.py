@@ -25,7 +25,7 @@ INK = ("density", "thickness", "greyness")
 
 _REACH_SIDEWAYS = 0.3
 _REACH_UP_AND_DOWN = 0.4
-"""How far a line may run into the boxes that it parts, in text heights."""
+"""How far a line may run into the boxes that it separates, in text heights."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def find_ink(words: Sequence[Word], image: Image.Image) -> Ink:
 
 
 def _segments(mask: cv2.typing.MatLike) -> Values:
-    """Return (4, segments): left, top, width and height of what hangs together, px."""
+    """Return (4, parts): left, top, width and height of each connected part, px."""
     _, _, boxes, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
     return boxes[1:, :4].T.astype(np.float64)
 

@@ -1,4 +1,4 @@
-"""A page cut into segments, with what is known of each segment by itself."""
+"""A page cut into segments, with the features of each segment alone."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class PageFeatures:
 
     @cached_property
     def own(self) -> Columns:
-        """What is known of each segment by itself."""
+        """The features of each segment alone."""
         return _own_columns(self)
 
 
@@ -156,7 +156,7 @@ def of_others(probabilities: Floats, rows: Whole) -> Values:
 
 
 def rule_columns(features: PageFeatures) -> Columns:
-    """Return what the geometric rules make of each segment."""
+    """Return the features of each segment that come from the geometric rules."""
     answered = features.rules == ANSWERED_BY
     return {
         "rules: question": answered.any(axis=1).astype(np.float64),

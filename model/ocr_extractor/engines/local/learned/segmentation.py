@@ -1,4 +1,4 @@
-"""Text lines to segments: the words of a line that stay together, cut a little too finely."""
+"""Text lines to segments: the words of a line that belong together, cut slightly too finely."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from ocr_extractor.engines.local.learned.ink import Ink
 
 CUT_AT = 0.1
-"""A line is cut where a boundary is at least this likely: segments can be joined later, words that
-were left together cannot be parted. On FUNSD's training split 0.4 loses 3 % of the pairs here."""
+"""A line is cut where a boundary is at least this likely: segments can be joined later, but not
+cut. On FUNSD's training split 0.4 loses 3 % of the pairs here."""
 
 _KINDS = {"ticked": 1, "empty": 2, "fill": 3, "colon": 4}
 _FAR = 20

@@ -1,4 +1,4 @@
-"""What the characters of a text look like, as numbers."""
+"""The look of the characters of a text, as numbers."""
 
 from __future__ import annotations
 
