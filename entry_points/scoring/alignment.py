@@ -16,7 +16,7 @@ from entry_points.scoring.matching import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from entry_points.scoring.forms import TextPair, Truth
+    from entry_points.scoring.form_texts import FormTexts, TextPair
 
 Match = tuple[int, int]
 """(position in the truth, position among the predicted pairs)."""
@@ -24,21 +24,21 @@ Match = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Alignment:
-    """What became of every pair, by its position in the truth or in the output.
+    """The outcome of every pair, by its position in the truth or in the output.
 
     Every true pair is right, misread or missed; every predicted pair with an answer is right,
     misread or invented.
 
     Attributes:
-        right: Pairs whose question and answer both match; as many as there can be.
+        right: Pairs whose question and answer both match; as many as possible.
         misread: Others whose question matches, the least similar answer first.
         missed: The other true pairs.
         invented: The other predicted pairs that have an answer.
         questions: How many questions match, whatever their answers.
-        kept_blank: Blank fields that were called blank; the first position is in `Truth.blanks`.
+        kept_blank: Blank fields reported as blank; the first position is in `FormTexts.blanks`.
         filled: Blank fields that were given one of the invented answers.
-        hallucinated: Predicted pairs whose answer stands nowhere on the page.
-        repeated: Those of the invented pairs that say once more what another pair says.
+        hallucinated: Predicted pairs whose answer is not on the page.
+        repeated: Invented pairs that repeat another pair.
     """
 
     right: tuple[Match, ...]
@@ -52,12 +52,12 @@ class Alignment:
     repeated: tuple[int, ...]
 
 
-def align(truth: Truth, stated: Sequence[TextPair]) -> Alignment:
-    """Find out what became of everything on a form.
+def align(truth: FormTexts, stated: Sequence[TextPair]) -> Alignment:
+    """Match the true pairs and blank fields of a form with the predicted pairs.
 
     Args:
         truth: What the form says.
-        stated: The predicted (question, answer), "" for a field that was called blank.
+        stated: The predicted (question, answer), "" for a field that was reported as blank.
     """
     answered = [number for number, (_, answer) in enumerate(stated) if answer.strip()]
     pairs = [_normalised(pair) for pair in truth.pairs]
@@ -65,8 +65,8 @@ def align(truth: Truth, stated: Sequence[TextPair]) -> Alignment:
     questions = similarities([q for q, _ in pairs], [q for q, _ in read])
     answers = similarities([a for _, a in pairs], [a for _, a in read])
     same_question = questions >= FUZZY_SIMILARITY
-    # The most similar of equally many, so that the mistakes name the line that was missed and
-    # not its neighbour.
+    # Of matchings of equal size, take the most similar one: then the mistakes name the missed line
+    # and not its neighbour.
     right = best_matches(same_question & (answers >= FUZZY_SIMILARITY), (questions + answers) / 2)
     rest = same_question.copy()
     for row, column in right:
@@ -90,9 +90,9 @@ def align(truth: Truth, stated: Sequence[TextPair]) -> Alignment:
 
 
 def _blank_fields(
-    truth: Truth, stated: Sequence[TextPair], invented: Sequence[int]
+    truth: FormTexts, stated: Sequence[TextPair], invented: Sequence[int]
 ) -> tuple[tuple[Match, ...], tuple[Match, ...]]:
-    """Match the blank fields with what was called blank, then the others with what was invented."""
+    """Match the blank fields with reported blanks, then the others with invented pairs."""
     called_blank = [number for number, (_, answer) in enumerate(stated) if not answer.strip()]
     kept = _same_questions(truth, range(len(truth.blanks)), stated, called_blank)
     settled = {row for row, _ in kept}
@@ -101,7 +101,7 @@ def _blank_fields(
 
 
 def _same_questions(
-    truth: Truth, fields: Sequence[int], stated: Sequence[TextPair], numbers: Sequence[int]
+    truth: FormTexts, fields: Sequence[int], stated: Sequence[TextPair], numbers: Sequence[int]
 ) -> tuple[Match, ...]:
     alike = similarities(
         [normalise(truth.blanks[row]) for row in fields],
@@ -112,7 +112,7 @@ def _same_questions(
 
 
 def _hallucinated(
-    truth: Truth, stated: Sequence[TextPair], answered: Sequence[int]
+    truth: FormTexts, stated: Sequence[TextPair], answered: Sequence[int]
 ) -> tuple[int, ...]:
     if truth.page is None:
         return ()

@@ -16,7 +16,7 @@ Numbers = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What a form, or the sum of several, comes to.
+    """Counts of one form, or sums over several forms.
 
     Attributes:
         true: True pairs.
@@ -27,14 +27,14 @@ class Counts:
         nospace: The same with all spaces removed.
         questions: Questions matched as in `fuzzy`, whatever their answers.
         blanks: Blank fields: questions that have text and no linked answer.
-        blank_correct: Blank fields that were called blank.
+        blank_correct: Blank fields that were reported as blank.
         blank_invented: Blank fields that were given an answer.
-        hallucinated: Predicted answers that stand nowhere on the page.
-        repeated: Predicted pairs that say once more what another says, and the form does not.
+        hallucinated: Predicted answers that are not on the page.
+        repeated: Predicted pairs that repeat another pair although the form does not.
         answer_characters: Characters of the true answers to the questions that were found.
-        answer_errors: Edits that lead from what was read to them.
+        answer_errors: Edits that turn the answers as read into these.
         failed: Forms that were not read.
-        unparsed: Those of them whose LLM answered in a way that could not be used.
+        unparsed: Failed forms for which the answer of the LLM could not be used.
     """
 
     true: int = 0
@@ -52,9 +52,6 @@ class Counts:
     answer_errors: int = 0
     failed: int = 0
     unparsed: int = 0
-
-    def __add__(self, other: Counts) -> Counts:
-        return Counts(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(Counts)))
 
     def metrics(self) -> dict[str, float]:
         """Return the shares of `shares` as plain numbers."""

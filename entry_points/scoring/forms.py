@@ -10,62 +10,27 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 from rapidfuzz.distance import Levenshtein
 
-from data.forms import reading_order
 from entry_points.scoring.alignment import align
-from entry_points.scoring.anls import anls
 from entry_points.scoring.counts import COUNTS, Counts, shares
-from entry_points.scoring.grounding import page_text
-from entry_points.scoring.key_value_accuracy import key_value_accuracy
+from entry_points.scoring.form_texts import FormTexts
 from entry_points.scoring.matching import normalise
 from entry_points.scoring.mistakes import Mistakes
+from entry_points.scoring.published_metrics import anls, key_value_accuracy
 from entry_points.scoring.scores import is_failed, is_unparsed
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
-    from data.forms import Entity, Form
     from entry_points.scoring.alignment import Alignment
     from entry_points.scoring.counts import Numbers
+    from entry_points.scoring.form_texts import TextPair
 
-TextPair = tuple[str, str]
-"""(question, answer), both as they stand on the form or in the output."""
-
-_ANSWERING = ("question", "answer")
 _MEANS = ("anls", "key_value_accuracy", "coverage", "parse_failure_rate")
 
 
 @dataclass(frozen=True, slots=True)
-class Truth:
-    """What a form says, as its annotation has it.
-
-    Attributes:
-        pairs: The pairs to find, in reading order, duplicates kept.
-        links: The two texts of each question -> answer link, words joined by one space, by
-            question in the annotation's order: `key_value_accuracy` alone is measured on them.
-        blanks: The questions that have no linked answer, in reading order: fields left blank.
-        page: All words of the document as `page_text` returns them; None when they are not known,
-            and then no answer counts as hallucinated.
-    """
-
-    pairs: tuple[TextPair, ...]
-    links: tuple[TextPair, ...]
-    blanks: tuple[str, ...] = ()
-    page: str | None = None
-
-    @classmethod
-    def of(cls, form: Form) -> Truth:
-        """Take the texts out of an annotated form."""
-        position = {entity: index for index, entity in enumerate(form.entities)}
-        links = sorted(
-            (link for link in form.links if (link[0].label, link[1].label) == _ANSWERING),
-            key=lambda link: position[link[0]],
-        )
-        return cls(
-            pairs=tuple((pair.question, pair.answer) for pair in form.pairs()),
-            links=tuple((_words(question), _words(answer)) for question, answer in links),
-            blanks=tuple(question.text.strip() for question in form.blank_questions()),
-            page=page_text(" ".join(map(_words, reading_order(form.entities)))),
-        )
+class Truth(FormTexts):
+    """The true texts of a form, against which readings are scored."""
 
     def score(self, outputs: Mapping[str, Any] | None) -> FormScore:
         """Score one row of the model's output: `score_form`."""
@@ -243,10 +208,6 @@ def score_form(truth: Truth, outputs: Mapping[str, Any] | None) -> FormScore:
 def stated_pairs(pairs: Iterable[Mapping[str, Any]]) -> list[TextPair]:
     """Return the (question, answer) texts of an output's pairs, "" for a blank answer."""
     return [(pair["question"], pair["answer"] or "") for pair in pairs]
-
-
-def _words(entity: Entity) -> str:
-    return " ".join(word.text for word in entity.words)
 
 
 def _count(

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from entry_points.scoring.alignment import Alignment
-    from entry_points.scoring.forms import TextPair, Truth
+    from entry_points.scoring.form_texts import FormTexts, TextPair
 
 _NAMED = 2
 _TEXT_LIMIT = 40
@@ -17,16 +17,16 @@ _TEXT_LIMIT = 40
 
 @dataclass(frozen=True, slots=True)
 class Mistakes:
-    """What of a form was read wrong, as texts.
+    """The texts of a form that were read wrong.
 
     Attributes:
         misread: (read, true) answers of the questions that were found but answered wrong, the
             least similar first.
         missed: The questions of the other true pairs, in reading order.
         invented: The questions of the other predicted pairs, in the output's order.
-        filled: (question, answer) of the blank fields that were given an answer.
-        hallucinated: The answers that stand nowhere on the page.
-        repeated: The questions of pairs that were given once too often.
+        filled: (question, answer) of blank fields that got an answer.
+        hallucinated: The answers that are not on the page.
+        repeated: The questions of repeated pairs.
     """
 
     misread: tuple[tuple[str, str], ...] = ()
@@ -37,8 +37,8 @@ class Mistakes:
     repeated: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, truth: Truth, stated: Sequence[TextPair], found: Alignment) -> Mistakes:
-        """Take the texts of what an alignment found to be wrong."""
+    def of(cls, truth: FormTexts, stated: Sequence[TextPair], found: Alignment) -> Mistakes:
+        """Take the texts of the wrong pairs of an alignment."""
         return cls(
             misread=tuple((stated[read][1], truth.pairs[row][1]) for row, read in found.misread),
             missed=tuple(truth.pairs[row][0] for row in found.missed),
@@ -62,7 +62,7 @@ class Mistakes:
         return "; ".join(filter(None, named))
 
     def by_metric(self) -> dict[str, str]:
-        """Return one line on the worst of what each metric counts, where there is any."""
+        """Return one line with the worst mistakes for each metric that has any."""
         lines = {
             "answer_cer": self._worst_misread(),
             "blank_invented": _listed(

@@ -1,4 +1,4 @@
-"""ANLS*, held against its authors' implementation."""
+"""ANLS* agrees with its authors' implementation; the blog post's metric keeps its flaws."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from anls_star import anls_score
 from hypothesis import given
 from hypothesis import strategies as st
 
-from entry_points.scoring.anls import anls
+from entry_points.scoring.published_metrics import anls, key_value_accuracy
 
 TEXT = st.text("abcA \n.", max_size=6) | st.text(max_size=4)
 PAIRS = st.lists(st.tuples(TEXT, TEXT), max_size=5)
@@ -59,3 +59,31 @@ def test_letters_are_lower_cased_and_not_folded_as_the_authors_do():
 def test_missed_and_invented_pairs_cost_alike(truth, predicted, expected):
     same = [("Date", "June 5")] * 4
     assert anls(same[:truth], same[:predicted]) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("links", "predicted", "expected"),
+    [
+        pytest.param([("A", "1"), ("B", "2")], [("B", "2"), ("A", "1")], 1.0, id="all right"),
+        pytest.param([("A", "1"), ("B", "2")], [("A", "1")], 0.5, id="one missed"),
+        pytest.param([("A", "1")], [("A", "1"), ("B", "2")], 1.0, id="made up costs nothing"),
+        pytest.param([("A", "1")], [("A", "1 ")], 0.0, id="a space in the answer is an error"),
+        pytest.param([("A", "x")], [("A", "X")], 0.0, id="case in the answer is an error"),
+        pytest.param([("Date:", "1")], [("DATE", "1")], 1.0, id="key case and colon do not count"),
+        pytest.param([("A B", "1")], [("A  B", "1")], 0.0, id="key spaces do count"),
+        pytest.param([("A-B_C", "1")], [("A B C", "1")], 0.0, id="key hyphens do count"),
+        pytest.param([("A", "1"), ("A", "2")], [("A", "2")], 1.0, id="the last repeat is enough"),
+        pytest.param([("A", "1"), ("A", "2")], [("A", "1 2")], 0.0, id="joined answers lose"),
+        pytest.param([("A", "1")], [("A", "1"), ("A", "2")], 0.0, id="a later repeat overwrites"),
+        pytest.param(
+            [("A", "2")],
+            [("A", "1"), ("A:", "2"), ("A", "3")],
+            1.0,
+            id="of keys cleaned alike the last to appear first wins",
+        ),
+        pytest.param([("A", "")], [("A", "")], 1.0, id="an empty answer counts"),
+        pytest.param([], [], 0.0, id="no link"),
+    ],
+)
+def test_key_value_accuracy_worked_by_hand(links, predicted, expected):
+    assert key_value_accuracy(links, predicted) == expected
