@@ -30,7 +30,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Archive:
-    """A zip file somewhere, and what it must be once it is here.
+    """A zip file on a server, with its expected size and hash.
 
     Attributes:
         url: Where it is fetched from.
@@ -58,8 +58,8 @@ def is_unpacked(folder: Path) -> bool:
 def install(archive: Archive, folder: Path) -> None:
     """Fetch the archive and unpack its splits into `folder`.
 
-    What was fetched lies in `dataset.zip.part` until it is unpacked: a second call goes on where
-    the first one stopped. A split that is already there stays as it is.
+    The download is in `dataset.zip.part` until it is unpacked; a second call continues it. A
+    split that is already there stays as it is.
 
     Args:
         archive: What to fetch.
@@ -76,7 +76,7 @@ def install(archive: Archive, folder: Path) -> None:
 
 
 class _UnfinishedError(Exception):
-    """The server stopped before the end or asked to come again."""
+    """The server stopped before the end, or asked to try again later."""
 
 
 _PASSING = (
@@ -88,7 +88,7 @@ _PASSING = (
 
 
 def fetch(archive: Archive, part: Path, *, pause: float = 1.0) -> None:
-    """Bring `part` to the archive's size, from where it stands, and check its hash.
+    """Download the rest of `part`, and check its hash.
 
     Args:
         archive: What to fetch.
@@ -114,17 +114,17 @@ def fetch(archive: Archive, part: Path, *, pause: float = 1.0) -> None:
         raise DownloadError(
             f"{archive.url}: {_size(part):,} of {archive.size:,} bytes came in {_TRIES} tries. "
             "Check the connection (HTTPS_PROXY names a proxy) and run the same command again: it "
-            f"goes on from there. {by_hand}"
+            f"continues from there. {by_hand}"
         )
     _check(archive, part)
 
 
 def _append(archive: Archive, part: Path) -> None:
-    """Ask once for what `part` lacks; a server that ignores Range sends it all again."""
+    """Request the rest of `part` once; a server that ignores Range sends everything again."""
     start = _size(part)
     if start >= archive.size:
         return
-    # A compressed transfer would make Range count other bytes than ours.
+    # In a compressed transfer, Range would count compressed bytes.
     headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={start}-"} if start else {})
     with requests.get(archive.url, headers=headers, stream=True, timeout=_TIMEOUTS) as reply:
         if reply.status_code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
@@ -154,7 +154,7 @@ def _size(path: Path) -> int:
 
 
 def _check(archive: Archive, part: Path) -> None:
-    """Remove a file that is not the archive, and say so."""
+    """Remove a file that is not the archive, and raise."""
     with part.open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     if (size := _size(part)) != archive.size or found != archive.sha256:
@@ -169,8 +169,8 @@ def _check(archive: Archive, part: Path) -> None:
 def unpack(archive: Path, folder: Path) -> None:
     """Unpack the archive's splits into `folder`, each at once or not at all.
 
-    Whatever stands above a split in the archive is left off; files outside the splits and those
-    that macOS added are left out.
+    Folders above a split in the archive are dropped; files outside the splits and files that macOS
+    added are left out.
 
     Raises:
         DownloadError: An entry would leave the folder, or a split is missing; nothing is unpacked.
@@ -199,7 +199,7 @@ def unpack(archive: Path, folder: Path) -> None:
 
 def _refuse_escape(entry: zipfile.ZipInfo) -> None:
     """Raise for an entry that could write outside the folder it is unpacked into."""
-    # Windows' rules know every way out that POSIX has, and drives and backslashes.
+    # Windows' rules include those of POSIX, and drives and backslashes.
     path = PureWindowsPath(entry.filename)
     link = stat.S_ISLNK(entry.external_attr >> 16)
     if path.drive or path.root or ".." in path.parts or link:
@@ -210,7 +210,7 @@ def _refuse_escape(entry: zipfile.ZipInfo) -> None:
 
 
 def _path_in_split(name: str) -> PurePosixPath | None:
-    """Return the path from the split's name on, None for what is no part of the dataset."""
+    """Return the path from the split's name on; None for a file that is not part of the dataset."""
     parts = PurePosixPath(name).parts
     split = next((place for place, part in enumerate(parts) if part in SPLITS), None)
     if split is None or "__MACOSX" in parts or parts[-1] == ".DS_Store":

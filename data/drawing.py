@@ -1,4 +1,4 @@
-"""Draws what the annotation says onto the pages: entities in their label's colour, links as arrows.
+"""Draws annotations onto pages: entities in the colour of their label, links as arrows.
 
 Everything is drawn at twice its size and reduced, because Pillow's lines have jagged edges.
 """
@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw, ImageFont
 from data.errors import DatasetError
 from data.forms import LABELS, Box, Form, Label
 
-WIDTH = 1400  # px of the result; FUNSD's 1000 px scans need enlarging to be read with boxes on
+WIDTH = 1400  # px of the result; FUNSD's scans of 1000 px are enlarged to be readable under boxes
 _OVERSAMPLING = 2
 MARGIN = 24  # px
 LEGEND_HEIGHT = 104  # px
@@ -32,7 +32,7 @@ COLOURS: dict[Label, _Colour] = {
     "other": (110, 110, 110),
 }
 _INK = (40, 40, 40)
-_LINK = (136, 34, 85)  # neither a label's colour nor the black of rules and type
+_LINK = (136, 34, 85)  # differs from the labels' colours and from the black of lines and text
 
 
 def draw_form(form: Form, pages: Sequence[Image.Image]) -> Image.Image:
@@ -51,7 +51,7 @@ def draw_form(form: Form, pages: Sequence[Image.Image]) -> Image.Image:
     last = max((entity.page for entity in form.entities), default=1)
     if last > len(pages):
         raise DatasetError(
-            f"{form.annotation_path} tells of page {last} but {form.image_path.name} has "
+            f"{form.annotation_path} names page {last} but {form.image_path.name} has "
             f"{len(pages)}: correct the annotation or put the whole document there."
         )
     drawn = [_draw_page(form, number, page) for number, page in enumerate(pages, start=1)]
@@ -97,7 +97,7 @@ def _draw_box(draw: ImageDraw.ImageDraw, box: _Box, label: Label) -> None:
 
 
 def _draw_arrow(draw: ImageDraw.ImageDraw, source: _Box, target: _Box, answers: bool) -> None:
-    """Draw from one box to the other; strong for an answer, thin for any other link."""
+    """Draw an arrow from one box to the other: thick for an answer, thin for other links."""
     start, end = _ends(source, target)
     length = math.dist(start, end)
     if length == 0:

@@ -20,9 +20,8 @@ from entry_points.benchmarks.accuracy import accuracy, distortions
 from entry_points.benchmarks.environment import Environment, SuiteError
 from entry_points.benchmarks.hostile import hostile
 from entry_points.benchmarks.measurements import HEADER, Measurement, plot_ratios
-from entry_points.benchmarks.memory import memory
 from entry_points.benchmarks.models import log_models
-from entry_points.benchmarks.overhead import overhead
+from entry_points.benchmarks.overhead import memory, overhead
 from entry_points.benchmarks.serving import serving, startup
 from entry_points.benchmarks.throughput import throughput
 from entry_points.command_line import cli
@@ -63,7 +62,7 @@ def benchmark(suites: Sequence[str], stage: Environment) -> tuple[list[Measureme
         stage: Where to run.
 
     Returns:
-        The lines of all suites, and what became of those that failed.
+        The lines of all suites, and a message for each suite that failed.
 
     Raises:
         UsageError: Nothing could be measured.
@@ -86,7 +85,7 @@ def benchmark(suites: Sequence[str], stage: Environment) -> tuple[list[Measureme
 
 
 def _log(lines: Sequence[Measurement]) -> None:
-    """Log our medians and the figures that the aims judge, the table and a plot."""
+    """Log our medians, the figures that have an aim, the table and a plot."""
     for line in lines:
         name = f"{line.suite}/{re.sub('[^a-z0-9]+', '_', line.what.lower())}"
         mlflow.log_metric(
@@ -100,7 +99,7 @@ def _log(lines: Sequence[Measurement]) -> None:
 
 
 def machine() -> str:
-    """Say when and on what the figures are taken; a busy machine says so by its load."""
+    """Return the date, the machine and its load: they belong to the figures."""
     memory_gb = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
     return (
         f"{date.today()}, {os.cpu_count()} cores, {memory_gb:.0f} GB, "

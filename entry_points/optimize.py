@@ -30,8 +30,7 @@ from entry_points.logged_models.loading import (
     predict_rows,
 )
 from entry_points.optimizing.budget import OptimizationBudget
-from entry_points.optimizing.examples import NOT_WITH_A_SCHEMA, write_example
-from entry_points.optimizing.few_shot import FewShotExamples
+from entry_points.optimizing.examples import NOT_WITH_A_SCHEMA, FewShotExamples, write_example
 from entry_points.optimizing.gepa_optimizer import HEADLINE, GepaOptimizer, OptimizationTask
 from entry_points.optimizing.prompt_parts import divide
 from entry_points.optimizing.result import OptimizationResult

@@ -1,4 +1,4 @@
-"""Reads documents with a logged extractor and writes a row a document, as it goes."""
+"""Reads documents with a logged extractor and writes each row as soon as it is known."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from data.progress import Progress
 from entry_points.batching.plan import BATCH_SETTINGS, BatchPlan, add_flags, plan_of
 from entry_points.batching.rounds import read_in_batches
 from entry_points.command_line import cli
+from entry_points.command_line.tracking import name_run
 from entry_points.logged_models.cost_limit import CostCeiling
 from entry_points.logged_models.loading import (
     followed_prompt,
@@ -26,6 +27,7 @@ from entry_points.logged_models.loading import (
     max_document_bytes,
     predict_rows,
     print_estimate,
+    version_of,
     write_traces,
 )
 from entry_points.predictions.documents import (
@@ -35,10 +37,9 @@ from entry_points.predictions.documents import (
     find_documents,
     read_document,
 )
-from entry_points.predictions.lock import locked
-from entry_points.predictions.output import KEY, OutputFile, configuration_of, document_key
+from entry_points.predictions.output import KEY, OutputFile, configuration_of, document_key, locked
 from entry_points.predictions.table import SUFFIXES, write_table
-from entry_points.predictions.tally import MOST_LISTED, Tally
+from entry_points.predictions.tally import PredictResult, Tally, report
 
 Row = dict[str, Any]
 
@@ -53,7 +54,7 @@ class PredictTask:
         model: The loaded extractor.
         params: The signature's params: `additional_rules`, `pages`.
         max_concurrency: Most documents read at once.
-        max_cost: No document is begun that could make them cost more, USD; None for no ceiling.
+        max_cost: No document is started that could exceed this cost, USD; None for no limit.
         retry_errors: Whether documents that failed at an earlier start are read again.
         batches: How they are read through batches; None reads them at once.
     """
@@ -66,32 +67,12 @@ class PredictTask:
     batches: BatchPlan | None = None
 
     def configuration(self, prompt_uri: str | None) -> str:
-        """Return what, beside a document, decides what is read from it.
+        """Return everything except the document that decides what is read from it.
 
         Args:
-            prompt_uri: The version of a followed prompt; None where it belongs to the model.
+            prompt_uri: The version of a followed prompt; None for a pinned prompt.
         """
         return configuration_of(self.model.metadata.model_uuid, self.params, prompt_uri)
-
-
-@dataclass(frozen=True)
-class PredictResult:
-    """What became of the documents.
-
-    Attributes:
-        read: Those that were read by this start, failed ones included.
-        skipped: Those that an earlier start had written.
-        left: How many were not begun because of `max_cost`, or taken back from their batch.
-    """
-
-    read: Tally
-    skipped: Tally
-    left: int
-
-    @property
-    def failed(self) -> int:
-        """How many have an error, of this start and earlier ones."""
-        return self.read.errors.total() + self.skipped.errors.total()
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -140,7 +121,7 @@ def predict(task: PredictTask, documents: InputDocuments, output: Path) -> Predi
         output: The file to write; documents that it holds already are skipped.
 
     Raises:
-        UsageError: The file is not one of predict's or cannot be written, `max_cost` is given for
+        UsageError: The file is not from predict or cannot be written, `max_cost` is given for
             an LLM whose price is not known, or the alias of a followed prompt cannot be looked up.
     """
     prompt_uri = followed_prompt(task.model, output)
@@ -156,19 +137,13 @@ def predict(task: PredictTask, documents: InputDocuments, output: Path) -> Predi
         for row in reader.read_all(documents, todo):
             file.write(row)
             read.add(row)
-            bar.set_postfix(
-                failed=read.errors.total(),
-                pages=read.pages,
-                tokens=read.tokens,
-                usd=read.usd,
-                refresh=False,
-            )
+            bar.set_postfix(read.progress(), refresh=False)
             bar.update()
     return PredictResult(read, skipped, len(todo) - read.documents)
 
 
 class _Reader:
-    """Reads documents in the order in which they are finished; few are in memory at once."""
+    """Reads documents and yields rows in the order of completion; keeps few in memory."""
 
     def __init__(self, task: PredictTask, prompt_uri: str | None) -> None:
         self._task = task
@@ -191,20 +166,20 @@ class _Reader:
         )
 
     def _scopes(self, documents: InputDocuments, todo: Set[str]) -> dict[str, str]:
-        """Return the names of `todo`, each by what stands for it at every start."""
+        """Return the names in `todo` by a key that is the same at every start."""
         scopes, copies = {}, Counter[str]()
         for name in documents.names:
             key = self.key(documents.folder / name)
             if name in todo:
                 scopes[f"{key}.{copies[key]}"] = name
-            copies[key] += 1  # each copy of a document has requests of its own
+            copies[key] += 1  # each copy of a document has its own requests
         return scopes
 
     def _read_now(self, todo: InputDocuments) -> Iterator[Row]:
-        """Read side by side; begin no document that could cross the ceiling."""
+        """Read documents in parallel; start none that could exceed the cost limit."""
         ceiling = CostCeiling(self._task.max_cost)
         pool = ThreadPoolExecutor(self._task.max_concurrency)
-        # As many again wait, so that no thread does.
+        # As many documents wait in the queue, so that no thread has to.
         most = 2 * self._task.max_concurrency
         running: set[Future[Row | None]] = set()
         try:
@@ -215,7 +190,7 @@ class _Reader:
                     yield from _rows(done)
             yield from _rows(as_completed(running))
         finally:
-            # After Ctrl-C, what is in flight is not waited for.
+            # After Ctrl-C, requests in flight are not awaited.
             pool.shutdown(wait=False, cancel_futures=True)
         ceiling.check()
 
@@ -234,40 +209,6 @@ def _rows(done: Iterable[Future[Row | None]]) -> Iterator[Row]:
     return (row for future in done if (row := future.result()) is not None)
 
 
-def report(outcome: PredictResult, output: Path, *, cancelled: bool) -> None:
-    """Print what was read, what it cost, and what failed."""
-    read, skipped = outcome.read, outcome.skipped
-    documents = read.documents + skipped.documents
-    print(f"{documents - outcome.failed} of {documents + outcome.left} documents read.")
-    if skipped.documents:
-        print(f"{skipped.documents} of them were there already.")
-    if outcome.left:
-        print(
-            f"{outcome.left} left: "
-            + (
-                "with mode=batch, the same command asks for them."
-                if cancelled
-                else "--max-cost would be crossed. The same command goes on."
-            )
-        )
-    if read.attempts or read.cache_hits:
-        print(
-            f"{read.attempts} requests, {read.cache_hits} pages from the cache, cost "
-            + ("unknown." if read.cost_unknown else f"{read.usd:.4f} USD.")
-        )
-    print(f"Written: {cli.printable(output)}")
-    listed = [*skipped.failed, *read.failed][:MOST_LISTED]
-    for row in listed:
-        fault = f"{row['doc_id']}: {row['error_code']}: {row['error']}"
-        print(f"  failed: {cli.printable(fault)}")
-    if outcome.failed > len(listed):
-        errors = (read.errors + skipped.errors).most_common()
-        print(
-            f"  and {outcome.failed - len(listed):,} more; all by error code: "
-            + ", ".join(f"{code} {count:,}" for code, count in errors)
-        )
-
-
 def _is_utf8(name: str) -> bool:
     return not any("\ud800" <= each <= "\udfff" for each in name)
 
@@ -276,15 +217,15 @@ def _on_spark(args: argparse.Namespace) -> int:
     from entry_points.spark.documents import is_url
     from entry_points.spark.run import predict_on_spark
 
-    # Spark names a document as its file is named; of one that it cannot name there is no row else.
+    # Spark's doc_id is the file name. Without this list, a file whose name is not UTF-8 has no row.
     names = [] if is_url(args.input) else find_documents(args.input).names
     found = [name if _is_utf8(name) else doc_id_of(name) for name in names]
     try:
         outcome = predict_on_spark(args, found)
     except KeyboardInterrupt:
-        print(f"\nStopped. What is finished is in {args.output}; the same command goes on.")
+        print(f"\nStopped. What is finished is in {args.output}; the same command continues.")
         return cli.STOPPED
-    return SOME_FAILED if outcome.failures else 0
+    return SOME_FAILED if outcome.failed else 0
 
 
 @cli.reports()
@@ -293,7 +234,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = build_parser().parse_args(argv)
     if args.spark_master:
         return _on_spark(args)
-    output = cli.in_project(args.output).resolve()  # what replaces a file is written beside it
+    # Links are followed: the new file is written beside the one that it replaces.
+    output = cli.in_project(args.output).resolve()
     suffix = Path(args.output).suffix
     if suffix not in {".jsonl", *SUFFIXES}:
         raise cli.UsageError(
@@ -301,17 +243,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
     if output.exists() and not output.is_file():
         raise cli.UsageError(f"--output is {output}, which is not a file: name another.")
-    # Lines can be written one by one and gone on with; a table is made of them at the end.
+    # Lines can be written one by one and continued; a table is made from them at the end.
     lines = output if suffix == ".jsonl" else output.with_name(f"{output.name}.jsonl")
     try:
         with locked(lines):
             return _predict(args, output, lines)
     except KeyboardInterrupt:
         print(
-            f"\nStopped. What is finished is in {cli.printable(lines)}; the same command goes on."
+            f"\nStopped. What is finished is in {cli.printable(lines)}; the same command continues."
         )
         sys.stdout.flush()
-        os._exit(cli.STOPPED)  # requests in flight would keep the interpreter for minutes
+        os._exit(cli.STOPPED)  # requests in flight would keep the process alive for minutes
 
 
 def _predict(args: argparse.Namespace, output: Path, lines: Path) -> int:
@@ -326,6 +268,7 @@ def _predict(args: argparse.Namespace, output: Path, lines: Path) -> int:
         retry_errors=cli.BOOLEANS[args.retry_errors],
         batches=batches,
     )
+    name_run(f"predict {version_of(args.model_uri)} on {Path(args.input).name}")
     outcome = predict(task, documents, lines)
     if lines != output:
         write_table(lines, output, task.model.metadata.signature.outputs)

@@ -1,4 +1,4 @@
-"""Makes a model version champion and its prompt production, if it was shown to be no worse."""
+"""Makes a model version champion and its prompt production, if the gate finds it no worse."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="highest cost of a page, as a multiple of the champion's",
     )
     parser.add_argument(
-        "--min-forms", default=_GATE.min_forms, type=int, help="fewer forms are too few to judge by"
+        "--min-forms", default=_GATE.min_forms, type=int, help="fewest forms that the gate accepts"
     )
     parser.add_argument(
         "--force",
@@ -52,7 +52,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 @cli.reports(MlflowException)
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the entry point; 1 when the gate does not hold."""
+    """Run the entry point; exit code 1 if the gate objects."""
     args = build_parser().parse_args(argv)
     gate = Gate(args.max_drop, args.max_cost_ratio, args.min_forms)
     with mlflow.start_run() as run:

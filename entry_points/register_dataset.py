@@ -1,4 +1,4 @@
-"""Registers annotated forms as an MLflow evaluation dataset, and reports pages it has twice."""
+"""Registers annotated forms as an MLflow evaluation dataset, and reports duplicate pages."""
 
 from __future__ import annotations
 
@@ -31,21 +31,21 @@ from entry_points.command_line.tracking import name_run
 from ocr_extractor.documents.opener import open_document
 from ocr_extractor.errors import DocumentError
 
-_EVER = "created_time > 0"  # without a filter MLflow looks back seven days
+_EVER = "created_time > 0"  # without a filter MLflow returns only the last seven days
 _PAGES = "pages"
 _SHOWN = 20
 
 
 @dataclass(frozen=True)
 class Registered:
-    """What was registered.
+    """The registered dataset.
 
     Attributes:
         dataset_id: MLflow's id of the dataset.
-        digest: The forms' content hash, as evaluations of the same folder have it.
+        digest: Hash of the forms' content, the same as in evaluations of the folder.
         splits: The number of forms by split.
-        removed: Records of forms that are not in the folder any more, or have changed.
-        leaks: Pages that stand in several splits, or in other registered datasets.
+        removed: Removed records: their forms have changed or left the folder.
+        leaks: Pages that are also in another split or in another registered dataset.
     """
 
     dataset_id: str
@@ -68,10 +68,10 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def register_dataset(name: str, forms: Sequence[Form], experiment_id: str) -> Registered:
-    """Bring a registered dataset to what a folder holds.
+    """Make a registered dataset equal to the forms of a folder.
 
     A record's inputs are the form's id and its document's SHA-256, its expectations the pairs; its
-    split and what its pages look like are tags. The pages themselves stay where they are.
+    split and the fingerprints of its pages are tags. The pages themselves are not copied.
 
     Args:
         name: The dataset's name.
@@ -124,7 +124,7 @@ def _remove_others(dataset: EvaluationDataset, inputs: Sequence[Mapping[str, Any
 
 
 def _pages_of(dataset: EvaluationDataset) -> dict[str, list[Fingerprint]]:
-    """Return the fingerprints by form id; none of records that were registered otherwise."""
+    """Return the fingerprints by form id; records from elsewhere have none."""
     return {
         each["inputs"]["doc_id"]: [Fingerprint(**page) for page in json.loads(each["tags"][_PAGES])]
         for each in _rows(dataset)
@@ -137,15 +137,15 @@ def _rows(dataset: EvaluationDataset) -> list[dict[Hashable, Any]]:
 
 
 def report(name: str, found: Registered) -> None:
-    """Print what was registered, and which pages stand on both sides of a split."""
+    """Print what was registered, and the pages that are on both sides of a split."""
     counts = ", ".join(f"{count} {split}" for split, count in found.splits.items())
     print(f"Dataset {name}@{found.digest[:8]} ({found.dataset_id}): {counts}.")
     if found.removed:
         print(f"{found.removed} records were removed: their forms are gone or have changed.")
     if not found.leaks:
-        print("No page stands on both sides of a split, or in another dataset.")
+        print("No page is on both sides of a split, or in another dataset.")
         return
-    print(f"{len(found.leaks)} pages stand on both sides: a gain measured on them says too much.")
+    print(f"{len(found.leaks)} pages are on both sides: scores on them are too high.")
     for leak in found.leaks[:_SHOWN]:
         print(cli.printable(f"  {leak}"))
     if len(found.leaks) > _SHOWN:
@@ -154,7 +154,7 @@ def report(name: str, found: Registered) -> None:
 
 @cli.reports(DocumentError, MlflowException)
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the entry point; leaks are reported and fail nothing."""
+    """Run the entry point; leaks are reported and change no exit code."""
     args = build_parser().parse_args(argv)
     folder = cli.in_project(args.dataset)
     name = args.name or folder.name

@@ -13,8 +13,10 @@ from dataclasses import asdict
 import uvicorn
 
 from entry_points.command_line import cli
-from entry_points.logged_models.loading import ask_for_key, extractor_config
-from entry_points.serving.app import OPTIONS_VARIABLE, Options, load_served
+from entry_points.command_line.tracking import name_run
+from entry_points.logged_models.loading import ask_for_key, extractor_config, version_of
+from entry_points.serving.answering import Options
+from entry_points.serving.app import OPTIONS_VARIABLE, load_served
 from entry_points.serving.connection import BoundedConnection
 from entry_points.serving.metrics import SHARED_FOLDER_VARIABLE
 
@@ -24,7 +26,11 @@ SAMPLE = "data/samples/images/invoice-01.png"
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the entry point's flags."""
     parser = cli.parser(__doc__, "model-uri")
-    parser.add_argument("--host", default="127.0.0.1", help="address; the server knows no login")
+    parser.add_argument(
+        "--host",
+        default="127.0.0.1",
+        help="address; requests are not authenticated",
+    )
     parser.add_argument("--port", type=int, default=5001, help="the port to listen on")
     parser.add_argument("--workers", type=int, default=1, help="processes, each with its model")
     parser.add_argument(
@@ -33,7 +39,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--max-request-bytes", type=int, default=200_000_000, help="largest body of a request"
     )
-    # With 8 pages at once and 4 s a page, the last of so many waits for a minute.
+    # With 8 pages at once and 4 s a page, the last of 128 requests waits for a minute.
     parser.add_argument(
         "--max-requests", type=int, default=128, help="requests in a worker's memory; others: 503"
     )
@@ -47,7 +53,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def curl(port: int) -> str:
-    """Return the command that sends a sample form to the server; it works as pasted."""
+    """Return a command that sends a sample form to the server and can be pasted into a shell."""
     return (
         """printf '{"dataframe_records": [{"doc_id": "invoice-01", "image": "%s"}]}' """
         f""""$(base64 < {SAMPLE} | tr -d '\\n')" | curl -sS http://127.0.0.1:{port}/invocations """
@@ -56,7 +62,7 @@ def curl(port: int) -> str:
 
 
 def serve(options: Options, *, host: str, port: int, workers: int) -> None:
-    """Serve until a signal comes, and then finish what is in flight.
+    """Serve until a signal arrives; then finish the requests in flight.
 
     Args:
         options: What to serve, and within which limits.
@@ -72,7 +78,7 @@ def serve(options: Options, *, host: str, port: int, workers: int) -> None:
         if workers > 1:
             folder = kept.enter_context(tempfile.TemporaryDirectory())
             os.environ[SHARED_FOLDER_VARIABLE] = folder
-            # uvicorn starts workers that cannot load again and again.
+            # uvicorn restarts a worker that cannot load without end.
             load_served(options.model_uri)
         uvicorn.run(
             "entry_points.serving.app:create_app",
@@ -81,7 +87,7 @@ def serve(options: Options, *, host: str, port: int, workers: int) -> None:
             port=port,
             workers=workers,
             http=BoundedConnection,
-            # It is told to stop once no request is left: answers may still be on their way.
+            # It is told to stop when no request is left, but answers may still be in transfer.
             timeout_graceful_shutdown=1,
         )
 
@@ -92,7 +98,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = build_parser().parse_args(argv)
     config = extractor_config(args.model_uri)
     ask_for_key(config)
-    print(f"Once it says that it runs, in another terminal:\n  {curl(args.port)}", flush=True)
+    name_run(f"serve {version_of(args.model_uri)} on port {args.port}")
+    print(f"When the server runs, in another terminal:\n  {curl(args.port)}", flush=True)
     options = Options(
         model_uri=args.model_uri,
         timeout_s=args.timeout,

@@ -1,4 +1,4 @@
-"""How documents are read through batches: predict's flags and their meaning."""
+"""The flags of predict that choose and size batches."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class BatchPlan:
         state: The file that keeps what was asked for and answered.
         max_requests: Most requests in a batch.
         max_bytes: Most bytes in its file; a single request may have more.
-        poll_s: Wait between two looks at the batches, s.
-        cancel: Whether the batches are ended, and nothing more is asked for.
+        poll_s: Time between two checks of the batches, s.
+        cancel: Whether to cancel the batches and to send no further requests.
     """
 
     state: Path
@@ -56,7 +56,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         "--batch-bytes", default="200000000", type=int, help="most bytes in a batch's file"
     )
     parser.add_argument(
-        "--poll-s", default="60", type=float, help="wait between two looks at the batches, s"
+        "--poll-s", default="60", type=float, help="time between two checks of the batches, s"
     )
 
 
@@ -68,7 +68,7 @@ def plan_of(args: argparse.Namespace, lines: Path) -> BatchPlan | None:
         lines: The output's lines; the state stands beside them.
 
     Raises:
-        UsageError: Other flags do not go with the mode, or what an earlier start has begun.
+        UsageError: Other flags do not fit the mode, or an earlier start left batches.
     """
     state = lines.with_name(f"{lines.name}.batches")
     if args.mode == "now":
@@ -80,7 +80,7 @@ def plan_of(args: argparse.Namespace, lines: Path) -> BatchPlan | None:
         return None
     if args.max_cost is not None:
         raise cli.UsageError(
-            "a batch tells what it cost when it has ended: give --max-cost or --mode batch."
+            "the cost of a batch is known only when it has ended: give --max-cost or --mode batch."
         )
     return BatchPlan(
         state=state,

@@ -23,8 +23,8 @@ from entry_points.logged_models.loading import extractor_errors_reported
 Row = dict[str, Any]
 D = TypeVar("D")
 
-# A page asks for less than ten requests, retries included. A document that asks for something new
-# whenever it is read is not prepared the same way twice: it would be paid for without end.
+# A page sends fewer than ten requests, retries included. A document whose requests differ each time
+# that it is read would be paid for without end.
 _MOST_ROUNDS = 20
 
 
@@ -36,11 +36,11 @@ def read_in_batches(
     Args:
         model: The loaded extractor.
         plan: How large batches are, and what an earlier start has left.
-        documents: The documents, each by a name that is the same at every start.
+        documents: The documents by a name that is the same at every start.
         read: Reads one of them.
 
     Raises:
-        UsageError: The extractor or its server knows no batches, or the server refuses.
+        UsageError: The extractor or its server does not support batches, or refuses one.
     """
     extractor: Any = model.unwrap_python_model()  # type: ignore[no-untyped-call]
     with (
@@ -54,8 +54,8 @@ def read_in_batches(
 class _Rounds:
     """One start's work on the batches of an output.
 
-    A document's reading never waits: it is answered from the state, and tells what it asks for
-    beyond that. When all of this has been answered, it is read again, from its beginning.
+    Reading a document never waits: the state answers its requests, and those without an answer are
+    collected for the next batch. When they are answered, the document is read again.
     """
 
     def __init__(self, server: Any, state: BatchState, plan: BatchPlan, lines: IO[bytes]) -> None:
@@ -86,7 +86,7 @@ class _Rounds:
                 time.sleep(self._plan.poll_s)
 
     def _read_one(self, scope: str, read: Callable[[], Row]) -> Iterator[Row]:
-        """Yield the document's row, or ask for what it lacks."""
+        """Yield the document's row, or collect the requests that have no answer yet."""
         answers = self._state.answers(scope)
         if self._plan.cancel and not answers:
             return
@@ -105,7 +105,7 @@ class _Rounds:
         if asked:
             row |= {
                 "error_code": "batch_unanswered",
-                "error": f"After {_MOST_ROUNDS} batches there is still something to ask for.",
+                "error": f"After {_MOST_ROUNDS} batches, requests of this document have no answer.",
             }
         yield row
         self._state.forget(scope)
@@ -121,7 +121,7 @@ class _Rounds:
         self._asked.append((custom_id, scope))
 
     def _upload(self) -> None:
-        """Begin a batch of what was asked for."""
+        """Upload the collected requests and start their batch."""
         if not self._asked:
             return
         name, file_id = uuid.uuid4().hex, None
@@ -144,14 +144,14 @@ class _Rounds:
             return
         batch_id = self._server.find(shard.name) if shard.attempted else None
         if batch_id is None:
-            # Noted first: whoever is stopped between here and the answer looks for the batch.
+            # Noted first: if this process stops before the answer, the next start looks for it.
             self._state.update(replace(shard, attempted=True))
             batch_id = self._server.begin(shard.name, shard.file_id)
         self._state.update(replace(shard, attempted=True, batch_id=batch_id))
-        tqdm.write(cli.printable(f"{batch_id} begun."))
+        tqdm.write(cli.printable(f"{batch_id} started."))
 
     def _look_at(self, shard: Shard) -> None:
-        """Fetch a batch's answers if it has ended; begin it, or end it, if that is still to do."""
+        """Fetch the answers of a batch that has ended; start or cancel one that waits for it."""
         if self._plan.cancel:
             self._withdraw(shard)
         elif shard.batch_id is None:

@@ -1,4 +1,4 @@
-"""The file beside the output that keeps what batches were asked and what they answered."""
+"""The file beside the output that keeps the requests and answers of batches."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS shards (
@@ -27,8 +26,8 @@ class Shard:
     Attributes:
         name: Our own name for it.
         file_id: The server's name for the file.
-        attempted: Whether its batch may have been begun, even if no `batch_id` is known.
-        batch_id: The server's name for its batch, None before it was told.
+        attempted: Whether its batch may have been started, even if no `batch_id` is known.
+        batch_id: The server's name for its batch; None until the server has told it.
     """
 
     name: str
@@ -41,7 +40,7 @@ class BatchState:
     """Requests and answers by custom id; every change is on disk when its method returns."""
 
     def __init__(self, path: Path) -> None:
-        """Open what an earlier start has left, or begin anew."""
+        """Open the file of an earlier start, or create it."""
         self._path = path
         self._database = sqlite3.connect(path)
         self._database.executescript(_TABLES)
@@ -49,12 +48,7 @@ class BatchState:
     def __enter__(self) -> BatchState:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Close the file, and remove it when nothing is left in it."""
         [left] = self._database.execute(
             "SELECT EXISTS(SELECT 1 FROM requests) OR EXISTS(SELECT 1 FROM shards)"
@@ -76,7 +70,7 @@ class BatchState:
             )
 
     def update(self, shard: Shard) -> None:
-        """Note how far the beginning of a shard's batch is."""
+        """Store whether the batch of a shard was started, and its id."""
         with self._database as database:
             database.execute(
                 "UPDATE shards SET attempted = ?, batch_id = ? WHERE name = ?",
@@ -91,7 +85,7 @@ class BatchState:
         return [Shard(name, file, bool(attempted), batch) for name, file, attempted, batch in rows]
 
     def keep(self, shard: Shard, answers: Iterable[tuple[str, str]]) -> None:
-        """Keep a shard's answers; the first one of each request counts, others' are passed over."""
+        """Keep the answers of a shard: the first one for each request, none for other requests."""
         with self._database as database:
             database.executemany(
                 "UPDATE requests SET answer = ? "
@@ -100,11 +94,11 @@ class BatchState:
             )
 
     def close(self, shard: Shard, unanswered: str | None) -> tuple[int, int]:
-        """Be done with a shard.
+        """Remove a shard.
 
         Args:
             shard: The shard.
-            unanswered: The answer of its requests without one; None takes these requests back.
+            unanswered: The answer for its requests that have none; None drops these requests.
 
         Returns:
             How many requests it had, and how many of them were answered.
@@ -134,7 +128,7 @@ class BatchState:
         return dict(rows.fetchall())
 
     def scopes(self, *, answered: bool) -> Sequence[str]:
-        """Return the documents of which all requests are answered, or those that wait for some."""
+        """Return the documents whose requests are all answered, or those with open requests."""
         rows = self._database.execute(
             "SELECT scope FROM requests GROUP BY scope HAVING (COUNT(answer) = COUNT(*)) = ?",
             (answered,),

@@ -13,18 +13,32 @@ import re
 import sqlite3
 import threading
 import time
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
 from PIL import Image
 
 from entry_points.benchmarks.environment import Environment, SuiteError, distinct_pages
-from entry_points.benchmarks.hostile_inputs import BODY_LIMIT, OPEN, Send, get, hostile_inputs, post
-from entry_points.benchmarks.measurements import Aim, Measurement, Sample
+from entry_points.benchmarks.hostile_inputs import (
+    BODY_LIMIT,
+    OPEN,
+    TRY_AGAIN,
+    AnswerCounts,
+    Send,
+    get,
+    hostile_inputs,
+    post,
+)
+from entry_points.benchmarks.measurements import (
+    Aim,
+    Measurement,
+    Sample,
+    rss_once_quiet,
+    usage_of_tree,
+)
 from entry_points.benchmarks.server import (
     OK,
     OURS,
@@ -33,7 +47,6 @@ from entry_points.benchmarks.server import (
     served,
     tracking_server,
 )
-from entry_points.benchmarks.usage import rss_once_quiet, usage_of_tree
 
 _SECONDS = 600
 _LEAST_S = 20
@@ -41,77 +54,18 @@ _CLIENTS = 8
 _SEED = 42
 _LATENCY_S = 0.2
 _GOOD_PAGES = 12
-# So many good pages come to one hostile input.
+# Good pages for each hostile input.
 _GOOD_SHARE = 3
 _WARM_UP = 100
-# A good page that is told to come again does so for at most so long, s.
+# How long a good page is sent again while the server asks for it, s.
 _PATIENCE_S = 180.0
-# What a request may last beyond the server's time for it, s; on a busy machine threads wait, too.
+# How much longer than the server's limit a request may take, s; threads wait on a busy machine.
 _GRACE_S = 30.0
 _PING_EVERY_S = 0.1
 _PING_WITHIN_S = 0.5
 _STOPS = 2
 
 _TRY_AGAIN = {"503", "504"}
-
-
-@dataclass
-class AnswerCounts:
-    """What was sent and answered; safe to share between threads.
-
-    Attributes:
-        counts: How often each thing happened, by its name in the table.
-        kinds: How often each kind of hostile input was sent.
-        wrong: What was wrong, a line each.
-        slowest_ping_s: The longest /ping, s.
-    """
-
-    counts: Counter[str] = field(default_factory=Counter)
-    kinds: Counter[str] = field(default_factory=Counter)
-    wrong: list[str] = field(default_factory=list)
-    slowest_ping_s: float = 0.0
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def note(self, name: str) -> None:
-        """Count something."""
-        with self._lock:
-            self.counts[name] += 1
-
-    def note_sent(self, kind: str) -> None:
-        """Count a hostile input of this kind."""
-        with self._lock:
-            self.kinds[kind] += 1
-
-    def note_answer(self, what: str, status: str, body: bytes) -> list[Any]:
-        """Count an answer by its status and error codes; a forbidden one is wrong.
-
-        Returns:
-            The rows of the answer, none where the request failed as a whole.
-        """
-        self.note(f"answer {status}")
-        if re.fullmatch("5..", status) and status not in _TRY_AGAIN:
-            self.wrong.append(f"{what} was answered with {status}: {body[:200]!r}")
-        try:
-            answer = json.loads(body or b"{}")
-        except ValueError:
-            return []
-        rows: list[Any] = answer.get("predictions", [])
-        for code in [answer.get("error_code"), *(row["error_code"] for row in rows)]:
-            if code:
-                self.note(f"error {code}")
-        return rows
-
-    def check(self, lines: list[Measurement]) -> list[Measurement]:
-        """Return the lines if nothing was wrong.
-
-        Raises:
-            SuiteError: A good page was answered wrong or not at all, or a 5xx came that is
-                neither 503 nor 504.
-        """
-        if self.wrong:
-            first = "\n".join(self.wrong[:5])
-            raise SuiteError(f"{len(self.wrong)} answers were wrong, the first:\n{first}", lines)
-        return lines
 
 
 def hostile(stage: Environment, models: Mapping[str, str]) -> list[Measurement]:
@@ -182,7 +136,7 @@ class _Good:
 
 
 def _good_pages(stage: Environment, server: ServerProcess, requests: int) -> list[_Good]:
-    """Ask for good pages, PNG and PDF, one after the other, so often; return them.
+    """Request good pages, PNG and PDF, one after the other; return them with their pairs.
 
     Raises:
         SuiteError: The pages cannot be told apart by their answers.
@@ -214,7 +168,7 @@ def _pairs(row: Mapping[str, Any]) -> list[Any]:
 
 
 def _deck(good: list[_Good]) -> Iterator[_Good | tuple[str, Send]]:
-    """Give every hostile input once in each round, in random order among good pages, for ever."""
+    """Yield, without end, every hostile input once a round, in random order among good pages."""
     order = random.Random(_SEED)  # noqa: S311 - no secret
     inputs = list(hostile_inputs().items())
     while True:
@@ -227,7 +181,7 @@ def _deck(good: list[_Good]) -> Iterator[_Good | tuple[str, Send]]:
 
 
 def _dealt(good: list[_Good], number: int) -> Iterator[_Good | tuple[str, Send]]:
-    """Return what one of the clients sends of the deck that all of them share."""
+    """Return the part of the shared deck that one client sends."""
     return islice(_deck(good), number, None, _CLIENTS)
 
 
@@ -260,7 +214,7 @@ def _ask_for_good_page(page: _Good, port: int, timeout_s: float, tally: AnswerCo
     while True:
         status, body = post([page.body], port, timeout_s + _GRACE_S)
         rows = tally.note_answer("A good page", status, body)
-        if status not in _TRY_AGAIN or time.monotonic() > deadline:
+        if status not in TRY_AGAIN or time.monotonic() > deadline:
             break
         tally.note("good pages sent again")
         time.sleep(1.0)
@@ -272,7 +226,7 @@ def _ask_for_good_page(page: _Good, port: int, timeout_s: float, tally: AnswerCo
 
 @contextlib.contextmanager
 def _pinging(server: ServerProcess, tally: AnswerCounts) -> Iterator[None]:
-    """Ask for /ping all the time, each time on a new connection."""
+    """Request /ping again and again, each time on a new connection."""
     over = threading.Event()
 
     def ping() -> None:

@@ -1,22 +1,32 @@
-"""The hostile inputs of the suite `hostile`: what they are, and how they are sent."""
+"""The hostile inputs of the suite `hostile`: how they are sent, and counts of their answers."""
 
 from __future__ import annotations
 
 import contextlib
 import http.client
+import json
 import re
 import socket
+import threading
 import time
+from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 from data.hostile import HOSTILE_DOCUMENTS
+from entry_points.benchmarks.environment import SuiteError
+from entry_points.benchmarks.measurements import Measurement
 from entry_points.benchmarks.server import request_body
 
 BODY_LIMIT = 50_000_000
-"""What the server is told is the largest body, bytes."""
+"""The limit of request bodies that the server gets, bytes."""
 
-# The status of a request that got no answer, and of one that the server left open.
+TRY_AGAIN = {"503", "504"}
+"""The statuses with which a server asks for another try."""
+
+# The status of a request without an answer, and of one that the server left open.
 CLOSED, OPEN = "connection closed", "never ended"
 
 # What sends an input to a port, within so many seconds, and returns the status and the body.
@@ -46,7 +56,7 @@ def post(body: list[bytes], port: int, patience_s: float) -> tuple[str, bytes]:
     """Send a request, chunked if its body has several parts."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=patience_s)
     try:
-        # A server that refuses a body answers before it was sent to its end.
+        # A server that refuses a body answers before the body is complete.
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             connection.request(
                 "POST",
@@ -94,3 +104,62 @@ def get(port: int, path: str) -> tuple[str, str]:
         return CLOSED, ""
     finally:
         connection.close()
+
+
+@dataclass
+class AnswerCounts:
+    """What was sent and answered; safe to share between threads.
+
+    Attributes:
+        counts: How often each thing happened, by its name in the table.
+        kinds: How often each kind of hostile input was sent.
+        wrong: What was wrong, a line each.
+        slowest_ping_s: The longest /ping, s.
+    """
+
+    counts: Counter[str] = field(default_factory=Counter)
+    kinds: Counter[str] = field(default_factory=Counter)
+    wrong: list[str] = field(default_factory=list)
+    slowest_ping_s: float = 0.0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def note(self, name: str) -> None:
+        """Count something."""
+        with self._lock:
+            self.counts[name] += 1
+
+    def note_sent(self, kind: str) -> None:
+        """Count a hostile input of this kind."""
+        with self._lock:
+            self.kinds[kind] += 1
+
+    def note_answer(self, what: str, status: str, body: bytes) -> list[Any]:
+        """Count an answer by its status and error codes; a forbidden one is wrong.
+
+        Returns:
+            The rows of the answer, none where the request failed as a whole.
+        """
+        self.note(f"answer {status}")
+        if re.fullmatch("5..", status) and status not in TRY_AGAIN:
+            self.wrong.append(f"{what} was answered with {status}: {body[:200]!r}")
+        try:
+            answer = json.loads(body or b"{}")
+        except ValueError:
+            return []
+        rows: list[Any] = answer.get("predictions", [])
+        for code in [answer.get("error_code"), *(row["error_code"] for row in rows)]:
+            if code:
+                self.note(f"error {code}")
+        return rows
+
+    def check(self, lines: list[Measurement]) -> list[Measurement]:
+        """Return the lines if nothing was wrong.
+
+        Raises:
+            SuiteError: A good page was answered wrong or not at all, or a 5xx came that is
+                neither 503 nor 504.
+        """
+        if self.wrong:
+            first = "\n".join(self.wrong[:5])
+            raise SuiteError(f"{len(self.wrong)} answers were wrong, the first:\n{first}", lines)
+        return lines

@@ -1,17 +1,27 @@
-"""The benchmark's lines, what each is compared against and its aim, and their plot."""
+"""The benchmark's lines with their aims and their plot; CPU time and memory of processes."""
 
 from __future__ import annotations
 
+import contextlib
+import os
+import resource
 import statistics
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-# Above this (largest - smallest) / median a line says that its figures scatter.
+# From this (largest - smallest) / median on, a line is marked "wide".
 _WIDE_SPREAD = 0.25
+_PAGE_BYTES = resource.getpagesize()
+_TICKS = os.sysconf("SC_CLK_TCK")
+# Traces are written when nothing was read for a second; 512 of them take half a minute.
+_LOOK_EVERY_S = 6.0
+_QUIET_S = 120.0
 
 
 @dataclass(frozen=True)
@@ -44,7 +54,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Aim:
-    """What a line should show.
+    """The figure that a line should reach.
 
     Attributes:
         of: The figure that is judged: the "value" itself, its "ratio" to the other one, or what it
@@ -77,8 +87,8 @@ class Measurement:
         unit: The unit of both samples.
         ours: Our figures.
         against: What they are compared against, "" for nothing.
-        theirs: Its figures, taken in the same run; None where there are none.
-        aim: What should be reached, None where the line only informs.
+        theirs: Its figures from the same run; None if there are none.
+        aim: The figure to reach; None if the line only informs.
     """
 
     suite: str
@@ -133,7 +143,7 @@ HEADER = ("suite", "what", "unit", "ours", "against", "theirs", "result", "aim",
 def side_by_side(
     candidates: Mapping[str, Callable[[], Mapping[str, float]]], repeats: int
 ) -> dict[str, dict[str, Sample]]:
-    """Measure candidates in turn, so that whatever else the machine does strikes all of them.
+    """Measure candidates in turn, so that other load on the machine affects all of them.
 
     Args:
         candidates: What to call, by name; each returns its figures by name.
@@ -186,3 +196,48 @@ def _rounded(value: float) -> str:
     """Write a figure with three digits."""
     digits = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2
     return f"{value:.{digits}f}"
+
+
+def cpu_s() -> float:
+    """Return the CPU time of this process, all threads, s."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
+def rss_mb() -> float:
+    """Return the resident memory of this process, MB (Linux)."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * _PAGE_BYTES / 1e6
+
+
+def rss_once_quiet(usage: Callable[[], tuple[float, float]]) -> float:
+    """Return the resident memory, MB, when the traces are written and the CPU is idle.
+
+    Args:
+        usage: Returns the CPU time so far, s, and the resident memory, MB.
+    """
+    deadline = time.monotonic() + _QUIET_S
+    used, rss = usage()
+    while time.monotonic() < deadline:
+        time.sleep(_LOOK_EVERY_S)
+        before, (used, rss) = used, usage()
+        if used - before < 0.3:
+            break
+    return rss
+
+
+def usage_of_tree(root: int) -> tuple[float, float]:
+    """Return the CPU time, s, and the resident memory, MB, of a process and all below it (Linux).
+
+    Processes in other sessions are included: each worker that draws PDFs has its own.
+    """
+    stats: dict[int, list[str]] = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        # The process may have ended. Its command's name, in brackets, may hold anything (proc(5)).
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            stats[int(stat.parent.name)] = stat.read_text().rpartition(")")[2].split()
+    tree = {root}
+    while found := {pid for pid, fields in stats.items() if int(fields[1]) in tree} - tree:
+        tree |= found
+    used = [stats[pid] for pid in tree if pid in stats]
+    ticks = sum(int(fields[11]) + int(fields[12]) for fields in used)
+    return ticks / _TICKS, sum(int(fields[21]) for fields in used) * _PAGE_BYTES / 1e6

@@ -1,4 +1,4 @@
-"""Suite `overhead`: what a page costs beside the engine that reads it.
+"""Suites `overhead` and `memory`: the cost of a page without its engine, and memory in use.
 
 The throughput suite reads pages with the same functions.
 """
@@ -19,15 +19,29 @@ from mlflow.entities.model_registry import PromptVersion
 
 from entry_points import ROOT
 from entry_points.benchmarks.environment import Environment, read_pages
-from entry_points.benchmarks.measurements import Aim, Measurement, Sample, side_by_side
+from entry_points.benchmarks.measurements import (
+    Aim,
+    Measurement,
+    Sample,
+    cpu_s,
+    rss_mb,
+    rss_once_quiet,
+    side_by_side,
+    usage_of_tree,
+)
 from entry_points.benchmarks.models import BareClient, file_url, plain_request, redrawn_url
-from entry_points.benchmarks.usage import cpu_s
+from entry_points.benchmarks.server import OURS, ServerProcess, ask, page_of, request_body, served
 from entry_points.logged_models.loading import load_extractor, predict_rows
 
 _PAGES_PREPARED = 100
 _PAGES_READ = 100
 _WARM_UP = 3
 _TEMPLATE = ROOT / "model" / "prompts" / "ocr-question-answer.md"
+# Documents after which pools, threads and caches have reached their size.
+_SETTLED = 100
+_DOCUMENTS = 5000
+_CLIENTS = 8
+_AT_ONCE = 50
 
 # The bare client, by mode: how it makes a URL of a page.
 _BARE = {"plain": file_url, "redrawn": redrawn_url}
@@ -39,7 +53,7 @@ Read = Callable[[list[bytes]], None]
 
 
 def overhead(stage: Environment, models: Mapping[str, str]) -> list[Measurement]:
-    """Measure the way from a document to its request, and predict on a server that answers at once.
+    """Measure the CPU time from document to request, and of predict on a server without latency.
 
     Args:
         stage: Where to run.
@@ -80,7 +94,7 @@ def _predict(stage: Environment, model_uri: str) -> list[Measurement]:
         )
         for mode, bound in (("off", 1.1), ("on", 1.3))
     ]
-    # MLflow writes traces in the background, in part after predict has returned.
+    # MLflow writes part of the traces in the background after predict has returned.
     written = taken["on"]["all_cpu_ms_1"]
     what = "predict, and its traces written"
     lines.append(Measurement("overhead", what, unit, written, against, bare))
@@ -96,7 +110,7 @@ def read_side_by_side(
     pages: Mapping[int, int],
     folders: Mapping[str, Path],
 ) -> dict[str, dict[str, Sample]]:
-    """Let bare clients, and predict with tracing off and on, read pages.
+    """Read pages with bare clients, and with predict with tracing off and on.
 
     Args:
         stage: Where to run.
@@ -226,4 +240,59 @@ def prepare(folder: str, count: str) -> dict[str, float]:
         for page in pages:
             request(page)
         figures[name] = 1000 * (cpu_s() - started) / len(pages)
+    return figures
+
+
+def memory(stage: Environment, models: Mapping[str, str]) -> list[Measurement]:
+    """Measure how much the memory of the LLM engine grows from 100 to many documents.
+
+    Args:
+        stage: Where to run.
+        models: The URIs of the logged models.
+    """
+    lines = []
+    count, pages = stage.count(_DOCUMENTS), stage.pages(_AT_ONCE)
+    with stage.llm(0.0) as url:
+        for mode in ("off", "on"):
+            taken = stage.child(growth, mode, models["openai"], pages, count, OPENAI_BASE_URL=url)
+            lines.append(_line(f"predict, {count:,} documents, tracing {mode}", taken))
+        with served(stage, OURS, models["openai"], OPENAI_BASE_URL=url) as server:
+            lines.append(
+                _line(f"serve, {count:,} documents, tracing on", _serve(stage, server, count))
+            )
+    return lines
+
+
+def _line(what: str, taken: Mapping[str, float]) -> Measurement:
+    against = f"after {_SETTLED}"
+    ours, theirs = Sample.of(taken["end_mb"]), Sample.of(taken["start_mb"])
+    return Measurement("memory", what, "MB", ours, against, theirs, Aim("adds", True, 50.0))
+
+
+def _serve(stage: Environment, server: ServerProcess, count: int) -> dict[str, float]:
+    body = request_body(page_of(stage))
+    figures = {}
+    for name, requests in {"start_mb": _SETTLED, "end_mb": count}.items():
+        ask(server, body, _CLIENTS, max(1, requests // _CLIENTS))
+        figures[name] = rss_once_quiet(lambda: usage_of_tree(server.group))
+    return figures
+
+
+def growth(mode: str, model_uri: str, pages: str, count: str) -> dict[str, float]:
+    """Return resident memory, MB, after 100 documents and after many (a child of `memory`).
+
+    Args:
+        mode: Whether traces are written: "on" or "off".
+        model_uri: The logged extractor.
+        pages: A folder of documents.
+        count: How many are read in all.
+    """
+    read = reader(mode, model_uri, _CLIENTS)
+    documents = read_pages(pages, _AT_ONCE)
+    figures, done = {}, 0
+    for name, until in {"start_mb": _SETTLED, "end_mb": int(count)}.items():
+        while done < until:
+            read(documents)
+            done += len(documents)
+        figures[name] = rss_once_quiet(lambda: (cpu_s(), rss_mb()))
     return figures

@@ -32,15 +32,15 @@ PRODUCTION = "production"
 # What a flag that says yes or no takes; YAML's false would arrive as "False".
 BOOLEANS = {"true": True, "false": False}
 
-# Control characters, what sets the direction of writing, and what is no character.
+# Control characters, marks that set the direction of writing, and surrogates.
 _UNPRINTABLE = re.compile(
     r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
 )
 
-# A process that has nothing more to do may take so long to end, s.
+# How long a process may take to end after its work, s.
 _END_S = 10.0
 
-# How every command that is shown to a user begins; its parameters follow.
+# The start of every command that is shown to a user; its parameters follow.
 RUN = "mlflow run . --env-manager uv"
 
 STOPPED = 130
@@ -49,11 +49,11 @@ STOPPED = 130
 _PASSWORD = re.compile(r"//[^/\s]*@")
 
 
-# The suffixes of a file that a flag takes in place of a text.
+# The suffixes of files that a flag accepts in place of a text.
 FILES = (".yaml", ".yml", ".json")
 
 _SHOWN = 80
-"""So many characters of a wrong value stand in its message."""
+"""A message shows this many characters of a wrong value."""
 
 
 def ids(text: str) -> tuple[str, ...]:
@@ -62,7 +62,7 @@ def ids(text: str) -> tuple[str, ...]:
 
 
 def _text(text: str) -> str:
-    """Read a text, which is never empty: a word says what an empty one would leave open."""
+    """Read a text that is not empty: the word "none" says it more clearly."""
     if not text:
         raise argparse.ArgumentTypeError("it is empty: give a value (--help lists the words)")
     return text
@@ -220,7 +220,7 @@ class UsageError(Exception):
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        # It quotes what was given: -P base_url=http://user:password@host, for one.
+        # The message quotes the value, for example -P base_url=http://user:password@host.
         super().error(printable(_PASSWORD.sub("//***@", message)))
 
 
@@ -232,7 +232,7 @@ def parser(description: str | None, *common: str) -> argparse.ArgumentParser:
         common: Names of the common flags it takes, as in `_COMMON`.
     """
     built = _Parser(description=description, allow_abbrev=False)
-    built.register("type", None, _text)  # of flags that name none
+    built.register("type", None, _text)  # the type of flags without one
     for name in common:
         built.add_argument(f"--{name}", **_COMMON[name])
     return built
@@ -252,7 +252,7 @@ def read_settings(text: str) -> dict[str, Any]:
     """Read --settings: a JSON object, a file that holds one, or "none".
 
     Raises:
-        UsageError: There is no such file, or no object; or it holds a password.
+        UsageError: There is no such file, it is not an object, or it holds a password.
     """
     if text == "none":
         return {}
@@ -265,12 +265,12 @@ def read_settings(text: str) -> dict[str, Any]:
         except (json.JSONDecodeError, RecursionError) as error:
             # The text is not shown: it may hold a password.
             raise UsageError(
-                f'--settings is no JSON ({error}): write {{"key": value}}, or name a .yaml or '
+                f'--settings is not JSON ({error}): write {{"key": value}}, or name a .yaml or '
                 ".json file with keys and values."
             ) from None
     if not isinstance(settings, dict):
         raise UsageError(
-            f'{source} is no JSON object: write {{"key": value}}, or name a .yaml or .json file '
+            f'{source} is not a JSON object: write {{"key": value}}, or name a .yaml or .json file '
             "with keys and values."
         )
     refuse_secret(settings)
@@ -280,7 +280,7 @@ def read_settings(text: str) -> dict[str, Any]:
 def refuse_secret(settings: Mapping[str, Any]) -> None:
     """Refuse a password in `base_url` before it is logged or handed to another process.
 
-    The logged code refuses it too, but this one may not be imported where it is loaded.
+    The logged code refuses it too, but some commands must not import that code.
 
     Raises:
         UsageError: There is one; it is not shown.
@@ -306,13 +306,13 @@ def read_file(path: str, flag: str) -> Any:
     """Read a YAML or JSON file that a flag names; relative to the project.
 
     Raises:
-        UsageError: It cannot be read, or is neither; or it holds what JSON does not know.
+        UsageError: It cannot be read, is neither, or holds values that JSON does not have.
     """
     file = in_project(path)
     try:
         text = file.read_text(encoding="utf-8")
         found = json.loads(text) if file.suffix == ".json" else yaml.safe_load(text)
-        json.dumps(found)  # what is logged with a model
+        json.dumps(found)  # a model can log only what JSON knows
     except OSError as error:
         raise UsageError(
             f"{flag} is {file}, which cannot be read ({error.strerror}): name a file that exists."
@@ -346,7 +346,7 @@ Main = Callable[..., int]
 
 
 def reports(*mendable: type[Exception]) -> Callable[[Main], Main]:
-    """Decorate `main`: mistakes a user can mend end in one sentence and exit code 2.
+    """Decorate `main`: errors that a user can correct end in one sentence and exit code 2.
 
     Args:
         mendable: Errors, beside `UsageError` and `DatasetError`, whose message says what to do.
@@ -371,7 +371,7 @@ def reports(*mendable: type[Exception]) -> Callable[[Main], Main]:
 
 @contextlib.contextmanager
 def writing(output: Path) -> Iterator[None]:
-    """Turn what keeps --output from being written into a `UsageError`."""
+    """Turn an OSError while --output is written into a `UsageError`."""
     try:
         yield
     except OSError as error:
@@ -384,21 +384,21 @@ def writing(output: Path) -> Iterator[None]:
 
 
 def printable(text: object) -> str:
-    r"""Return a text without what a terminal obeys, or shows as another text: `\x1b`, `\u202e`."""
+    r"""Return a text whose control and direction characters are escaped: `\x1b`, `\u202e`."""
     return _UNPRINTABLE.sub(lambda found: ascii(found[0])[1:-1], str(text))
 
 
 def end_with(main: Callable[[], int], within_s: float = _END_S) -> NoReturn:
-    """Run `main` and end the process with its exit code, whatever still waits for the network.
+    """Run `main` and end the process with its exit code, even if threads wait for the network.
 
-    Threads with requests in flight, and what MLflow does at the end of a process, would keep it as
-    long as a server does not answer.
+    Threads with requests in flight, and MLflow's exit handlers, would keep the process alive until
+    a server answers.
 
     Args:
         main: The entry point.
         within_s: How long the process may live after `main` has ended, s.
     """
-    code = 1  # of an error that the interpreter prints
+    code = 1  # for an error that the interpreter prints
     try:
         code = main()
     finally:
@@ -410,13 +410,13 @@ def end_with(main: Callable[[], int], within_s: float = _END_S) -> NoReturn:
 
 def _leave(code: int) -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError, ValueError):  # nobody reads it any more
+        with contextlib.suppress(OSError, ValueError):  # its reader has gone
             stream.flush()
     os._exit(code)
 
 
 def unwind_on_sigterm() -> None:
-    """Let SIGTERM end this process as Ctrl-C does, so that it leaves none of its own behind."""
+    """Let SIGTERM end this process as Ctrl-C does, so that its child processes end too."""
 
     def unwind(signum: int, _: object) -> None:
         raise SystemExit(128 + signum)
@@ -425,7 +425,7 @@ def unwind_on_sigterm() -> None:
 
 
 def print_table(rows: Iterable[Sequence[str]], header: Sequence[str]) -> None:
-    """Print text in columns, those that hold only numbers to the right."""
+    """Print text in columns; columns of numbers are aligned to the right."""
     texts = (map(printable, row) for row in rows)
     columns = [_align(name, cells) for name, *cells in zip(header, *texts, strict=True)]
     for line in zip(*columns, strict=True):

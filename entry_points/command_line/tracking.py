@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 _LEVEL = "MLFLOW_LOGGING_LEVEL"
 
-# MLflow's own switches for what it writes beside its log; a value that the user has set stays.
+# MLflow's switches for its output; a value that the user has set stays.
 _QUIET = {
     _LEVEL: "WARNING",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
@@ -20,7 +20,7 @@ _QUIET = {
 def quiet_mlflow() -> None:
     """Let MLflow write only warnings and errors, in this process and its children.
 
-    MLFLOW_LOGGING_LEVEL=INFO in the environment keeps it as talkative as it is by default.
+    MLFLOW_LOGGING_LEVEL=INFO in the environment keeps MLflow's default output.
     """
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
@@ -28,7 +28,7 @@ def quiet_mlflow() -> None:
 
 
 def talkative_mlflow() -> None:
-    """Let MLflow write what it does by default, in this process and its children."""
+    """Restore MLflow's default output, in this process and its children."""
     for name in _QUIET:
         os.environ.pop(name, None)
     os.environ[_LEVEL] = "INFO"
@@ -42,7 +42,7 @@ def mlflow_is_quiet() -> bool:
 
 @contextlib.contextmanager
 def mlflow_logs_only() -> Iterator[None]:
-    """Where MLflow is quiet, hide what it prints past its log while it registers a model."""
+    """Hide what MLflow prints while it registers a model, unless MLflow is verbose."""
     if not mlflow_is_quiet():
         yield
         return
@@ -51,7 +51,7 @@ def mlflow_logs_only() -> Iterator[None]:
     log = logging.getLogger("mlflow")
     handlers = log.handlers
     disable_logging()  # type: ignore[no-untyped-call]  # the stream that its prints and its log share
-    log.handlers = []  # warnings go to Python's last resort, standard error
+    log.handlers = []  # warnings go to standard error, Python's last resort
     try:
         yield
     finally:
@@ -60,20 +60,26 @@ def mlflow_logs_only() -> Iterator[None]:
 
 
 def name_run(name: str) -> None:
-    """Name the active run, unless it is nested: then whoever began it has named it.
+    """Name the command's run, to which `mlflow run` gives a random name.
 
-    `mlflow run` begins a command's run under a name that is drawn at random.
+    That is the active run or, for a command that logs nothing, the one that `mlflow run` started.
+    A nested run keeps the name that its parent gave it.
     """
     import mlflow
+    from mlflow.entities import Run
+    from mlflow.exceptions import MlflowException
     from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME
 
-    run = mlflow.active_run()
+    run: Run | None = mlflow.active_run()
+    if run is None and (run_id := os.environ.get("MLFLOW_RUN_ID")):
+        with contextlib.suppress(MlflowException):  # the variable names a run of another store
+            run = mlflow.get_run(run_id)
     if run and MLFLOW_PARENT_RUN_ID not in run.data.tags:
-        mlflow.set_tag(MLFLOW_RUN_NAME, name)
+        mlflow.MlflowClient().set_tag(run.info.run_id, MLFLOW_RUN_NAME, name)
 
 
 def where_is(run_id: str) -> str:
-    """Return what leads to a run: its web address, or the command that starts MLflow's pages."""
+    """Return where to look at a run: its web address, or the command that starts MLflow's UI."""
     import mlflow
 
     uri = mlflow.get_tracking_uri()

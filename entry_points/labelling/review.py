@@ -1,4 +1,4 @@
-"""The file that a person reviews: a line a pair, read and written as CSV."""
+"""The CSV file that a person reviews: one line for each pair."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, TextIO
 
 from entry_points.command_line.cli import UsageError
 from entry_points.predictions.output import KEY
-from entry_points.predictions.spreadsheet import from_cell, to_cell
+from entry_points.predictions.table import from_cell, to_cell
 
 ACCEPT, DELETE, OPEN = "accept", "delete", ""
 _VERDICTS = (ACCEPT, DELETE, OPEN)
@@ -41,7 +41,7 @@ class ReviewLine:
 
 
 def lines_of(row: Mapping[str, Any]) -> list[ReviewLine]:
-    """Return the lines of one predicted document, nothing of them reviewed."""
+    """Return the lines of one predicted document, none of them reviewed."""
     doc_id, read_by = row["doc_id"], row[KEY][:16]
     lines = [
         ReviewLine(
@@ -59,7 +59,7 @@ def lines_of(row: Mapping[str, Any]) -> list[ReviewLine]:
 
 
 def write_lines(path: Path, lines: Iterable[ReviewLine]) -> None:
-    """Write the file anew, with the mark that makes Excel read UTF-8."""
+    """Write the whole file, with the mark that makes Excel read UTF-8."""
     with path.open("w", encoding="utf-8-sig", newline="") as file:
         writer = csv.DictWriter(file, [each.name for each in fields(ReviewLine)])
         writer.writeheader()
@@ -69,10 +69,10 @@ def write_lines(path: Path, lines: Iterable[ReviewLine]) -> None:
 
 
 def read_lines(path: Path, rows: Mapping[str, Mapping[str, Any]]) -> list[ReviewLine]:
-    """Read what a person has left.
+    """Read the file that a person has edited.
 
     Args:
-        path: The file; none is like an empty one.
+        path: The file; a missing one counts as empty.
         rows: The predictions by doc_id.
 
     Raises:
@@ -111,20 +111,20 @@ def _read(file: TextIO, path: Path, rows: Mapping[str, Mapping[str, Any]]) -> It
 
 
 def _line_of(cells: Mapping[str, str]) -> ReviewLine:
-    """Take what a person has typed without the blanks around it."""
+    """Read the cells of a line without the white space around them."""
     texts = {name: from_cell(cell.strip()).strip() for name, cell in cells.items()}
     return ReviewLine(**texts | {"doc_id": from_cell(cells["doc_id"])})
 
 
 def _fault(line: ReviewLine, row: Mapping[str, Any] | None) -> str | None:
-    """Say what is wrong with a line, None for nothing."""
+    """Return what is wrong with a line; None if nothing is."""
     if row is None:
         return f"{line.doc_id[:80]!r} is not among the predictions."
     checks = {
         f"the verdict is {line.verdict[:80]!r}: write accept or delete, or leave it empty.": (
             line.verdict in _VERDICTS
         ),
-        f"{line.doc_id} was read anew since: remove its lines, label writes them again.": (
+        f"{line.doc_id} was read again since: remove its lines; label writes new ones.": (
             line.read_by in {"", row[KEY][:16]}
         ),
         f"{line.doc_id} has no predicted pair {line.pair[:80]!r}: leave that empty.": (

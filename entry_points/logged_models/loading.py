@@ -20,11 +20,12 @@ import pandas as pd
 from mlflow.exceptions import MlflowException
 from mlflow.models import get_model_info
 from mlflow.pyfunc import PyFuncModel
+from mlflow.store.artifact.utils.models import get_model_name_and_version
 
 from entry_points.command_line.cli import RUN, UsageError
 from entry_points.predictions.documents import read_document
 
-# What says that an LLM server is within reach, in the order in which the engine looks.
+# The variables that give access to an LLM server, in the order in which the engine looks.
 KEY_VARIABLES = (
     "OPENAI_API_KEY",
     "OPENAI_API_KEY_FILE",
@@ -38,16 +39,16 @@ ACCEPT_AT = "accept_at"
 # How the line begins that says what documents will take of an LLM.
 ESTIMATE = "Estimate:"
 
-# And the one that says which engine `auto` has become.
+# The start of the line that says which engine `auto` has chosen.
 CHOSEN = "Engine:"
 
 _M_ARENA_MAX = -8  # of glibc's malloc.h
 
-# A tracking store that takes no trace for so long is not waited for, s. The slowest that is in use,
-# SQLite on a busy disk, takes a hundred meanwhile.
+# How long to wait for a tracking store that takes no trace, s. The slowest one in use, SQLite on a
+# busy disk, takes a hundred traces in this time.
 _STALLED_S = 10.0
 
-# So many documents are opened to estimate what all of them will take.
+# How many documents are opened for the estimate of all.
 _SAMPLE = 20
 
 
@@ -59,7 +60,7 @@ def has_llm_access() -> bool:
 def ask_for_key(settings: Mapping[str, Any]) -> None:
     """Ask for the API key, without echo, where one is needed and a terminal is attached.
 
-    The key lives in this process's environment, and so in its children's; it is stored nowhere.
+    The key stays in the environment of this process and its children; it is not stored.
 
     Args:
         settings: The extractor's; with a `base_url` it may need none.
@@ -73,7 +74,7 @@ def extractor_config(model_uri: str) -> dict[str, Any]:
     """Return the settings an extractor was logged with.
 
     Raises:
-        UsageError: There is no such model, or it is no form extractor.
+        UsageError: There is no such model, or it is not a form extractor.
     """
     try:
         info = get_model_info(model_uri)
@@ -84,8 +85,18 @@ def extractor_config(model_uri: str) -> dict[str, Any]:
         ) from error
     config = (info.flavors or {}).get("python_function", {}).get("config") or {}
     if "engine" not in config:
-        raise UsageError(f"{model_uri} is no form extractor: it has no setting 'engine'.")
+        raise UsageError(f"{model_uri} is not a form extractor: it has no setting 'engine'.")
     return dict(config)
+
+
+def version_of(model_uri: str) -> str:
+    """Return a model as a run's name shows it, `ocr-extractor/3`; an alias is followed."""
+    if "@" not in model_uri:
+        return model_uri.removeprefix("models:/")
+    name, version = get_model_name_and_version(  # type: ignore[no-untyped-call]
+        mlflow.MlflowClient(), model_uri
+    )
+    return f"{name}/{version}"
 
 
 def load_extractor(model_uri: str, **overrides: Any) -> PyFuncModel:
@@ -122,33 +133,33 @@ def _learned_settings(model_uri: str, config: Mapping[str, Any]) -> dict[str, An
 def _share_memory_pool() -> None:
     """Let all threads of this process allocate from one pool, where the C library is glibc.
 
-    By default each thread has a pool of its own and gives little of what a page took back: 24 FUNSD
-    pages on 2 cores took 1032 MB, with one pool 764, and no more time. A process of somebody
-    else's sets MALLOC_ARENA_MAX=1 for it.
+    By default each thread has its own pool and gives little of a page's memory back: 24 FUNSD pages
+    on 2 cores took 1032 MB, and 764 MB with one pool in the same time. Other programs that load
+    the model can set MALLOC_ARENA_MAX=1.
     """
     if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):
         libc.mallopt(_M_ARENA_MAX, 1)
 
 
 def _exempt_from_collection() -> None:
-    """Let the garbage collector pass over what is in memory now; what is dead goes first.
+    """Collect garbage, then exempt all remaining objects from later collections.
 
-    It is 400,000 objects, most of them MLflow's and pandas' modules, which live to the end. To look
-    at them takes 0.2 s, in which every thread stands still: twice in 512 pages. Not for a model in
-    other people's processes, whose objects may die later.
+    They are 400,000 objects, most of them MLflow's and pandas' modules, which live until the end. A
+    collection takes 0.2 s and stops every thread, twice in 512 pages. This is not done in other
+    people's processes, whose objects may die later.
     """
-    gc.unfreeze()  # of a model that was loaded before, and may be dead
+    gc.unfreeze()  # objects of a model that was loaded earlier may be dead
     gc.collect()
     gc.freeze()
 
 
 @contextlib.contextmanager
 def extractor_errors_reported() -> Iterator[None]:
-    """Turn the travelling package's own errors into a `UsageError`: they say what to do."""
+    """Turn errors of the logged package into a `UsageError`: their messages say what to do."""
     try:
         yield
     except Exception as error:
-        # Told by name, because the package must not be imported here.
+        # Recognised by name: the package must not be imported here.
         if type(error).__module__ == "ocr_extractor.errors":
             raise UsageError(str(error)) from None
         raise
@@ -159,11 +170,11 @@ def followed_prompt(model: PyFuncModel, output: Path) -> str | None:
 
     Args:
         model: The loaded extractor.
-        output: The file that it shall go on with.
+        output: The file that predict continues.
 
     Raises:
-        UsageError: The alias cannot be followed, and documents that were read with the version
-            that it named before would be taken for not finished.
+        UsageError: The alias cannot be resolved, so documents that were read with its last version
+            would be read again.
     """
     extractor: Any = model.unwrap_python_model()  # type: ignore[no-untyped-call]
     if (followed := extractor.followed_prompt()) is None:
@@ -171,8 +182,8 @@ def followed_prompt(model: PyFuncModel, output: Path) -> str | None:
     uri, source = followed
     if source != "registry" and output.exists():
         raise UsageError(
-            f"the prompt's alias cannot be followed now, so which documents in {output.name} are "
-            "finished is not known: see the warning above, or name another --output."
+            f"the prompt's alias cannot be resolved now, so it is unknown which documents in "
+            f"{output.name} are finished: see the warning above, or name another --output."
         )
     return str(uri)
 
@@ -185,7 +196,7 @@ def max_document_bytes(model: PyFuncModel) -> int:
 def print_estimate(
     model: PyFuncModel, paths: Iterable[Path], count: int, output_tokens_per_page: float = 0.0
 ) -> None:
-    """Say what documents will take of an LLM, judged by some of them.
+    """Print an estimate of tokens and cost, based on some of the documents.
 
     Args:
         model: The loaded extractor.
@@ -209,12 +220,12 @@ def print_estimate(
 
 
 def write_traces(model: PyFuncModel) -> None:
-    """Write the traces that wait, as long as the tracking store takes some; say how many it lost.
+    """Write the waiting traces while the tracking store accepts them; report how many were lost.
 
     Args:
         model: The loaded extractor.
     """
-    print("Writing the traces that wait ...", flush=True)
+    print("Writing the remaining traces ...", flush=True)
     extractor: Any = model.unwrap_python_model()  # type: ignore[no-untyped-call]
     before, left = inf, extractor.flush_traces(_STALLED_S)
     while 0 < left < before:

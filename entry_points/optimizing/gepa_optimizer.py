@@ -1,4 +1,4 @@
-"""MLflow's prompt optimizer over the package `gepa`; forms that GEPA never saw decide."""
+"""A prompt optimizer for MLflow that uses `gepa`; forms that GEPA never saw decide."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mlflow.genai.optimize.types import EvaluationResultRecord, PromptOptimizerO
 
 from entry_points.command_line.cli import UsageError
 from entry_points.optimizing.budget import MINIBATCH, OptimizationBudget
-from entry_points.optimizing.few_shot import EXAMPLES, FewShotExamples
+from entry_points.optimizing.examples import EXAMPLES, FewShotExamples
 from entry_points.optimizing.result import OptimizationResult, PromptCandidate, Verdict
 from entry_points.scoring.bootstrap import differences
 from entry_points.scoring.forms import FormScore, Truth
@@ -36,16 +36,16 @@ Evaluate = Callable[[dict[str, str], list[Record]], list[EvaluationResultRecord]
 
 @dataclass(frozen=True)
 class OptimizationTask:
-    """What is searched for, and with what.
+    """The inputs of a search.
 
     Attributes:
         truths: What the forms say, by form id.
         validation: The ids of the forms that decide.
         template_fault: Says why a template cannot be used, None when it can.
         ask: Asks the reflecting LLM; returns its answer and the cost, USD or None.
-        budget: What the search may take.
+        budget: The limits of the search.
         seed: Draws the forms of each iteration.
-        run_dir: Where the search is kept, so that it can go on; None for nowhere.
+        run_dir: Folder with the state of the search, so that it can continue; None keeps no state.
         shots: The forms that can be shown as examples.
     """
 
@@ -63,8 +63,8 @@ class GepaOptimizer(BasePromptOptimizer):
     """Searches on the development forms, and returns a prompt only if it wins on the others.
 
     Attributes:
-        task: What is searched for.
-        outcome: What was found; set by `optimize`.
+        task: The inputs of the search.
+        outcome: The result; set by `optimize`.
     """
 
     outcome: OptimizationResult
@@ -121,7 +121,7 @@ class GepaOptimizer(BasePromptOptimizer):
         )
 
     def _judge(self, eval_fn: Evaluate, name: str, first: str, best: str) -> Verdict | None:
-        """Compare two templates on the validation forms; None when they are one."""
+        """Compare two templates on the validation forms; None if they are equal."""
         if first == best:
             return None
         before, after = (self._validate(eval_fn, {name: each}) for each in (first, best))
@@ -185,7 +185,7 @@ class _Adapter(GEPAAdapter[Record, EvaluationResultRecord, None]):
         candidate: dict[str, str],
         capture_traces: bool = False,
     ) -> EvaluationBatch[EvaluationResultRecord, None]:
-        """Score a candidate on some forms; one that cannot be used scores 0 and reads none."""
+        """Score a candidate on some forms; an invalid template scores 0 and reads no form."""
         template = self._task.shots.assemble(candidate, self._name, self._first)
         if fault := self._task.template_fault(template):
             _log.info("A proposed template is refused: %s", fault)
@@ -209,7 +209,7 @@ class _Adapter(GEPAAdapter[Record, EvaluationResultRecord, None]):
         eval_batch: EvaluationBatch[EvaluationResultRecord, None],
         components_to_update: list[str],
     ) -> dict[str, list[dict[str, str]]]:
-        """Write down ids, texts and scores of the forms; images are not among them."""
+        """Return ids, texts and scores of the forms, without images."""
         [name] = components_to_update
         return {name: [self._reflect_on(each) for each in eval_batch.trajectories or ()]}
 
@@ -225,16 +225,16 @@ class _Adapter(GEPAAdapter[Record, EvaluationResultRecord, None]):
         }
 
     def get_adapter_state(self) -> dict[str, Any]:
-        """Keep what was spent, so that the ceiling holds over restarts."""
+        """Return the money spent, so that the limit holds over restarts."""
         return {"spent": self._task.budget.spent}
 
     def set_adapter_state(self, state: dict[str, Any]) -> None:
-        """Go on from what an earlier start has spent."""
+        """Add the money that an earlier start has spent."""
         self._task.budget.spent += state.get("spent", 0.0)
 
 
 def _listed(pairs: Sequence[tuple[str, str | None]]) -> str:
-    """Write pairs a line each, as many as there is room for."""
+    """Write one pair a line, up to a fixed number of characters."""
     lines = [f"{question} -> {answer or '(left blank)'}" for question, answer in pairs]
     kept: list[str] = []
     room = _LISTED_CHARACTERS
@@ -247,7 +247,7 @@ def _listed(pairs: Sequence[tuple[str, str | None]]) -> str:
 
 
 class _Debug:
-    """GEPA's log, which quotes prompts and scores."""
+    """GEPA's log at level DEBUG, because it quotes prompts and scores."""
 
     def log(self, message: str) -> None:
         _log.debug("%s", message)

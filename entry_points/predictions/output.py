@@ -1,16 +1,18 @@
-"""The file that predict writes: a line a document, whole or not at all, and never twice."""
+"""The file that predict writes: one whole line a document, and one process at a time."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import hashlib
 import json
 import os
+import socket
+import time
 from collections import Counter
 from collections.abc import Callable, Container, Iterator, Mapping, Set
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from tqdm import tqdm
@@ -19,31 +21,31 @@ from entry_points.command_line.cli import UsageError, writing
 from entry_points.predictions.documents import OF_THE_FILE, InputDocuments
 from entry_points.predictions.tally import Tally
 
-# The one key of a line that is not a column of the output contract.
+# The only key of a line that is not a column of the output contract.
 KEY = "document_key"
 
 
 def configuration_of(
     model_id: str | None, params: Mapping[str, str], prompt_uri: str | None = None
 ) -> str:
-    """Return what, beside a document, decides what is read from it.
+    """Return everything except the document that decides what is read from it.
 
     Args:
         model_id: The extractor's id.
         params: The params that it is given.
-        prompt_uri: The version of a followed prompt; None where it belongs to the model.
+        prompt_uri: The version of a followed prompt; None for a pinned prompt.
     """
     parts = [model_id, dict(params)]
     return json.dumps(parts if prompt_uri is None else [*parts, prompt_uri])
 
 
 def key_prefix(configuration: str, *, readable: bool) -> bytes:
-    """Return what goes before a document's bytes in the hash that is its key."""
+    """Return the prefix of a document's bytes in the hash that is its key."""
     return configuration.encode() + (b"\1" if readable else b"\0")
 
 
 def document_key(content: bytes | None, configuration: str) -> str:
-    """Name a document by what it holds and how it is read, not by its file name.
+    """Return a key made from the content of a document and how it is read, not from its name.
 
     Args:
         content: The document's bytes, None when its file cannot be read.
@@ -55,10 +57,11 @@ def document_key(content: bytes | None, configuration: str) -> str:
 
 
 class OutputFile:
-    """Lines that are written at once and kept over restarts; used by one thread.
+    """Lines that are written at once and kept over restarts; for one thread.
 
-    A line is one write to a file opened for appending, followed by fsync: whoever sees the end of
-    a line sees all of it, and a finished document survives `kill -9` and a loss of power.
+    A line is one write to a file opened for appending, followed by fsync: a reader
+    that sees the end of a line sees all of it, and a finished document survives `kill -9` and a
+    loss of power.
     """
 
     def __init__(self, path: Path) -> None:
@@ -74,9 +77,9 @@ class OutputFile:
     def finished(
         self, documents: InputDocuments, key_of: Callable[[Path], str], *, retry_errors: bool
     ) -> tuple[set[str], Tally]:
-        """Tell which documents need not be read again, and drop the lines that they replace.
+        """Find the documents that are finished, and drop the lines of the others.
 
-        No line is kept in memory, and only documents that may be finished are opened.
+        No line stays in memory, and only documents that may be finished are opened.
 
         Args:
             documents: The documents.
@@ -88,9 +91,9 @@ class OutputFile:
             written under another name counts where the content is the same.
 
         Raises:
-            UsageError: The file is not one of predict's, or cannot be written.
+            UsageError: The file is not from predict, or cannot be written.
         """
-        listed = {doc_id: False for doc_id, _ in documents}  # whether there is a line of it
+        listed = {doc_id: False for doc_id, _ in documents}  # whether it has a line
         own: dict[bytes, bool] = {}  # the lines of documents, and whether they are finished
         spare = Counter[str]()
         for row in read_rows(self._path):
@@ -121,16 +124,11 @@ class OutputFile:
             self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         os.close(self._file)
 
     def write(self, row: Mapping[str, Any]) -> None:
-        """Append a document's row, which has its key.
+        """Append the row of a document, with its key.
 
         Raises:
             UsageError: The disk is full, or the file is no longer there.
@@ -138,7 +136,7 @@ class OutputFile:
         line = _line(row)
         with writing(self._path):
             if (written := os.write(self._file, line)) < len(line):
-                # The next start removes the piece.
+                # The next start removes the incomplete line.
                 raise OSError(errno.ENOSPC, f"it took {written} of {len(line)} bytes")
             os.fsync(self._file)
             if not os.path.samestat(os.fstat(self._file), self._path.stat()):
@@ -159,7 +157,7 @@ class OutputFile:
             line = _digest(row["doc_id"], row[KEY])
             again = retry_errors and row["error_code"]
             if kept.get(line) and not again:
-                kept[line] = False  # a second one of the same is dropped
+                kept[line] = False  # a second line of the same document is dropped
                 tally.add(row)
             elif row["doc_id"] in listed:
                 dropped.add(number)
@@ -170,7 +168,7 @@ class OutputFile:
         return tally
 
     def _drop(self, numbers: Set[int]) -> None:
-        """Drop some of the lines, and the piece after the last whole one."""
+        """Drop some lines, and the incomplete line at the end."""
         with writing(self._path):
             if numbers:
                 with replacing(self._path) as path, path.open("wb") as new:
@@ -182,13 +180,13 @@ class OutputFile:
                     new.flush()
                     os.fsync(new.fileno())
             elif self._path.exists():
-                # Unlike a copy, this needs no room on a full disk.
+                # Unlike a copy, this needs no space on a full disk.
                 os.truncate(self._path, sum(map(len, _whole_lines(self._path))))
 
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Give a path to write, whose file takes the place of another in one step, or is removed."""
+    """Yield a path to write; its file replaces another in one step, or is removed on error."""
     new = path.with_name(f"{path.name}.new")
     try:
         yield new
@@ -198,10 +196,10 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def read_rows(path: Path) -> Iterator[dict[str, Any]]:
-    """Read predict's whole lines; a piece after the last one is what a full disk has left.
+    """Read the complete lines of predict; a full disk may have left an incomplete one.
 
     Raises:
-        UsageError: The file is not one of predict's.
+        UsageError: The file is not from predict.
     """
     for line in _whole_lines(path):
         try:
@@ -220,9 +218,53 @@ def _whole_lines(path: Path) -> Iterator[bytes]:
 
 
 def _digest(doc_id: str, key: str) -> bytes:
-    """Stand for a line in memory."""
+    """Return a short digest that identifies a line in memory."""
     return hashlib.blake2b(f"{doc_id}\0{key}".encode(), digest_size=16).digest()
 
 
 def _line(row: Mapping[str, Any]) -> bytes:
     return (json.dumps(row, ensure_ascii=False) + "\n").encode("utf-8", "replace")
+
+
+@contextlib.contextmanager
+def locked(output: Path) -> Iterator[None]:
+    """Keep other processes from writing an output; create its folder if needed.
+
+    The kernel releases the lock when the process ends for any reason. The lock file that a killed
+    process leaves beside the output does not block others.
+
+    Raises:
+        UsageError: Another process writes it, or its folder cannot be written.
+    """
+    path = output.with_name(f"{output.name}.lock")
+    with writing(output):
+        output.parent.mkdir(parents=True, exist_ok=True)
+        file = _take(path, output)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):  # the folder was removed
+            path.unlink()
+        os.close(file)
+
+
+def _take(path: Path, output: Path) -> int:
+    """Return the open file that holds the lock."""
+    while True:
+        file = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.read(file, 200).decode("utf-8", "replace") or "it has just started"
+            os.close(file)
+            raise UsageError(
+                f"--output is {output}, which another predict is writing ({holder}): wait until it "
+                "has ended, or name another."
+            ) from None
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(file), path.stat()):
+                holder = f"process {os.getpid()} on {socket.gethostname()} since {time.ctime()}"
+                os.truncate(file, 0)
+                os.write(file, holder.encode())
+                return file
+        os.close(file)  # the process that held the lock has removed the file

@@ -1,9 +1,13 @@
-"""Turns the lines that predict writes into a Parquet or CSV table, a few at a time."""
+"""Turns the lines that predict writes into a Parquet or CSV table, a few at a time.
+
+No spreadsheet runs a text of a CSV file as a formula.
+"""
 
 from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -16,15 +20,17 @@ from mlflow.types.schema import Array, Object
 
 from entry_points.command_line.cli import writing
 from entry_points.predictions.output import KEY, replacing
-from entry_points.predictions.spreadsheet import to_cell
 
 SUFFIXES = (".parquet", ".csv")
 
 _LINES_AT_ONCE = 500
+# The start of a formula, from OWASP's "CSV Injection". A spreadsheet may ignore white space before
+# it, and accepts the full-width forms too.
+_FORMULA = re.compile(r"'*\s*[=+\-@\t\r\n＝＋－＠]")  # noqa: RUF001 - full-width is meant
 
 
 def write_table(lines: Path, table: Path, schema: Schema) -> None:
-    """Write a table with a row a line, and put it in the place of an older one in one step.
+    """Write a table with one row for each line, and replace an older one in one step.
 
     Args:
         lines: The lines that predict has written.
@@ -73,9 +79,23 @@ def _batches(lines: Path) -> Iterator[list[dict[str, Any]]]:
 
 
 def _arrow_type(of: Any) -> pa.DataType:
-    """Return the Arrow type of a column of MLflow's."""
+    """Return the Arrow type for the type of an MLflow column."""
     if isinstance(of, Array):
         return pa.list_(_arrow_type(of.dtype))
     if isinstance(of, Object):
         return pa.struct([(each.name, _arrow_type(each.dtype)) for each in of.properties])
     return pa.from_numpy_dtype(of.to_numpy()) if of is not DataType.string else pa.string()
+
+
+def to_cell(text: str) -> str:
+    """Return a text, with an apostrophe before it if a spreadsheet would run it.
+
+    A text with apostrophes before a formula gets one more, so that `from_cell` restores every
+    text.
+    """
+    return f"'{text}" if _FORMULA.match(text) else text
+
+
+def from_cell(cell: str) -> str:
+    """Return the text from which `to_cell` made a cell."""
+    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell

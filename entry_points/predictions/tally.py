@@ -1,4 +1,4 @@
-"""What became of documents, in sums: no row is kept but some of those that failed."""
+"""Counts over the rows of documents, and what predict prints of them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-# So many failed documents are listed; all of them are in the output.
+from entry_points.command_line import cli
+
+# How many failed documents are listed; the output has all of them.
 MOST_LISTED = 20
 
 
@@ -22,8 +24,8 @@ class Tally:
         pages: Pages that were read.
         tokens: Tokens of the LLM, both ways.
         attempts: Requests to the LLM.
-        cache_hits: Pages whose completion was kept from before.
-        usd: What they cost, as far as it is known, USD.
+        cache_hits: Pages whose completion came from the cache.
+        usd: Known cost, USD.
         cost_unknown: Whether a row with requests has no cost.
     """
 
@@ -58,5 +60,68 @@ class Tally:
 
     @property
     def output_tokens_per_page(self) -> float:
-        """What the LLM has written for a page, 0 when no page says it."""
+        """Mean output tokens of a page; 0 if no page reports them."""
         return self._written / self._written_pages if self._written_pages else 0.0
+
+    def progress(self) -> dict[str, float]:
+        """Return the figures that a progress bar shows."""
+        return {
+            "failed": self.errors.total(),
+            "pages": self.pages,
+            "tokens": self.tokens,
+            "usd": self.usd,
+        }
+
+
+@dataclass(frozen=True)
+class PredictResult:
+    """The result of one start.
+
+    Attributes:
+        read: Documents that this start has read, failed ones included.
+        skipped: Documents that an earlier start has written.
+        left: How many were not started because of `max_cost`, or were removed from their batch.
+    """
+
+    read: Tally
+    skipped: Tally
+    left: int
+
+    @property
+    def failed(self) -> int:
+        """How many documents failed, in this start and earlier ones."""
+        return self.read.errors.total() + self.skipped.errors.total()
+
+
+def report(outcome: PredictResult, output: object, *, cancelled: bool = False) -> None:
+    """Print how many documents were read, their cost, and the failed ones."""
+    read, skipped = outcome.read, outcome.skipped
+    documents = read.documents + skipped.documents
+    print(f"{documents - outcome.failed} of {documents + outcome.left} documents read.")
+    if skipped.documents:
+        print(f"{skipped.documents} of them were there already.")
+    if outcome.left:
+        print(
+            f"{outcome.left} left: "
+            + (
+                "with mode=batch, the same command asks for them."
+                if cancelled
+                else "--max-cost would be exceeded. The same command continues."
+            )
+        )
+    if read.attempts or read.cache_hits:
+        print(
+            f"{read.attempts} requests, {read.cache_hits} pages from the cache, cost "
+            + ("unknown." if read.cost_unknown else f"{read.usd:.4f} USD.")
+        )
+    print(f"Written: {cli.printable(output)}")
+    listed = [*skipped.failed, *read.failed][:MOST_LISTED]
+    for row in listed:
+        fault = f"{row['doc_id']}: {row['error_code']}: {row['error']}"
+        print(f"  failed: {cli.printable(fault)}")
+    if outcome.failed > len(listed):
+        errors = (read.errors + skipped.errors).most_common()
+        print(
+            f"  and {outcome.failed - len(listed):,} more; all by error code: "
+            + ", ".join(f"{code} {count:,}" for code, count in errors)
+        )

@@ -1,4 +1,4 @@
-"""From a request to its answer: within its limits, and without a stack trace."""
+"""Answers requests within the limits, and without a stack trace."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import logging
 import threading
 import time
 import traceback
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -21,17 +21,15 @@ from fastapi.responses import JSONResponse, Response
 from mlflow.pyfunc import PyFuncModel
 from starlette.requests import ClientDisconnect
 
-from entry_points.serving.admission import Admission
 from entry_points.serving.body import Call, HttpError, read_body
-from entry_points.serving.metrics import Metrics
-from entry_points.serving.reach import EngineReach
+from entry_points.serving.metrics import EngineReach, Metrics
 from entry_points.serving.shutdown import Shutdown, stopping
 
 _logger = logging.getLogger(__name__)
 
 # nginx's status for it; there is no standard one.
 _CLIENT_GONE = 499
-# Statuses of requests whose body was not read: what is left of it ends with the connection.
+# Statuses of requests whose body was not read to its end: the connection is closed.
 _CLOSING = {408, 413, 415, 503}
 _RETRY_AFTER_S = 5
 
@@ -39,66 +37,115 @@ Rows = list[dict[str, Any]]
 
 
 @dataclass(frozen=True)
-class Limits:
-    """The limits of requests.
+class Options:
+    """What to serve, and within which limits.
 
     Attributes:
-        timeout_s: Longest request from its head to its answer, s.
+        model_uri: The logged extractor.
+        timeout_s: Longest time of a request, from its head to its answer, s.
         max_request_bytes: Largest body, bytes.
-        max_requests: Most requests in memory at once.
-        max_held_bytes: Most bytes of bodies in memory at once.
-        max_documents: Most documents in one request.
+        max_requests: Most requests in a process's memory at once.
+        max_held_bytes: Most bytes of their bodies.
+        shutdown_s: Longest wait for requests and traces after SIGTERM or Ctrl-C, s.
     """
 
+    model_uri: str
     timeout_s: float
     max_request_bytes: int
     max_requests: int
     max_held_bytes: int
-    max_documents: int
+    shutdown_s: float
+
+
+class Admission:
+    """Counts the requests in memory, and their bodies' bytes; for one event loop."""
+
+    def __init__(self, max_requests: int, max_bytes: int) -> None:
+        """Begin with none.
+
+        Args:
+            max_requests: Most requests at once.
+            max_bytes: Most bytes of their bodies; a request that is alone may have more.
+        """
+        self._max_requests = max_requests
+        self._max_bytes = max_bytes
+        self._requests = 0
+        self._bytes = 0
+
+    @contextlib.contextmanager
+    def holding(self, size: int) -> Iterator[None]:
+        """Hold a request with a body of `size` bytes.
+
+        Raises:
+            HttpError: With status 503: too many requests, or bytes, are held already.
+        """
+        if self._requests >= self._max_requests or (
+            self._requests and self._bytes + size > self._max_bytes
+        ):
+            raise HttpError(
+                f"The server already holds {self._requests:,} requests of {self._bytes:,} bytes: "
+                "send it again later.",
+                503,
+                "server_busy",
+            )
+        self._requests += 1
+        self._bytes += size
+        try:
+            yield
+        finally:
+            self._requests -= 1
+            self._bytes -= size
 
 
 class Answering:
     """Answers the requests to /invocations; for one event loop."""
 
     def __init__(
-        self, model: PyFuncModel, limits: Limits, shutdown: Shutdown, metrics: Metrics
+        self,
+        model: PyFuncModel,
+        options: Options,
+        max_documents: int,
+        shutdown: Shutdown,
+        metrics: Metrics,
     ) -> None:
         """Hold no request yet.
 
         Args:
             model: The loaded extractor.
-            limits: The limits of requests.
-            shutdown: What waits for requests that are being answered.
-            metrics: What counts them.
+            options: The limits of requests.
+            max_documents: Most documents in one request.
+            shutdown: Waits for requests that are being answered.
+            metrics: Counts them.
         """
         self.reach = EngineReach()
         self._model = model
-        self._limits = limits
+        self._options = options
+        self._max_documents = max_documents
         self._shutdown = shutdown
         self._metrics = metrics
-        self._admission = Admission(limits.max_requests, limits.max_held_bytes)
-        # Not the pool of the other routes: they answer while all of these threads read.
-        self._threads = anyio.CapacityLimiter(limits.max_requests)
+        self._admission = Admission(options.max_requests, options.max_held_bytes)
+        # A pool of their own: the other routes answer even while all of these threads read.
+        self._threads = anyio.CapacityLimiter(options.max_requests)
         signature: Any = model.metadata.signature
         self._params = {spec.name: spec.dtype.to_python() for spec in signature.params}
 
     async def answer(self, request: Request) -> Response:
-        """Read a request's documents and answer with a row each, or say what is wrong with it."""
+        """Read the documents of a request and answer with one row each, or with an error."""
         began = time.monotonic()
         code = None
         try:
             with self._shutdown.waits_for_request():
                 response: Response = JSONResponse({"predictions": await self._rows(request)})
         except ClientDisconnect:
-            response = Response(status_code=_CLIENT_GONE)  # to nobody
-        except (Exception, asyncio.CancelledError) as error:  # the border: none reaches the client
+            response = Response(status_code=_CLIENT_GONE)  # nobody receives it
+        except (Exception, asyncio.CancelledError) as error:  # none reaches the client
             fault = _fault(error)
             response, code = refusal(fault), fault.code
         self._metrics.note_request(response.status_code, code, time.monotonic() - began)
         return response
 
     async def _rows(self, request: Request) -> Rows:
-        deadline = asyncio.get_running_loop().time() + self._limits.timeout_s
+        deadline = asyncio.get_running_loop().time() + self._options.timeout_s
         with contextlib.ExitStack() as held:
             held.enter_context(self._admission.holding(self._size(request)))
             call = await self._call(request, deadline)
@@ -106,7 +153,7 @@ class Answering:
             reading = asyncio.ensure_future(
                 anyio.to_thread.run_sync(self._predict, call, stop, limiter=self._threads)
             )
-            # Its thread, and with it the request's memory, may outlast the answer.
+            # The thread, and so the memory of the request, may live longer than the answer.
             let_go = held.pop_all()
 
         def note(_: object) -> None:
@@ -130,16 +177,16 @@ class Answering:
             gone.cancel()
 
     def _size(self, request: Request) -> int:
-        """Return the size of the body, the largest one where the client does not say.
+        """Return the size of the body; the largest allowed one if the client does not tell it.
 
         Raises:
-            HttpError: The body is too large, or no JSON.
+            HttpError: The body is too large, or not JSON.
         """
         media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if media_type != "application/json":
             raise HttpError("Send the body with Content-Type: application/json.", 415)
-        size = int(request.headers.get("content-length", self._limits.max_request_bytes))
-        if size > self._limits.max_request_bytes:
+        size = int(request.headers.get("content-length", self._options.max_request_bytes))
+        if size > self._options.max_request_bytes:
             raise self._too_large()
         return size
 
@@ -149,11 +196,11 @@ class Answering:
             async with asyncio.timeout_at(deadline):
                 async for chunk in cast("AsyncIterator[bytes]", request.stream()):
                     body += chunk
-                    if len(body) > self._limits.max_request_bytes:
+                    if len(body) > self._options.max_request_bytes:
                         raise self._too_large()
         except TimeoutError:
-            raise self._too_late(408, "The body was not there") from None
-        return await run_in_threadpool(read_body, body, self._params, self._limits.max_documents)
+            raise self._too_late(408, "The body did not arrive") from None
+        return await run_in_threadpool(read_body, body, self._params, self._max_documents)
 
     def _predict(self, call: Call, stop: threading.Event) -> Rows:
         extractor: Any = self._model.unwrap_python_model()  # type: ignore[no-untyped-call]
@@ -163,7 +210,7 @@ class Answering:
 
     def _too_large(self) -> HttpError:
         return HttpError(
-            f"The body is larger than {self._limits.max_request_bytes:,} bytes: send fewer "
+            f"The body is larger than {self._options.max_request_bytes:,} bytes: send fewer "
             "documents at once.",
             413,
             "request_too_large",
@@ -171,7 +218,7 @@ class Answering:
 
     def _too_late(self, status: int, what: str) -> HttpError:
         return HttpError(
-            f"{what} within {self._limits.timeout_s:g} s: send fewer documents at once.",
+            f"{what} within {self._options.timeout_s:g} s: send fewer documents at once.",
             status,
             "request_timeout",
         )
@@ -193,13 +240,13 @@ async def _disconnected(request: Request) -> None:
 
 
 def _fault(error: BaseException) -> HttpError:
-    """Turn an error into what the client may know; the log has where it was, not its message."""
+    """Turn an error into one that the client may see; the log has its place, not its message."""
     if isinstance(error, HttpError):
         return error
     if isinstance(error, asyncio.CancelledError):  # by the shutdown
         return stopping()
     kind = type(error)
-    # The travelling package's own error, told by name because it must not be imported here.
+    # An error of the logged package, recognised by name: the package must not be imported here.
     if kind.__module__ == "ocr_extractor.errors" and kind.__name__ == "RequestError":
         return HttpError(str(error))
     where = "; ".join(

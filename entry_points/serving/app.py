@@ -1,10 +1,9 @@
-"""MLflow's scoring routes for one extractor, and those that tell of the server itself."""
+"""MLflow's scoring routes for one extractor, and routes about the server itself."""
 
 from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
 from typing import Any
 
 import mlflow
@@ -15,35 +14,14 @@ from mlflow.pyfunc import PyFuncModel
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from entry_points.logged_models.loading import load_extractor
-from entry_points.serving.answering import Answering, Limits, refusal
+from entry_points.serving.answering import Answering, Options, refusal
 from entry_points.serving.body import HttpError
 from entry_points.serving.example import openapi
 from entry_points.serving.metrics import Metrics
 from entry_points.serving.shutdown import Shutdown, stopping
 
-# How the entry point tells its workers, which are processes of their own, what to serve.
+# Passes the options to the workers, which are separate processes.
 OPTIONS_VARIABLE = "OCR_EXTRACTOR_SERVER"
-
-
-@dataclass(frozen=True)
-class Options:
-    """What to serve, and within which limits.
-
-    Attributes:
-        model_uri: The logged extractor.
-        timeout_s: Longest request from its head to its answer, s.
-        max_request_bytes: Largest body, bytes.
-        max_requests: Most requests in a process's memory at once.
-        max_held_bytes: Most bytes of their bodies.
-        shutdown_s: Longest wait for requests and traces after SIGTERM or Ctrl-C, s.
-    """
-
-    model_uri: str
-    timeout_s: float
-    max_request_bytes: int
-    max_requests: int
-    max_held_bytes: int
-    shutdown_s: float
 
 
 def create_app() -> FastAPI:
@@ -70,7 +48,7 @@ def _serving_settings() -> dict[str, Any]:
         settings = json.loads(os.environ.get("SERVING_MODEL_CONFIG") or "{}")
     except ValueError:
         settings = None
-    # What is no object is left to the extractor, which says so.
+    # The extractor itself reports settings that are not an object.
     return settings if isinstance(settings, dict) else {}
 
 
@@ -83,17 +61,10 @@ def build_app(model: PyFuncModel, options: Options) -> FastAPI:
     """
     extractor: Any = model.unwrap_python_model()  # type: ignore[no-untyped-call]
     settings = model.model_config | _serving_settings()
-    limits = Limits(
-        options.timeout_s,
-        options.max_request_bytes,
-        options.max_requests,
-        options.max_held_bytes,
-        settings["max_documents"],
-    )
     metrics = Metrics(extractor.traces_dropped)
     shutdown = Shutdown(options.shutdown_s, extractor.flush_traces)
-    answering = Answering(model, limits, shutdown, metrics)
-    # FastAPI's own page of /docs loads its scripts from the internet.
+    answering = Answering(model, options, settings["max_documents"], shutdown, metrics)
+    # FastAPI's own /docs page loads its scripts from the internet.
     app = FastAPIOffline(
         redoc_url=None,
         title="OCR form extractor",
@@ -104,12 +75,12 @@ def build_app(model: PyFuncModel, options: Options) -> FastAPI:
     @app.get("/ping")
     @app.get("/health")
     async def ping() -> Response:
-        """Answer while the process lives."""
+        """Answer as long as the process runs."""
         return Response("\n", media_type="application/json")
 
     @app.get("/ready")
     async def ready() -> Response:
-        """Tell whether to send requests: not while the server stops or its engine is lost."""
+        """Tell whether to send requests: not while the server stops or has lost its engine."""
         if shutdown.begun:
             return refusal(stopping())
         if answering.reach.is_lost():

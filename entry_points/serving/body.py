@@ -1,4 +1,4 @@
-"""From the body of a request to the frame and params of one call, or what is wrong with it."""
+"""Reads the body of a request into the frame and params of one call."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ import pandas as pd
 
 Record = Mapping[str, Any]
 
-# Values that a body may have, beside the rows' own: for params, and texts that have commas. More of
-# them would be a hundred times as large in memory as in the body.
+# Values that a body may have besides its rows, for params and for texts with commas. More values
+# would take a hundred times the memory of the body.
 _SPARE_VALUES = 100_000
-# Values that a row may have; two are looked at, others are what a caller's frame has too.
+# Values that a row may have: two are used, the others are further columns of a caller's frame.
 _VALUES_A_ROW = 32
 
 _HALVES = re.compile("[\ud800-\udfff]")
 
 
 class HttpError(Exception):
-    """A request cannot be answered; the message says what to change and quotes nothing of it.
+    """A request cannot be answered; the message says what to change and does not quote it.
 
     Attributes:
         status: The HTTP status, 400 to 599.
@@ -38,7 +38,7 @@ class HttpError(Exception):
 
 @dataclass(frozen=True)
 class Call:
-    """What the extractor is called with.
+    """The arguments of one call of the extractor.
 
     Attributes:
         frame: The columns `image` (base64 text, None for null) and `doc_id`.
@@ -54,8 +54,8 @@ def read_body(
 ) -> Call:
     """Read a request in one of the four shapes of MLflow's scoring server.
 
-    The base64 of the images is left to the extractor, which decodes it strictly and document by
-    document; nothing that stands in its place is ever opened.
+    The extractor decodes the base64 of the images, strictly and document by document; paths and
+    URLs in its place are never opened.
 
     Args:
         data: The body.
@@ -63,9 +63,9 @@ def read_body(
         max_documents: Most documents in one request.
 
     Raises:
-        HttpError: The body has no such shape, or more documents; the message quotes nothing of it.
+        HttpError: The body has another shape or too many documents; it is not quoted.
     """
-    # Each value but the first follows one of these. To count those in texts, too, takes no parser.
+    # Each value but the first follows one of these. Without a parser, those in texts count too.
     values = sum(data.count(mark) for mark in (b",", b"[", b"{"))
     if values > (most := _SPARE_VALUES + _VALUES_A_ROW * max_documents):
         raise HttpError(
@@ -75,11 +75,11 @@ def read_body(
     try:
         body = json.loads(data)
     except (ValueError, RecursionError):
-        raise HttpError("The body is no JSON in UTF-8.") from None
+        raise HttpError("The body is not JSON in UTF-8.") from None
     shapes = [shape for shape in _SHAPES if isinstance(body, dict) and shape in body]
     if len(shapes) != 1 or body.keys() - {*shapes, "params"}:
         raise HttpError(
-            f"The body needs exactly one of {', '.join(_SHAPES)}, beside it at most params."
+            f"The body needs exactly one of {', '.join(_SHAPES)}, and only params beside it."
         )
     [shape] = shapes
     records = _SHAPES[shape](shape, body[shape])
@@ -113,21 +113,21 @@ def _read_params(given: Any, known: Mapping[str, type]) -> dict[str, Any]:
     if given is None:
         return {}
     if not isinstance(given, dict) or given.keys() - known.keys():
-        raise HttpError(f"params is no object with the keys {', '.join(known)} and no others.")
+        raise HttpError(f"params is not an object with only the keys {', '.join(known)}.")
     for name, value in given.items():
         if not isinstance(value, known[name]) or not _is_unicode(str(value)):
-            raise HttpError(f"params.{name} is no {known[name].__name__}.")
+            raise HttpError(f"params.{name} is not a {known[name].__name__}.")
     return given
 
 
 def _is_unicode(text: str) -> bool:
-    """Tell whether text has no half of a surrogate pair, which JSON can write and UTF-8 cannot."""
+    """Tell whether text is free of lone surrogates, which JSON can contain and UTF-8 cannot."""
     return not _HALVES.search(text)
 
 
 def _from_records(shape: str, value: Any) -> list[Record]:
     if not isinstance(value, list) or not all(isinstance(record, dict) for record in value):
-        raise HttpError(f'{shape} is no list of objects like {{"image": "<base64>"}}.')
+        raise HttpError(f'{shape} is not a list of objects like {{"image": "<base64>"}}.')
     return value
 
 
@@ -136,7 +136,7 @@ def _from_columns(shape: str, value: Any) -> list[Record]:
         return _from_records(shape, value)
     columns = list(value.values())
     if not all(isinstance(column, list) and len(column) == len(columns[0]) for column in columns):
-        raise HttpError(f"{shape} has columns that are no lists of the same length.")
+        raise HttpError(f"{shape} has columns that are not lists of the same length.")
     return [dict(zip(value, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
@@ -151,7 +151,7 @@ def _from_split(shape: str, value: Any) -> list[Record]:
         or not all(isinstance(row, list) and len(row) == len(columns) for row in rows)
     ):
         raise HttpError(
-            f"{shape} needs columns, a list of names, and data, a list of rows as long."
+            f"{shape} needs columns, a list of names, and data, a list of rows of that length."
         )
     return [dict(zip(columns, row, strict=True)) for row in rows]
 

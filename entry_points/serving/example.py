@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 
 def openapi() -> dict[str, Any]:
-    """Return what OpenAPI cannot tell from the code of /invocations."""
+    """Return the parts of the OpenAPI page that the code of /invocations does not tell."""
     return {
         "requestBody": {
             "required": True,
@@ -18,7 +18,7 @@ def openapi() -> dict[str, Any]:
         },
         "responses": {
             "200": {
-                "description": "A row a document; columns that are null are not shown here.",
+                "description": "One row for each document; null columns are not shown here.",
                 "content": {"application/json": {"example": response()}},
             },
             **{status: _failure(message) for status, message in _FAILURES.items()},
@@ -66,14 +66,14 @@ _FAILURES = {
     "400": "The request is wrong as a whole: message says what to change.",
     "408": "The body was not received in time.",
     "413": "The body is too large.",
-    "415": "The body is no JSON.",
+    "415": "The body is not JSON.",
     "503": "The server is busy or stopping: send the request again after Retry-After seconds.",
     "504": "The documents were not read in time.",
 }
 
 
 def _failure(description: str) -> dict[str, Any]:
-    example = {"error_code": "invalid_request", "message": "The body is no JSON in UTF-8."}
+    example = {"error_code": "invalid_request", "message": "The body is not JSON in UTF-8."}
     return {"description": description, "content": {"application/json": {"example": example}}}
 
 

@@ -1,20 +1,27 @@
-"""What a server counts, in Prometheus' text format."""
+"""What a server counts of its requests, and whether its documents reach their engine."""
 
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
-# The folder in which prometheus-client adds up what several processes count.
+# The folder through which prometheus-client sums the counters of several processes.
 SHARED_FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 
-# From a page that is in the cache to the default timeout, s.
+# Buckets from a cached page to the default timeout, s.
 _SECONDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
 _TOKENS = {"input_tokens": "input", "output_tokens": "output", "cached_tokens": "cached"}
+# The error codes of an engine whose server gave no answer.
+_UNREACHED = {"connection_failed", "tls_failed", "timeout"}
+# After this many failures in a row the engine counts as unreachable, for this time after the last
+# one, s. Without a limit a server that gets no requests because it is not ready would stay so.
+_DOCUMENTS = 3
+_LOST_S = 30.0
 
 
 class Metrics:
@@ -73,10 +80,34 @@ class Metrics:
         self._dropped_before = total
 
     def text(self) -> bytes:
-        """Return what this process counted, or all processes that share a folder."""
+        """Return the counters of this process, or of all processes that share a folder."""
         self._note_traces()
         registry = self._registry
         if SHARED_FOLDER_VARIABLE in os.environ:
             registry = CollectorRegistry()
             MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
         return generate_latest(registry)
+
+
+class EngineReach:
+    """Tells from the rows of documents whether the engine is reachable; sends no request."""
+
+    def __init__(self) -> None:
+        """Start with an engine that counts as reachable."""
+        self._failed = 0
+        self._failed_at = 0.0
+
+    def note(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Note the rows of documents; those without a request to the engine do not count."""
+        for row in rows:
+            if not row["attempts"]:
+                continue
+            if row["error_code"] in _UNREACHED and not row["partial"]:
+                self._failed += 1
+                self._failed_at = time.monotonic()
+            else:
+                self._failed = 0
+
+    def is_lost(self) -> bool:
+        """Tell whether the latest 3 documents did not reach it, the last one within 30 s."""
+        return self._failed >= _DOCUMENTS and time.monotonic() - self._failed_at < _LOST_S

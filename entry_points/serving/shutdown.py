@@ -1,4 +1,4 @@
-"""The end of a server process: requests in flight are answered, traces written, all in time."""
+"""Ends a server process in time: requests in flight are answered and traces are written."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ from entry_points.serving.body import HttpError
 
 _logger = logging.getLogger(__name__)
 
-# What traces get at least, s, where requests took all the time.
+# Least time for traces, s, even if requests took all of it.
 _FLUSH_S = 0.5
-# How long after shutdown_s the process ends whatever it is doing, s.
+# How long after shutdown_s the process ends unconditionally, s.
 _HARD_STOP_S = 1.0
 
 
 class Shutdown:
     """Ends this process within `shutdown_s` plus one second of SIGTERM or Ctrl-C.
 
-    The server listens until its requests are answered, so that whoever asks whether it is ready is
-    told. It then ends without waiting for threads or exit handlers: an engine or a tracking store
-    may hang in them for ever. A second Ctrl-C ends it at once.
+    The server listens until its requests are answered, so that /ready still answers. It then ends
+    without waiting for threads or exit handlers, in which an engine or a tracking store may hang
+    forever. A second Ctrl-C ends it at once.
     """
 
     def __init__(self, shutdown_s: float, flush_traces: Callable[[float], int]) -> None:
-        """Take no signals yet.
+        """Prepare; signals are handled from `lifespan` on.
 
         Args:
             shutdown_s: Longest wait for requests and traces, s.
-            flush_traces: Writes the traces that wait, within the seconds that it is given, and
-                returns how many it could not.
+            flush_traces: Writes the waiting traces within the given seconds, and returns how many
+                are left.
         """
         self.begun = False
         self._shutdown_s = shutdown_s
@@ -46,7 +46,7 @@ class Shutdown:
 
     @contextlib.contextmanager
     def waits_for_request(self) -> Iterator[None]:
-        """Let the shutdown wait for the current task; when it must wait no longer, it cancels it.
+        """Let the shutdown wait for the current task, and cancel it when the time is over.
 
         Raises:
             HttpError: The shutdown has begun.
@@ -100,7 +100,7 @@ class Shutdown:
         lost = self._flush_traces(max(_FLUSH_S, self._deadline - time.monotonic()))
         if lost:
             _logger.warning(
-                "%d traces were not written: the tracking store took none within shutdown_s=%g.",
+                "%d traces were not written: the store accepted none within shutdown_s=%g.",
                 lost,
                 self._shutdown_s,
             )
@@ -108,5 +108,5 @@ class Shutdown:
 
 
 def stopping() -> HttpError:
-    """Return what a request is told that comes, or is still read, when the server stops."""
+    """Return the error for requests that arrive, or are still read, while the server stops."""
     return HttpError("The server is stopping: send it again.", 503, "server_stopping")

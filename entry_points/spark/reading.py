@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from math import ceil
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from data.progress import Progress
 from entry_points.logged_models.cost_limit import CostCeiling
 from entry_points.predictions.output import KEY, configuration_of, key_prefix
+from entry_points.predictions.tally import MOST_LISTED, PredictResult, Tally
 
 if TYPE_CHECKING:
     from mlflow.models.model import ModelInfo
@@ -20,9 +22,8 @@ if TYPE_CHECKING:
     from entry_points.spark.folder import OutputFolder
 
 _MOST_WAVES = 200
-_MOST_FAILED = 100
 
-# What is counted of the rows of a wave, as SQL.
+# The counts over the rows of a wave, as SQL.
 _FIGURES = {
     "documents": "count(*)",
     "failed": "count(error_code)",
@@ -33,9 +34,9 @@ _FIGURES = {
     "attempts": "sum(attempts)",
 }
 
-# Why Spark's own reader has left a document out.
+# The error of a document that Spark's reader has left out.
 _UNREADABLE = (
-    "Spark gave no content of it: check that it exists and may be read, is not empty and not "
+    "Spark returned no content for it: check that it exists and may be read, is not empty and not "
     "larger than max_document_bytes, and that its name begins with neither . nor _."
 )
 
@@ -51,7 +52,7 @@ class Job:
         tasks: Most tasks at once.
         wave: Documents that are read before any of them counts as finished; more where there would
             be too many waves.
-        max_cost: No wave is begun that could make them cost more, USD; None for no ceiling.
+        max_cost: No wave is started that could exceed this cost, USD; None for no limit.
         retry_errors: Whether documents that failed at an earlier start are read again.
     """
 
@@ -73,32 +74,8 @@ class Job:
         return f.sha2(f.concat(prefix, "content") if readable else prefix, 256).alias(KEY)
 
 
-@dataclass
-class TaskResult:
-    """What became of the documents.
-
-    Attributes:
-        total: How many there are.
-        skipped: How many an earlier start had read.
-        seen: Sums over what this start has read, named as in `_FIGURES`.
-        failed: Some of the rows with an error, of this start and earlier ones.
-        failures: Their number.
-    """
-
-    total: int
-    skipped: int
-    seen: dict[str, float] = field(default_factory=dict)
-    failed: list[Mapping[str, Any]] = field(default_factory=list)
-    failures: int = 0
-
-    @property
-    def left(self) -> int:
-        """How many were not begun, because of `max_cost`."""
-        return self.total - self.skipped - int(self.seen.get("documents", 0))
-
-
-def read_documents(job: Job, documents: SparkDocuments, folder: OutputFolder) -> TaskResult:
-    """Read what the output does not hold yet, wave by wave.
+def read_documents(job: Job, documents: SparkDocuments, folder: OutputFolder) -> PredictResult:
+    """Read the documents that the output does not have yet, wave by wave.
 
     Raises:
         UsageError: `max_cost` is given for an LLM whose price is not known.
@@ -106,30 +83,32 @@ def read_documents(job: Job, documents: SparkDocuments, folder: OutputFolder) ->
     from pyspark.sql import functions as f
 
     done = _finished(job, documents, folder)
-    outcome = TaskResult(total=documents.count, skipped=done.count())
-    todo = outcome.total - outcome.skipped
+    read, skipped = Tally(), Tally(documents=done.count())
+    todo = documents.count - skipped.documents
     waves = min(_MOST_WAVES, ceil(todo / job.wave))
     ceiling = CostCeiling(job.max_cost)
     with Progress(total=todo, unit="documents") as bar:
         for number in range(waves):
             wave = documents.wave(number, waves).join(f.broadcast(done), "doc_id", "anti")
             rows = _rows(job, wave, readable=True)
-            if ceiling.read(partial(_write, rows, job.tasks, folder, outcome, bar)) is None:
+            if ceiling.read(partial(_write, rows, job.tasks, folder, read, bar)) is None:
                 break
         else:
             unread = documents.names.join(folder.rows, "doc_id", "anti")
             if not unread.isEmpty():
                 empty = unread.selectExpr("doc_id", "CAST(NULL AS BINARY) AS content")
-                _write(_rows(job, empty, readable=False), job.tasks, folder, outcome, bar)
+                _write(_rows(job, empty, readable=False), job.tasks, folder, read, bar)
     ceiling.check()
     failed = folder.rows.where("error_code IS NOT NULL").join(documents.names, "doc_id", "semi")
-    outcome.failures = failed.count()
-    outcome.failed = [row.asDict() for row in failed.orderBy("doc_id").take(_MOST_FAILED)]
-    return outcome
+    # Of this start and of earlier ones.
+    codes = failed.groupBy("error_code").count().collect()
+    read.errors = Counter({row["error_code"]: row["count"] for row in codes})
+    read.failed = [row.asDict() for row in failed.orderBy("doc_id").take(MOST_LISTED)]
+    return PredictResult(read, skipped, todo - read.documents)
 
 
 def _finished(job: Job, documents: SparkDocuments, folder: OutputFolder) -> DataFrame:
-    """Return the doc_id of what need not be read again, and drop the rows of what will be."""
+    """Return the doc_ids of finished documents, and drop the rows of the others."""
     from pyspark.sql import functions as f
 
     session = documents.names.sparkSession
@@ -150,7 +129,7 @@ def _finished(job: Job, documents: SparkDocuments, folder: OutputFolder) -> Data
 
 
 def _rows(job: Job, documents: DataFrame, *, readable: bool) -> DataFrame:
-    """Return the output's rows of documents, in its columns; nothing is read yet."""
+    """Return a lazy frame of the documents' rows in the columns of the output."""
     from pyspark.sql import functions as f
 
     document = f.struct(f.col("content").alias("image"), "doc_id")
@@ -162,18 +141,23 @@ def _rows(job: Job, documents: DataFrame, *, readable: bool) -> DataFrame:
 
 
 def _write(
-    rows: DataFrame, tasks: int, folder: OutputFolder, outcome: TaskResult, bar: Progress
+    rows: DataFrame, tasks: int, folder: OutputFolder, read: Tally, bar: Progress
 ) -> dict[str, Any]:
-    """Have rows read and written, count them, and say what they cost as a row of the output."""
+    """Read and write rows and count them; return their cost like a row of the output."""
     from pyspark.sql import Observation
 
     found = Observation()
     folder.append(rows.observe(found, *_figures()).coalesce(tasks))
     seen = found.get
-    for name, value in seen.items():
-        outcome.seen[name] = outcome.seen.get(name, 0) + value
+    read.documents += seen["documents"]
+    read.errors["failed"] += seen["failed"]
+    read.pages += seen["pages"]
+    read.tokens += seen["tokens"]
+    read.usd += seen["usd"]
+    read.attempts += seen["attempts"]
+    read.cost_unknown |= seen["unknown"] > 0
     bar.update(seen["documents"])
-    bar.set_postfix({name: outcome.seen[name] for name in ("failed", "pages", "tokens", "usd")})
+    bar.set_postfix(read.progress())
     return {
         "cost": None if seen["unknown"] else seen["usd"],
         "attempts": seen["attempts"],

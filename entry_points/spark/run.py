@@ -1,37 +1,45 @@
-"""predict on Spark, from its flags to what it prints."""
+"""predict on Spark: checks the flags, reads the documents, prints the result."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, cast
 
 import mlflow
 from mlflow.models import get_model_info
 
 from entry_points.command_line import cli
-from entry_points.logged_models.loading import ask_for_key, extractor_config
+from entry_points.command_line.tracking import name_run
+from entry_points.logged_models.loading import ask_for_key, extractor_config, version_of
 from entry_points.predictions.output import KEY
-from entry_points.spark.budget import FEWEST_AT_ONCE, Shares
+from entry_points.predictions.tally import PredictResult, report
 from entry_points.spark.documents import find_on_spark, is_url, local_url
 from entry_points.spark.folder import OutputFolder
-from entry_points.spark.reading import Job, TaskResult, read_documents
-from entry_points.spark.session import executor_environment, open_session, task_slots
+from entry_points.spark.reading import Job, read_documents
+from entry_points.spark.session import (
+    FEWEST_AT_ONCE,
+    Shares,
+    executor_environment,
+    open_session,
+    task_slots,
+)
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
     from pyspark.sql.types import StructType
 
 
-def predict_on_spark(args: argparse.Namespace, found: Sequence[str]) -> TaskResult:
+def predict_on_spark(args: argparse.Namespace, found: Sequence[str]) -> PredictResult:
     """Read a folder's documents with predict's flags, and print what became of them.
 
     Args:
         args: predict's flags.
-        found: The doc_ids of the input, where it is on this machine's disk.
+        found: The doc_ids of the input if it is on this machine's disk.
 
     Raises:
-        UsageError: A flag cannot be used with Spark, or Spark cannot do it.
+        UsageError: A flag cannot be used with Spark, or Spark fails.
     """
     config = extractor_config(args.model_uri)
     output = _check(args)
@@ -41,6 +49,7 @@ def predict_on_spark(args: argparse.Namespace, found: Sequence[str]) -> TaskResu
             "with follow_alias=false."
         )
     ask_for_key(config)
+    name_run(f"predict {version_of(args.model_uri)} on {PurePosixPath(args.input).name} (Spark)")
     with open_session(args.spark_master, args.max_concurrency) as spark:
         shares = Shares.of(config, args.max_concurrency, task_slots(spark))
         print(f"Spark: {shares.count} tasks at once, each with {dict(shares.settings)}.")
@@ -48,7 +57,7 @@ def predict_on_spark(args: argparse.Namespace, found: Sequence[str]) -> TaskResu
         documents = find_on_spark(spark, args.input, found, config["max_document_bytes"])
         job, schema = _plan(spark, args, shares)
         outcome = read_documents(job, documents, OutputFolder(spark, output, schema))
-    _report(outcome, output)
+    report(outcome, output)
     return outcome
 
 
@@ -81,7 +90,7 @@ def _plan(spark: SparkSession, args: argparse.Namespace, shares: Shares) -> tupl
     ddl = (model.metadata or {}).get("spark_ddl")
     if ddl is None:
         raise cli.UsageError(
-            f"{args.model_uri} was logged before extractors told Spark their columns: log it again."
+            f"{args.model_uri} was logged without its columns for Spark: log it again."
         )
     params = {"additional_rules": args.additional_rules, "pages": args.pages}
     read: Any = mlflow.pyfunc.spark_udf(
@@ -97,28 +106,10 @@ def _plan(spark: SparkSession, args: argparse.Namespace, shares: Shares) -> tupl
         read=read,
         params=params,
         tasks=shares.count,
-        # What a document costs is known after the first wave.
+        # The cost of a document is known after the first wave.
         wave=shares.count * (shares.documents_at_once if args.max_cost is None else FEWEST_AT_ONCE),
         max_cost=args.max_cost,
         retry_errors=cli.BOOLEANS[args.retry_errors],
     )
     columns: Any = cast(StructType, StructType.fromDDL(ddl))["extraction"].dataType
     return job, columns.add(KEY, "string")
-
-
-def _report(outcome: TaskResult, output: str) -> None:
-    documents = outcome.total - outcome.left
-    print(f"{documents - outcome.failures} of {outcome.total} documents read.")
-    if outcome.skipped:
-        print(f"{outcome.skipped} of them were there already.")
-    if outcome.left:
-        print(f"{outcome.left} left: --max-cost would be crossed. The same command goes on.")
-    if attempts := outcome.seen.get("attempts"):
-        cost = "unknown" if outcome.seen["unknown"] else f"{outcome.seen['usd']:.4f} USD"
-        print(f"{attempts} requests, cost {cost}.")
-    print(f"Written: {output}")
-    for row in outcome.failed:
-        fault = f"{row['doc_id']}: {row['error_code']}: {row['error']}"
-        print(f"  failed: {cli.printable(fault)}")
-    if more := outcome.failures - len(outcome.failed):
-        print(f"  and {more} more: those with an error_code.")

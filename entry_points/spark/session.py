@@ -1,4 +1,4 @@
-"""Starts Spark and passes parts of the environment to its executors."""
+"""Starts Spark, and gives each of its models a share of the limits and of the environment."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import os
 import shlex
 import sys
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from entry_points.command_line.cli import UsageError
@@ -17,29 +18,33 @@ if TYPE_CHECKING:
 
 PYSPARK = "pyspark>=4.3,<5"
 
-# What an extractor looks for: its server and key, and MLflow's stores with their credentials.
+# Prefixes of the variables for the LLM server, its key, and MLflow's stores and credentials.
 _FOR_EXECUTORS = ("OPENAI_", "AZURE_OPENAI_", "MLFLOW_")
 
 _SETTINGS: dict[str, bool | float | int | str | None] = {
     "spark.log.level": "ERROR",
     "spark.ui.showConsoleProgress": "false",
-    # A file that cannot be read fails alone: predict notices that its row is missing.
+    # An unreadable file fails alone: predict notices that its row is missing.
     "spark.sql.files.ignoreCorruptFiles": "true",
     "spark.sql.files.ignoreMissingFiles": "true",
-    # The budget is divided among the cores that are there when the run begins.
+    # The limits are divided among the cores that are there when the run begins.
     "spark.dynamicAllocation.enabled": "false",
     "spark.scheduler.minRegisteredResourcesRatio": "1.0",
     "spark.scheduler.maxRegisteredResourcesWaitingTime": "15s",
 }
+FEWEST_AT_ONCE = 16
+"""Fewest documents in a batch of Spark; all of a batch are in memory together."""
+
+_A_MINUTE = ("requests_per_minute", "tokens_per_minute")
 
 
 @contextlib.contextmanager
 def open_session(master: str, max_concurrency: int) -> Iterator[SparkSession]:
-    """Start Spark, and stop it in the end.
+    """Start Spark, and stop it at the end of the context.
 
     Args:
         master: Spark's master URL, `local[2]` or `spark://host:7077`.
-        max_concurrency: Most cores that the run can use, of a cluster that asks.
+        max_concurrency: Most cores that the run can use on a standalone cluster.
 
     Raises:
         UsageError: Spark is not installed, does not start, or ends the run.
@@ -61,13 +66,13 @@ def open_session(master: str, max_concurrency: int) -> Iterator[SparkSession]:
             yield spark
     except (PySparkException, Py4JError) as error:
         raise UsageError(
-            f"Spark ({master}) cannot do it: {_reason(str(error))}. What was finished is kept; "
-            "the same command goes on."
+            f"Spark ({master}) failed: {_reason(str(error))}. What was finished is kept; "
+            "the same command continues."
         ) from error
 
 
 def task_slots(spark: SparkSession) -> int:
-    """Return how many tasks can run at once, as soon as the executors have come."""
+    """Return how many tasks can run at once, after the executors have started."""
     context = spark.sparkContext
     spark.range(1).count()
     return max(1, context.defaultParallelism // int(context.getConf().get("spark.task.cpus", "1")))
@@ -81,16 +86,49 @@ def executor_environment(settings: Mapping[str, Any]) -> dict[str, str]:
             the environment because MLflow drops `spark_udf`'s `model_config` on a cluster.
     """
     handed_on = {k: v for k, v in os.environ.items() if k.startswith(_FOR_EXECUTORS)}
-    # A store takes traces from many machines only where it was asked to; and Spark ends its
-    # workers without warning, so a trace is written before its document is finished.
+    # Traces from many machines are written only if the user asks for them. Spark ends its workers
+    # without warning, so a trace is written before its document is finished.
     handed_on.setdefault("MLFLOW_TRACE_SAMPLING_RATIO", "0")
     handed_on["MLFLOW_ENABLE_ASYNC_TRACE_LOGGING"] = "false"
     return handed_on | {"SERVING_MODEL_CONFIG": json.dumps(dict(settings))}
 
 
 def _reason(message: str) -> str:
-    """Return the line of Spark's long messages that says what is wrong."""
+    """Return the line that names the error in Spark's long messages."""
     lines = [line.strip() for line in message.splitlines() if line.strip()]
     told = [line for line in lines if not line.startswith(("at ", "File ", ":", "..."))]
     errors = [line for line in told if "Error: " in line or "Exception: " in line]
     return (errors or told or [message])[-1].rstrip(".")
+
+
+@dataclass(frozen=True)
+class Shares:
+    """How many models read in parallel, and the limits of each.
+
+    Attributes:
+        count: Most tasks that may run at once; each loads a model.
+        settings: The extractor's settings of each.
+    """
+
+    count: int
+    settings: Mapping[str, Any]
+
+    @property
+    def documents_at_once(self) -> int:
+        """Documents in a batch of Spark: twice the pages read at once keep the model busy."""
+        return max(FEWEST_AT_ONCE, 2 * int(self.settings["max_concurrency"]))
+
+    @classmethod
+    def of(cls, config: Mapping[str, Any], max_concurrency: int, slots: int) -> Shares:
+        """Divide the limits, rounding down, so that all models together keep them.
+
+        Args:
+            config: The settings that the extractor was logged with.
+            max_concurrency: Most pages read at once by all of them.
+            slots: How many tasks Spark can run at once.
+        """
+        ceilings = {name: config[name] for name in _A_MINUTE if config[name]}
+        count = min(slots, max_concurrency, *ceilings.values())
+        each = {name: most // count for name, most in ceilings.items()}
+        # The cache of completions is a file on one machine.
+        return cls(count, each | {"max_concurrency": max_concurrency // count, "cache": ""})

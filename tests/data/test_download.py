@@ -167,7 +167,7 @@ def test_a_body_that_never_ends_up_whole_is_kept_for_the_next_run(
 ) -> None:
     asked = serve(httpserver, cut_off, replies(503))
 
-    with pytest.raises(DownloadError, match=rf"{HALF:,} of {len(BODY):,} bytes .* goes on from"):
+    with pytest.raises(DownloadError, match=rf"{HALF:,} of {len(BODY):,} bytes .* continues from"):
         fetch(archive, part, pause=0)
 
     assert part.read_bytes() == BODY[:HALF]

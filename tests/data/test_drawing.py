@@ -108,5 +108,5 @@ def test_pages_of_any_size_come_out_equally_wide() -> None:
 
 
 def test_an_entity_beyond_the_last_page_is_refused() -> None:
-    with pytest.raises(DatasetError, match=r"one\.json tells of page 2 but one\.png has 1"):
+    with pytest.raises(DatasetError, match=r"one\.json names page 2 but one\.png has 1"):
         draw_form(form_of(Entity(0, "other", "x", QUESTION.box, page=2)), white())

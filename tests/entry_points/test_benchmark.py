@@ -18,7 +18,7 @@ from entry_points import ROOT, benchmark
 from entry_points.benchmark import SUITES
 from entry_points.benchmarks.accuracy import AS_GIVEN, DISTORTIONS
 from entry_points.benchmarks.environment import Environment, SuiteError, distinct_pages, with_text
-from entry_points.benchmarks.hostile import AnswerCounts
+from entry_points.benchmarks.hostile_inputs import AnswerCounts
 from entry_points.benchmarks.measurements import Measurement, Sample, plot_ratios
 from entry_points.benchmarks.models import log_models
 from entry_points.benchmarks.overhead import request_of_ours

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 import requests
 
-from entry_points.benchmarks.usage import usage_of_tree
+from entry_points.benchmarks.measurements import usage_of_tree
 from tests.entry_points.conftest import Done, Project
 from tests.entry_points.mutations import bodies, documents
 from tests.entry_points.servers import Process, served, served_by_mlflow

@@ -72,7 +72,7 @@ def test_what_the_engine_would_refuse_is_refused(monkeypatch: pytest.MonkeyPatch
     require_key({"engine": "local"})
     require_key({"engine": "auto"})
     require_key({"engine": "openai", "base_url": "http://127.0.0.1:1/v1"})
-    with pytest.raises(UsageError, match=r"base_url is localhost, which is no URL"):
+    with pytest.raises(UsageError, match=r"base_url is localhost, which is not a URL"):
         require_key({"engine": "openai", "base_url": "localhost"})
     monkeypatch.setenv("OPENAI_API_KEY_FILE", str(tmp_path / "none"))
     with pytest.raises(UsageError, match=r"OPENAI_API_KEY_FILE names .*none, which cannot be read"):

@@ -66,6 +66,8 @@ def test_reads_a_folder_and_fails_only_the_bad_documents(project: Project, main_
     assert done.returncode != 0
     assert "1 of 4 documents read." in done.stdout
     assert "failed: gone.png: unreadable_file" in done.stdout
+    name = "predict ocr-extractor/1 on inbox"
+    assert project.client.search_runs(["0"], f"attributes.run_name = '{name}'")
 
 
 def test_exit_code_tells_some_failed_from_all_read(project: Project, main_run: Done):

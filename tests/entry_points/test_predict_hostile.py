@@ -192,7 +192,7 @@ def test_the_second_command_is_told_and_the_first_is_not_disturbed(
                 assert first.poll() is None
             second = project.run(*flags, MLFLOW_TRACKING_URI=project.tracking_uri)
             assert second.returncode == 2
-            assert f"which another predict writes (process {first.pid} on " in second.stdout
+            assert f"which another predict is writing (process {first.pid} on " in second.stdout
         finally:
             first.kill()
             first.wait()

@@ -176,5 +176,5 @@ def test_a_damaged_document_is_reported_and_makes_no_run(
 
     assert main(["--dataset", str(dataset)]) != 0
 
-    assert capsys.readouterr().err.startswith("error: The bytes are no readable PNG")
+    assert capsys.readouterr().err.startswith("error: The bytes are not a readable PNG")
     assert len(mlflow.search_runs(output_format="list")) == runs_before

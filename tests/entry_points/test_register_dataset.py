@@ -29,7 +29,7 @@ def records(name: str) -> list[dict[str, Any]]:
 
 def test_registers_ids_hashes_and_pairs_but_no_page(project: Project, registered: Done):
     assert "2 development, 1 validation." in registered.stdout
-    assert "No page stands on both sides" in registered.stdout
+    assert "No page is on both sides" in registered.stdout
     found = {record["inputs"]["doc_id"]: record for record in records(NAME)}
     assert sorted(found) == sorted(FORMS)
     for form in load_folder(project.dataset):

@@ -19,9 +19,10 @@ from mlflow.pyfunc import PyFuncModel
 
 from entry_points import ROOT
 from entry_points.command_line.cli import UsageError
-from entry_points.predict import PredictResult, PredictTask, predict
+from entry_points.predict import PredictTask, predict
 from entry_points.predictions.documents import find_documents
 from entry_points.predictions.output import KEY
+from entry_points.predictions.tally import PredictResult
 from tests.entry_points.conftest import Done, Project
 from tests.llm_servers.completions import FORM
 from tests.llm_servers.faulty import FaultyLlm, answer, slow
@@ -146,7 +147,7 @@ def test_an_alias_that_cannot_be_looked_up_stops_before_it_costs(inbox: Path):
     without = Model(followed=("prompts:/p/1", "last_good"))
     run(without, inbox)
     before = lines(inbox)
-    with pytest.raises(UsageError, match="alias cannot be followed"):
+    with pytest.raises(UsageError, match="alias cannot be resolved"):
         run(without, inbox)
     assert (len(without.read), lines(inbox)) == (6, before)
 

@@ -100,7 +100,7 @@ def test_text_that_is_no_base64_is_refused_and_never_opened(url: str, project: P
 @pytest.mark.parametrize(
     ("body", "status", "message"),
     [
-        (b'{"dataframe_records": "November 5"', 400, "The body is no JSON in UTF-8."),
+        (b'{"dataframe_records": "November 5"', 400, "The body is not JSON in UTF-8."),
         (b'{"instances": [{"picture": "November 5"}]}', 400, "instances has no image"),
         (
             b'{"inputs": [{"image": ""}], "params": {"pages": "November 5"}}',

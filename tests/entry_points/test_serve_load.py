@@ -18,8 +18,7 @@ from typing import Any
 
 from PIL import Image
 
-from entry_points.benchmarks.measurements import percentile
-from entry_points.benchmarks.usage import usage_of_tree
+from entry_points.benchmarks.measurements import percentile, usage_of_tree
 from tests.entry_points.conftest import SAMPLES, Done, Project
 from tests.entry_points.servers import Process, served
 from tests.llm_servers.echo import echo_process

@@ -12,6 +12,7 @@ import mlflow
 import pandas as pd
 import pytest
 from mlflow.pyfunc import PyFuncModel
+from tests.loopback_llm import LoopbackLlm, refusal_of
 
 from entry_points.log import log
 from tests.fields_llm import (
@@ -23,7 +24,6 @@ from tests.fields_llm import (
     printed_pdf,
     swapped_day_and_month,
 )
-from tests.loopback_llm import LoopbackLlm, refusal_of
 from tests.model.sample_documents import encoded, page
 
 

@@ -342,7 +342,7 @@ def test_a_caller_who_stops_waiting_frees_the_pages_that_have_not_begun() -> Non
     [whole] = shared.read_all([document(25)], "")  # the slots came back
     assert read == [21, 22, 25]
     assert (answers(cut), cut.error_code) == ([(1, "21"), (2, "22")], "stopped")
-    assert str(cut.error).startswith("2 of 4 pages failed (3, 4): Whoever asked no longer waits")
+    assert str(cut.error).startswith("2 of 4 pages failed (3, 4): The request was cancelled")
     assert whole.error is None
 
 
@@ -350,7 +350,7 @@ def test_documents_of_a_caller_who_stopped_waiting_are_not_even_opened() -> None
     stop = threading.Event()
     stop.set()
     engine = FakeEngine()
-    with stopped_by(stop), pytest.raises(EngineError, match="no longer waits"):
+    with stopped_by(stop), pytest.raises(EngineError, match="was cancelled"):
         reader(engine).read_all([document(21)] * 50, "")
     assert engine.most_inside == 0
 

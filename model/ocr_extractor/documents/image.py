@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 IMAGE_FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF")
 
-# What Pillow's decoders were seen to raise on damaged bytes: none of it is a bug of ours.
+# What Pillow's decoders raise on damaged bytes; none of these is an error of ours.
 _DECODER_ERRORS = (
     OSError,
     SyntaxError,
@@ -36,19 +36,19 @@ _DECODER_ERRORS = (
     struct.error,
     zlib.error,
 )
-# The warning is an exception where a process turns warnings into errors.
+# The warning is an exception if the process turns warnings into errors.
 _BOMBS = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 
 
 class _Header(NamedTuple):
-    """What is known of a page before it is decoded: (width, height) in px, and memory in bytes."""
+    """Size and memory of a page before it is decoded: (width, height) in px, and bytes."""
 
     size: tuple[int, int]
     decoded_bytes: int
 
 
 class ImageDocument:
-    """An image file. Each page is decoded from the bytes anew, so threads share nothing."""
+    """An image file. Each page is decoded from the bytes again, so threads share nothing."""
 
     def __init__(self, data: bytes, limits: PageLimits) -> None:
         self._limits = limits
@@ -80,12 +80,12 @@ class ImageDocument:
         self._limits.check_page(*self._headers[number - 1])
         with self._opened(number) as image:
             image.seek(number - 1)
-            # Pillow's TIFF reader has turned the page by itself.
+            # Pillow's TIFF reader has already turned the page.
             ImageOps.exif_transpose(image, in_place=True)
             page = to_rgb_or_grey(image)
             if page is image and image.format == "WEBP":
-                page = image.copy()  # its decoder keeps two canvases for as long as it is there
-        # The file's comments and colour profile would go into what is encoded for the LLM.
+                page = image.copy()  # its decoder keeps two canvases as long as it lives
+        # The comments and colour profile of the file would get into the image for the LLM.
         page.info.clear()
         return Page(number, page, self._png)
 
@@ -112,7 +112,7 @@ class ImageDocument:
         except UnidentifiedImageError:
             raise InputError(
                 "unknown_format",
-                "The bytes are no readable PNG, JPEG, WEBP, TIFF, BMP, GIF or PDF file: "
+                "The bytes are not a readable PNG, JPEG, WEBP, TIFF, BMP, GIF or PDF file: "
                 "convert the document or send it again.",
             ) from None
         except _DECODER_ERRORS as error:

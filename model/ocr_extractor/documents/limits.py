@@ -1,4 +1,4 @@
-"""What a document may cost, and the errors that say it costs more."""
+"""The limits of a document, and the errors for documents beyond them."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from ocr_extractor.errors import InputError, LimitError, shorten
 
 MAX_SIDE = 65_500
-"""Longest side of a page, px: that of a JPEG file. A longer one is no page, and resizing one of
-60,000,000 x 1 px takes 30 GB."""
+"""Longest side of a page, px, as in JPEG. An image with a longer side is not a page, and resizing
+one of 60,000,000 x 1 px takes 30 GB."""
 
 
 @dataclass(frozen=True)
 class PageLimits:
-    """What a document may cost before it is refused.
+    """The limits beyond which a document is refused.
 
     Attributes:
         max_document_bytes: Largest document, bytes.
@@ -86,9 +86,9 @@ def too_many_pixels(found: str, limit: str) -> LimitError:
 
 
 def out_of_time(doing: str) -> LimitError:
-    """Return the error of a document whose time was over while it was `doing`."""
+    """Return the error of a document that ran out of time while it was `doing`."""
     return LimitError(
         "document_timeout",
-        f"The document's time was over while it was {doing} (max_document_s): split the document, "
+        f"The document ran out of time while it was {doing} (max_document_s): split the document, "
         "send fewer at once or raise the limit.",
     )

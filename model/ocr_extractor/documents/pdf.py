@@ -1,4 +1,4 @@
-"""PDF files as documents, opened and drawn in processes that may be killed."""
+"""PDF files as documents, opened and drawn in processes that can be killed."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
 PDF_POINTS_PER_INCH = 72
 
-# Three bytes a pixel in the process that draws, as many on their way, and Pillow's four.
+# Bytes a pixel: three in the process that draws, three in the pipe, and Pillow's four.
 _DRAWN_BYTES = 10
-# Python's exit code after a traceback: a fault of ours or of the installation, not the PDF's.
+# Python's exit code after a traceback: an error of ours or of the installation, not of the PDF.
 _FAULT = 1
 
 _numbers = itertools.count()
@@ -47,8 +47,8 @@ class PdfDocument:
         Args:
             data: The file.
             limits: What to refuse.
-            processes: What opens and draws it.
-            until: The moment (`time.monotonic`) until which a process is waited for.
+            processes: The processes that open and draw it.
+            until: The moment (`time.monotonic`) at which waiting for a process ends.
 
         Raises:
             InputError: It is damaged or encrypted.
@@ -106,7 +106,7 @@ class PdfDocument:
         return [PrintedWord(text, tuple(box), line) for text, box, line in answer["words"]]
 
     def close(self) -> None:
-        """Let go of the document; the processes that still draw it are killed."""
+        """Close the document, and kill the processes that still draw it."""
         with self._lock:
             self._closed = True
             for process in self._at_work:
@@ -114,7 +114,7 @@ class PdfDocument:
         self._processes.forget(self._number)
 
     def _ask(self, number: int, **request: Any) -> tuple[dict[str, Any], bytearray]:
-        """Ask a process something about page `number`.
+        """Send a process a request about page `number`.
 
         Raises:
             InputError: The page is damaged.
@@ -140,7 +140,7 @@ class PdfDocument:
 
     @contextlib.contextmanager
     def _working(self, process: PdfProcess) -> Iterator[None]:
-        """Let `close` kill the process for as long as it works for this document."""
+        """Let `close` kill the process while it works for this document."""
         with self._lock:
             if self._closed:
                 raise out_of_time("drawn")
@@ -152,7 +152,7 @@ class PdfDocument:
                 self._at_work.discard(process)
 
     def _why(self, ended: ProcessEndedError, number: int) -> DocumentError:
-        """Return the error that a process's end means."""
+        """Return the error for the end of a process."""
         if self._closed:
             return out_of_time("drawn")
         if ended.code == _FAULT:
@@ -164,12 +164,12 @@ class PdfDocument:
             seconds = self._limits.pdf_page_s
             return LimitError(
                 "document_timeout",
-                f"To draw page {number} takes more than pdf_page_s={seconds:g} s of CPU time, or "
+                f"Drawing page {number} takes more than pdf_page_s={seconds:g} s of CPU time, or "
                 f"{seconds * REAL_TIME:g} s in all: print it to a simpler PDF or raise the limit.",
             )
         return LimitError(
             "document_too_complex",
-            f"To draw page {number} takes more memory than pdf_memory_bytes="
+            f"Drawing page {number} takes more memory than pdf_memory_bytes="
             f"{self._limits.pdf_memory_bytes:,}, or crashes PDFium: print it to a simpler PDF or "
             "raise the limit.",
         )

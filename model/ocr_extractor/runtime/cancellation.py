@@ -1,4 +1,4 @@
-"""Cancellation: stops the reading of a request whose caller no longer waits, in any thread."""
+"""Cancels the reading of a request whose caller no longer waits, in all its threads."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _stop: ContextVar[threading.Event | None] = ContextVar("stop", default=None)
 
 @contextlib.contextmanager
 def stopped_by(stop: threading.Event) -> Iterator[None]:
-    """Let everything that is read in this context end early once `stop` is set."""
+    """End all reading in this context early when `stop` is set."""
     token = _stop.set(stop)
     try:
         yield
@@ -28,7 +28,7 @@ def stopped_by(stop: threading.Event) -> Iterator[None]:
 
 
 def check() -> None:
-    """Go on only for a caller that still waits.
+    """Continue only if the caller still waits.
 
     Raises:
         EngineError: With code `stopped`: it does not.
@@ -36,12 +36,12 @@ def check() -> None:
     stop = _stop.get()
     if stop is not None and stop.is_set():
         raise EngineError(
-            "stopped", "Whoever asked no longer waits: send the document again.", retryable=True
+            "stopped", "The request was cancelled: send the document again.", retryable=True
         )
 
 
 def wait(seconds: float) -> None:
-    """Wait as long as the caller does.
+    """Wait, but only while the caller waits.
 
     Raises:
         EngineError: With code `stopped`: it does not wait any longer.

@@ -1,4 +1,4 @@
-"""Writes traces behind the reading: whatever the tracking store does, no page waits for it."""
+"""Writes traces in the background: no page waits for the tracking store."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger(__name__)
 
-# What may wait: 1,024 documents of an LLM's reading, or fewer large ones.
+# Limit of the queue: 1,024 documents that an LLM has read, or fewer large ones.
 _MOST_TRACES = 1024
 _MOST_BYTES = 256_000_000
-# So many traces of a burst wait until it has been read: to write one takes 16 ms of the
-# interpreter, as much as a page takes that an LLM reads.
+# This many traces of a burst wait until it has been read: writing one takes 16 ms of the
+# interpreter, as much as reading a page with an LLM.
 _BURST = 512
-# Pages read in a second beside which traces can be written.
+# Up to this many pages a second, traces are written while pages are read.
 _FEW = 10
 _LOOK_EVERY_S = 1.0
 _BATCH = 16
@@ -41,9 +41,9 @@ _FIRST_PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 30.0
 _MOST_TRIES = 10
 _SAY_EVERY_S = 60.0
-# A flush gives up where no trace was written for so long, s: the store hangs.
+# A flush gives up if no trace was written for this time, s: the store hangs.
 _STALL_S = 5.0
-# The end of a process waits for its traces at most so long, s.
+# Longest wait for traces at the end of a process, s.
 _EXIT_S = 60.0
 
 
@@ -54,8 +54,8 @@ class _Waiting:
     Attributes:
         root: Its spans.
         origin: Where it belongs.
-        size: What it takes in memory, bytes.
-        trace: What MLflow makes of it, None before it was tried to be written.
+        size: Its memory, bytes.
+        trace: MLflow's trace of it; None before the first attempt to write it.
     """
 
     root: RecordedSpan
@@ -67,12 +67,12 @@ class _Waiting:
 class TraceQueue:
     """The traces of a process that wait to be written; safe to share between threads.
 
-    One thread writes them, while there are any. What is more than the queue may hold is dropped
-    and counted: it never makes a page wait.
+    One thread writes them while there are any. Traces beyond the limit of the queue are dropped
+    and counted; they never make a page wait.
     """
 
     def __init__(self) -> None:
-        """Begin with nothing to write."""
+        """Start with an empty queue."""
         self._changed = threading.Condition()
         self._waiting: deque[_Waiting] = deque()
         self._bytes = 0
@@ -88,11 +88,11 @@ class TraceQueue:
 
     @property
     def dropped(self) -> int:
-        """How many traces were given up so far."""
+        """How many traces were dropped so far."""
         return self._dropped
 
     def put(self, root: RecordedSpan, origin: TraceOrigin) -> None:
-        """Take a trace that has ended, or drop it where too much waits."""
+        """Add a finished trace, or drop it if the queue is full."""
         entry = _Waiting(root, origin, _size_of_span(root))
         with self._changed:
             if self._store is None:
@@ -113,7 +113,7 @@ class TraceQueue:
             self._changed.notify_all()
 
     def flush(self, timeout_s: float) -> int:
-        """Write what waits.
+        """Write the waiting traces.
 
         Args:
             timeout_s: Longest wait, s; it ends earlier where the store fails or hangs.
@@ -141,7 +141,7 @@ class TraceQueue:
 
     def _drop(self, count: int, reason: str) -> None:
         self._dropped += count
-        self._say(f"{self._dropped} traces were dropped so far: {reason}. Reading goes on.")
+        self._say(f"{self._dropped} traces were dropped so far: {reason}. Reading continues.")
 
     def _say(self, message: str) -> None:
         """Log a line, once a minute at most."""
@@ -151,7 +151,7 @@ class TraceQueue:
             _logger.warning("%s", message)
 
     def _write_all(self, store: TraceStore) -> None:
-        """Write until nothing waits any more."""
+        """Write until the queue is empty."""
         while batch := self._next_batch():
             self._write(store, batch)
             with self._changed:
@@ -161,7 +161,7 @@ class TraceQueue:
         memory.give_back()
 
     def _next_batch(self) -> list[_Waiting]:
-        """Wait for the end of a burst; return the oldest traces, none where the thread may end."""
+        """Wait for the end of a burst; return the oldest traces, or none if the thread may end."""
         with self._changed:
             few = False
             while not (few or self._flushing or len(self._waiting) >= _BURST):
@@ -179,11 +179,11 @@ class TraceQueue:
             return batch
 
     def _write(self, store: TraceStore, batch: Sequence[_Waiting]) -> None:
-        """Write a batch; where the store refuses it, one by one; where it is away, later."""
+        """Write a batch; one by one if the store refuses it, later if the store is unreachable."""
         pause = _FIRST_PAUSE_S
         for _ in range(_MOST_TRIES):
             try:
-                # MLflow logs a stack trace each time that a database is gone; here it is one line.
+                # MLflow logs a stack trace when a database is unreachable; we log one line.
                 with suppress_logs_in_thread():
                     for entry in batch:
                         if entry.trace is None:
@@ -192,7 +192,7 @@ class TraceQueue:
                         [(entry.trace, entry.root.prompts) for entry in batch if entry.trace],
                         self._note_progress,
                     )
-            except Exception as error:  # a store raises its driver's own errors
+            except Exception as error:  # a store raises the errors of its driver
                 reason = in_one_line(error)
                 if not is_passing(error):
                     if len(batch) > 1:
@@ -211,7 +211,7 @@ class TraceQueue:
         self._progress = time.monotonic()
 
     def _pause(self, seconds: float, reason: str) -> None:
-        """Wait before the next try; somebody who flushes is told at once that this one failed."""
+        """Wait before the next try; a caller of `flush` learns at once that this one failed."""
         with self._changed:
             self._failures += 1
             waiting = len(self._waiting) + self._writing
@@ -224,7 +224,7 @@ _queue = TraceQueue()
 
 
 def export(root: RecordedSpan, origin: TraceOrigin) -> None:
-    """Let a trace that has ended be written, by MLflow itself where it must be."""
+    """Queue a finished trace, or let MLflow write it where it must."""
     if origin.by_mlflow:
         hand_to_mlflow(root, origin.parent)
     else:
@@ -233,24 +233,24 @@ def export(root: RecordedSpan, origin: TraceOrigin) -> None:
 
 
 def flush_traces(timeout_s: float) -> int:
-    """Write the traces that wait.
+    """Write the waiting traces.
 
     Args:
         timeout_s: Longest wait, s; it ends earlier where the store fails, or hangs for 5 s.
 
     Returns:
-        How many traces of this process were not written: those that wait, and those dropped.
+        How many traces of this process were not written: queued and dropped ones.
     """
     return _queue.flush(timeout_s) + _queue.dropped
 
 
 def dropped_traces() -> int:
-    """Return how many traces of this process were given up so far."""
+    """Return how many traces of this process were dropped so far."""
     return _queue.dropped
 
 
 def _size_of(value: Any) -> int:
-    """Return what a value of a span takes in memory, bytes: its texts and images."""
+    """Return the memory of a value of a span, bytes: its texts and images."""
     if isinstance(value, str):
         return len(value)
     if isinstance(value, Attachment):

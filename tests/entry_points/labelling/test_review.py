@@ -42,7 +42,7 @@ def test_no_file_is_like_an_empty_one(tmp_path: Path):
     [
         pytest.param(replace(LINE, doc_id="b.png"), "not among the predictions", id="document"),
         pytest.param(replace(LINE, verdict="yes"), "the verdict is 'yes'", id="verdict"),
-        pytest.param(replace(LINE, read_by="e" * 16), "was read anew", id="other-prediction"),
+        pytest.param(replace(LINE, read_by="e" * 16), "was read again", id="other-prediction"),
         pytest.param(replace(LINE, pair="3"), "no predicted pair '3'", id="pair"),
         pytest.param(replace(LINE, pair="x"), "no predicted pair 'x'", id="pair-in-letters"),
         pytest.param(replace(LINE, page="0"), "no page '0'", id="page"),

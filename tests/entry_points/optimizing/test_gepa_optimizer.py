@@ -12,7 +12,7 @@ from mlflow.genai.optimize.types import EvaluationResultRecord, PromptOptimizerO
 
 from entry_points.command_line.cli import UsageError
 from entry_points.optimizing.budget import OptimizationBudget
-from entry_points.optimizing.few_shot import EXAMPLES, FewShotExamples
+from entry_points.optimizing.examples import EXAMPLES, FewShotExamples
 from entry_points.optimizing.gepa_optimizer import HEADLINE, GepaOptimizer, OptimizationTask
 from entry_points.scoring.forms import Truth, score_form
 

@@ -14,12 +14,12 @@ import pytest
 
 from entry_points import ROOT
 from entry_points.command_line.cli import UsageError
-from entry_points.predictions.lock import locked
+from entry_points.predictions.output import locked
 
 HOLD = """
 import sys
 from pathlib import Path
-from entry_points.predictions.lock import locked
+from entry_points.predictions.output import locked
 
 with locked(Path(sys.argv[1])):
     print("held", flush=True)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from entry_points.predictions.spreadsheet import from_cell, to_cell
+from entry_points.predictions.table import from_cell, to_cell
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from entry_points.predictions.output import KEY
-from entry_points.predictions.spreadsheet import from_cell
-from entry_points.predictions.table import write_table
+from entry_points.predictions.table import from_cell, write_table
 from ocr_extractor.contract import OUTPUT_COLUMNS, Extraction, FieldValue, Pair, signature
 
 PAIRS = (

@@ -6,7 +6,7 @@ import contextlib
 
 import pytest
 
-from entry_points.serving.admission import Admission
+from entry_points.serving.answering import Admission
 from entry_points.serving.body import HttpError
 
 

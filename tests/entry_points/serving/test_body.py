@@ -57,29 +57,32 @@ def test_params_are_handed_on():
 
 RECORD = {"image": SECRET}
 WRONG = {
-    "no JSON": (SECRET, "no JSON"),
-    "bytes": (b"\xff\xfe" + SECRET.encode(), "no JSON"),
-    "nested too deep": ("[" * 100_000, "no JSON"),
+    "no JSON": (SECRET, "not JSON"),
+    "bytes": (b"\xff\xfe" + SECRET.encode(), "not JSON"),
+    "nested too deep": ("[" * 100_000, "not JSON"),
     "a list": ([RECORD], "exactly one of dataframe_records, "),
     "no shape": ({"documents": [RECORD]}, "exactly one of"),
     "two shapes": ({"inputs": [RECORD], "instances": [RECORD]}, "exactly one of"),
-    "another key": ({"inputs": [RECORD], SECRET: 1}, "at most params"),
-    "no list": ({"instances": RECORD}, "instances is no list of objects"),
-    "a text": ({"inputs": [SECRET]}, "inputs is no list of objects"),
+    "another key": ({"inputs": [RECORD], SECRET: 1}, "only params beside it"),
+    "no list": ({"instances": RECORD}, "instances is not a list of objects"),
+    "a text": ({"inputs": [SECRET]}, "inputs is not a list of objects"),
     "no image": ({"inputs": [{"picture": SECRET}]}, "inputs has no image"),
     "a number": ({"inputs": [{"image": "QQ=="}, {"image": 5}]}, "Document 2 of inputs: image is"),
     "bytes as numbers": ({"inputs": [{"image": [1, 2]}]}, "Document 1 of inputs: image is"),
     "an id": ({"inputs": [{"image": "", "doc_id": [SECRET]}]}, "doc_id is neither"),
     "half a character": ({"inputs": [{"image": "", "doc_id": SECRET + "\ud800"}]}, "doc_id is"),
-    "half a rule": ({"inputs": [RECORD], "params": {"pages": SECRET + "\udc00"}}, "pages is no"),
+    "half a rule": ({"inputs": [RECORD], "params": {"pages": SECRET + "\udc00"}}, "pages is not a"),
     "columns": ({"inputs": {"image": ["", ""], "doc_id": ["a"]}}, "lists of the same length"),
     "one row": ({"inputs": {"image": "", "doc_id": "a"}}, "lists of the same length"),
     "no columns": ({"dataframe_split": {"data": [[SECRET]]}}, "needs columns"),
-    "a longer row": ({"dataframe_split": {"columns": ["image"], "data": [["", ""]]}}, "as long"),
+    "a longer row": (
+        {"dataframe_split": {"columns": ["image"], "data": [["", ""]]}},
+        "of that",
+    ),
     "split of records": ({"dataframe_split": [RECORD]}, "needs columns"),
-    "params": ({"inputs": [RECORD], "params": [SECRET]}, "params is no object"),
+    "params": ({"inputs": [RECORD], "params": [SECRET]}, "params is not an object"),
     "unknown param": ({"inputs": [RECORD], "params": {SECRET: ""}}, "additional_rules, pages"),
-    "param": ({"inputs": [RECORD], "params": {"pages": 1}}, "params.pages is no str"),
+    "param": ({"inputs": [RECORD], "params": {"pages": 1}}, "params.pages is not a str"),
 }
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from entry_points.serving.reach import EngineReach
+from entry_points.serving.metrics import EngineReach
 
 
 def row(code: str | None, *, attempts: int = 1, partial: bool = False) -> dict[str, Any]:

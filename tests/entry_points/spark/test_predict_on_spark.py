@@ -49,7 +49,7 @@ def test_reads_what_is_missing_and_nothing_twice(project: Project, inbox: Path):
     assert done.returncode != 0
     assert "Spark: 2 tasks at once, each with {'max_concurrency': 4, 'cache': ''}." in done.stdout
     assert "2 of 5 documents read." in done.stdout
-    assert "failed: gone.png: unreadable_file: Spark gave no content of it" in done.stdout
+    assert "failed: gone.png: unreadable_file: Spark returned no content for it" in done.stdout
     assert len(project.llm.requests) == asked + 2
 
     alone = project.folder / "alone.parquet"
@@ -59,7 +59,7 @@ def test_reads_what_is_missing_and_nothing_twice(project: Project, inbox: Path):
     assert pq.read_table(output).column_names == pq.read_table(alone).column_names
     for name in ("1998 [a]/50%20 é.PNG", "invoice-01.png", "cut-off.png"):
         assert ours.pop(name) == theirs.pop(name)
-    for name in ("empty.pdf", "gone.png"):  # Spark gives no content of either
+    for name in ("empty.pdf", "gone.png"):  # Spark gives no content for either
         assert ours[name]["error_code"] == "unreadable_file"
         assert ours[name]["page_count"] is None
     assert ours["gone.png"]["document_key"] == theirs["gone.png"]["document_key"]

@@ -130,7 +130,7 @@ def test_a_page_that_is_still_drawn_when_its_time_is_over_leaves_nothing(
 def test_a_closed_document_is_not_read_any_more() -> None:
     document = open_document(GOOD)
     document.close()
-    with pytest.raises(LimitError, match="time was over"):
+    with pytest.raises(LimitError, match="ran out of time"):
         document.page(1)
 
 

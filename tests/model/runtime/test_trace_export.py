@@ -167,7 +167,7 @@ def test_what_is_too_much_is_dropped_counted_and_said_once(
     assert count(database) == 8
     assert [record.message for record in caplog.records if "dropped" in record.message] == [
         "1 traces were dropped so far: the tracking store takes them more slowly than documents "
-        "are read. Reading goes on."
+        "are read. Reading continues."
     ]
     assert trace_export.flush_traces(0) == trace_export.dropped_traces() == 12
 

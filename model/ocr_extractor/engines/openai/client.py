@@ -21,7 +21,7 @@ THREE_WAYS = (
 _OPENAI_URL = "https://api.openai.com/v1"
 # Servers without keys (Ollama, vLLM, llama.cpp) still get a header; the SDK insists on one.
 _NO_KEY = "not-needed"
-# What is read of a server's error object.
+# The parts of a server's error object that are read.
 _TOLD = ("code", "type", "param")
 
 
@@ -31,7 +31,7 @@ def build_client(http_client: httpx2.Client, base_url: str = "") -> openai.OpenA
     It repeats no request: the engine does.
 
     Args:
-        http_client: What sends the requests.
+        http_client: The client that sends the requests.
         base_url: The compatible server's URL; "" leaves the choice to the environment.
 
     Returns:
@@ -53,7 +53,7 @@ def build_client(http_client: httpx2.Client, base_url: str = "") -> openai.OpenA
         key = _NO_KEY
     return _Client(
         api_key=key,
-        # Given even where it is OpenAI's: of an empty OPENAI_BASE_URL the SDK makes no URL.
+        # Given even for OpenAI: with an empty OPENAI_BASE_URL the SDK would have no URL.
         base_url=url or _OPENAI_URL,
         http_client=http_client,
         timeout=http_client.timeout,
@@ -71,7 +71,9 @@ def find_base_url(setting: str = "") -> str | None:
     name = "base_url" if setting else "OPENAI_BASE_URL"
     refuse_secret(url, name)
     if url and not url.startswith(("http://", "https://")):
-        raise ConfigError(f"{name} is {shorten(url)}, which is no URL: write http://host:port/v1.")
+        raise ConfigError(
+            f"{name} is {shorten(url)}, which is not a URL: write http://host:port/v1."
+        )
     return url or None
 
 
@@ -125,25 +127,26 @@ def _checked(text: str, source: str) -> str:
     """Return a key without the white space around it.
 
     Raises:
-        ConfigError: It has characters that no HTTP header can carry; sent all the same, it would
-            be quoted by the error and so reach the log and the trace.
+        ConfigError: It has characters that no HTTP header can carry; if it were
+            sent, the error would quote it and so write it to the log and the trace.
     """
     key = text.strip()
     if not key.isascii() or any(character <= " " or character == "\x7f" for character in key):
         raise ConfigError(
-            f"The key in {source} holds spaces, control or non-ASCII characters: copy it anew."
+            f"The key in {source} holds spaces, control or non-ASCII characters: copy it again."
         )
     return key
 
 
 class _Client(openai.OpenAI):
-    """The SDK's client; its errors hold the key nowhere."""
+    """The SDK's client, whose errors never contain the key."""
 
     def _make_status_error(
         self, err_msg: str, *, body: object, response: httpx2.Response
     ) -> openai.APIStatusError:
-        # Servers were seen to quote the key that they refuse. Of the body only short texts are
-        # kept: it may be megabytes, and nested deeper than Python goes down.
+        # The SDK has no public hook for its errors, nor a public name for Azure's token. Servers
+        # were seen to quote the key that they refuse. Only short texts of the body are kept: it
+        # may have megabytes, nested deeper than Python's recursion limit.
         key = getattr(self, "_azure_ad_token", None) or self.api_key
         error = body.get("error", body) if isinstance(body, dict) else None
         told = error if isinstance(error, dict) else {}

@@ -1,4 +1,4 @@
-"""The openai SDK's errors as our error codes: what each means, what to do, when to try again."""
+"""Converts errors of the openai SDK to our error codes: meaning, advice, and whether to retry."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from ocr_extractor.errors import EngineError, shorten
 
 
 class NotACompletionError(openai.OpenAIError):
-    """The server answered with status 200, but with no chat completion.
+    """The server answered with status 200, but not with a chat completion.
 
     Attributes:
         reports_error: Whether the answer is an error object.
     """
 
     def __init__(self, *, reports_error: bool) -> None:
-        # Not quoted: what the server says may hold the key, and traces keep this message.
-        super().__init__("The answer is no chat completion.")
+        # Not quoted: the words of the server may contain the key, and traces keep this message.
+        super().__init__("The answer is not a chat completion.")
         self.reports_error = reports_error
 
 
-# What `chat.completions.create` was seen to raise (openai 3.54).
+# The errors that `chat.completions.create` raises (openai 3.54).
 SDK_ERRORS = (openai.OpenAIError, json.JSONDecodeError, UnicodeDecodeError, RecursionError)
 
 _IMAGE_UNSUPPORTED = (
     "image_unsupported",
-    "the LLM or its server reads no images: take one that does (llama.cpp needs --mmproj), or "
+    "the LLM or its server does not read images: use one that does (llama.cpp needs --mmproj), or "
     "set page_input=text",
 )
 _CONTEXT_TOO_LONG = (
@@ -48,7 +48,7 @@ _IMAGE_TOO_LARGE = (
 _ADVICE_BY_STATUS: dict[int, tuple[str, str]] = {
     401: ("authentication_failed", "the server does not accept the API key: check it"),
     403: ("permission_denied", "the API key may not use this LLM: check its rights"),
-    404: ("not_found", "the server knows no such LLM or path: check `llm` and the base URL"),
+    404: ("not_found", "the server does not have this LLM or path: check `llm` and the base URL"),
     413: _IMAGE_TOO_LARGE,
     429: ("rate_limited", "the server limits requests: send fewer at once (max_concurrency)"),
 }
@@ -65,7 +65,7 @@ _ADVICE_BY_CODE: dict[str, tuple[str, str]] = {
     "image_too_large": _IMAGE_TOO_LARGE,
     "image_file_too_large": _IMAGE_TOO_LARGE,
 }
-# Servers without codes: OpenAI for text models, vLLM, and llama.cpp, which says it with a 500.
+# Servers without codes: OpenAI for text models, vLLM, and llama.cpp, which answers 500.
 _ADVICE_BY_WORDS: tuple[tuple[re.Pattern[str], tuple[str, str]], ...] = (
     (
         re.compile("image input is not supported|mmproj|image_url is only|not a multimodal"),
@@ -76,7 +76,7 @@ _ADVICE_BY_WORDS: tuple[tuple[re.Pattern[str], tuple[str, str]], ...] = (
 _PASSING_CODES = {"rate_limited", "server_error", "batch_unanswered"}
 _PASSING_STATUS = {408, 409}
 _SLOW_DOWN_STATUS = {429, 503}
-# So many characters in a row that were sent are a quotation.
+# This many characters in a row of the request count as a quotation.
 _QUOTE = 12
 
 
@@ -88,14 +88,14 @@ def to_engine_error(error: Exception, sent: str = "") -> EngineError:
         sent: Text of the request, which the row must not quote.
 
     Returns:
-        The error; what the server said is cut to 80 characters.
+        The error; the words of the server are cut to 80 characters.
     """
     if isinstance(error, openai.APIStatusError):
         return _status_error(error, sent)
     if isinstance(error, openai.APITimeoutError):
         return EngineError(
             "timeout",
-            "The server gave no whole answer in time: try again or raise timeout_s.",
+            "The server gave no complete answer in time: try again or raise timeout_s.",
             retryable=True,
         )
     if isinstance(error, openai.APIConnectionError):
@@ -115,7 +115,7 @@ def not_a_completion(*, reports_error: bool = False) -> EngineError:
         )
     return EngineError(
         "not_a_completion",
-        "The server's answer is no chat completion: check the base URL (it often ends in /v1).",
+        "The server's answer is not a chat completion: check the base URL (it often ends in /v1).",
     )
 
 
@@ -137,12 +137,12 @@ def response_too_large(most_bytes: int) -> EngineError:
 
 
 def asks_to_slow_down(error: Exception) -> bool:
-    """Tell whether the server has too much to do, for all requests and not just this one."""
+    """Tell whether the server is overloaded, so that all requests must wait."""
     return isinstance(error, openai.APIStatusError) and error.status_code in _SLOW_DOWN_STATUS
 
 
 def retry_after_s(error: Exception) -> float | None:
-    """Return how long the server asks to wait, s, None when it does not say.
+    """Return how long the server asks to wait, s; None if it does not tell.
 
     Azure and OpenAI's SDK know Retry-After-Ms; Retry-After holds seconds or a date.
     """
@@ -158,7 +158,7 @@ def retry_after_s(error: Exception) -> float | None:
     date = email.utils.parsedate_tz(headers.get("retry-after", ""))
     try:
         return None if date is None else email.utils.mktime_tz(date) - time.time()
-    except (ValueError, OverflowError):  # no such date
+    except (ValueError, OverflowError):  # not a date
         return None
 
 
@@ -207,7 +207,7 @@ def _status_error(error: openai.APIStatusError, sent: str) -> EngineError:
 
 
 def _redirected(response: httpx2.Response) -> EngineError:
-    """Return the error of a redirect: followed, it would take the page and the key along."""
+    """Return the error of a redirect, which would take the page and the key to another server."""
     try:
         target = response.url.join(response.headers.get("location", ""))
     except httpx2.InvalidURL:
@@ -215,9 +215,8 @@ def _redirected(response: httpx2.Response) -> EngineError:
     where = f"{target.scheme}://{target.netloc.decode('ascii')}{target.path}"
     return EngineError(
         "redirected",
-        f"HTTP {response.status_code}: the server sends the request on to {shorten(where)}, and "
-        "pages are sent nowhere but to the base URL: if you trust that server, set the base URL "
-        "to it.",
+        f"HTTP {response.status_code}: the server redirects to {shorten(where)}, and pages are "
+        "sent only to the base URL: if you trust that server, set the base URL to it.",
     )
 
 

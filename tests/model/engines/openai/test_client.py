@@ -86,7 +86,7 @@ def test_a_key_that_no_header_can_carry_is_refused_unseen(
         monkeypatch.setenv(source, key)
     else:
         set_all(monkeypatch, AZURE | {source: key})
-    with pytest.raises(ConfigError, match="copy it anew") as refused:
+    with pytest.raises(ConfigError, match="copy it again") as refused:
         build_client(HTTP)
     assert "sk-" not in str(refused.value)
 

@@ -98,11 +98,11 @@ class Weights:
         if missing:
             raise ConfigError(
                 f"The local engine's weights in {folder} lack {', '.join(missing)}: train them "
-                "anew, or log the extractor without local_weights."
+                "again, or log the extractor without local_weights."
             )
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
-        # Below an error it only repeats that the converter declares one row and gets many.
+        # Its warnings only repeat that the converter declares one row and gets many.
         options.log_severity_level = 3
         self.decision = Decision.load(folder)
         self._text = TextTable.load(folder)

@@ -1,0 +1,65 @@
+"""A command's run in MLflow has a name that tells what it did."""
+
+from __future__ import annotations
+
+import mlflow
+import pytest
+
+from entry_points.command_line.tracking import name_run
+from entry_points.logged_models.loading import version_of
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return f"sqlite:///{tmp_path_factory.mktemp('store') / 'mlflow.db'}"
+
+
+@pytest.fixture(autouse=True)
+def _own_store(monkeypatch: pytest.MonkeyPatch, store: str) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", store)
+
+
+def name_of(run_id: str) -> str:
+    return str(mlflow.get_run(run_id).info.run_name)
+
+
+def test_the_active_run_is_named():
+    with mlflow.start_run() as run:
+        name_run("evaluate form/1")
+    assert name_of(run.info.run_id) == "evaluate form/1"
+
+
+def test_a_nested_run_keeps_the_name_of_its_parent_s_choice():
+    with mlflow.start_run(), mlflow.start_run(run_name="candidate a", nested=True) as run:
+        name_run("evaluate form/1")
+    assert name_of(run.info.run_id) == "candidate a"
+
+
+def test_a_command_that_logs_nothing_names_the_run_that_mlflow_run_started(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    run_id = mlflow.MlflowClient().create_run("0").info.run_id
+    monkeypatch.setenv("MLFLOW_RUN_ID", run_id)
+    name_run("predict form/1 on inbox")
+    assert name_of(run_id) == "predict form/1 on inbox"
+    assert mlflow.active_run() is None
+
+
+def test_without_a_run_nothing_is_logged():
+    before = len(mlflow.search_runs(["0"]))
+    name_run("predict form/1 on inbox")
+    assert len(mlflow.search_runs(["0"])) == before
+
+
+def test_a_run_of_another_store_stops_no_command(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("MLFLOW_RUN_ID", "0" * 32)
+    name_run("predict form/1 on inbox")
+
+
+def test_a_model_is_named_by_its_version_whichever_way_it_was_given():
+    client = mlflow.MlflowClient()
+    client.create_registered_model("form")
+    client.create_model_version("form", "file:///nowhere")
+    client.set_registered_model_alias("form", "champion", "1")
+    for uri in ("models:/form/1", "models:/form@champion"):
+        assert version_of(uri) == "form/1"
