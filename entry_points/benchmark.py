@@ -28,6 +28,7 @@ from entry_points.command_line import cli
 from entry_points.command_line.tracking import name_run
 
 Suite = Callable[[Environment, Mapping[str, str]], list[Measurement]]
+"""Takes where to run and the URIs of the logged models; returns the lines of the table."""
 
 SUITES: dict[str, Suite] = {
     "overhead": overhead,

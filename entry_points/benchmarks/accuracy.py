@@ -50,12 +50,7 @@ _PAPER, _INK = 185, 135
 
 
 def accuracy(stage: Environment, models: Mapping[str, str]) -> list[Measurement]:
-    """Score the logged local engine with the entry point evaluate, and simpler readers.
-
-    Args:
-        stage: Where to run.
-        models: The URIs of the logged models.
-    """
+    """Score the logged local engine with the entry point evaluate, and simpler readers."""
     limit = stage.limit(_FORMS)
     simple = stage.child(read_simply, stage.dataset, limit)
     ours = Sample.of(_evaluate(stage, models["local"], limit))
@@ -134,12 +129,7 @@ def _split_at_colons(lines: Iterator[str] | list[str]) -> Iterator[Pair]:
 
 
 def distortions(stage: Environment, models: Mapping[str, str]) -> list[Measurement]:  # noqa: ARG001
-    """Score copies of the dataset's forms against the forms as they are given.
-
-    Args:
-        stage: Where to run.
-        models: Not used.
-    """
+    """Score copies of the dataset's forms against the forms as they are given."""
     figures = stage.child(read_distorted, stage.dataset, stage.count(_FORMS, least=1))
     as_given = Sample.of(figures.pop(AS_GIVEN))
     return [

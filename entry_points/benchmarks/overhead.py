@@ -53,12 +53,7 @@ Read = Callable[[list[bytes]], None]
 
 
 def overhead(stage: Environment, models: Mapping[str, str]) -> list[Measurement]:
-    """Measure the CPU time from document to request, and of predict on a server without latency.
-
-    Args:
-        stage: Where to run.
-        models: The URIs of the logged models.
-    """
+    """Measure the CPU time from document to request, and of predict on a server without latency."""
     return [*_prepare(stage), *_predict(stage, models["openai"])]
 
 
@@ -244,12 +239,7 @@ def prepare(folder: str, count: str) -> dict[str, float]:
 
 
 def memory(stage: Environment, models: Mapping[str, str]) -> list[Measurement]:
-    """Measure how much the memory of the LLM engine grows from 100 to many documents.
-
-    Args:
-        stage: Where to run.
-        models: The URIs of the logged models.
-    """
+    """Measure how much the memory of the LLM engine grows from 100 to many documents."""
     lines = []
     count, pages = stage.count(_DOCUMENTS), stage.pages(_AT_ONCE)
     with stage.llm(0.0) as url:

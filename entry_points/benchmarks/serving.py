@@ -36,12 +36,7 @@ _SAMPLES = 23
 
 
 def serving(stage: Environment, models: Mapping[str, str]) -> list[Measurement]:
-    """Measure requests to the extractor, and to two minimal models on MLflow's server.
-
-    Args:
-        stage: Where to run.
-        models: The URIs of the logged models.
-    """
+    """Measure requests to the extractor, and to two minimal models on MLflow's server."""
     page = page_of(stage)
     sent = {"page": request_body(page)}
     bodies = {"bare": sent} | dict.fromkeys(  # the bare client does not refuse a page: it fails
@@ -108,12 +103,7 @@ def _ask_all(
 
 
 def startup(stage: Environment, models: Mapping[str, str]) -> list[Measurement]:
-    """Measure imports, loading and serving against MLflow alone, and the main job in a fresh clone.
-
-    Args:
-        stage: Where to run.
-        models: The URIs of the logged models.
-    """
+    """Measure imports, loading and serving against MLflow, and the main job in a fresh clone."""
     extractors = {engine: models[engine] for engine in ("openai", "local")}
     loading = {name: _LOAD.format(uri) for name, uri in models.items() if name != "bare"}
     programs = {

@@ -31,12 +31,7 @@ _OF_IDEAL = {"off": 0.90, "on": 0.85}
 
 
 def throughput(stage: Environment, models: Mapping[str, str]) -> list[Measurement]:
-    """Measure the LLM engine on a server of fixed latency, and the local engine.
-
-    Args:
-        stage: Where to run.
-        models: The URIs of the logged models.
-    """
+    """Measure the LLM engine on a server of fixed latency, and the local engine."""
     return [*_llm(stage, models["openai"]), *_local(stage)]
 
 
