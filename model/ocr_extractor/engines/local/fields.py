@@ -18,11 +18,34 @@ if TYPE_CHECKING:
     from ocr_extractor.fields.raw_tree import RawTree, Scalar
     from ocr_extractor.fields.schema import Field, Schema
 
-_LEAST = 60.0
-"""Likeness of a question to a label, [0, 100], from which its answer is a candidate."""
+_LEAST, _LEAST_TEXT = 60.0, 80.0
+"""Likeness of a question to a label, [0, 100], from which its answer is a candidate; that of a text
+needs more, because every answer is a text."""
 
-_DESCRIBED = 0.8
+# What is printed beside common fields, by words of their names; the first that fits counts.
+_PRINTED = (
+    ({"tax"}, ("vat", "gst", "mwst", "umsatzsteuer", "ust", "steuerbetrag", "tva")),
+    ({"number"}, ("invoice no", "rechnungsnummer", "rechnungs nr", "rechnung nr", "facture n")),
+    ({"num"}, ("number", "contract number", "order number", "invoice number", "order", "no")),
+    ({"gross"}, ("gross total", "total gross", "order total", "gross", "total")),
+    ({"from"}, ("start date", "flight start date", "start", "flight dates")),
+    ({"to"}, ("end date", "flight end date", "end")),
+    ({"date"}, ("datum", "rechnungsdatum", "invoice date", "date de facture")),
+    ({"currency"}, ("währung", "devise", "monnaie")),
+    (
+        {"total"},
+        ("total amount", "gesamtbetrag", "rechnungsbetrag", "bruttobetrag", "summe", "total ttc"),
+    ),
+    ({"buyer"}, ("bill to", "customer", "kunde", "käufer", "client", "acheteur")),
+    ({"seller"}, ("vendor", "supplier", "verkäufer", "lieferant", "vendeur")),
+    ({"advertiser"}, ("client", "product advertiser")),
+)
+
+_DESCRIBED = 0.75
 """What a word of the description is worth, against a label or the name."""
+
+_CODES = {"number", "num", "no", "nr", "id", "code", "reference", "phone", "fax"}
+"""Words in the names of text fields that may be made of digits."""
 
 _WORD = re.compile(r"[^\W_]+")
 
@@ -54,8 +77,8 @@ def to_fields(schema: Schema, pairs: Sequence[Pair]) -> tuple[RawTree, dict[str,
         _Candidate(likeness, leaf, at)
         for leaf in leaves
         for at, pair in enumerate(pairs)
-        if (likeness := _likeness(leaf.field, pair.question)) >= _LEAST
-        and (not pair.answer or normalise(leaf.field, pair.answer, hints).status == "found")
+        if (likeness := _likeness(leaf.field, pair.question)) >= _least(leaf.field)
+        and (not pair.answer or _fits(leaf.field, pair.answer, hints))
     ]
     tree, evidence = to_raw_tree(schema, {}, str), {}
     used: set[int] = set()
@@ -75,10 +98,28 @@ def _likeness(field: Field, question: str) -> float:
     asked = _words(question)
     if not asked:
         return 0.0
-    labels = [_words(label) for label in (*field.labels, field.name) if label]
-    best = max((fuzz.token_sort_ratio(asked, label) for label in labels), default=0.0)
+    labels = [_words(label) for label in (*field.labels, field.name)]
+    names = set(labels[-1].split())
+    labels += next((printed for words, printed in _PRINTED if words <= names), ())
+    best = max(fuzz.token_sort_ratio(asked, label) for label in labels)
     described = fuzz.token_set_ratio(asked, _words(field.description)) if field.description else 0
     return max(best, _DESCRIBED * described)
+
+
+def _least(field: Field) -> float:
+    return _LEAST_TEXT if _is_any_text(field) else _LEAST
+
+
+def _is_any_text(field: Field) -> bool:
+    return field.type == "string" and not (field.enum or field.semantic_type)
+
+
+def _fits(field: Field, answer: str, hints: Hints) -> bool:
+    """Tell whether an answer can be the value of a field; a name is not made of digits."""
+    if _is_any_text(field) and not _CODES & set(_words(field.name.replace("_", " ")).split()):
+        digits = sum(map(str.isdigit, answer))
+        return digits <= sum(map(str.isalpha, answer))
+    return normalise(field, answer, hints).status == "found"
 
 
 def _words(text: str) -> str:
