@@ -16,6 +16,34 @@ ASKS_FOR_ROWS = re.compile(r'of "(\w+)" only the rows after this one, which you 
 ASKS_AGAIN = "these checks of its values failed"
 
 
+def _leaf(kind: str, **more: Any) -> dict[str, Any]:
+    return {"type": [kind, "null"], **more}
+
+
+SCHEMA: dict[str, Any] = {
+    "title": "invoice",
+    "type": "object",
+    "properties": {
+        "company": _leaf("string"),
+        "issued": _leaf("string", format="date", **{"x-date-order": "dmy"}),
+        "due": _leaf("string", format="date", **{"x-date-order": "dmy"}),
+        "total": _leaf("number"),
+        "items": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {
+                    "article": _leaf("string"),
+                    "pieces": _leaf("integer"),
+                    "amount": _leaf("number"),
+                },
+            },
+        },
+    },
+    "x-checks": ["sum(items.amount) == total", "issued <= due"],
+}
+
+
 @dataclass
 class FieldsLlm:
     """For `LoopbackLlm.answer`: gives the raw texts of the page whose mark is in the prompt.
@@ -87,3 +115,29 @@ def printed_pdf(pages: Sequence[Sequence[tuple[int, int, str]]]) -> bytes:
     body = "".join(f"{n} 0 obj\n{each}\nendobj\n" for n, each in enumerate(objects, start=1))
     end = f"trailer\n<< /Size {len(objects) + 1} /Root 1 0 R >>\n%%EOF\n"
     return f"%PDF-1.7\n{body}{end}".encode("latin-1")
+
+
+def invoice(*sizes: int) -> tuple[bytes, dict[str, Tree]]:
+    """Return an invoice of so many rows on each page, and what each page has by its mark."""
+    drawn, trees, part, cents = [], {}, 0, 0
+    for number, size in enumerate(sizes, start=1):
+        mark = f"sheet {number:02d} of {len(sizes)}"
+        texts = [(50, 760, f"Ann and Sons, {mark}"), (50, 745, "Article"), (300, 745, "Pieces")]
+        tree: Tree = dict.fromkeys(("company", "issued", "due", "total")) | {"items": []}
+        for at in range(size):
+            part += 1
+            amount = f"{part * 137 % 9000 / 100 + 1:.2f}"
+            cents += int(amount.replace(".", ""))
+            row = {"article": f"Part {part}", "pieces": str(part % 7 + 1), "amount": amount}
+            tree["items"].append(row)
+            texts += zip((50, 300, 400), [730 - 13 * at] * 3, row.values(), strict=True)
+        if number == 1:
+            tree["company"] = "Ann and Sons"
+        if number == len(sizes):
+            last = {"issued": "05/03/2018", "due": "18/03/2018", "total": f"{cents / 100:.2f}"}
+            tree |= last
+            for x, (label, text) in zip((50, 220, 390), last.items(), strict=True):
+                texts.append((x, 30, f"{label}: {text}"))
+        drawn.append(texts)
+        trees[mark] = tree
+    return printed_pdf(drawn), trees

@@ -135,6 +135,8 @@ def _rows(job: Job, documents: DataFrame, *, readable: bool) -> DataFrame:
     document = f.struct(f.col("content").alias("image"), "doc_id")
     rows = documents.select(job.read(document).alias("read"), job.key(readable=readable))
     rows = rows.select("read.extraction.*", KEY)
+    # A struct for Spark has an empty list in place of null (ocr_extractor.contract.to_frame).
+    rows = rows.withColumn("fields", f.when(f.col("values").isNotNull(), f.col("fields")))
     if readable:
         return rows
     return rows.withColumns({"error_code": f.lit("unreadable_file"), "error": f.lit(_UNREADABLE)})

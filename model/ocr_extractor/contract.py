@@ -151,13 +151,16 @@ def to_frame(extractions: list[Extraction], *, as_struct: bool = False) -> pd.Da
 
     Args:
         extractions: What became of the documents.
-        as_struct: Whether a document's row is a dictionary in a single column, for `spark_ddl`.
+        as_struct: Whether a document's row is a dictionary in a single column, for `spark_ddl`;
+            `fields` is then empty instead of null, because MLflow 3.17's `spark_udf` fails on a
+            null array of structs.
     """
     import pandas as pd
 
     rows = [extraction.to_row() for extraction in extractions]
     if as_struct:
-        return pd.DataFrame({STRUCT_COLUMN: rows}, dtype=object)
+        structs = [row | {"fields": row["fields"] or []} for row in rows]
+        return pd.DataFrame({STRUCT_COLUMN: structs}, dtype=object)
     return pd.DataFrame(rows, columns=list(OUTPUT_COLUMNS), dtype=object)
 
 

@@ -138,7 +138,9 @@ def test_a_struct_has_the_row_in_one_column() -> None:
     failed = extraction(page_count=None, pairs=())
     frame = to_frame([extraction(), failed], as_struct=True)
     assert list(frame.columns) == ["extraction"]
-    assert frame["extraction"].tolist() == [extraction().to_row(), failed.to_row()]
+    assert frame["extraction"].tolist() == [
+        each.to_row() | {"fields": []} for each in (extraction(), failed)
+    ]
     assert list(to_frame([], as_struct=True).columns) == ["extraction"]
 
 

@@ -17,72 +17,19 @@ from tests.loopback_llm import LoopbackLlm, refusal_of
 from entry_points.log import log
 from tests.fields_llm import (
     ASKS_AGAIN,
+    SCHEMA,
     FieldsLlm,
-    Tree,
     invented,
+    invoice,
     numbers_as_numbers,
-    printed_pdf,
     swapped_day_and_month,
 )
 from tests.model.sample_documents import encoded, page
 
-
-def _leaf(kind: str, **more: Any) -> dict[str, Any]:
-    return {"type": [kind, "null"], **more}
-
-
-SCHEMA: dict[str, Any] = {
-    "title": "invoice",
-    "type": "object",
-    "properties": {
-        "company": _leaf("string"),
-        "issued": _leaf("string", format="date", **{"x-date-order": "dmy"}),
-        "due": _leaf("string", format="date", **{"x-date-order": "dmy"}),
-        "total": _leaf("number"),
-        "items": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "properties": {
-                    "article": _leaf("string"),
-                    "pieces": _leaf("integer"),
-                    "amount": _leaf("number"),
-                },
-            },
-        },
-    },
-    "x-checks": ["sum(items.amount) == total", "issued <= due"],
-}
-OTHER_SCHEMA = {"type": "object", "properties": {"total": _leaf("number")}}
+OTHER_SCHEMA = {"type": "object", "properties": {"total": {"type": ["number", "null"]}}}
 TEMPLATE = "Copy the fields.\n{{ fields }}\n{{ ocr_text }}"
 SETTINGS = {"page_input": "text", "grounding": True, "pdf_dpi": 100}
 CHECKS = SCHEMA["x-checks"]
-
-
-def invoice(*sizes: int) -> tuple[bytes, dict[str, Tree]]:
-    """Return an invoice of so many rows on each page, and what each page has by its mark."""
-    drawn, trees, part, cents = [], {}, 0, 0
-    for number, size in enumerate(sizes, start=1):
-        mark = f"sheet {number:02d} of {len(sizes)}"
-        texts = [(50, 760, f"Ann and Sons, {mark}"), (50, 745, "Article"), (300, 745, "Pieces")]
-        tree: Tree = dict.fromkeys(("company", "issued", "due", "total")) | {"items": []}
-        for at in range(size):
-            part += 1
-            amount = f"{part * 137 % 9000 / 100 + 1:.2f}"
-            cents += int(amount.replace(".", ""))
-            row = {"article": f"Part {part}", "pieces": str(part % 7 + 1), "amount": amount}
-            tree["items"].append(row)
-            texts += zip((50, 300, 400), [730 - 13 * at] * 3, row.values(), strict=True)
-        if number == 1:
-            tree["company"] = "Ann and Sons"
-        if number == len(sizes):
-            last = {"issued": "05/03/2018", "due": "18/03/2018", "total": f"{cents / 100:.2f}"}
-            tree |= last
-            for x, (label, text) in zip((50, 220, 390), last.items(), strict=True):
-                texts.append((x, 30, f"{label}: {text}"))
-        drawn.append(texts)
-        trees[mark] = tree
-    return printed_pdf(drawn), trees
 
 
 @pytest.fixture(scope="module")
