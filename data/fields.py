@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import datetime
+import json
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -203,6 +204,51 @@ def _is_date(text: str) -> bool:
         return len(text) == 10 and bool(datetime.date.fromisoformat(text))
     except ValueError:
         return False
+
+
+def from_leaves(schema: FieldSchema, leaves: Mapping[str, Any]) -> dict[str, Any]:
+    """Build a document's values, every key present, from single ones.
+
+    Args:
+        schema: The fields.
+        leaves: Values by path (`items[3].amount`), each of a leaf of the schema; what is not there
+            is null. Rows come in the order of their numbers, which may have gaps.
+    """
+    shaped: dict[str, Any] = {}
+    for path in schema.scalars:
+        _put(shaped, path, leaves.get(path))
+    for path, columns in schema.tables.items():
+        begin = f"{path}["
+        numbers = {
+            int(each[len(begin) :].split("]")[0]) for each in leaves if each.startswith(begin)
+        }
+        rows = []
+        for number in sorted(numbers):
+            rows.append({})
+            for name in columns:
+                _put(rows[-1], name, leaves.get(f"{path}[{number}].{name}"))
+        _put(shaped, path, rows)
+    return shaped
+
+
+def parse_value(leaf: Leaf, text: str) -> Any:
+    """Return the value that a person has typed; null for an empty text.
+
+    Raises:
+        DatasetError: It is no value of the leaf's type.
+    """
+    if not text:
+        return None
+    value: Any = text
+    if leaf.type not in {"string", "date"}:
+        try:
+            value = json.loads(text)
+        except ValueError:
+            value = text
+    if not fits(leaf.type, value):
+        wanted = _WRITTEN[leaf.type]
+        raise DatasetError(f"{leaf.path[:80]} is {text[:80]!r}: write {wanted}, or nothing.")
+    return value
 
 
 def _put(shaped: dict[str, Any], path: str, value: Any) -> None:

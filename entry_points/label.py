@@ -1,9 +1,8 @@
-"""Turns predictions that a person has reviewed into annotated forms, to evaluate on next time."""
+"""Turns predictions that a person has reviewed into a dataset, to evaluate on next time."""
 
 from __future__ import annotations
 
 import argparse
-import json
 import shlex
 import shutil
 from collections import Counter
@@ -14,7 +13,6 @@ from typing import Any
 
 import mlflow
 
-from data.annotations import LabelledPair, to_annotation
 from entry_points.command_line import cli
 from entry_points.command_line.tracking import name_run
 from entry_points.labelling.feedback import Traces, log_review
@@ -28,6 +26,7 @@ from entry_points.labelling.review import (
     read_lines,
     write_lines,
 )
+from entry_points.labelling.truth_files import truths_of
 from entry_points.predictions.documents import find_documents
 from entry_points.predictions.output import read_rows
 
@@ -59,7 +58,15 @@ def build_parser() -> argparse.ArgumentParser:
         "--input", default="data/samples/images", help="the documents, as predict was given them"
     )
     parser.add_argument(
-        "--output", default="labelled", help=f"a folder: {REVIEW}, then annotations/ and images/"
+        "--output",
+        default="labelled",
+        help=f"a folder: {REVIEW}, then images/ and annotations/, or fields/ and schema.json",
+    )
+    parser.add_argument(
+        "--schema",
+        default="none",
+        type=cli.ValueOr("none"),
+        help="where fields were read, their schema, a .json or .yaml file; or none",
     )
     return parser
 
@@ -69,14 +76,16 @@ def label(
     documents: Mapping[str, Path],
     output: Path,
     experiment_id: str,
+    schema: str = "",
 ) -> LabelResult:
-    """Write the lines to review, and annotations of the documents whose lines all have a verdict.
+    """Write the lines to review, and the truth of the documents whose lines all have a verdict.
 
     Args:
         rows: The predictions by doc_id.
         documents: The files by doc_id.
         output: The folder to write; what a person has written into its review file stays.
         experiment_id: Where the predictions were traced.
+        schema: The file of the fields' schema, "" where pairs were read.
 
     Raises:
         UsageError: A document is missing, two would get one name, a line cannot be used, or the
@@ -88,13 +97,14 @@ def label(
             f"{missing[0][:80]!r}: give what predict was given."
         )
     names = _form_ids(rows)
+    truths = truths_of(rows, schema, output)
     review = output / REVIEW
     lines = read_lines(review, rows)
     listed = {line.doc_id for line in lines}
     new = [line for doc_id, row in rows.items() if doc_id not in listed for line in lines_of(row)]
     with cli.writing(output):
-        for part in ("images", "annotations"):
-            (output / part).mkdir(parents=True, exist_ok=True)
+        (output / "images").mkdir(parents=True, exist_ok=True)
+        truths.prepare()
     if new:
         write_lines(review, [*lines, *new])
     traces = Traces(experiment_id)
@@ -105,12 +115,15 @@ def label(
             continue
         outcome.labelled.append(doc_id)
         row = rows[doc_id]
-        pairs = _true_pairs(of_document, row)
-        if not _write(output, names[doc_id], documents[doc_id], to_annotation(pairs, _pages(row))):
+        truth = truths.truth(of_document, row)
+        if not truths.write(names[doc_id], truth, row):
             continue
+        image = output / "images" / f"{names[doc_id]}{documents[doc_id].suffix.lower()}"
+        shutil.copy(documents[doc_id], image)
         outcome.changed.append(doc_id)
         if trace_id := traces.find(row):
-            log_review(trace_id, pairs, _kept(of_document, row), len(row["pairs"]))
+            read = sum(bool(line.pair) for line in lines_of(row))
+            log_review(trace_id, truth, _kept(of_document, row), read)
             outcome.traced += 1
     return outcome
 
@@ -127,28 +140,6 @@ def _form_ids(doc_ids: Iterable[str]) -> dict[str, str]:
     return names
 
 
-def _pages(row: Mapping[str, Any]) -> int:
-    return row["page_count"] or 1
-
-
-def _true_pairs(lines: Sequence[ReviewLine], row: Mapping[str, Any]) -> list[LabelledPair]:
-    """Return the accepted pairs; a line that was corrected keeps the boxes of what was read."""
-    pairs = []
-    for line in lines:
-        if line.verdict == ACCEPT and line.question:
-            read = row["pairs"][int(line.pair) - 1] if line.pair else {}
-            question_box, answer_box = (
-                tuple(read[side]) if read.get(side) else None
-                for side in ("question_box", "answer_box")
-            )
-            pairs.append(
-                LabelledPair(
-                    line.question, line.answer or None, int(line.page), question_box, answer_box
-                )
-            )
-    return pairs
-
-
 def _kept(lines: Sequence[ReviewLine], row: Mapping[str, Any]) -> int:
     """Count the predicted pairs that were accepted as they were."""
     as_read = {line.pair: line for line in lines_of(row)}
@@ -157,17 +148,6 @@ def _kept(lines: Sequence[ReviewLine], row: Mapping[str, Any]) -> int:
         (line.question, line.answer) == (as_read[line.pair].question, as_read[line.pair].answer)
         for line in accepted
     )
-
-
-def _write(output: Path, name: str, document: Path, annotation: Mapping[str, Any]) -> bool:
-    """Write a form in FUNSD layout, unless it stands there already."""
-    text = json.dumps(annotation, ensure_ascii=False)
-    file = output / "annotations" / f"{name}.json"
-    if file.exists() and file.read_text(encoding="utf-8") == text:
-        return False
-    shutil.copy(document, output / "images" / f"{name}{document.suffix.lower()}")
-    file.write_text(text, encoding="utf-8")
-    return True
 
 
 def report(outcome: LabelResult, output: Path) -> None:
@@ -202,7 +182,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     with mlflow.start_run() as run:
         name_run(f"label {predictions.name}")
         documents = dict(find_documents(args.input))
-        outcome = label(rows, documents, output, run.info.experiment_id)
+        outcome = label(rows, documents, output, run.info.experiment_id, args.schema)
         mlflow.log_metrics(
             {"labelled": len(outcome.labelled), "unreviewed": len(outcome.unreviewed)}
         )

@@ -13,13 +13,12 @@ from typing import Any
 
 import mlflow
 import pandas as pd
-from mlflow.pyfunc import PythonModel
 from PIL import Image
 
 SURE, UNSURE = 0.95, 0.4
 
 
-class TrueFields(PythonModel):
+class TrueFields(mlflow.pyfunc.PythonModel):  # type: ignore[name-defined]
     """Its `model_config` has `truth` (a folder), and `wrong` (values by doc_id and path).
 
     A wrong value of "FAIL" makes the document fail; "ROW" in place of a path leaves out the last

@@ -42,7 +42,7 @@ class Locale:
     def number(self, value: Decimal) -> str:
         """Print a number with the decimals that it has."""
         plain = f"{value:,}"
-        return plain.translate(str.maketrans({",": self["group"], ".": self["decimal"]}))
+        return "".join({",": self["group"], ".": self["decimal"]}.get(c, c) for c in plain)
 
     def date(self, day: datetime.date) -> str:
         """Print a date; English month names do not depend on the machine's locale."""
@@ -118,7 +118,8 @@ class _Draw:
     def items(self, articles: str, count: int, columns: tuple[str, ...]) -> Decimal:
         """Set the items; return their sum. What is no column is not on the page."""
         chosen = self.rng.choice(self.locale.listed(articles), count, replace=count > 8)
-        rows, total = [], Decimal(0)
+        rows: list[dict[str, Any]] = []
+        total = Decimal(0)
         for number, article in enumerate(chosen):
             pieces = Decimal(int(self.rng.integers(1, 25 if articles == "articles" else 4)))
             price = Decimal(int(self.rng.integers(90, 18_000 if articles == "articles" else 900)))

@@ -173,7 +173,7 @@ class _Page:
 
 def _draw_letter(content: Content, sample: SampleDocument, rng: np.random.Generator) -> list[_Page]:
     """Draw an invoice or an order, on as many pages as its items take."""
-    pages = []
+    pages: list[_Page] = []
     starts = range(0, content.rows, _ROWS)
     for start in starts:
         page = _Page(Sheet(_A4, rng), content, Type(sample.face, 13))

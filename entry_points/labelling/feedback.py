@@ -11,6 +11,9 @@ from mlflow.entities import AssessmentSource, AssessmentSourceType, Trace
 
 from data.annotations import LabelledPair
 
+Truth = Sequence[LabelledPair] | Mapping[str, Any]
+"""The true pairs of a document, or its true values in the schema's shape."""
+
 
 class Traces:
     """The traces of an experiment, found by the document and the pairs that they hold.
@@ -35,25 +38,30 @@ class Traces:
 
 def _holds(trace: Trace, row: Mapping[str, Any]) -> bool:
     outputs = trace.data.spans[0].outputs
-    return isinstance(outputs, dict) and outputs.get("pairs") == row["pairs"]
+    read = ("pairs", "values")
+    return isinstance(outputs, dict) and all(outputs.get(each) == row.get(each) for each in read)
 
 
-def log_review(trace_id: str, pairs: Sequence[LabelledPair], kept: int, read: int) -> None:
-    """Log the true pairs as an expectation, and how many of the predicted ones are among them.
+def log_review(trace_id: str, truth: Truth, kept: int, read: int) -> None:
+    """Log what is true as an expectation, and how much of the prediction is.
 
     Args:
         trace_id: The prediction's trace.
-        pairs: The true pairs.
-        kept: How many of the predicted pairs were accepted as they were.
+        truth: The true pairs, or the true values.
+        kept: How many of the predicted pairs or values were accepted as they were.
         read: How many were predicted.
     """
     source = AssessmentSource(AssessmentSourceType.HUMAN, getpass.getuser())
-    value = [{"question": pair.question, "answer": pair.answer} for pair in pairs]
-    mlflow.log_expectation(trace_id=trace_id, name="pairs", value=value, source=source)
+    if isinstance(truth, Mapping):
+        name, value = "values", dict(truth)
+    else:
+        pairs = [{"question": pair.question, "answer": pair.answer} for pair in truth]
+        name, value = "pairs", pairs
+    mlflow.log_expectation(trace_id=trace_id, name=name, value=value, source=source)
     mlflow.log_feedback(
         trace_id=trace_id,
-        name="pairs_accepted",
-        value=kept / read if read else float(not pairs),
-        rationale=f"{kept} of {read} predicted pairs are right as they are, {len(pairs)} are true",
+        name=f"{name}_accepted",
+        value=kept / read if read else float(not truth),
+        rationale=f"{kept} of {read} predicted {name} are right as they are",
         source=source,
     )

@@ -1,16 +1,19 @@
-"""The CSV file that a person reviews: one line for each pair."""
+"""The CSV file that a person reviews: one line for each pair or field."""
 
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, TextIO
 
+from data.field_schema import value_at
 from entry_points.command_line.cli import UsageError
 from entry_points.predictions.output import KEY
 from entry_points.predictions.table import from_cell, to_cell
+from entry_points.scoring.fields import shown
 
 ACCEPT, DELETE, OPEN = "accept", "delete", ""
 _VERDICTS = (ACCEPT, DELETE, OPEN)
@@ -18,15 +21,15 @@ _VERDICTS = (ACCEPT, DELETE, OPEN)
 
 @dataclass(frozen=True)
 class ReviewLine:
-    """A pair under review.
+    """A pair or a field under review.
 
     Attributes:
         doc_id: The document, as predict names it.
-        pair: The pair's number among the document's predicted ones, from 1; "" for one that a
-            person has added, and for a document without pairs.
+        pair: The number among the document's predicted pairs or fields, from 1; "" for one that a
+            person has added, and for a document without any.
         page: The page it stands on, from 1.
-        question: Its text, as read or as corrected.
-        answer: The same; "" for a field that was left blank.
+        question: Its text, as read or as corrected; of a field its path.
+        answer: The same, or the field's value; "" for what was left blank.
         verdict: "accept" (the texts are right), "delete", or "" (not reviewed).
         read_by: Ties the line to the prediction that it corrects.
     """
@@ -44,18 +47,28 @@ def lines_of(row: Mapping[str, Any]) -> list[ReviewLine]:
     """Return the lines of one predicted document, none of them reviewed."""
     doc_id, read_by = row["doc_id"], row[KEY][:16]
     lines = [
-        ReviewLine(
-            doc_id,
-            str(number),
-            str(pair["page"]),
-            pair["question"],
-            pair["answer"] or "",
-            OPEN,
-            read_by,
-        )
-        for number, pair in enumerate(row["pairs"], start=1)
+        ReviewLine(doc_id, str(number), *texts, OPEN, read_by)
+        for number, texts in enumerate(_texts(row), start=1)
     ]
     return lines or [ReviewLine(doc_id, "", "1", "", "", OPEN, read_by)]
+
+
+def _texts(row: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """Return (page, question, answer) of what was read, or (page, path, value)."""
+    if not has_values(row):
+        pairs = row["pairs"]
+        return [(str(pair["page"]), pair["question"], pair["answer"] or "") for pair in pairs]
+    values = json.loads(row["values"])
+    return [
+        (str(leaf["page"] or 1), leaf["path"], shown(json.loads(leaf["value"] or "null")))
+        for leaf in row["fields"]
+        if not isinstance(value_at(values, leaf["path"]), list)  # a table: its cells have lines
+    ]
+
+
+def has_values(row: Mapping[str, Any]) -> bool:
+    """Tell whether fields were read on a document, and not pairs."""
+    return row.get("values") is not None
 
 
 def write_lines(path: Path, lines: Iterable[ReviewLine]) -> None:
@@ -128,7 +141,7 @@ def _fault(line: ReviewLine, row: Mapping[str, Any] | None) -> str | None:
             line.read_by in {"", row[KEY][:16]}
         ),
         f"{line.doc_id} has no predicted pair {line.pair[:80]!r}: leave that empty.": (
-            not line.pair or _within(line.pair, len(row["pairs"]))
+            not line.pair or _within(line.pair, len(_texts(row)))
         ),
         f"{line.doc_id} has no page {line.page[:80]!r}.": _within(
             line.page, row["page_count"] or 1

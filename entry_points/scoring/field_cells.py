@@ -179,10 +179,12 @@ def _right(
         - number: equal to the decimals of the one that has fewer, at least two;
         - date, integer, boolean: equal.
     """
-    both_null = np.equal.outer([each is None for each in true], [each is None for each in read])
-    both_null &= np.array([each is None for each in true], dtype=bool)[:, None]
+    nulls = (np.array([each is None for each in side], dtype=bool) for side in (true, read))
+    both_null: NDArray[np.bool_] = np.logical_and.outer(*nulls)
     if kind in {"number", "integer"}:
-        return both_null | _same_number([_number(v) for v in true], [_number(v) for v in read])
+        numbers = [_number(each) for each in true], [_number(each) for each in read]
+        both_null |= _same_number(*numbers)
+        return both_null
     texts = [_text(kind, each) for each in true], [_text(kind, each) for each in read]
     codes = {text: code for code, text in enumerate({*texts[0], *texts[1]} - {None})}
     ours = np.array([codes.get(text, -1) for text in texts[0]], dtype=np.int64)
@@ -191,8 +193,9 @@ def _right(
     if lenient and kind == "string":
         alike = similarities([each or "" for each in texts[0]], [each or "" for each in texts[1]])
         given = np.logical_and.outer(ours >= 0, theirs >= 0)
-        same = same | (given & (alike >= FUZZY_SIMILARITY))
-    return both_null | same
+        same |= given & (alike >= FUZZY_SIMILARITY)
+    same |= both_null
+    return same
 
 
 def _text(kind: LeafType, value: Any) -> str | None:

@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, get_args
 
 import numpy as np
 
@@ -33,7 +33,8 @@ PER_FIELD = "field_f1/"
 SAME_BOX = 0.5
 """Least overlap of two boxes (intersection over union) that mean the same place."""
 
-KINDS = ("right", "null", "misread", "invalid", "missed", "invented")
+Became = Literal["right", "null", "misread", "invalid", "missed", "invented"]
+KINDS: tuple[Became, ...] = get_args(Became)
 """What a value becomes. "invalid": it is missed, because its text could not be normalised; "null":
 nothing is there, and nothing was read."""
 
@@ -363,7 +364,7 @@ def _is_at(place: Place, leaf: Mapping[str, Any]) -> bool:
     (a, b, c, d), (e, f, g, h) = place.box, leaf["box"]
     common = max(0, min(c, g) - max(a, e)) * max(0, min(d, h) - max(b, f))
     either = (c - a) * (d - b) + (g - e) * (h - f) - common
-    return common >= SAME_BOX * either > 0
+    return bool(common >= SAME_BOX * either > 0)
 
 
 def _tally(
@@ -376,7 +377,7 @@ def _tally(
     return tally | {path: _rows(rows) for path, rows in found.rows.items()}
 
 
-def what_became(cell: Cell, leaves: Mapping[str, Mapping[str, Any]]) -> str:
+def what_became(cell: Cell, leaves: Mapping[str, Mapping[str, Any]]) -> Became:
     """Return one of `KINDS`; the leaves of the output by path say what could not be normalised."""
     status = leaves.get(cell.read_path or "", {}).get("status")
     return "invalid" if cell.kind == "missed" and status == "invalid" else cell.kind

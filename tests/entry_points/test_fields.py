@@ -230,7 +230,7 @@ def test_too_few_documents_show_no_high_precision(store: str, spoiled, capsys):
 
 
 def total_is_close(outputs: dict[str, Any], expectations: dict[str, Any]) -> bool:
-    return abs(outputs["values"]["total"] - expectations["values"]["total"]) < 50
+    return bool(abs(outputs["values"]["total"] - expectations["values"]["total"]) < 50)
 
 
 def share_of_company(outputs: dict[str, Any], expectations: dict[str, Any]) -> Feedback:

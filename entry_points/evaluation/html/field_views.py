@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from entry_points.evaluation.html.differences import marked, plain
-from entry_points.evaluation.html.views import Mark, Row, Text
+from entry_points.evaluation.html.views import Kind, Mark, Row, Text
 from entry_points.evaluation.reading import Reading
 from entry_points.scoring.field_cells import Cell, FieldAlignment, align_fields
 from entry_points.scoring.fields import (
@@ -115,9 +115,11 @@ def _tables(found: FieldAlignment, leaves: Mapping[str, Mapping[str, Any]]) -> I
         checks = leaves.get(path, {}).get("checks") or ()
         if rows.true == rows.read and not checks:
             continue
-        kind = "missed" if rows.read < rows.true else "invented"
+        kind: Kind = "right"
+        if rows.true != rows.read:
+            kind = "missed" if rows.read < rows.true else "invented"
         yield Row(
-            "right" if rows.true == rows.read else kind,
+            kind,
             Text(plain(path), plain(f"{rows.true} rows")),
             Text(plain(path), plain(f"{rows.read} rows")),
             (),

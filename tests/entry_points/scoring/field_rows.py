@@ -99,7 +99,7 @@ def _flat(value: Any, path: str = ""):
         yield path, value
 
 
-FAILED = {
+FAILED: dict[str, Any] = {
     "values": None,
     "fields": None,
     "pairs": [],
