@@ -222,7 +222,7 @@ def from_leaves(schema: FieldSchema, leaves: Mapping[str, Any]) -> dict[str, Any
         numbers = {
             int(each[len(begin) :].split("]")[0]) for each in leaves if each.startswith(begin)
         }
-        rows = []
+        rows: list[dict[str, Any]] = []
         for number in sorted(numbers):
             rows.append({})
             for name in columns:

@@ -18,7 +18,7 @@ from PIL import Image
 SURE, UNSURE = 0.95, 0.4
 
 
-class TrueFields(mlflow.pyfunc.PythonModel):  # type: ignore[name-defined]
+class TrueFields(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name-defined]
     """Its `model_config` has `truth` (a folder), and `wrong` (values by doc_id and path).
 
     A wrong value of "FAIL" makes the document fail; "ROW" in place of a path leaves out the last

@@ -127,8 +127,8 @@ def model_uri(text: str) -> str:
 _COMMON: dict[str, dict[str, Any]] = {
     "dataset": {
         "default": "data/samples",
-        "help": "a folder with images/, and annotations/ in FUNSD layout, or fields/ and schema.json; "
-        "relative to the project",
+        "help": "a folder with images/ and annotations/ (FUNSD layout), or images/, fields/ and "
+        "schema.json; relative to the project",
     },
     "engine": {
         "default": "auto",

@@ -52,11 +52,10 @@ def log_review(trace_id: str, truth: Truth, kept: int, read: int) -> None:
         read: How many were predicted.
     """
     source = AssessmentSource(AssessmentSourceType.HUMAN, getpass.getuser())
-    if isinstance(truth, Mapping):
-        name, value = "values", dict(truth)
-    else:
-        pairs = [{"question": pair.question, "answer": pair.answer} for pair in truth]
-        name, value = "pairs", pairs
+    name, value = "values", truth
+    if not isinstance(truth, Mapping):
+        name = "pairs"
+        value = [{"question": pair.question, "answer": pair.answer} for pair in truth]
     mlflow.log_expectation(trace_id=trace_id, name=name, value=value, source=source)
     mlflow.log_feedback(
         trace_id=trace_id,
