@@ -52,6 +52,10 @@ def _report(found: Acceptance) -> None:
     ]
     rows.append(("whole documents", _at(found.document), f"{100 * found.document_share:.0f}", ""))
     cli.print_table(rows, ("field", "accept from", "accepted, %", "judged by"))
+    print(
+        f"No person needs to look at {100 * found.share:.0f} % of the values, mean of the fields, "
+        f"and at {100 * found.document_share:.0f} % of the documents."
+    )
     least = least_examples(found.precision)
     if not found.fields and max(found.examples.values(), default=0) < least:
         print(f"  {asked} can be shown by {least} documents or more, all of them right.")

@@ -207,6 +207,7 @@ def test_what_may_be_accepted_travels_with_the_logged_model(store: str, capsys):
         accept(found, documents, 0.4)
     printed = capsys.readouterr().out
     assert "Values that need no person, at a precision of 0.4" in printed
+    assert "No person needs to look at 93 % of the values" in printed
     kept = json.loads(artifact(run.info.run_id, "accept_at.json"))
     assert kept["accept_at"]["company"] == 0.95
     assert "total" not in kept["accept_at"]
