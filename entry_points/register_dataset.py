@@ -21,8 +21,9 @@ from mlflow.genai.datasets import (
     set_dataset_tags,
 )
 
-from data.forms import Form
-from data.funsd import dataset_digest, load_folder
+from data.dataset import load_documents
+from data.forms import Document
+from data.funsd import dataset_digest
 from data.leakage import Fingerprint, Leak, find_leaks
 from data.progress import Progress
 from data.splits import SPLITS, split_of
@@ -67,15 +68,16 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def register_dataset(name: str, forms: Sequence[Form], experiment_id: str) -> Registered:
-    """Make a registered dataset equal to the forms of a folder.
+def register_dataset(name: str, forms: Sequence[Document], experiment_id: str) -> Registered:
+    """Make a registered dataset equal to the documents of a folder.
 
-    A record's inputs are the form's id and its document's SHA-256, its expectations the pairs; its
-    split and the fingerprints of its pages are tags. The pages themselves are not copied.
+    A record's inputs are the document's id and its file's SHA-256, its expectations the pairs or
+    values; its split and the fingerprints of its pages are tags. The pages themselves are not
+    copied.
 
     Args:
         name: The dataset's name.
-        forms: The annotated forms.
+        forms: The forms with their truth.
         experiment_id: The experiment that has the dataset, and others to compare it with.
 
     Raises:
@@ -107,12 +109,11 @@ def _fingerprints(path: Path) -> list[Fingerprint]:
         return [Fingerprint.of(document.page(number).image) for number in numbers]
 
 
-def _record(form: Form, pages: Sequence[Fingerprint]) -> dict[str, Any]:
+def _record(form: Document, pages: Sequence[Fingerprint]) -> dict[str, Any]:
     digest = hashlib.sha256(form.image_path.read_bytes()).hexdigest()
-    pairs = [{"question": pair.question, "answer": pair.answer} for pair in form.pairs()]
     return {
         "inputs": {"doc_id": form.form_id, "document_sha256": digest},
-        "expectations": {"pairs": pairs},
+        "expectations": form.expectations(),
         "tags": {"split": split_of(form.form_id), _PAGES: json.dumps([*map(asdict, pages)])},
     }
 
@@ -159,7 +160,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     folder = cli.in_project(args.dataset)
     name = args.name or folder.name
     with mlflow.start_run() as run:
-        found = register_dataset(name, load_folder(folder), run.info.experiment_id)
+        found = register_dataset(name, load_documents(folder), run.info.experiment_id)
         name_run(f"register {name}@{found.digest[:8]}")
         mlflow.set_tags({"dataset_id": found.dataset_id, "dataset_digest": found.digest})
         mlflow.log_dict({"leaks": [asdict(each) for each in found.leaks]}, "leaks.json")

@@ -89,12 +89,14 @@ def next_command(comparison: Comparison, dataset: str, split: str) -> str:
     Args:
         comparison: What was found.
         dataset: The folder of the forms, as it was given; where none is let through, the local
-            engine can be trained on it.
+            engine can be trained on its pairs.
         split: Which half of them was read, `all` for both.
     """
     passed = [contest for contest in comparison.contests if not contest.objections]
     if not passed:
         if extractor_config(comparison.baseline.model_uri)["engine"] == "local":
+            if comparison.baseline.kind.UNIT == "values":
+                return f"{cli.RUN} -e register_prompt -P schema=my-schema.yaml"
             return f"{cli.RUN} -e train -P dataset={dataset}"
         return f"{cli.RUN} -e improve -P template=my-prompt.md"
     main = comparison.baseline.kind.MAIN

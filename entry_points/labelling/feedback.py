@@ -42,6 +42,12 @@ def _holds(trace: Trace, row: Mapping[str, Any]) -> bool:
     return isinstance(outputs, dict) and all(outputs.get(each) == row.get(each) for each in read)
 
 
+def _expectation(truth: Truth) -> tuple[str, Any]:
+    if isinstance(truth, Mapping):
+        return "values", dict(truth)
+    return "pairs", [{"question": pair.question, "answer": pair.answer} for pair in truth]
+
+
 def log_review(trace_id: str, truth: Truth, kept: int, read: int) -> None:
     """Log what is true as an expectation, and how much of the prediction is.
 
@@ -52,10 +58,7 @@ def log_review(trace_id: str, truth: Truth, kept: int, read: int) -> None:
         read: How many were predicted.
     """
     source = AssessmentSource(AssessmentSourceType.HUMAN, getpass.getuser())
-    name, value = "values", truth
-    if not isinstance(truth, Mapping):
-        name = "pairs"
-        value = [{"question": pair.question, "answer": pair.answer} for pair in truth]
+    name, value = _expectation(truth)
     mlflow.log_expectation(trace_id=trace_id, name=name, value=value, source=source)
     mlflow.log_feedback(
         trace_id=trace_id,

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from mlflow.genai.datasets import get_dataset
 
+from data.dataset import load_documents
 from data.funsd import load_folder
 from tests.entry_points.conftest import FORMS, SAMPLES, Done, Project
 
@@ -57,3 +58,11 @@ def test_follows_the_folder_and_reports_a_page_of_both_splits(project: Project, 
     again = project.command("register_dataset", dataset=folder)
     assert "1 records were removed" in again.stdout
     assert [record["inputs"]["doc_id"] for record in records("leaky")] == ["invoice-01"]
+
+
+def test_documents_with_fields_are_registered_with_their_values(project: Project):
+    folder = SAMPLES.parent / "samples-fields" / "receipts"
+    done = project.mlflow_run("register_dataset", dataset=folder, name="receipts")
+    assert done.returncode == 0, done.stdout
+    found = {each["inputs"]["doc_id"]: each["expectations"] for each in records("receipts")}
+    assert found == {each.form_id: each.expectations() for each in load_documents(folder)}
