@@ -69,13 +69,15 @@ def _uses(path: Path) -> dict[str, set[str]]:
     return uses
 
 
-def _names(function: ast.AST) -> Iterator[str]:
-    for node in ast.walk(function):
-        if isinstance(node, ast.arg):
-            yield node.arg
-        elif isinstance(node, ast.Name):
-            yield node.id
-        elif isinstance(node, ast.Attribute) and ast.unparse(node) not in _NO_COMMANDS:
-            yield node.attr
-            yield f".{node.attr}"
-            yield ast.unparse(node)
+def _names(node: ast.AST) -> Iterator[str]:
+    if isinstance(node, ast.arg):
+        yield node.arg  # a fixture; its annotation uses nothing
+        return
+    if isinstance(node, ast.Name):
+        yield node.id
+    elif isinstance(node, ast.Attribute) and ast.unparse(node) not in _NO_COMMANDS:
+        yield from (node.attr, f".{node.attr}", ast.unparse(node))
+    for field, value in ast.iter_fields(node):
+        for child in value if isinstance(value, list) else [value]:
+            if isinstance(child, ast.AST) and field not in {"returns", "annotation"}:
+                yield from _names(child)

@@ -70,7 +70,9 @@ def model(project: Project, main_run: Done) -> Iterator[PyFuncModel]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("OPENAI_API_KEY", KEY)
         patch.setenv("OPENAI_BASE_URL", project.llm.base_url)
-        yield load()
+        loaded = load()
+        yield loaded
+        loaded.unwrap_python_model().flush_traces(60)
 
 
 def plan(folder: Path, **changes: Any) -> BatchPlan:

@@ -17,9 +17,8 @@ from tests.conftest import copy_project
 from tests.entry_points.conftest import SAMPLES, Done, Project
 from tests.llm_servers.prompted import RULES, PromptedLlm
 
-PLAIN = "Return the form's questions and answers."
-CAREFUL = "\n".join([PLAIN, *RULES])
-CARELESS = f"{PLAIN} Be quick."
+CARELESS = "Return the form's questions and answers."
+CAREFUL = "\n".join([CARELESS, *RULES])
 
 
 @dataclass(frozen=True)
@@ -30,10 +29,9 @@ class Loop:
     printed: dict[str, Done] = field(default_factory=dict)
     in_force: dict[str, tuple[int, int]] = field(default_factory=dict)
 
-    def run(self, step: str, entry_point: str, **parameters: object) -> str:
+    def take(self, step: str, entry_point: str, **parameters: object) -> str:
         self.printed[step] = self.project.command(entry_point, **parameters)
-        if entry_point != "register_prompt":
-            self.in_force[step] = in_force(self.project)
+        self.in_force[step] = in_force(self.project)
         return self.printed[step].stdout
 
     def template(self, name: str, text: str) -> Path:
@@ -44,11 +42,12 @@ class Loop:
 
 @pytest.fixture(scope="module")
 def own(
-    project: Project, empty_store: Path, tmp_path_factory: pytest.TempPathFactory
+    main_job: Path, project: Project, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Project]:
-    """Another user's store, and forms that are sent as they are, about as many in each split."""
+    """Another user's store after the main job, and forms, about as many in each split."""
     folder = tmp_path_factory.mktemp("loop")
-    copy_project(empty_store.parent, folder)
+    copy_project(main_job / "project", folder)
+    shutil.rmtree(folder / "forms")
     images = sorted((SAMPLES / "images").glob("*.png"))
     for number, image in enumerate(images):
         copy(image, folder / f"forms/images/form-{number}.png")
@@ -73,17 +72,15 @@ def in_force(project: Project) -> tuple[int, int]:
 
 @pytest.fixture(scope="module")
 def loop(own: Project) -> Loop:
-    """Register, evaluate, improve, judge, promote."""
-    loop = Loop(own)
-    loop.run("register", "register_prompt", template=loop.template("plain", PLAIN))
-    loop.run("main", "main", dataset=own.dataset, engine="openai")
+    """Improve the shipped prompt, judge, promote."""
+    loop = Loop(own, in_force={"main": in_force(own)})
     careful = loop.template("careful", CAREFUL)
-    first = loop.run("improve", "improve", template=careful, dataset=own.dataset)
+    first = loop.take("improve", "improve", template=careful, dataset=own.dataset)
     [both] = re.findall(r'^Next: .* -P candidates="(.+)" -P split=validation$', first, re.M)
     judge: dict[str, object] = {"split": "validation", "dataset": own.dataset}
-    second = loop.run("compare", "compare", candidates=both, **judge)
+    second = loop.take("compare", "compare", candidates=both, **judge)
     [candidate] = re.findall(r"^Next: .* -e promote -P model_uri=(.+)$", second, re.M)
-    loop.run("promote", "promote", model_uri=candidate)
+    loop.take("promote", "promote", model_uri=candidate)
     return loop
 
 
@@ -92,11 +89,11 @@ def way_back(loop: Loop) -> Loop:
     """Try a worse one, promote it by force, roll back."""
     careless = loop.template("careless", CARELESS)
     judge: dict[str, object] = {"split": "validation", "dataset": loop.project.dataset}
-    loop.run("worse", "improve", template=careless, **judge)
-    loop.run("promote worse", "promote", model_uri="models:/ocr-extractor/3")
-    loop.run("force", "promote", model_uri="models:/ocr-extractor/3", force="true")
+    loop.take("worse", "improve", template=careless, **judge)
+    loop.take("promote worse", "promote", model_uri="models:/ocr-extractor/3")
+    loop.take("force", "promote", model_uri="models:/ocr-extractor/3", force="true")
     for step in ("rollback", "rollback again", "rollback at the end"):
-        loop.run(step, "rollback")
+        loop.take(step, "rollback")
     return loop
 
 

@@ -113,8 +113,8 @@ def test_a_compressed_answer_is_still_read(llm: FaultyLlm):
 
 
 def endless_events() -> Iterator[str]:
-    for number in itertools.count(step=100):
-        yield chunk({"content": " ".join(map(str, range(number, number + 100)))})
+    for number in itertools.count(step=2000):
+        yield chunk({"content": " ".join(map(str, range(number, number + 2000)))})
 
 
 STREAMS: dict[str, tuple[Reply, str]] = {
@@ -140,7 +140,7 @@ STREAMS: dict[str, tuple[Reply, str]] = {
 @pytest.mark.parametrize(("reply", "expected"), STREAMS.values(), ids=STREAMS.keys())
 def test_a_stream_is_bounded_like_a_whole_answer(llm: FaultyLlm, reply: Reply, expected: str):
     llm.always = reply
-    assert code(read(stream=True, max_retries=0)) == expected
+    assert code(read(stream=True, max_retries=0, timeout_s=600.0)) == expected
 
 
 class Pieces(httpx2.SyncByteStream):
