@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.loopback_llm import completion
+from tests.llm_servers.completions import completion
 
 Tree = dict[str, Any]
 ASKS_FOR_ROWS = re.compile(r'of "(\w+)" only the rows after this one, which you gave last: ')
@@ -46,7 +46,7 @@ SCHEMA: dict[str, Any] = {
 
 @dataclass
 class FieldsLlm:
-    """For `LoopbackLlm.answer`: gives the raw texts of the page whose mark is in the prompt.
+    """For `CheckingLlm.answer`: gives the raw texts of the page whose mark is in the prompt.
 
     Attributes:
         pages: What each page has, by a text that only the prompt for this page holds.

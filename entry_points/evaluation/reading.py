@@ -43,8 +43,6 @@ _RAISED: dict[str, Any] = {
     "attempts": 0,
     "cache_hits": 0,
     "cost": None,
-    "values": None,
-    "fields": None,
 }
 
 # One layer retries and paces requests, the engine: MLflow's own is turned off. The extractor

@@ -16,7 +16,7 @@ import requests
 from tests.entry_points.conftest import Project
 from tests.entry_points.servers import served
 from tests.fields_llm import SCHEMA, FieldsLlm, invoice
-from tests.loopback_llm import KEY
+from tests.llm_servers.completions import KEY
 
 DOCUMENT, TREES = invoice(2)
 SETTINGS = {"page_input": "text", "grounding": True, "pdf_dpi": 100}

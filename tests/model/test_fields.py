@@ -12,7 +12,6 @@ import mlflow
 import pandas as pd
 import pytest
 from mlflow.pyfunc import PyFuncModel
-from tests.loopback_llm import LoopbackLlm, refusal_of
 
 from entry_points.log import log
 from tests.fields_llm import (
@@ -24,6 +23,8 @@ from tests.fields_llm import (
     numbers_as_numbers,
     swapped_day_and_month,
 )
+from tests.llm_servers.checking import CheckingLlm
+from tests.llm_servers.completions import refusal_of
 from tests.model.sample_documents import encoded, page
 
 OTHER_SCHEMA = {"type": "object", "properties": {"total": {"type": ["number", "null"]}}}
@@ -64,7 +65,7 @@ def leaves(row: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return {leaf["path"]: leaf for leaf in row["fields"]}
 
 
-def test_values_are_typed_and_every_leaf_is_proven(uri: str, llm: LoopbackLlm) -> None:
+def test_values_are_typed_and_every_leaf_is_proven(uri: str, llm: CheckingLlm) -> None:
     document, trees = invoice(2)
     llm.answer = FieldsLlm(trees)
     [row] = read(uri, document)
@@ -92,7 +93,7 @@ def test_values_are_typed_and_every_leaf_is_proven(uri: str, llm: LoopbackLlm) -
     assert first[3] <= cells[2][1]
 
 
-def test_the_request_holds_the_schema_and_says_what_is_asked(uri: str, llm: LoopbackLlm) -> None:
+def test_the_request_holds_the_schema_and_says_what_is_asked(uri: str, llm: CheckingLlm) -> None:
     document, trees = invoice(1)
     llm.answer = FieldsLlm(trees)
     read(uri, document)
@@ -117,7 +118,7 @@ ERRORS = {
 
 @pytest.mark.parametrize(("spoil", "statuses", "doubted"), ERRORS.values(), ids=ERRORS)
 def test_a_known_error_is_told_by_status_and_confidence(
-    spoil: Any, statuses: dict[str, str], doubted: set[str], uri: str, llm: LoopbackLlm
+    spoil: Any, statuses: dict[str, str], doubted: set[str], uri: str, llm: CheckingLlm
 ) -> None:
     document, trees = invoice(2)
     llm.answer = FieldsLlm(trees, spoil=spoil)
@@ -131,7 +132,7 @@ def test_a_known_error_is_told_by_status_and_confidence(
 
 @pytest.mark.parametrize("repair", [False, True])
 def test_a_check_that_fails_is_named_and_asked_for_once(
-    repair: bool, uri: str, llm: LoopbackLlm
+    repair: bool, uri: str, llm: CheckingLlm
 ) -> None:
     document, trees = invoice(2)
     answers = FieldsLlm(trees, spoil=invented("total", "611"))
@@ -149,7 +150,7 @@ def test_a_check_that_fails_is_named_and_asked_for_once(
         assert f'{CHECKS[0]}. You gave: total = "611"; items[].amount = "2.37"' in answers.told[1]
 
 
-def test_a_repair_that_is_no_better_is_not_kept(uri: str, llm: LoopbackLlm) -> None:
+def test_a_repair_that_is_no_better_is_not_kept(uri: str, llm: CheckingLlm) -> None:
     document, trees = invoice(2)
     wrong = {mark: tree | {"total": "611", "due": "01/01/2018"} for mark, tree in trees.items()}
     llm.answer = FieldsLlm(wrong, spoil=invented("due", "18/03/2018"))
@@ -160,7 +161,7 @@ def test_a_repair_that_is_no_better_is_not_kept(uri: str, llm: LoopbackLlm) -> N
 
 @pytest.mark.parametrize(("most_rows", "found"), [(40, 1200), (20, 960)], ids=["all", "too few"])
 def test_1200_rows_over_40_pages_are_read_or_flagged(
-    most_rows: int, found: int, uri: str, llm: LoopbackLlm
+    most_rows: int, found: int, uri: str, llm: CheckingLlm
 ) -> None:
     document, trees = invoice(*[8, 52] * 20)
     llm.answer = FieldsLlm(trees, most_rows=most_rows)
@@ -179,7 +180,7 @@ def test_1200_rows_over_40_pages_are_read_or_flagged(
 
 
 def test_an_answer_that_is_cut_off_is_continued_without_words_of_the_page(
-    uri: str, llm: LoopbackLlm
+    uri: str, llm: CheckingLlm
 ) -> None:
     document, trees = invoice(6)
     answers = FieldsLlm(trees)
@@ -204,7 +205,7 @@ def test_an_answer_that_is_cut_off_is_continued_without_words_of_the_page(
     assert {leaf["confidence"] for path, leaf in leaves(row).items() if path != "items"} == {None}
 
 
-def test_pairs_come_beside_the_fields_where_they_are_asked_for(uri: str, llm: LoopbackLlm) -> None:
+def test_pairs_come_beside_the_fields_where_they_are_asked_for(uri: str, llm: CheckingLlm) -> None:
     document, trees = invoice(1)
     answers = FieldsLlm(trees)
 
@@ -222,7 +223,7 @@ def test_pairs_come_beside_the_fields_where_they_are_asked_for(uri: str, llm: Lo
     assert row["pairs"][0]["grounded"] is True
 
 
-def test_accept_at_marks_the_leaves(uri: str, llm: LoopbackLlm) -> None:
+def test_accept_at_marks_the_leaves(uri: str, llm: CheckingLlm) -> None:
     document, trees = invoice(2)
     llm.answer = FieldsLlm(trees, spoil=invented("company", "Contoso Incorporated"))
     [row] = read(uri, document, accept_at={"company": 0.5, "items[].amount": 0.5})
@@ -232,13 +233,13 @@ def test_accept_at_marks_the_leaves(uri: str, llm: LoopbackLlm) -> None:
     assert accepted["total"] is None
 
 
-def test_a_document_that_fails_has_neither_values_nor_fields(uri: str, llm: LoopbackLlm) -> None:
+def test_a_document_that_fails_has_neither_values_nor_fields(uri: str, llm: CheckingLlm) -> None:
     [row] = read(uri, b"no document")
     assert (row["error_code"], row["values"], row["fields"]) == ("not_base64", None, None)
 
 
 def test_a_completion_from_the_cache_belongs_to_its_schema(
-    uri: str, llm: LoopbackLlm, tmp_path: Path
+    uri: str, llm: CheckingLlm, tmp_path: Path
 ) -> None:
     document, trees = invoice(1)
     llm.answer = FieldsLlm(trees)
@@ -248,7 +249,7 @@ def test_a_completion_from_the_cache_belongs_to_its_schema(
     assert len(llm.requests) == 1
 
 
-def test_a_server_that_takes_no_schema_is_told_its_form(uri: str, llm: LoopbackLlm) -> None:
+def test_a_server_that_takes_no_schema_is_told_its_form(uri: str, llm: CheckingLlm) -> None:
     document, trees = invoice(1)
     llm.answer = FieldsLlm(trees)
     llm.first = [refusal_of("response_format"), refusal_of("response_format")]
@@ -260,7 +261,7 @@ def test_a_server_that_takes_no_schema_is_told_its_form(uri: str, llm: LoopbackL
 
 
 def test_a_followed_alias_may_change_the_schema_under_a_loaded_model(
-    uri: str, llm: LoopbackLlm
+    uri: str, llm: CheckingLlm
 ) -> None:
     document, trees = invoice(1)
     llm.answer = FieldsLlm(trees)
@@ -278,7 +279,7 @@ def test_a_followed_alias_may_change_the_schema_under_a_loaded_model(
     assert before.keys() == after.keys()
 
 
-def test_the_local_engine_fills_the_same_columns(uri: str, llm: LoopbackLlm) -> None:
+def test_the_local_engine_fills_the_same_columns(uri: str, llm: CheckingLlm) -> None:
     [row] = read(uri, encoded(page(), "PNG"), engine="local")
     assert json.loads(row["values"]) == dict.fromkeys(SCHEMA["properties"]) | {"items": []}
     assert {leaf["status"] for leaf in row["fields"]} == {"absent"}

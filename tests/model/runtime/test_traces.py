@@ -269,7 +269,7 @@ def test_every_document_has_a_trace_of_its_own(store: Path, llm: CheckingLlm) ->
     assert states == {"form-0": ("OK", 5), "form-1": ("ERROR", 1), "form-2": ("OK", 9)}
 
 
-def test_a_prompt_with_a_schema_is_linked(store: Path, llm: LoopbackLlm) -> None:
+def test_a_prompt_with_a_schema_is_linked(store: Path, llm: CheckingLlm) -> None:
     schema = {"type": "object", "properties": {"total": {"type": "number"}}}
     prompt = mlflow.genai.register_prompt("p", "Read {{ fields }}", response_format=schema)
     config = ExtractorConfig.from_model_config({"engine": "local", "prompt_uri": prompt.uri})
