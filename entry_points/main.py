@@ -63,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     more = f"all {held} forms" if len(forms) < held else "your own forms"
     where_to_look(run.info.run_id, after=f", then read documents, serve, and evaluate on {more}")
     its = f"-P model_uri={model_uri}"
-    print(f"  {cli.RUN} -e predict {its} -P input=data/samples/images")
+    print(f"  {cli.RUN} -e predict {its} -P input={shlex.quote(f'{args.dataset}/images')}")
     print(f"  {cli.RUN} -e serve {its}")
     folder = shlex.quote(args.dataset) if len(forms) < held else "<folder>"
     print(f"  {cli.RUN} -e evaluate {its} -P dataset={folder}")

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from mlflow.exceptions import MlflowException
 
 from entry_points.command_line import cli
+from entry_points.command_line.tracking import name_run
 from entry_points.prompt_versions.registration import (
     FIELDS_TEMPLATE,
     TEMPLATE,
@@ -71,6 +72,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     if args.alias:
         point_alias(args.alias, version)
+    name_run(f"register_prompt {args.prompt_name}/{version.version}")
     print(f"Next: {cli.RUN} -e log -P prompt=prompts:/{args.prompt_name}/{version.version}")
     return 0
 
