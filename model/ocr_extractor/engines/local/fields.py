@@ -26,10 +26,25 @@ needs more, because every answer is a text."""
 _PRINTED = (
     ({"tax"}, ("vat", "gst", "mwst", "umsatzsteuer", "ust", "steuerbetrag", "tva")),
     ({"number"}, ("invoice no", "rechnungsnummer", "rechnungs nr", "rechnung nr", "facture n")),
-    ({"num"}, ("number", "contract number", "order number", "invoice number", "order", "no")),
+    (
+        {"num"},
+        (
+            "number",
+            "contract number",
+            "order number",
+            "invoice number",
+            "order",
+            "no",
+            "contract revision",
+            "order rev",
+        ),
+    ),
     ({"gross"}, ("gross total", "total gross", "order total", "gross", "total")),
-    ({"from"}, ("start date", "flight start date", "start", "flight dates")),
-    ({"to"}, ("end date", "flight end date", "end")),
+    (
+        {"from"},
+        ("start date", "start", "flight dates", "contract dates", "schedule dates", "period"),
+    ),
+    ({"to"}, ("end date", "end", "flight dates", "contract dates", "schedule dates", "period")),
     ({"date"}, ("datum", "rechnungsdatum", "invoice date", "date de facture")),
     ({"currency"}, ("währung", "devise", "monnaie")),
     (
@@ -46,6 +61,10 @@ _DESCRIBED = 0.75
 
 _CODES = {"number", "num", "no", "nr", "id", "code", "reference", "phone", "fax"}
 """Words in the names of text fields that may be made of digits."""
+
+_RANGE = re.compile(r"([\d./]{6,})\s*[-–]\s*([\d./]{6,})")  # noqa: RUF001 - printed so
+_BEGINS, _ENDS = {"from", "start", "begin"}, {"to", "end", "until"}
+"""Words in the names of date fields that are one end of a range."""
 
 _WORD = re.compile(r"[^\W_]+")
 
@@ -78,16 +97,17 @@ def to_fields(schema: Schema, pairs: Sequence[Pair]) -> tuple[RawTree, dict[str,
         for leaf in leaves
         for at, pair in enumerate(pairs)
         if (likeness := _likeness(leaf.field, pair.question)) >= _least(leaf.field)
-        and (not pair.answer or _fits(leaf.field, pair.answer, hints))
+        and (not (text := _part(leaf.field, pair.answer)) or _fits(leaf.field, text, hints))
     ]
     tree, evidence = to_raw_tree(schema, {}, str), {}
-    used: set[int] = set()
+    used: set[tuple[int, str]] = set()
     for candidate in sorted(candidates, key=lambda each: (-each.likeness, each.at)):
         leaf, pair = candidate.leaf, pairs[candidate.at]
-        if leaf.text(tree) is not None or candidate.at in used:
+        text = _part(leaf.field, pair.answer)
+        if leaf.text(tree) is not None or (candidate.at, text) in used:
             continue
-        used.add(candidate.at)
-        leaf.put(tree, pair.answer or "")
+        used.add((candidate.at, text))
+        leaf.put(tree, text)
         score = None if pair.confidence is None else pair.confidence * candidate.likeness / 100
         evidence[leaf.path] = Evidence(pair.answer_box, score, pair.grounded)
     return tree, evidence
@@ -106,6 +126,14 @@ def _likeness(field: Field, question: str) -> float:
     return max(best, _DESCRIBED * described)
 
 
+def _part(field: Field, answer: str | None) -> str:
+    """Return an answer, of a range of dates the end that a field asks for; "" for a blank."""
+    names = set(_words(field.name).split())
+    if answer and field.type == "date" and (both := _RANGE.fullmatch(answer.strip())):
+        return both[1] if names & _BEGINS else both[2] if names & _ENDS else answer
+    return answer or ""
+
+
 def _least(field: Field) -> float:
     return _LEAST_TEXT if _is_any_text(field) else _LEAST
 
@@ -116,7 +144,7 @@ def _is_any_text(field: Field) -> bool:
 
 def _fits(field: Field, answer: str, hints: Hints) -> bool:
     """Tell whether an answer can be the value of a field; a name is not made of digits."""
-    if _is_any_text(field) and not _CODES & set(_words(field.name.replace("_", " ")).split()):
+    if _is_any_text(field) and not _CODES & set(_words(field.name).split()):
         digits = sum(map(str.isdigit, answer))
         return digits <= sum(map(str.isalpha, answer))
     return normalise(field, answer, hints).status == "found"

@@ -82,3 +82,10 @@ def test_a_group_is_filled_and_a_table_is_empty():
     tree, evidence = to_fields(schema(seller=seller, items=rows), [pair("Seller:", "Ann")])
     assert tree == {"seller": {"name": "Ann"}, "items": []}
     assert list(evidence) == ["seller.name"]
+
+
+def test_a_range_of_dates_fills_both_of_its_ends():
+    tree, _ = to_fields(
+        schema(flight_from=DATE, flight_to=DATE), [pair("Flight Dates:", "02/18/20 - 02/24/20")]
+    )
+    assert tree == {"flight_from": "02/18/20", "flight_to": "02/24/20"}
