@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import re
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
@@ -35,7 +36,7 @@ def read_schema(given: str) -> Schema | None:
         if found := _CLASS.fullmatch(given):
             return Schema.parse(_document_of_class(found["module"], found["name"]))
     except SchemaError as error:
-        raise cli.UsageError(f"--schema is {shorten(given)}: {error}") from None
+        raise cli.UsageError(f"--schema is {shorten(Path(given).name)}: {error}") from None
     raise cli.UsageError(
         f"--schema is {shorten(given)!r}: give a .json, .yaml or .yml file, or <module>:<Class> of "
         "a pydantic model."

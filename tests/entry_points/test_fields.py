@@ -224,6 +224,7 @@ def test_what_may_be_accepted_travels_with_the_logged_model(store: str, capsys):
 
 def test_too_few_documents_show_no_high_precision(store: str, spoiled, capsys):
     run_id, found = spoiled
+    mlflow.set_experiment(experiment_id=mlflow.get_run(run_id).info.experiment_id)
     with mlflow.start_run(run_id=run_id):
         nothing = accept(found, load_documents(RECEIPTS), 0.99)
     assert nothing.fields == {}
