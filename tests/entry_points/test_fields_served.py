@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 import requests
 
+from tests.documentation import block
 from tests.entry_points.conftest import Project
 from tests.entry_points.servers import served
 from tests.fields_llm import SCHEMA, FieldsLlm, invoice
@@ -86,6 +87,26 @@ def test_predict_writes_values_and_fields(
         nothing = ""
     assert_fields(rows["good.pdf"])
     assert rows["bad.pdf"]["values"] == rows["bad.pdf"]["fields"] == nothing
+    code = block("python", "pd.read_parquet").replace("values.parquet", str(output))
+    if suffix == "csv":
+        code = code.replace("read_parquet", "read_csv")
+    done = project.run("-c", code)
+    assert done.returncode == 0, done.stdout
+    assert "Ann and Sons" in done.stdout
+
+
+def test_the_documented_python_reads_values(project: Project, uri: str) -> None:
+    path = project.folder / "invoice.pdf"
+    path.write_bytes(DOCUMENT)
+    code = block("python", "look at").replace("models:/invoices@champion", uri)
+    done = project.run(
+        "-c",
+        code.replace("invoice.pdf", str(path)),
+        MLFLOW_TRACKING_URI=project.tracking_uri,
+        OPENAI_API_KEY=KEY,
+    )
+    assert done.returncode == 0, done.stdout
+    assert str(VALUES) in done.stdout
 
 
 def test_rest_gives_the_typed_object_and_its_leaves(project: Project, uri: str) -> None:
@@ -103,19 +124,17 @@ def test_rest_gives_the_typed_object_and_its_leaves(project: Project, uri: str) 
 @pytest.mark.slow
 def test_spark_udf_gives_the_same_and_keeps_nulls(project: Project, uri: str, inbox: Path) -> None:
     pytest.importorskip("pyspark")
-    code = f"""
-import json, mlflow
-from pyspark.sql import SparkSession, functions
-spark = SparkSession.builder.master("local[1]").config("spark.ui.enabled", "false").getOrCreate()
-read = mlflow.pyfunc.spark_udf(
-    spark, "{uri}", env_manager="local", params={{"as_struct": True}},
-    result_type=mlflow.models.get_model_info("{uri}").metadata["spark_ddl"],
-)
-scans = spark.read.format("binaryFile").load("{inbox}")
-document = functions.struct(scans.content.alias("image"), scans.path.alias("doc_id"))
-rows = scans.select(read(document).alias("read")).select("read.extraction.*").collect()
-print("ROWS " + json.dumps([row.asDict(recursive=True) for row in rows]))
-"""
+    # The documented code, with all columns in place of one, as JSON in place of a table.
+    code = (
+        block("python", "read.extraction.values")
+        .replace("models:/invoices/1", uri)
+        .replace("inbox", str(inbox))
+        .replace("SparkSession.builder", 'SparkSession.builder.master("local[1]")')
+        .replace("read.extraction.values", "read.extraction.*")
+        .replace("scans.select(", "rows = scans.select(")
+        .replace(".show()", ".collect()")
+    )
+    code += 'import json; print("ROWS " + json.dumps([row.asDict(recursive=True) for row in rows]))'
     done = project.run("-c", code, MLFLOW_TRACKING_URI=project.tracking_uri, OPENAI_API_KEY=KEY)
     assert done.returncode == 0, done.stdout
     [line] = [line for line in done.stdout.splitlines() if line.startswith("ROWS ")]

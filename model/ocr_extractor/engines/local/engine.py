@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ocr_extractor.engines.base import PageReading
 from ocr_extractor.engines.local.blanks import add_blanks
-from ocr_extractor.engines.local.fields import to_fields
+from ocr_extractor.engines.local.fields import find_lines, to_fields
 from ocr_extractor.engines.local.options import choose_options
 from ocr_extractor.ocr.checkboxes import mark_checkboxes
 from ocr_extractor.ocr.recognition import WordReader
@@ -80,5 +80,6 @@ class LocalEngine:
         pairs = read.lie.give_back(pairs)
         if schema is None:
             return PageReading(pairs)
-        tree, evidence = to_fields(schema, pairs)
+        lines = read.lie.give_back(find_lines(words, page.number))
+        tree, evidence = to_fields(schema, pairs, lines)
         return PageReading(pairs, raw_fields=tree, evidence=evidence)

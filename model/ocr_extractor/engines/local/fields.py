@@ -1,4 +1,7 @@
-"""Fields without an LLM: the answers of those pairs whose questions are like the fields' labels."""
+"""Fields without an LLM: the answers of those pairs whose questions are like the fields' labels.
+
+A document's only date may stand there without a label: then it is the first one on the page.
+"""
 
 from __future__ import annotations
 
@@ -7,16 +10,18 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from rapidfuzz import fuzz
 
+from ocr_extractor.contract import Pair
 from ocr_extractor.engines.base import Evidence
 from ocr_extractor.fields.normalisation import Hints, normalise
 from ocr_extractor.fields.raw_tree import scalars, to_raw_tree
+from ocr_extractor.ocr.words import union
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ocr_extractor.contract import Pair
     from ocr_extractor.fields.raw_tree import RawTree, Scalar
     from ocr_extractor.fields.schema import Field, Schema
+    from ocr_extractor.ocr.words import Word
 
 _LEAST, _LEAST_TEXT = 60.0, 80.0
 """Likeness of a question to a label, [0, 100], from which its answer is a candidate; that of a text
@@ -62,6 +67,9 @@ _DESCRIBED = 0.75
 _CODES = {"number", "num", "no", "nr", "id", "code", "reference", "phone", "fax"}
 """Words in the names of text fields that may be made of digits."""
 
+_UNLABELLED = 0.3
+"""The score of a date without a label."""
+
 _RANGE = re.compile(r"([\d./]{6,})\s*[-–]\s*([\d./]{6,})")  # noqa: RUF001 - printed so
 _BEGINS, _ENDS = {"from", "start", "begin"}, {"to", "end", "until"}
 """Words in the names of date fields that are one end of a range."""
@@ -77,7 +85,26 @@ class _Candidate(NamedTuple):
     at: int
 
 
-def to_fields(schema: Schema, pairs: Sequence[Pair]) -> tuple[RawTree, dict[str, Evidence]]:
+def find_lines(words: Sequence[Word], page: int) -> list[Pair]:
+    """Return the OCR's text lines from top to bottom, as answers without a question."""
+    lines: dict[int, list[Word]] = {}
+    for word in words:
+        lines.setdefault(word.line, []).append(word)
+    found = [
+        Pair(
+            "",
+            " ".join(word.text for word in line),
+            page,
+            answer_box=union(word.box for word in line),
+        )
+        for line in lines.values()
+    ]
+    return sorted(found, key=lambda line: line.answer_box[1] if line.answer_box else 0)
+
+
+def to_fields(
+    schema: Schema, pairs: Sequence[Pair], lines: Sequence[Pair] = ()
+) -> tuple[RawTree, dict[str, Evidence]]:
     """Choose pairs for the fields of a page.
 
     The best match of all is taken first, and each pair once. Only answers that can be normalised
@@ -86,6 +113,7 @@ def to_fields(schema: Schema, pairs: Sequence[Pair]) -> tuple[RawTree, dict[str,
     Args:
         schema: The fields.
         pairs: What was read on the page.
+        lines: Its text lines, see `find_lines`.
 
     Returns:
         The page's texts, and for each where its pair stands.
@@ -110,6 +138,13 @@ def to_fields(schema: Schema, pairs: Sequence[Pair]) -> tuple[RawTree, dict[str,
         leaf.put(tree, text)
         score = None if pair.confidence is None else pair.confidence * candidate.likeness / 100
         evidence[leaf.path] = Evidence(pair.answer_box, score, pair.grounded)
+    dates = [leaf for leaf in leaves if leaf.field.type == "date"]
+    if len(dates) == 1 and dates[0].text(tree) is None:
+        for line in lines:
+            if line.answer and normalise(dates[0].field, line.answer, hints).status == "found":
+                dates[0].put(tree, line.answer)
+                evidence[dates[0].path] = Evidence(line.answer_box, _UNLABELLED, line.grounded)
+                break
     return tree, evidence
 
 

@@ -8,8 +8,9 @@ import pytest
 
 from ocr_extractor.contract import Pair
 from ocr_extractor.engines.base import Evidence
-from ocr_extractor.engines.local.fields import to_fields
+from ocr_extractor.engines.local.fields import find_lines, to_fields
 from ocr_extractor.fields.schema import Schema
+from ocr_extractor.ocr.words import Word
 
 BOX = (1, 2, 3, 4)
 
@@ -61,6 +62,32 @@ def test_a_field_gets_the_answer_of_its_label(
 ):
     tree, _ = to_fields(schema(**field), pairs)
     assert list(tree.values()) == [expected]
+
+
+@pytest.mark.parametrize(
+    ("fields", "pairs", "expected"),
+    [
+        ({"date": DATE}, [], "05 Mar 2018 10:15"),
+        ({"date": DATE}, [pair("Date", "2018-03-07")], "2018-03-07"),
+        ({"date": DATE}, [pair("Date", None)], ""),
+        ({"from": DATE, "to": DATE}, [], None),
+        ({"total": TOTAL}, [], None),
+    ],
+    ids=["the first", "a label counts more", "a blank label, too", "two dates", "no date"],
+)
+def test_the_only_date_needs_no_label(
+    fields: dict[str, Any], pairs: list[Pair], expected: str | None
+):
+    texts = ("Ann & Sons 5", "05 Mar 2018 10:15", "2018-03-06")
+    words = [
+        Word(text, (10, 30 * at, 50, 30 * at + 20), at)
+        for at, line in reversed(list(enumerate(texts)))
+        for text in line.split()
+    ]
+    tree, evidence = to_fields(schema(**fields), pairs, find_lines(words, 1))
+    assert next(iter(tree.values())) == expected
+    if expected == "05 Mar 2018 10:15":
+        assert evidence["date"].box == (10, 30, 50, 50)
 
 
 def test_each_pair_is_used_once_and_the_best_match_comes_first():
