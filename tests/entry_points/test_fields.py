@@ -46,7 +46,9 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     before = mlflow.get_tracking_uri()
     mlflow.set_tracking_uri(f"sqlite:///{folder / 'mlflow.db'}")
     experiment_id = mlflow.create_experiment("fields", (folder / "artifacts").as_uri())
+    mlflow.set_experiment(experiment_id=experiment_id)
     yield experiment_id
+    mlflow.set_experiment(experiment_id="0")  # what is active outlives the store
     mlflow.set_tracking_uri(before)
 
 
@@ -224,7 +226,6 @@ def test_what_may_be_accepted_travels_with_the_logged_model(store: str, capsys):
 
 def test_too_few_documents_show_no_high_precision(store: str, spoiled, capsys):
     run_id, found = spoiled
-    mlflow.set_experiment(experiment_id=mlflow.get_run(run_id).info.experiment_id)
     with mlflow.start_run(run_id=run_id):
         nothing = accept(found, load_documents(RECEIPTS), 0.99)
     assert nothing.fields == {}

@@ -124,17 +124,16 @@ def test_rest_gives_the_typed_object_and_its_leaves(project: Project, uri: str) 
 @pytest.mark.slow
 def test_spark_udf_gives_the_same_and_keeps_nulls(project: Project, uri: str, inbox: Path) -> None:
     pytest.importorskip("pyspark")
-    # The documented code, with all columns in place of one, as JSON in place of a table.
+    # The documented code, with the rows printed as JSON in place of a file.
     code = (
-        block("python", "read.extraction.values")
-        .replace("models:/invoices/1", uri)
-        .replace("inbox", str(inbox))
-        .replace("SparkSession.builder", 'SparkSession.builder.master("local[1]")')
-        .replace("read.extraction.values", "read.extraction.*")
-        .replace("scans.select(", "rows = scans.select(")
-        .replace(".show()", ".collect()")
+        block("python", "spark_udf(")
+        .replace("models:/ocr-extractor@champion", uri)
+        .replace('load("scans")', f'load("{inbox}")')
+        .replace(
+            'rows.write.parquet("pairs")',
+            'print("ROWS " + json.dumps([row.asDict(recursive=True) for row in rows.collect()]))',
+        )
     )
-    code += 'import json; print("ROWS " + json.dumps([row.asDict(recursive=True) for row in rows]))'
     done = project.run("-c", code, MLFLOW_TRACKING_URI=project.tracking_uri, OPENAI_API_KEY=KEY)
     assert done.returncode == 0, done.stdout
     [line] = [line for line in done.stdout.splitlines() if line.startswith("ROWS ")]
