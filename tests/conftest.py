@@ -14,7 +14,7 @@ import pytest
 from hypothesis import settings
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
-from tests.tiers import is_slow
+from tests.tiers import is_slow, measures
 
 # `mlflow run -e test` names its own run and store, and whoever runs the tests may have a key for a
 # paid LLM: neither is for the tests.
@@ -40,10 +40,13 @@ MakeOnce = Callable[[str, Callable[[Path], None]], Path]
 @pytest.hookimpl(tryfirst=True)  # before pytest chooses by marker
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if isinstance(item, pytest.Function) and is_slow(
-            item.path, item.originalname, item.fixturenames
-        ):
+        if not isinstance(item, pytest.Function):
+            continue
+        used = item.path, item.originalname, item.fixturenames
+        if is_slow(*used):
             item.add_marker("slow")
+        if measures(*used):
+            item.add_marker("measures")
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from entry_points import ROOT
-from tests.tiers import STANDARD, is_slow
+from tests.tiers import STANDARD, is_slow, measures
 
 FILE = """
 def server(project):
@@ -44,6 +44,12 @@ def test_what_starts_commands_or_servers_is_slow(
 ):
     (tmp_path / "test_file.py").write_text(FILE)
     assert is_slow(tmp_path / "test_file.py", test, fixtures) is expected
+
+
+def test_only_what_runs_suites_measures() -> None:
+    path = ROOT / "tests" / "entry_points" / "test_benchmark.py"
+    assert measures(path, "test_every_other_suite_runs", ["name", "stage", "models"])
+    assert not measures(path, "test_the_command_prints_and_logs_a_table", ["project"])
 
 
 @pytest.mark.parametrize("name", STANDARD)

@@ -1,13 +1,14 @@
 """Which tests are slow, by what they use: commands, servers, measurements, many forms, Spark.
 
-`-m "not slow"` is the standard tier, `-m slow` the rest.
+`-m "not slow"` is the standard tier, `-m "slow and not measures"` the rest; a test that measures
+runs suites of the benchmark, which take minutes.
 """
 
 from __future__ import annotations
 
 import ast
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -46,12 +47,21 @@ def is_slow(path: Path, test: str, fixtures: Iterable[str]) -> bool:
         test: Its function's name.
         fixtures: The names of all fixtures that it asks for.
     """
+    return _reaches(_SLOW, path, test, fixtures)
+
+
+def measures(path: Path, test: str, fixtures: Iterable[str]) -> bool:
+    """Tell whether a test runs suites of the benchmark; the arguments are those of `is_slow`."""
+    return _reaches({"SUITES", "log_models"}, path, test, fixtures)
+
+
+def _reaches(names: Collection[str], path: Path, test: str, fixtures: Iterable[str]) -> bool:
     uses = _uses(path)
     standard = STANDARD.get(path.name, set())
     left, seen = [test, *fixtures], set[str]()
     while left:
         name = left.pop()
-        if name in _SLOW:
+        if name in names:
             return True
         if name not in seen and name not in standard:
             left += uses[name]
