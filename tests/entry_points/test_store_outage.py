@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -200,8 +201,8 @@ def test_predict_under_mlflow_run_reads_on(
     }
     flags = [word for name, value in parameters.items() for word in ("-P", f"{name}={value}")]
 
-    def lines() -> int:
-        return len(output.read_text().splitlines()) if output.exists() else 0
+    def has_lines(count: int) -> bool:
+        return output.exists() and len(output.read_text().splitlines()) >= count
 
     words = [sys.executable, "-m", "mlflow", "run", str(ROOT), "--env-manager", "local"]
     words += ["-e", "predict", *flags]
@@ -214,11 +215,10 @@ def test_predict_under_mlflow_run_reads_on(
         stderr=subprocess.STDOUT,
         text=True,
     ) as process:
-        wait_for(lambda: lines() >= 5)
+        wait_for(partial(has_lines, 5))
         for number, outage in enumerate(outages, start=1):
-            read = DOCUMENTS * number // len(outages)
             with outage:
-                wait_for(lambda read=read: lines() >= read, PATIENCE_S)
+                wait_for(partial(has_lines, DOCUMENTS * number // len(outages)), PATIENCE_S)
         printed, _ = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 0, printed
     assert f"{DOCUMENTS} of {DOCUMENTS} documents read." in printed
