@@ -87,7 +87,5 @@ def test_some_fields_are_absent_and_some_are_blank() -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_schema_is_the_one_that_the_project_ships(kind: str) -> None:
     shipped = ROOT / "model" / "schemas" / f"{kind.removesuffix('s')}.yaml"
-    if not shipped.exists():
-        pytest.skip("this version of the project ships no schemas")
     written = json.loads((SHIPPED / kind / "schema.json").read_text(encoding="utf-8"))
     assert written == yaml.safe_load(shipped.read_text(encoding="utf-8"))
