@@ -121,11 +121,13 @@ class PdfDocument:
             LimitError: The process was killed, or none was free in time.
         """
         try:
-            with (
-                self._processes.borrow(self._number, self._until) as process,
-                self._working(process),
-            ):
-                answer, pixels = process.ask(request, self._number, self._data)
+            try:
+                answer, pixels = self._ask_one(request)
+            except ProcessEndedError as ended:
+                if ended.code != -signal.SIGKILL or self._closed:
+                    raise
+                # Somebody else killed it, perhaps while it was idle: another one may succeed.
+                answer, pixels = self._ask_one(request)
         except TimeoutError:
             raise out_of_time("waiting for other PDFs to be drawn") from None
         except ProcessEndedError as ended:
@@ -137,6 +139,14 @@ class PdfDocument:
         if "error" in answer:
             raise damaged(number, answer["message"]) from None
         return answer, pixels
+
+    def _ask_one(self, request: dict[str, Any]) -> tuple[dict[str, Any], bytearray]:
+        """Send a request to one process; see `PdfProcess.ask` and `PdfProcesses.borrow`."""
+        with (
+            self._processes.borrow(self._number, self._until) as process,
+            self._working(process),
+        ):
+            return process.ask(request, self._number, self._data)
 
     @contextlib.contextmanager
     def _working(self, process: PdfProcess) -> Iterator[None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -201,6 +202,18 @@ def test_an_idle_process_that_was_killed_is_replaced(started: Started) -> None:
     os.kill(process, 9)
     wait_for(lambda: not alive(process))
     assert document.page(1).image.size == (150, 300)
+
+
+def test_a_page_whose_process_somebody_kills_is_drawn_by_another(started: Started) -> None:
+    opener = Opener()
+    document = opener.open(GOOD)
+    [process] = started()
+    os.kill(process, signal.SIGSTOP)  # it takes the request, and does not answer
+    with ThreadPoolExecutor() as pool:
+        drawn = pool.submit(document.page, 1)
+        wait_for(lambda: document._at_work)
+        os.kill(process, signal.SIGKILL)
+        assert drawn.result(60).image.size == (150, 300)
 
 
 def test_a_process_that_grew_large_ends_with_its_document(started: Started) -> None:
