@@ -31,6 +31,7 @@ from ocr_extractor.documents.encoding import encode_for_llm
 from ocr_extractor.documents.input_frame import InputDocument
 from ocr_extractor.documents.limits import PageLimits
 from ocr_extractor.documents.opener import Opener, open_document
+from ocr_extractor.documents.pdf import PdfDocument
 from ocr_extractor.engines.base import Page, PageReading
 from ocr_extractor.engines.openai.estimate import estimate
 from ocr_extractor.errors import DocumentError, LimitError
@@ -207,6 +208,7 @@ def test_an_idle_process_that_was_killed_is_replaced(started: Started) -> None:
 def test_a_page_whose_process_somebody_kills_is_drawn_by_another(started: Started) -> None:
     opener = Opener()
     document = opener.open(GOOD)
+    assert isinstance(document, PdfDocument)
     [process] = started()
     os.kill(process, signal.SIGSTOP)  # it takes the request, and does not answer
     with ThreadPoolExecutor() as pool:
@@ -240,7 +242,8 @@ def test_who_draws_strangers_pdfs_does_not_see_the_callers_keys(
 CALLER = """
     import os, signal, sys, threading, time
     from data.hostile import deflated_paths_pdf
-    from ocr_extractor.documents.opener import Opener
+    from ocr_extractor.documents.pdf import PdfDocument
+from ocr_extractor.documents.opener import Opener
     from tests.model.sample_documents import pdf
     from tests.model.pdf_processes import cpu_seconds, pdf_processes
     from tests.waiting import wait_for
