@@ -58,10 +58,6 @@ def build_parser() -> argparse.ArgumentParser:
 def benchmark(suites: Sequence[str], stage: Environment) -> tuple[list[Measurement], list[str]]:
     """Run suites and log their lines to the active run.
 
-    Args:
-        suites: Their names.
-        stage: Where to run.
-
     Returns:
         The lines of all suites, and a message for each suite that failed.
 

@@ -47,10 +47,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def candidates_of(args: argparse.Namespace) -> list[Candidate]:
-    """Return the champion, and a candidate that differs from it by its prompt.
-
-    Args:
-        args: The entry point's flags; the prompt is registered if it is new.
+    """Return the champion, and a candidate with another prompt, which is registered if it is new.
 
     Raises:
         UsageError: There is no champion, its engine has no use for a prompt, there is no key, or a

@@ -136,11 +136,7 @@ def log(
 
 
 def fetch_weights(uri: str, folder: Path) -> Path:
-    """Fetch weights that `train` has logged.
-
-    Args:
-        uri: Of the folder of weights, or of a logged extractor that has some of its own.
-        folder: Where they are put.
+    """Fetch weights that `train` has logged, or those of a logged extractor, into a folder.
 
     Raises:
         UsageError: There are none.

@@ -108,13 +108,9 @@ def build_parser() -> argparse.ArgumentParser:
 def optimize(request: Request, forms: Sequence[Form]) -> Optimization:
     """Search within the active run; register the prompt that wins, and promote nothing.
 
-    The search sees the development forms, the verdict comes from the validation forms
-    (`data.splits`). The logged extractor reads them all: MLflow puts each candidate in the place
-    of its prompt's text for as long as it is tried.
-
-    Args:
-        request: What to optimize.
-        forms: The annotated forms.
+    The search uses the development forms, the verdict comes from the validation forms
+    (`data.splits`). The logged extractor reads them all: while a candidate is tried, MLflow puts
+    its text in the place of the prompt's text.
 
     Raises:
         UsageError: The extractor or the forms cannot be used, or the LLM does not answer.

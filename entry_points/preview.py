@@ -47,11 +47,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def preview(form: Form, output: Path) -> None:
-    """Draw the form to `output`, log the drawing to the run, and print the form's pairs.
-
-    Args:
-        form: What to show.
-        output: The PNG to write; its folder is made if it is not there.
+    """Draw the form to the PNG `output`, log it to the run, and print the form's pairs.
 
     Raises:
         DatasetError: The annotation and its document do not match.

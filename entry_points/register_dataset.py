@@ -73,12 +73,7 @@ def register_dataset(name: str, forms: Sequence[Document], experiment_id: str) -
 
     A record's inputs are the document's id and its file's SHA-256, its expectations the pairs or
     values; its split and the fingerprints of its pages are tags. The pages themselves are not
-    copied.
-
-    Args:
-        name: The dataset's name.
-        forms: The forms with their truth.
-        experiment_id: The experiment that has the dataset, and others to compare it with.
+    copied. They are compared with the other datasets of the experiment.
 
     Raises:
         DocumentError: A document cannot be opened.

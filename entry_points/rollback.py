@@ -22,14 +22,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def rollback(run: Run, model_name: str) -> InForce:
-    """Undo the latest promotion that is still in effect.
-
-    Args:
-        run: The run that records it.
-        model_name: The registered model.
-
-    Returns:
-        The aliases after the rollback.
+    """Undo the latest promotion that is still in effect; return the aliases after that.
 
     Raises:
         UsageError: There is nothing to restore, or another promotion runs at the same time.

@@ -62,13 +62,7 @@ def curl(port: int) -> str:
 
 
 def serve(options: Options, *, host: str, port: int, workers: int) -> None:
-    """Serve until a signal arrives; then finish the requests in flight.
-
-    Args:
-        options: What to serve, and within which limits.
-        host: The address to listen on.
-        port: The port to listen on.
-        workers: Processes; each loads the model.
+    """Serve in `workers` processes until a signal arrives; then finish the requests in flight.
 
     Raises:
         UsageError: The extractor refuses to load for a reason that it names.

@@ -34,12 +34,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def test(tier: str, select: str) -> int:
-    """Run pytest in the project's folder and return its exit code.
-
-    Args:
-        tier: One of `TIERS`.
-        select: An expression for `pytest -k`, "" for all tests.
-    """
+    """Run pytest in the project's folder, `-k select` unless that is ""; return its exit code."""
     # The tests of a file share servers and runs, so they stay in one process.
     beside = ["-n", "auto", "--maxprocesses=4", "--dist=loadfile"]
     command = [sys.executable, "-m", "pytest", "-q", "tests", "-m", TIERS[tier], *beside]

@@ -70,12 +70,7 @@ def _evaluate(stage: Environment, model_uri: str, limit: str) -> float:
 
 
 def read_simply(dataset: str, limit: str) -> dict[str, float]:
-    """Return pair F1 by simple reader (a child of `accuracy`).
-
-    Args:
-        dataset: A FUNSD-layout folder.
-        limit: The most forms.
-    """
+    """Return pair F1 by simple reader, of at most `limit` forms (a child of `accuracy`)."""
     forms = load_folder(Path(dataset), limit=LIMIT(limit), seed=42)
     words = WordReader()
     readings = [_read_form(form, words.read) for form in forms]
@@ -158,12 +153,7 @@ DISTORTIONS: dict[str, Callable[[Image.Image], Image.Image]] = {
 
 
 def read_distorted(dataset: str, limit: str) -> dict[str, float]:
-    """Return pair F1 of the local engine by distortion (a child of `distortions`).
-
-    Args:
-        dataset: A FUNSD-layout folder.
-        limit: The most forms.
-    """
+    """Return pair F1 of the local engine by distortion (a child of `distortions`)."""
     forms = load_folder(Path(dataset), limit=int(limit), seed=42)
     engine = LocalEngine()
     return {

@@ -66,14 +66,9 @@ class Environment:
         return "all" if self.scale >= 1 else str(self.count(full))
 
     def pages(self, count: int, *, anew: bool = False) -> Path:
-        """Write distinct pages to a folder, unless it has them already.
+        """Write at least `count` distinct pages to a folder, in order, unless it has them already.
 
-        Args:
-            count: How many, at least.
-            anew: Whether their files also hold text, so that they must be encoded again.
-
-        Returns:
-            The folder; its files' names sort in the order of the pages.
+        With `anew` their files also hold text, so that they must be encoded again.
 
         Raises:
             UsageError: The dataset has no PNG file.
@@ -140,11 +135,7 @@ class Environment:
 
     @contextlib.contextmanager
     def llm(self, latency_s: float) -> Iterator[str]:
-        """Run a loopback LLM and give its base URL.
-
-        Args:
-            latency_s: How long it takes for a page, s.
-        """
+        """Run a loopback LLM that takes `latency_s` seconds for a page; give its base URL."""
         words = [sys.executable, "-m", "entry_points.benchmarks.loopback", str(latency_s)]
         pipe = subprocess.PIPE
         with self.process(words, stdin=pipe, stdout=pipe, text=True) as server:

@@ -70,9 +70,7 @@ _TRY_AGAIN = {"503", "504"}
 def hostile(stage: Environment, models: Mapping[str, str]) -> list[Measurement]:
     """Serve the LLM engine to 8 clients that send good pages and hostile inputs.
 
-    Args:
-        stage: Where to run; ten minutes at scale 1, and at least 20 seconds.
-        models: The URIs of the logged models.
+    It takes ten minutes at scale 1, and at least 20 seconds.
 
     Raises:
         SuiteError: A good page was answered wrong, or a 5xx came that is neither 503 nor 504.

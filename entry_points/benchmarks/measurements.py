@@ -145,10 +145,6 @@ def side_by_side(
 ) -> dict[str, dict[str, Sample]]:
     """Measure candidates in turn, so that other load on the machine affects all of them.
 
-    Args:
-        candidates: What to call, by name; each returns its figures by name.
-        repeats: How often each is called.
-
     Returns:
         The samples of each candidate, by name of the figure.
     """
@@ -165,8 +161,7 @@ def side_by_side(
 def plot_ratios(lines: Sequence[Measurement]) -> Figure:
     """Draw how each line's figure compares with what it is compared against.
 
-    Args:
-        lines: The lines; those that are compared with nothing, or with zero, are left out.
+    Lines that are compared with nothing, or with zero, are left out.
 
     Returns:
         A bar of ours / theirs for each line, on a logarithmic scale, with a mark at 1.

@@ -87,12 +87,7 @@ class BareClient:
     """The openai client and nothing else; safe to share between threads."""
 
     def __init__(self, base_url: str, to_url: ToUrl = file_url) -> None:
-        """Build the client.
-
-        Args:
-            base_url: The LLM's server.
-            to_url: What makes the data URL of a page.
-        """
+        """Build a client of the server at `base_url`; `to_url` makes the data URL of a page."""
         self._client = openai.OpenAI(base_url=base_url, max_retries=0)
         self._to_url = to_url
 

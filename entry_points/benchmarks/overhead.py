@@ -221,12 +221,7 @@ def request_of_ours() -> Callable[[bytes], bytes]:
 
 
 def prepare(folder: str, count: str) -> dict[str, float]:
-    """Return CPU ms from a document to its request, ours and plain (a child of `overhead`).
-
-    Args:
-        folder: A folder of documents.
-        count: How many are used.
-    """
+    """Return CPU ms from a document to its request, ours and plain (a child of `overhead`)."""
     pages = read_pages(folder, int(count))
     figures = {}
     for name, request in {"ours": request_of_ours(), "plain": plain_request}.items():
@@ -269,14 +264,7 @@ def _serve(stage: Environment, server: ServerProcess, count: int) -> dict[str, f
 
 
 def growth(mode: str, model_uri: str, pages: str, count: str) -> dict[str, float]:
-    """Return resident memory, MB, after 100 documents and after many (a child of `memory`).
-
-    Args:
-        mode: Whether traces are written: "on" or "off".
-        model_uri: The logged extractor.
-        pages: A folder of documents.
-        count: How many are read in all.
-    """
+    """Return resident memory, MB, after 100 documents and after `count` (a child of `memory`)."""
     read = reader(mode, model_uri, _CLIENTS)
     documents = read_pages(pages, _AT_ONCE)
     figures, done = {}, 0

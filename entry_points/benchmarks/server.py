@@ -84,13 +84,7 @@ def _client(port: int, body: bytes, requests: int) -> list[float]:
 def served(
     stage: Environment, program: tuple[str, ...], model_uri: str, **environment: str
 ) -> Iterator[ServerProcess]:
-    """Serve a logged model; enter the context when it is ready.
-
-    Args:
-        stage: Where to run.
-        program: `OURS` or `MLFLOWS`, and further flags.
-        model_uri: The model.
-        environment: What is added to the server's environment.
+    """Serve a logged model with `OURS` or `MLFLOWS`; enter the context when it is ready.
 
     Raises:
         UsageError: It ends, or does not answer within two minutes.

@@ -110,13 +110,7 @@ def _local(stage: Environment) -> list[Measurement]:
 
 
 def local_speed(folder: str, count: str, cores: str) -> dict[str, float]:
-    """Return pages a second and seconds a page on so many cores (a child of `throughput`).
-
-    Args:
-        folder: A folder of documents.
-        count: How many are read.
-        cores: How many cores this process may use.
-    """
+    """Return pages a second and seconds a page on some cores (a child of `throughput`)."""
     most = int(cores)
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:most])
     os.cpu_count = lambda: most  # thread pools take their size from it, and it ignores the affinity

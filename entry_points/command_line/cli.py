@@ -226,12 +226,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def parser(description: str | None, *common: str) -> argparse.ArgumentParser:
-    """Build an entry point's parser with some of the common flags; no abbreviations.
-
-    Args:
-        description: The module's docstring.
-        common: Names of the common flags it takes, as in `_COMMON`.
-    """
+    """Build an entry point's parser with some of the flags of `_COMMON`; no abbreviations."""
     built = _Parser(description=description, allow_abbrev=False)
     built.register("type", None, _text)  # the type of flags without one
     for name in common:
@@ -349,8 +344,7 @@ Main = Callable[..., int]
 def reports(*mendable: type[Exception]) -> Callable[[Main], Main]:
     """Decorate `main`: errors that a user can correct end in one sentence and exit code 2.
 
-    Args:
-        mendable: Errors, beside `UsageError` and `DatasetError`, whose message says what to do.
+    Such errors are `UsageError`, `DatasetError`, and those given, whose message says what to do.
     """
     caught: tuple[type[Exception], ...] = (UsageError, DatasetError, *mendable)
 
@@ -393,11 +387,7 @@ def end_with(main: Callable[[], int], within_s: float = _END_S) -> NoReturn:
     """Run `main` and end the process with its exit code, even if threads wait for the network.
 
     Threads with requests in flight, and MLflow's exit handlers, would keep the process alive until
-    a server answers.
-
-    Args:
-        main: The entry point.
-        within_s: How long the process may live after `main` has ended, s.
+    a server answers; it ends `within_s` seconds after `main`.
     """
     code = 1  # for an error that the interpreter prints
     try:

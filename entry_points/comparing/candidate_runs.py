@@ -41,12 +41,9 @@ def add_repeats(parser: argparse.ArgumentParser) -> None:
 def compare(
     candidates: Sequence[Candidate], reading_flags: Mapping[str, str], repeats: int
 ) -> Comparison:
-    """Evaluate candidates within the active run, in nested runs.
+    """Evaluate candidates in nested runs of the active run, and compare them with the first.
 
-    Args:
-        candidates: What to compare; the first is what the others are measured against.
-        reading_flags: The flags of `evaluate` by name, all of `READING_FLAGS`.
-        repeats: How often each candidate reads the forms.
+    Each reads the forms `repeats` times; `reading_flags` are the flags of `evaluate` by name.
 
     Raises:
         UsageError: A candidate cannot be logged or evaluated, or the forms changed meanwhile.

@@ -32,13 +32,10 @@ def read_candidates(text: str, base: Mapping[str, str]) -> list[Candidate]:
     """Read --candidates: items that are separated by commas, or a YAML or JSON file with a list.
 
     An item is a model URI, or what to log: settings as `key=value`, separated by semicolons, among
-    them `engine`, `llm` and `prompt`; a prompt URI or an engine may stand there by itself. A value
-    is JSON where it can be read as such, else a text. An entry of a file is an item, or an object
-    with a `name`, and either `model_uri` or the settings.
-
-    Args:
-        text: The flag's value.
-        base: The flags of the entry point `log`, which hold where an item names nothing else.
+    them `engine`, `llm` and `prompt`; a prompt URI or an engine may be given without a key. A value
+    is JSON if it can be read as such, else a text. An entry of a file is an item, or an object with
+    a `name`, and either `model_uri` or the settings. `base` has the flags of the entry point `log`
+    that are used where an item names nothing else.
 
     Raises:
         UsageError: There are fewer than two, one is there twice, or one cannot be read.

@@ -92,12 +92,7 @@ class Comparison:
     def of(
         cls, names: Sequence[str], found: Sequence[Evidence], forms: Sequence[Document]
     ) -> Comparison:
-        """Measure all candidates against the first.
-
-        Args:
-            names: What the user calls the candidates.
-            found: How they read the forms.
-            forms: The forms.
+        """Measure all candidates, which have read the same forms, against the first.
 
         Raises:
             UsageError: The forms changed while they were read.

@@ -55,11 +55,7 @@ class Evidence:
 
 
 def load_evidence(model_uri: str, runs: Sequence[Run]) -> Evidence:
-    """Read what evaluations of one extractor have logged.
-
-    Args:
-        model_uri: The extractor.
-        runs: Its evaluations, at least one.
+    """Read what evaluations of one extractor, at least one, have logged.
 
     Raises:
         UsageError: They did not read the same forms.
@@ -111,14 +107,10 @@ def _mean(repeats: Sequence[Score]) -> Score:
 
 
 def shared_evidence(one: str, other: str) -> tuple[Evidence, Evidence]:
-    """Find the newest evaluations of two extractors on the same forms.
+    """Find the newest evaluations of two registered versions on the same forms.
 
-    Those on a development split do not count: a prompt was written with these forms in sight. The
-    repeats of one comparison count together.
-
-    Args:
-        one: The URI of a registered version.
-        other: The URI of another one.
+    Evaluations on a development split do not count, because the prompt was written with these forms
+    in view. All repeats of one comparison count.
 
     Raises:
         UsageError: There are none; the message says which commands make some.

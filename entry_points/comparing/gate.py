@@ -27,12 +27,7 @@ class Gate:
     min_forms: int = 8
 
     def objections(self, candidate: Evidence, champion: Evidence) -> list[str]:
-        """Say why the candidate must not take the champion's place; nothing when it may.
-
-        Args:
-            candidate: How it read some forms.
-            champion: How the champion read the same ones.
-        """
+        """Return why the candidate must not replace the champion; nothing if it may."""
         forms = len(candidate.scores)
         if forms < self.min_forms:
             return [f"{forms} forms are too few to judge by: at least {self.min_forms}"]

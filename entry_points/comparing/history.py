@@ -94,11 +94,7 @@ class History:
         self.moves: Sequence[Move] = [self._parse(*entry) for entry in entries.items()]
 
     def append(self, move: Move, *, patience_s: float = 30.0) -> None:
-        """Write the next move.
-
-        Args:
-            move: The next move; nobody else writes one with its `run_id`.
-            patience_s: How long to wait for others who may be writing, s.
+        """Write the next move, the only one of its run; wait `patience_s` seconds for others.
 
         Raises:
             UsageError: Somebody else has written one since this list was read, or is writing one.

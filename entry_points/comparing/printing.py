@@ -84,13 +84,9 @@ def _spread(evidence: Evidence) -> str:
 
 
 def next_command(comparison: Comparison, dataset: str, split: str) -> str:
-    """Return what to do with the best candidate that the gate would let through.
+    """Return what to do with the best candidate that the gate would accept.
 
-    Args:
-        comparison: What was found.
-        dataset: The folder of the forms, as it was given; where none is let through, the local
-            engine can be trained on its pairs.
-        split: Which half of them was read, `all` for both.
+    If it accepts none, the local engine can be trained on the pairs of `dataset`.
     """
     passed = [contest for contest in comparison.contests if not contest.objections]
     if not passed:

@@ -20,12 +20,9 @@ from entry_points.logged_models.loading import CHOSEN, ESTIMATE, ask_for_key, ha
 
 
 def require_key(settings: Mapping[str, Any]) -> None:
-    """Ask for the API key where it is missing, and go on only if the engine can start with it.
+    """Ask for the API key if it is missing, and return only if the engine can start with it.
 
-    A command that reads with what it logs does this before it logs anything.
-
-    Args:
-        settings: The extractor's; the engine may be "auto".
+    A command that reads with the model that it logs calls this before it logs anything.
 
     Raises:
         UsageError: There is no key, one that cannot be used, or a password among the settings.
@@ -47,17 +44,11 @@ def require_key(settings: Mapping[str, Any]) -> None:
 
 
 def log_in_own_process(flags: Mapping[str, str], *, verbose: bool = True) -> str:
-    """Run the entry point `log` in a run of its own, nested in the active one.
+    """Run the entry point `log` with all of `cli.LOG_FLAGS`; return the URI of the new version.
 
-    MLflow takes a run that has logged a model for a training run, and would not show it among the
-    evaluations.
-
-    Args:
-        flags: Its flags by name, all of `cli.LOG_FLAGS`.
-        verbose: Whether all that it prints is passed on, or only the engine that was chosen.
-
-    Returns:
-        The URI of the version that was registered.
+    It has a run of its own, nested in the active one: MLflow takes a run that has logged a model
+    for a training run, and would not show it among the evaluations. Unless `verbose`, only the
+    chosen engine is printed.
 
     Raises:
         UsageError: Logging failed; it has said why.
@@ -73,14 +64,7 @@ def log_in_own_process(flags: Mapping[str, str], *, verbose: bool = True) -> str
 
 
 def evaluate_in_own_process(flags: Mapping[str, str], run_id: str) -> dict[str, float]:
-    """Run the entry point `evaluate` within a run; of what it prints the estimate is passed on.
-
-    Args:
-        flags: Its flags by name.
-        run_id: The run to evaluate in.
-
-    Returns:
-        The metrics.
+    """Run the entry point `evaluate` within a run, print its estimate, and return its metrics.
 
     Raises:
         UsageError: There is no evaluation; it has said why. One in which all forms failed is one.

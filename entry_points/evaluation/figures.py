@@ -24,12 +24,7 @@ _PLAIN = "#1f5fa8"
 
 
 def log_figures(evaluation: Evaluation, run_id: str) -> None:
-    """Log the figures to a run, under `figures/`.
-
-    Args:
-        evaluation: What was found.
-        run_id: The run.
-    """
+    """Log the figures to a run, under `figures/`."""
     client = mlflow.MlflowClient()
     for name, figure in _figures(evaluation):
         client.log_figure(run_id, figure, f"figures/{name}.png")

@@ -26,12 +26,9 @@ An empty list of pairs, or an error, is not correct. Name the first pair that br
 
 
 def correct_format(llm: str, *, content: bool) -> Scorer:
-    """Build the judge that says whether a form's output has the right format.
+    """Build the judge that says whether a form's output has the right format; it quotes the forms.
 
-    Args:
-        llm: `openai:/<model>`; MLflow takes the key and the server from OPENAI_API_KEY and
-            OPENAI_BASE_URL.
-        content: Whether texts of the forms may be kept: the judge quotes them.
+    `llm` is `openai:/<model>`; MLflow takes key and server from OPENAI_API_KEY and OPENAI_BASE_URL.
 
     Raises:
         UsageError: That is not how an LLM is named, there is no key, or no text may be kept.

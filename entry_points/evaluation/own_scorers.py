@@ -39,11 +39,7 @@ class OwnScorer:
     faults: dict[str, str] = field(default_factory=dict)
 
     def to_mlflow(self, expectations: Mapping[str, Mapping[str, Any]]) -> Scorer:
-        """Return the scorer that MLflow runs.
-
-        Args:
-            expectations: By doc_id.
-        """
+        """Return the scorer that MLflow runs; `expectations` are by doc_id."""
 
         @scorer(name=self.name)
         def own(inputs: dict[str, Any], outputs: dict[str, Any] | None) -> list[Feedback]:
@@ -90,10 +86,7 @@ class OwnScorer:
 
 
 def load_scorers(names: Sequence[str]) -> list[OwnScorer]:
-    """Import the scorers that a user has named.
-
-    Args:
-        names: `package.module:function` each; modules are looked for beside the project's.
+    """Import scorers by `package.module:function`, from the project or from PYTHONPATH.
 
     Raises:
         UsageError: One cannot be imported or is no function, or two have one name.

@@ -19,13 +19,7 @@ _FOLDER = "read"
 
 
 def log_picture(evaluation: Evaluation, forms: Sequence[Document], model: PyFuncModel) -> None:
-    """Log the typical form's pages with a box around everything that was read.
-
-    Args:
-        evaluation: What was found; with no typical form there is no picture.
-        forms: The annotated forms.
-        model: The loaded extractor; it opens the pages as it saw them.
-    """
+    """Log the typical form's pages with a box around everything that was read, if there is one."""
     if (typical := evaluation.typical) is None:
         return
     [form] = [form for form in forms if form.form_id == typical.doc_id]
@@ -36,12 +30,7 @@ def log_picture(evaluation: Evaluation, forms: Sequence[Document], model: PyFunc
 
 
 def local_picture(evaluation: Evaluation, run: Run) -> Path | None:
-    """Return a path of the picture on this machine; None where there is none.
-
-    Args:
-        evaluation: What was found.
-        run: The run that has the picture; a remote one is fetched.
-    """
+    """Return the picture's path on this machine, after a download if necessary; None for none."""
     if (typical := evaluation.typical) is None:
         return None
     uri = f"{run.info.artifact_uri}/{_artifact(typical.doc_id)}"

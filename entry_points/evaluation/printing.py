@@ -18,14 +18,9 @@ _WHOLE = {"pages", "input_tokens", "output_tokens", "cached_tokens", "attempts",
 
 
 def report(evaluation: Evaluation, run: Run, forms: int, *, verbose: bool) -> None:
-    """Print what was read and how well.
+    """Print what was read on one form and the headline scores, or with `verbose` every metric.
 
-    Args:
-        evaluation: What was found.
-        run: The evaluation's run.
-        forms: How many forms the folder holds.
-        verbose: Whether every metric and more forms are printed, instead of what was read on one
-            form and the headlines.
+    `forms` is the number of forms in the folder.
     """
     failed = sum(form.cost.error_code is not None for form in evaluation.forms)
     read = len(evaluation.forms)
@@ -103,11 +98,5 @@ def _print_forms(
 
 
 def where_to_look(run_id: str, page: str = REPORT, after: str = "") -> None:
-    """Print how to open the run, its traces and its HTML page.
-
-    Args:
-        run_id: The run.
-        page: Its HTML page.
-        after: What else the commands below are for; "" when none follow.
-    """
+    """Print how to open the run, its traces and its HTML page; `after` says what else follows."""
     print(f"\nRun {run_id} ({page}, traces, all metrics). Look at it{after}:\n  {where_is(run_id)}")

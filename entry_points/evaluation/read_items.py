@@ -36,12 +36,7 @@ class ReadItem:
 
 
 def read_items(outputs: Mapping[str, Any], unit: str) -> list[ReadItem]:
-    """Return what was read, without what was left blank.
-
-    Args:
-        outputs: A row of the output.
-        unit: "pairs" or "values".
-    """
+    """Return the "pairs" or "values" (`unit`) of a row of the output that were not left blank."""
     return list(_fields(outputs) if unit == "values" else _pairs(outputs))
 
 

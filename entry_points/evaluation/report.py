@@ -34,15 +34,7 @@ def log_report(
     model: PyFuncModel,
     run: Run,
 ) -> None:
-    """Log `report.html` to a run.
-
-    Args:
-        evaluation: What was found.
-        forms: The forms with their truth.
-        truths: What they say, by form id.
-        model: The loaded extractor; it draws the pages as it saw them.
-        run: The run to log to; the report links to it and to the forms' traces.
-    """
+    """Log `report.html` to a run; it links to the run and to the forms' traces."""
     extractor: Any = model.unwrap_python_model()  # type: ignore[no-untyped-call]
     annotated = {form.form_id: form for form in forms}
     experiment = _experiment_address(run)

@@ -173,13 +173,8 @@ class Evaluation:
 def headline(forms: Sequence[FormResult], judged: Numbers, seconds: float) -> dict[str, float]:
     """Return the split's scores, time, tokens and money by name.
 
-    There is no `cost` where that of one form is not known, and no `confidence_ece` where no pair
-    has a confidence.
-
-    Args:
-        forms: The forms' results.
-        judged: As in `Evaluation`.
-        seconds: What the whole evaluation took, s: `seconds_per_page` is its share of a page.
+    There is no `cost` if that of one form is not known, and no `confidence_ece` if no pair has a
+    confidence. `seconds_per_page` is a page's share of `seconds`, the time of the whole evaluation.
     """
     taken = [form.cost for form in forms]
     pages = sum(each.page_count or 0 for each in taken)
@@ -250,10 +245,7 @@ def _text(value: Any) -> str | None:
 
 
 def load_results(run_id: str) -> dict[str, FormResult]:
-    """Return the results that an evaluation has logged to its run.
-
-    Args:
-        run_id: The run of `evaluate` or of the main job.
+    """Return the results that `evaluate` or the main job has logged to its run.
 
     Returns:
         The forms' results by doc_id, in the order of the evaluation; the scores have no

@@ -19,11 +19,7 @@ class CostCeiling:
     """
 
     def __init__(self, most: float | None) -> None:
-        """Start with nothing spent.
-
-        Args:
-            most: The ceiling, USD; None for none.
-        """
+        """Start with nothing spent of at most `most` USD; None for no limit."""
         self._most = most
         self._spent = 0.0
         self._dearest = 0.0
@@ -32,14 +28,7 @@ class CostCeiling:
         self._changed = threading.Condition()
 
     def read(self, read: Callable[[], Row]) -> Row | None:
-        """Read a document when the running ones leave enough money for it.
-
-        Args:
-            read: Reads it and returns its row of the output.
-
-        Returns:
-            The row; None when the document was not read because of the ceiling.
-        """
+        """Return the row of a document, read as soon as the limit allows it; None if never."""
         if self._most is None:
             return read()
         if not self._begin(self._most):

@@ -58,12 +58,10 @@ def has_llm_access() -> bool:
 
 
 def ask_for_key(settings: Mapping[str, Any]) -> None:
-    """Ask for the API key, without echo, where one is needed and a terminal is attached.
+    """Ask for the API key, without echo, if one is needed and a terminal is attached.
 
-    The key stays in the environment of this process and its children; it is not stored.
-
-    Args:
-        settings: The extractor's; with a `base_url` it may need none.
+    A server of the setting `base_url` may need none. The key stays in the environment of this
+    process and its children; it is not stored.
     """
     needed = settings["engine"] == "openai" and not settings.get("base_url")
     if needed and not has_llm_access() and sys.stdin.isatty():
@@ -100,11 +98,7 @@ def version_of(model_uri: str) -> str:
 
 
 def load_extractor(model_uri: str, **overrides: Any) -> PyFuncModel:
-    """Load a logged extractor, asking for a key where its engine needs one.
-
-    Args:
-        model_uri: `models:/<name>/<version>`, `models:/<name>@<alias>`, `runs:/...` or a path.
-        overrides: Settings that replace those it was logged with.
+    """Load a logged extractor with some settings replaced; ask for a key if its engine needs one.
 
     Raises:
         UsageError: It cannot be found, or refuses to load for a reason that it names.
@@ -168,9 +162,7 @@ def extractor_errors_reported() -> Iterator[None]:
 def followed_prompt(model: PyFuncModel, output: Path) -> str | None:
     """Return the prompt version that a followed alias names; None for a pinned prompt.
 
-    Args:
-        model: The loaded extractor.
-        output: The file that predict continues.
+    `output` is the file that predict continues.
 
     Raises:
         UsageError: The alias cannot be resolved, so documents that were read with its last version
@@ -196,13 +188,10 @@ def max_document_bytes(model: PyFuncModel) -> int:
 def print_estimate(
     model: PyFuncModel, paths: Iterable[Path], count: int, output_tokens_per_page: float = 0.0
 ) -> None:
-    """Print an estimate of tokens and cost, based on some of the documents.
+    """Print an estimate of tokens and cost of `count` documents, based on some of them.
 
-    Args:
-        model: The loaded extractor.
-        paths: The documents; those that cannot be read count as nothing.
-        count: Their number, at least 1.
-        output_tokens_per_page: What the LLM has written for others; 0 when that is not known.
+    Documents that cannot be read count as nothing. `output_tokens_per_page` is what the LLM wrote
+    for other pages; 0 if that is not known.
     """
     sample = list(islice(paths, 0, None, ceil(count / _SAMPLE)))
     most = max_document_bytes(model)
@@ -220,11 +209,7 @@ def print_estimate(
 
 
 def write_traces(model: PyFuncModel) -> None:
-    """Write the waiting traces while the tracking store accepts them; report how many were lost.
-
-    Args:
-        model: The loaded extractor.
-    """
+    """Write the waiting traces while the tracking store accepts them; report how many were lost."""
     print("Writing the remaining traces ...", flush=True)
     extractor: Any = model.unwrap_python_model()  # type: ignore[no-untyped-call]
     before, left = inf, extractor.flush_traces(_STALLED_S)
@@ -239,15 +224,9 @@ def predict_rows(
     documents: Sequence[tuple[str, bytes | None]],
     params: Mapping[str, str] | None = None,
 ) -> list[dict[str, Any]]:
-    """Let an extractor read documents.
+    """Let an extractor read documents: (doc_id, bytes), or (doc_id, None) for one without bytes.
 
-    Args:
-        model: The loaded extractor.
-        documents: (doc_id, bytes) of each; None for a document without bytes.
-        params: The signature's params; None for their defaults.
-
-    Returns:
-        The output's rows, in the given order, as plain JSON values by column.
+    Returns the output's rows, in the given order, as plain JSON values by column.
     """
     frame = pd.DataFrame(documents, columns=["doc_id", "image"])
     output = model.predict(frame, params=dict(params or {}))

@@ -60,12 +60,7 @@ class OptimizationBudget:
         self._lock = threading.Lock()
 
     def count_form(self, cost: float | None, attempts: int) -> None:
-        """Count one form that was read.
-
-        Args:
-            cost: What it cost, USD; None when the price is not known.
-            attempts: Requests that were sent for it.
-        """
+        """Count one form that was read with `attempts` requests; `cost` is in USD or unknown."""
         with self._lock:
             if cost is None and attempts:
                 self._price_unknown()

@@ -27,12 +27,7 @@ def has_place(template: str) -> bool:
 
 
 def write_example(form: Form, text: str) -> str:
-    """Write an example: the text of a form, and the answer that the LLM should give.
-
-    Args:
-        form: The annotated form.
-        text: What an OCR engine reads on it.
-    """
+    """Write an example: the text that an OCR engine reads on a form, and the right answer."""
     pairs = [{"question": pair.question, "answer": pair.answer} for pair in form.pairs()]
     blanks = [{"question": each.text.strip(), "answer": None} for each in form.blank_questions()]
     answer = json.dumps({"pairs": [*pairs, *blanks]}, ensure_ascii=False)
@@ -82,13 +77,7 @@ class FewShotExamples:
         return {name: folded, EXAMPLES: ",".join(sorted(self.written)[: self.count])}
 
     def assemble(self, candidate: Mapping[str, str], name: str, template: str) -> str:
-        """Return the template that a candidate stands for.
-
-        Args:
-            candidate: As in `first_candidate`.
-            name: The prompt's name.
-            template: The first prompt; its examples are kept if none are drawn.
-        """
+        """Return a candidate's template; unless examples are drawn, it keeps the first prompt's."""
         if self.count:
             ids = candidate[EXAMPLES].split(",")
             return fill(candidate[name], [self.written[each] for each in ids])

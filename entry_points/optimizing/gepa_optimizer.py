@@ -80,13 +80,7 @@ class GepaOptimizer(BasePromptOptimizer):
         target_prompts: dict[str, str],
         enable_tracking: bool = True,  # noqa: ARG002 - MLflow's interface
     ) -> PromptOptimizerOutput:
-        """Search for a better template of the one target prompt.
-
-        Args:
-            eval_fn: Reads records with a candidate; MLflow makes it.
-            train_data: Records of the development forms.
-            target_prompts: The template by the prompt's name.
-            enable_tracking: Not used: the entry point logs what was found.
+        """Search for a better template of the one target prompt; MLflow gives the arguments.
 
         Returns:
             The scores, and no prompt: MLflow would make a version of it without its schema, and

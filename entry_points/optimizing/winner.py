@@ -11,16 +11,10 @@ from entry_points.optimizing.result import OptimizationResult
 
 
 def register_winner(prompt: PromptVersion, outcome: OptimizationResult) -> str:
-    """Register the best template as a version of its prompt, unless the registry has it.
+    """Register the best template as a version of its prompt, or find that version; return its URI.
 
-    MLflow's optimizer would do so by itself, and drop the schema.
-
-    Args:
-        prompt: The version that the search began with; its schema is kept.
-        outcome: A result that wins.
-
-    Returns:
-        The URI of the new version, which is tagged with what it rests on, or of the same one.
+    MLflow's optimizer would do so by itself, and drop the schema. A new version is tagged with what
+    it rests on.
     """
     wanted = (outcome.best.template, json.dumps(prompt.response_format))
     for each in mlflow.MlflowClient().search_prompt_versions(prompt.name):

@@ -28,16 +28,9 @@ def register_prompt(
     commit_message: str = "",
     tags: Mapping[str, str] | None = None,
 ) -> PromptVersion:
-    """Register a template and its schema, unless the registry has a version with both.
+    """Register a template and its schema, None for pairs, unless a version has both.
 
     The first version of a prompt also becomes `production`, so that there is one to load.
-
-    Args:
-        name: The prompt's name.
-        template: Its text.
-        schema: The fields to read, None for question-answer pairs.
-        commit_message: What changed, "" for none.
-        tags: Tags of a new version.
 
     Returns:
         The new version, or the newest one with the same text and the same schema.
@@ -103,13 +96,9 @@ def list_versions(name: str) -> list[PromptVersion]:
 def find_prompt(uri: str, name: str, schema: Schema | None = None) -> PromptVersion:
     """Load the prompt version to pin; what the registry lacks is registered.
 
-    A registry without the prompt gets the shipped template. A schema that production does not have
-    is registered with production's template if that is one for fields, else with the shipped one.
-
-    Args:
-        uri: The prompt's URI, "" for its production version.
-        name: The prompt's name, used when there is no URI.
-        schema: The fields to read; None for those of the version, if it has any.
+    Without a `uri` this is the production version of the prompt `name`, or the shipped template if
+    there is no such prompt. A `schema` that production does not have is registered with
+    production's template if that one is for fields, else with the shipped one.
 
     Raises:
         UsageError: The registry has no such version, or there are a URI and a schema.

@@ -36,13 +36,7 @@ def add_examples(parser: argparse.ArgumentParser) -> None:
 def put_examples(
     template: str, form_ids: Sequence[str], dataset: Path, schema: Schema | None
 ) -> str:
-    """Fill `{{ examples }}` with forms: what an OCR engine reads on them, and their pairs.
-
-    Args:
-        template: The template.
-        form_ids: The forms; none leaves the template as it is.
-        dataset: The FUNSD-layout folder that has them.
-        schema: The fields that are read with it, None for pairs.
+    """Fill `{{ examples }}` with forms of a FUNSD folder: what OCR reads on them, and their pairs.
 
     Raises:
         UsageError: There are forms and no place for them, or a place and no forms; or there is a

@@ -91,11 +91,9 @@ def least_examples(precision: float) -> int:
 
 
 def threshold(judged: Sequence[Judged], precision: float) -> float | None:
-    """Return the least confidence from which on a precision holds; None where none is shown to.
+    """Return the least confidence from which on a precision, in [0, 1), holds; None if none does.
 
-    Args:
-        judged: Independent examples.
-        precision: The share that shall be right, in [0, 1).
+    The examples are independent of each other.
     """
     confidences = np.array([confidence for confidence, _ in judged])
     right = np.array([each for _, each in judged], dtype=bool)
@@ -119,12 +117,8 @@ def find_acceptance(
 ) -> Acceptance:
     """Find the confidences from which on values, and documents, need no person.
 
-    The promise holds for each field by itself, and for documents by themselves.
-
-    Args:
-        truths: By doc_id, at least one.
-        outputs: The model's rows by doc_id.
-        precision: The share of what is accepted that shall be right, in [0, 1).
+    A share of `precision`, in [0, 1), of what is accepted shall be right: for each field by itself,
+    and for documents by themselves.
     """
     rng = random.Random(_SEED)  # noqa: S311
     paths = next(iter(truths.values())).schema.leaves

@@ -53,12 +53,7 @@ class Alignment:
 
 
 def align(truth: FormTexts, stated: Sequence[TextPair]) -> Alignment:
-    """Match the true pairs and blank fields of a form with the predicted pairs.
-
-    Args:
-        truth: What the form says.
-        stated: The predicted (question, answer), "" for a field that was reported as blank.
-    """
+    """Match the true pairs and blank fields of a form with pairs as read, "" for a blank answer."""
     answered = [number for number, (_, answer) in enumerate(stated) if answer.strip()]
     pairs = [_normalised(pair) for pair in truth.pairs]
     read = [_normalised(stated[number]) for number in answered]

@@ -46,9 +46,6 @@ def intervals(scores: Mapping[str, Score]) -> dict[str, tuple[float, float]]:
     micro averages from the drawn forms' summed counts (Efron and Tibshirani, An Introduction to
     the Bootstrap, 1993, chapter 13). The same scores give the same intervals.
 
-    Args:
-        scores: By doc_id, at least one.
-
     Returns:
         (low, high) by metric, of the metrics of `aggregate`.
     """
@@ -63,10 +60,6 @@ def differences(one: Mapping[str, Score], other: Mapping[str, Score]) -> dict[st
     and Tibshirani 1993, section 15.4): twice the smaller share of resamples on one side of 0,
     2 min(1 + #(d <= 0), 1 + #(d >= 0)) / (1 + resamples), at most 1; the added ones (Davison and
     Hinkley, Bootstrap Methods and their Application, 1997, section 4.2) keep it above 0.
-
-    Args:
-        one: By doc_id, at least one.
-        other: By doc_id, the same forms.
 
     Returns:
         The differences by metric, of the metrics that both have.

@@ -19,11 +19,7 @@ _BINS = 10
 def judge_confidences(
     truths: Mapping[str, DocumentTruth[Any]], outputs: Mapping[str, Mapping[str, Any]]
 ) -> Numbers:
-    """Tell of every predicted pair or value that has a confidence whether it is right.
-
-    Args:
-        truths: By doc_id.
-        outputs: The model's rows by doc_id, as JSON values; a failed one has nothing to judge.
+    """Tell whether each predicted pair or value that has a confidence is right.
 
     Returns:
         (2, pairs): the confidences in [0, 1], and 1 for each pair that is right, else 0.

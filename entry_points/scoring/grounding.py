@@ -21,15 +21,11 @@ def page_text(text: str) -> str:
 
 
 def grounding(answer: str, page: str) -> float:
-    """Return how much of the words of an answer is on a page.
+    """Return how much of the words of an answer is on a page, whose text `page_text` returned.
 
     Each word is compared with the most similar part of the page's text, in any place and without
-    regard to spaces; a word's weight is its length. The words may come from several places, so
-    this is lenient: it tells that words are there, not that they belong together.
-
-    Args:
-        answer: An answer as it was read.
-        page: The document's text, as `page_text` returns it.
+    regard to spaces; a word's weight is its length. The words may come from several places, so this
+    is lenient: it tells that words are there, not that they belong together.
 
     Returns:
         A similarity in [0, 1]; 1 for an answer without words.

@@ -47,10 +47,7 @@ def similarities(left: Sequence[str], right: Sequence[str]) -> NDArray[np.float6
 
 
 def best_assignment(weights: NDArray[np.float64]) -> list[tuple[int, int]]:
-    """Pair rows with columns one to one so that the weights' sum is the largest possible.
-
-    Args:
-        weights: (rows, columns), any finite numbers; either side may be empty.
+    """Pair rows with columns one to one so that their (rows, columns) weights have the largest sum.
 
     Returns:
         min(rows, columns) pairs (row, column), by row.

@@ -123,10 +123,6 @@ def score_forms(
 ) -> dict[str, S_co]:
     """Score every document that has a truth; one without a row in `outputs` failed.
 
-    Args:
-        truths: By doc_id.
-        outputs: The model's rows by doc_id.
-
     Returns:
         The scores by doc_id, in the order of `truths`.
 

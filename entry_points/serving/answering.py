@@ -61,12 +61,7 @@ class Admission:
     """Counts the requests in memory, and their bodies' bytes; for one event loop."""
 
     def __init__(self, max_requests: int, max_bytes: int) -> None:
-        """Begin with none.
-
-        Args:
-            max_requests: Most requests at once.
-            max_bytes: Most bytes of their bodies; a request that is alone may have more.
-        """
+        """Begin with none; a request that is alone may have more than `max_bytes`."""
         self._max_requests = max_requests
         self._max_bytes = max_bytes
         self._requests = 0
@@ -108,15 +103,7 @@ class Answering:
         shutdown: Shutdown,
         metrics: Metrics,
     ) -> None:
-        """Hold no request yet.
-
-        Args:
-            model: The loaded extractor.
-            options: The limits of requests.
-            max_documents: Most documents in one request.
-            shutdown: Waits for requests that are being answered.
-            metrics: Counts them.
-        """
+        """Hold no request yet."""
         self.reach = EngineReach()
         self._model = model
         self._options = options

@@ -53,12 +53,7 @@ def _serving_settings() -> dict[str, Any]:
 
 
 def build_app(model: PyFuncModel, options: Options) -> FastAPI:
-    """Build the app: /invocations, /ping, /health, /ready, /metrics, /version, /docs.
-
-    Args:
-        model: The loaded extractor.
-        options: The limits of requests.
-    """
+    """Build the app: /invocations, /ping, /health, /ready, /metrics, /version, /docs."""
     extractor: Any = model.unwrap_python_model()  # type: ignore[no-untyped-call]
     settings = model.model_config | _serving_settings()
     metrics = Metrics(extractor.traces_dropped)

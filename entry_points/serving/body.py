@@ -55,12 +55,7 @@ def read_body(
     """Read a request in one of the four shapes of MLflow's scoring server.
 
     The extractor decodes the base64 of the images, strictly and document by document; paths and
-    URLs in its place are never opened.
-
-    Args:
-        data: The body.
-        params: The extractor's params, with the type of each.
-        max_documents: Most documents in one request.
+    URLs in its place are never opened. `params` has the types of the extractor's params.
 
     Raises:
         HttpError: The body has another shape or too many documents; it is not quoted.

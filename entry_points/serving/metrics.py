@@ -28,11 +28,7 @@ class Metrics:
     """The counters of one process; for one event loop."""
 
     def __init__(self, traces_dropped: Callable[[], int]) -> None:
-        """Begin at zero.
-
-        Args:
-            traces_dropped: Returns how many traces this process has dropped so far.
-        """
+        """Begin at zero; `traces_dropped` returns how many this process has dropped so far."""
         self._traces_dropped = traces_dropped
         self._registry = CollectorRegistry()
         self._requests = self._counter("requests", "Requests to /invocations.", "status")

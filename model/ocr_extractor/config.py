@@ -161,12 +161,7 @@ class ExtractorConfig(BaseModel):
 
 
 def refuse_secret(url: str, name: str, key_variable: str = "OPENAI_API_KEY") -> None:
-    """Refuse a server's URL that holds a password or a key.
-
-    Args:
-        url: The URL.
-        name: The setting or variable that it comes from.
-        key_variable: The variable that a key belongs into.
+    """Refuse a server's URL, from the setting or variable `name`, that holds a password or a key.
 
     Raises:
         ConfigError: Something stands before an @ or after a ?; it is not shown.

@@ -175,14 +175,9 @@ class OcrExtractor(PythonModel):
         return stopped_by(stop)
 
     def estimate(self, documents: list[bytes], output_tokens_per_page: float) -> Estimate | None:
-        """Estimate what reading documents will take, without asking the LLM.
+        """Estimate what reading documents will take, without asking the LLM; None without an LLM.
 
-        Args:
-            documents: The documents' bytes.
-            output_tokens_per_page: What the LLM is expected to write for a page.
-
-        Returns:
-            The estimate, None for an engine that has no LLM.
+        The LLM is expected to write `output_tokens_per_page`.
         """
         reader = self._reader
         if reader.config.engine == "local":
@@ -196,9 +191,6 @@ class OcrExtractor(PythonModel):
 
     def pages(self, document: bytes) -> list[Image]:
         """Draw a document's pages as the engine sees them, for a report that marks what it read.
-
-        Args:
-            document: The document's bytes.
 
         Returns:
             The upright pages up to the first that cannot be drawn: its row says why it failed.
@@ -220,11 +212,7 @@ class OcrExtractor(PythonModel):
         return None
 
     def ask(self, question: str, llm: str = "") -> tuple[str, float | None]:
-        """Ask an LLM of the engine's server in words, as an optimizer of the prompt does.
-
-        Args:
-            question: The whole message.
-            llm: The LLM's name, "" for the one that reads the pages.
+        """Ask an LLM of the engine's server, "" for the one that reads pages, as an optimizer does.
 
         Returns:
             The answer, and what it cost, USD; None when the price is not known.

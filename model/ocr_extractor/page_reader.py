@@ -46,14 +46,7 @@ class PageReader:
         engine: Engine,
         word_reader: WordReader | None,
     ) -> None:
-        """Take what reads.
-
-        Args:
-            config: The extractor's settings.
-            opener: Has opened the documents.
-            engine: What reads the pages.
-            word_reader: Reads their words; None where nothing needs them.
-        """
+        """Take what reads; without a `word_reader` the pages' words are not read."""
         self._config = config
         self._opener = opener
         self._engine = engine
@@ -67,14 +60,9 @@ class PageReader:
         schema: Schema | None,
         deadline: float,
     ) -> PageReading:
-        """Read one page; it is in memory until this returns.
+        """Read one page, numbered from 1; it is in memory until this returns.
 
-        Args:
-            document: The document.
-            number: The page's number, from 1.
-            instruct: Renders the prompt.
-            schema: The fields to read; None for the question-answer pairs.
-            deadline: Until when it waits for memory, s of `time.monotonic`.
+        It waits for memory until `deadline`, s of `time.monotonic`.
 
         Raises:
             DocumentError: The page cannot be decoded or read.

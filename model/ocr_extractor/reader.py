@@ -87,13 +87,8 @@ class DocumentReader:
     ) -> None:
         """Start the threads.
 
-        Args:
-            config: The extractor's settings.
-            prompt: The pinned prompt version.
-            engine: What reads the pages.
-            word_reader: Reads the words that `page_input` and `grounding` need; None where they
-                need none.
-            followed: What takes the place of the pinned version; None to keep to it.
+        Without a `word_reader` the pages' words are not read; `followed`, if given, replaces the
+        pinned `prompt`.
 
         Raises:
             PromptError: `page_input` asks for text, and the prompt has no `ocr_text`.
@@ -130,11 +125,6 @@ class DocumentReader:
         pages: PageSelection = _ALL_PAGES,
     ) -> list[Extraction]:
         """Read documents side by side.
-
-        Args:
-            documents: What to read.
-            additional_rules: The caller's rules, filled into the prompt.
-            pages: Which pages of each document to read.
 
         Returns:
             One extraction a document, in the given order; a failed one has an error code.

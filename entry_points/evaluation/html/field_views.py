@@ -44,14 +44,7 @@ def field_lines(
     metrics: Mapping[str, float],
     found: Mapping[str, tuple[float, float]],
 ) -> list[FieldLine]:
-    """Return the table of fields over all documents.
-
-    Args:
-        truth: One of the truths, for the schema.
-        scores: The documents' scores.
-        metrics: The metrics of all documents.
-        found: Their intervals.
-    """
+    """Return the table of fields over all documents, with their metrics and 95 % intervals."""
     names = metric_names(truth.schema)
     return [
         FieldLine(path, counts, metrics.get(names.get(path, "")), found.get(names.get(path, "")))
@@ -60,12 +53,7 @@ def field_lines(
 
 
 def field_rows(truth: FieldTruth, reading: Reading) -> list[Row]:
-    """Set the values that were read beside the true ones.
-
-    Args:
-        truth: The true values, and where they stand if that is known.
-        reading: What was read; a failed document has missed everything.
-    """
+    """Set the values as read beside the true ones; a failed document has missed everything."""
     outputs = reading.outputs
     failed = is_failed(outputs, "values")
     leaves = {} if failed else {leaf["path"]: leaf for leaf in outputs["fields"] or ()}

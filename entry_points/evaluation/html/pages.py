@@ -33,11 +33,7 @@ class PageView:
 
 
 def page_views(pages: Sequence[Image.Image]) -> list[PageView]:
-    """Shrink pages to pictures for the report.
-
-    Args:
-        pages: The upright pages in order.
-    """
+    """Shrink the upright pages of a document, in their order, to pictures for the report."""
     return [
         PageView(number, page.width, page.height, _data_uri(page))
         for number, page in enumerate(pages, start=1)

@@ -35,13 +35,8 @@ def render(
     """Return the report as one HTML page that needs nothing else.
 
     Every text is escaped by the template. A content security policy lets the browser run the
-    report's own script only, by its nonce, and fetch nothing.
-
-    Args:
-        evaluation: The scores.
-        forms: What to show of each form, in any order.
-        run_address: Address of the run in MLflow.
-        lines: The table of fields; empty where pairs were read.
+    report's own script only, by its nonce, and fetch nothing. `lines` is the table of fields, empty
+    if pairs were read.
     """
     page = templates().get_template("report.html")
     return page.render(

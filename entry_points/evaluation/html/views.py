@@ -89,13 +89,7 @@ class FormView:
 
 
 def form_rows(form: Form, truth: Truth, reading: Reading) -> list[Row]:
-    """Set what was read beside what the form says.
-
-    Args:
-        form: For the boxes.
-        truth: Its texts.
-        reading: What was read; a failed form has missed everything.
-    """
+    """Set the pairs that were read beside the true ones; a failed form has missed everything."""
     failed = reading.outputs["error_code"] is not None
     pairs = [] if failed else list(reading.outputs["pairs"])
     return list(_Rows(form, truth, pairs).all())

@@ -59,12 +59,10 @@ def size_for_llm(size: tuple[int, int], max_size: int) -> tuple[int, int]:
 
 
 def is_plain_png(data: bytes) -> bool:
-    """Tell whether a file is a PNG of opaque 8-bit pixels and holds nothing else.
+    """Tell whether a whole file is a PNG of opaque 8-bit pixels and holds nothing else.
 
-    Such a file can be sent as it is: encoding it again would change nothing.
-
-    Args:
-        data: The whole file; the decoder finds damage to its pixels.
+    Such a file can be sent as it is: encoding it again would change nothing. The decoder finds
+    damage to its pixels.
     """
     if not data.startswith(_PNG_SIGNATURE):
         return False

@@ -34,11 +34,7 @@ class PageLimits:
     pdf_memory_bytes: int = 1_000_000_000
 
     def check_page(self, size: tuple[int, int], decoded_bytes: int) -> None:
-        """Check a page before it is decoded.
-
-        Args:
-            size: Its width and height, px.
-            decoded_bytes: Memory that decoding it takes.
+        """Check a page of (width, height) px before it is decoded, which takes `decoded_bytes`.
 
         Raises:
             LimitError: It has too many pixels, too long a side, or takes too much memory.

@@ -42,13 +42,7 @@ class PdfDocument:
     def __init__(
         self, data: bytes, limits: PageLimits, processes: PdfProcesses, until: float
     ) -> None:
-        """Open the file.
-
-        Args:
-            data: The file.
-            limits: What to refuse.
-            processes: The processes that open and draw it.
-            until: The moment (`time.monotonic`) at which waiting for a process ends.
+        """Open the file; wait for a process until the moment `until` (`time.monotonic`).
 
         Raises:
             InputError: It is damaged or encrypted.

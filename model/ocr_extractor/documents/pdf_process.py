@@ -63,13 +63,7 @@ class PdfProcesses:
     """The processes of one loaded model."""
 
     def __init__(self, seconds: float, memory: int, most: int = _MOST) -> None:
-        """Start nothing yet.
-
-        Args:
-            seconds: CPU time that one request may take, s.
-            memory: Memory that one process may take, bytes.
-            most: Most processes at once.
-        """
+        """Start nothing yet; a request may take `seconds` of CPU time, a process `memory` bytes."""
         self._limits = (str(seconds), str(memory))
         self._turns = Budget(min(most, _MOST, 2 * (os.cpu_count() or 1)))
         self._idle: list[PdfProcess] = []
@@ -177,12 +171,7 @@ class PdfProcess:
     def ask(
         self, request: dict[str, Any], document: int, data: bytes
     ) -> tuple[dict[str, Any], bytearray]:
-        """Send a request about a PDF.
-
-        Args:
-            request: What `pdf_worker.py` describes.
-            document: The PDF's number.
-            data: Its bytes; they are sent only if the process does not have them.
+        """Send a request (see `pdf_worker.py`), and the PDF's bytes if the process lacks them.
 
         Returns:
             The answer, and its pixels.

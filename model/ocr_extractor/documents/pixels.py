@@ -38,11 +38,7 @@ def to_rgb_or_grey(image: Image.Image) -> Image.Image:
 
 
 def estimate_decoding(image: Image.Image) -> int:
-    """Return the most memory that decoding and converting an image takes, bytes.
-
-    Args:
-        image: The image; only its header has been read.
-    """
+    """Return the most memory, bytes, that decoding and converting an image takes, by its header."""
     pixels = image.width * image.height
     stored = _stored_bytes(image.mode)
     in_strips = _is_deep(image) or image.has_transparency_data

@@ -35,11 +35,6 @@ def ground(pairs: Sequence[Pair], words: Sequence[Word], image: Image.Image) -> 
     the order of the pairs, and words used once unless a table's cell answers its row and its
     column.
 
-    Args:
-        pairs: What an LLM said of a page.
-        words: What the OCR read on it.
-        image: The page.
-
     Returns:
         The pairs in their order, with `grounded`, boxes, and as confidence how well question and
         answer agree with the page: the answer's score in [0, 1], halved where the question is not
@@ -71,13 +66,7 @@ def _grounded(pair: Pair, question: Finding, answer: Finding) -> Pair:
 def tightened(
     boxes: Sequence[Box | None], words: Sequence[Word], image: Image.Image
 ) -> list[Box | None]:
-    """Return boxes that end a little outside the text's ink, px.
-
-    Args:
-        boxes: Where texts stand; None stays None.
-        words: What the OCR read on the page.
-        image: The page.
-    """
+    """Return boxes that end a little outside the text's ink, px; None stays None."""
     import cv2
 
     masks = find_masks(words, image)

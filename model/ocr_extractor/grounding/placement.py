@@ -65,10 +65,6 @@ def place(pairs: Sequence[Pair], index: PageIndex) -> tuple[tuple[Finding, Findi
     A beam search over the pairs in their order for the best total score: the found part of each
     text, minus penalties for answers far from their questions, for words that are used twice, and
     for questions out of reading order.
-
-    Args:
-        pairs: What an LLM said of a page.
-        index: Its words.
     """
     states = [_State(0.0, 0, None, ())]
     for pair in pairs:

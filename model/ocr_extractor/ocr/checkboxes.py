@@ -70,11 +70,7 @@ _REACH_RIGHT, _REACH_LEFT = 2.5, 1.5
 
 
 def mark_checkboxes(words: Sequence[Word], image: Image.Image) -> list[Word]:
-    """Add a word for every box or circle to tick: `TICKED` or `EMPTY`.
-
-    Args:
-        words: What the OCR read on an upright page.
-        image: The page.
+    """Add a word, `TICKED` or `EMPTY`, for every box or circle to tick on an upright page.
 
     Returns:
         The words with each mark in its option's line, without text that was read for a box.

@@ -111,12 +111,7 @@ class WordReader:
         return list(self._threads.submit(self._recognise, image).result().words(Lie(image.size)))
 
     def printed(self, image: Image.Image, words: Iterable[tuple[str, Box, int]]) -> OcrPage:
-        """Return a page whose words are known without OCR.
-
-        Args:
-            image: The page, upright.
-            words: Text, box in px of `image` and text line of each.
-        """
+        """Return an upright page whose words are known without OCR: text, box in px and line."""
         return OcrPage([Word(*word) for word in words], image, Lie(image.size))
 
     def read_upright(self, image: Image.Image) -> OcrPage:

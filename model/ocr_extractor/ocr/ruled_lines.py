@@ -69,10 +69,6 @@ def mark_ruled(words: Sequence[Word], image: Image.Image) -> list[Word]:
     On FUNSD's training split 51 % of the words of answers are underlined and 16 % of the words
     of questions. Skew up to about 2 degrees does no harm: a slanted line falls into steps that
     are each long enough.
-
-    Args:
-        words: The words of the page.
-        image: The page they were read from.
     """
     if not words:
         return []

@@ -81,11 +81,7 @@ class Prompt:
         check_template_and_schema(str(self.version.template), schema)
 
     def render(self, *, additional_rules: str = "", ocr_text: str = "") -> str:
-        """Fill in the variables, `fields` with the description of the schema.
-
-        Args:
-            additional_rules: The caller's own rules for these forms.
-            ocr_text: What an OCR engine read on the page.
+        """Fill in the variables: `fields` with the schema's description, `ocr_text` with OCR's.
 
         Returns:
             The instructions.
@@ -103,11 +99,7 @@ class Prompt:
 
 
 def check_template_and_schema(template: str, schema: Schema | None) -> None:
-    """Refuse a template that cannot be used, or not with this schema.
-
-    Args:
-        template: Its text.
-        schema: The schema that is registered with it, None for none.
+    """Refuse a template that cannot be used, or not with this schema, None for none.
 
     Raises:
         PromptError: See `Template`; or `{{ fields }}` stands there without a schema, or is missing
@@ -142,12 +134,7 @@ def check_replacement(template: str, prompt: Prompt) -> None:
 
 
 def write_snapshot(version: PromptVersion, folder: Path) -> None:
-    """Write the copy of a prompt version that travels with a model.
-
-    Args:
-        version: The version.
-        folder: Where; it is made.
-    """
+    """Write the copy of a prompt version that travels with a model into a new folder."""
     folder.mkdir()
     (folder / _TEMPLATE_FILE).write_text(str(version.template), encoding="utf-8")
     if version.response_format is not None:

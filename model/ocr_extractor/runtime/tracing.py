@@ -31,13 +31,7 @@ _active: ContextVar[RecordedSpan | None] = ContextVar("recorded_span", default=N
 def start_span(
     name: str, span_type: str = SpanType.UNKNOWN, attributes: dict[str, Any] | None = None
 ) -> Iterator[RecordedSpan]:
-    """Record a span within the one that is active in this context, or the root of a trace.
-
-    Args:
-        name: What is done.
-        span_type: One of MLflow's `SpanType`.
-        attributes: Its attributes at the start.
-    """
+    """Record a span within the one that is active in this context, or the root of a trace."""
     parent = _active.get()
     origin = find_origin() if parent is None else parent.origin
     span = RecordedSpan(name, span_type, attributes, origin)

@@ -29,15 +29,10 @@ _BESIDE, _BELOW = 10.0, 1.0
 
 
 def add_blanks(pairs: Iterable[Pair], words: Sequence[Word], page: int) -> tuple[Pair, ...]:
-    """Add the blank fields among a page's words to its pairs.
+    """Add the blank fields among a page's words to its pairs, which have boxes and an order.
 
     A label without a colon and with nothing beside it looks like any other text, so it is not a
     field. A label with text beside or below it is not a blank field either.
-
-    Args:
-        pairs: The page's pairs with their boxes, in reading order.
-        words: What the OCR read on the page.
-        page: The page's number, from 1.
 
     Returns:
         All pairs in reading order; the answers of the added ones are None, their confidence is

@@ -54,12 +54,7 @@ class LocalEngine:
         instructions: str,  # noqa: ARG002
         schema: Schema | None = None,
     ) -> PageReading:
-        """Read one page; `instructions` are for an LLM and do not matter here.
-
-        Args:
-            page: The page to read.
-            instructions: Ignored.
-            schema: The fields to find among the pairs; None for the pairs alone.
+        """Read one page, without a schema for its pairs; `instructions` are ignored.
 
         Returns:
             The page's pairs with boxes and confidence, without token counts; with a schema also

@@ -35,11 +35,6 @@ def choose_options(pairs: Iterable[Pair], words: Sequence[Word], page: int) -> t
 
     `Married: [x] Yes [ ] No` is answered by `Yes`, a ticked option without a question by its mark.
 
-    Args:
-        pairs: The page's pairs with their boxes, in reading order.
-        words: What they were found in, with the marks of checkboxes.
-        page: The page's number, from 1.
-
     Returns:
         The pairs in reading order. Left out are those that answer with an option, or for one,
         and those that answer with an empty box.

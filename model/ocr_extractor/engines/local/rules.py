@@ -56,10 +56,6 @@ _ENTRY_TYPE_RATIO = 1.15
 def link_by_rules(words: Sequence[Word], page: int) -> tuple[Pair, ...]:
     """Find the question-answer pairs of a page.
 
-    Args:
-        words: What the OCR read on the page.
-        page: The page's number, from 1.
-
     Returns:
         Pairs in reading order of their questions, without confidence.
     """

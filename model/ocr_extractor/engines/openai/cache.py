@@ -42,12 +42,7 @@ _FILES = ("", "-wal", "-shm")
 
 
 def cache_key(page: Image.Image, settings: dict[str, Any]) -> str:
-    """Return a key for the completion of one request.
-
-    Args:
-        page: The page as it was decoded; its pixels count, not its file.
-        settings: Everything else that makes the request, as JSON values.
-    """
+    """Return a key for the completion of one request: the page's pixels, and its JSON settings."""
     digest = hashlib.sha256(f"{page.mode} {page.size}".encode())
     digest.update(page.tobytes())
     digest.update(json.dumps(settings, sort_keys=True).encode())
@@ -62,12 +57,7 @@ class CompletionCache:
     """
 
     def __init__(self, path: Path, max_bytes: int) -> None:
-        """Open the file, or make it.
-
-        Args:
-            path: The SQLite file.
-            max_bytes: Most bytes of completions; the least recently used ones are removed first.
-        """
+        """Name the SQLite file; beyond `max_bytes` the least recently used ones are removed."""
         self._path = path
         self._max_bytes = max_bytes
         self._lock = threading.Lock()

@@ -40,12 +40,7 @@ class Capabilities:
     """The parameters of a request; what was refused once is never sent again. Thread-safe."""
 
     def __init__(self, config: ExtractorConfig, *, compatible: bool) -> None:
-        """Begin with all that OpenAI's API knows.
-
-        Args:
-            config: The extractor's settings.
-            compatible: Whether the server is not OpenAI's: those know the limit's old name.
-        """
+        """Begin with all that OpenAI's API knows; other servers know the limit's old name."""
         limit = "max_tokens" if compatible else "max_completion_tokens"
         self._parameters: dict[str, Any] = {
             "temperature": config.temperature,
@@ -86,11 +81,7 @@ class Capabilities:
         return "" if _kind(sent) == "json_schema" else form.in_words
 
     def adapt(self, error: openai.APIStatusError, sent: dict[str, Any]) -> bool:
-        """Learn from a refusal.
-
-        Args:
-            error: The refusal.
-            sent: The parameters that were refused.
+        """Learn from the refusal of the parameters `sent`.
 
         Returns:
             Whether another request, with `parameters()` as they are now, makes sense.

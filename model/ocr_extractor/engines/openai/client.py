@@ -26,13 +26,9 @@ _TOLD = ("code", "type", "param")
 
 
 def build_client(http_client: httpx2.Client, base_url: str = "") -> openai.OpenAI:
-    """Build the client for OpenAI, Azure or a compatible server.
+    """Build the client for OpenAI, Azure or a compatible server, the one at `base_url` if given.
 
     It repeats no request: the engine does.
-
-    Args:
-        http_client: The client that sends the requests.
-        base_url: The compatible server's URL; "" leaves the choice to the environment.
 
     Returns:
         Without a `base_url`, an Azure client where AZURE_OPENAI_ENDPOINT is set, else one for

@@ -129,11 +129,7 @@ class OpenAIChatEngine:
         )
 
     def ask(self, question: str, llm: str) -> tuple[str, float | None]:
-        """Ask an LLM of the same server something else than a page.
-
-        Args:
-            question: The whole message.
-            llm: The LLM's name, "" for the one that reads the pages.
+        """Ask an LLM of the same server, "" for the one that reads the pages, something else.
 
         Returns:
             The answer, and what it cost, USD; None when the price is not known.

@@ -45,15 +45,7 @@ def estimate(
     documents: Iterable[bytes],
     output_tokens_per_page: float,
 ) -> Estimate:
-    """Estimate documents; those that cannot be opened count as nothing.
-
-    Args:
-        config: The extractor's settings.
-        opener: Opens the documents; no page is decoded.
-        instructions: The rendered prompt.
-        documents: The documents' bytes.
-        output_tokens_per_page: Expected output tokens of a page.
-    """
+    """Estimate documents; those that cannot be opened count as nothing, and no page is decoded."""
     images: list[int | None] = []
     for data in documents:
         with (

@@ -83,12 +83,8 @@ class ParsedCompletion:
 def parse_completion(text: str, page: int) -> ParsedCompletion:
     """Read the form in a completion; prose and code fences around it are passed over.
 
-    Time and memory are linear in the text, whatever it is. Of several forms the last one counts:
-    it is what the LLM settled on.
-
-    Args:
-        text: The completion.
-        page: The page's number, from 1.
+    Time and memory are linear in the text, whatever it is. Of several forms the last one counts: it
+    is what the LLM settled on.
 
     Returns:
         The pairs. Where the text is cut off or ends in a loop, those before that, and the fault.

@@ -21,9 +21,7 @@ def cost_of(usage: Usage, config: ExtractorConfig) -> float | None:
 def costs_of(usage: Usage, config: ExtractorConfig) -> dict[str, float] | None:
     """Return what tokens cost by MLflow's `CostKey`, USD, None when the price is not known.
 
-    Args:
-        usage: The tokens.
-        config: The extractor's settings; its prices, if both are given, replace MLflow's.
+    The prices in the settings, if both are given, replace MLflow's.
     """
     if config.input_price is not None and config.output_price is not None:
         read = usage.input * config.input_price / 1e6

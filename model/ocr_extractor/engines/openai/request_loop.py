@@ -65,15 +65,7 @@ class PageExchange:
         content: str | list[Any],
         form: AnswerForm,
     ) -> None:
-        """Prepare the requests.
-
-        Args:
-            server: Where they go.
-            config: The extractor's settings.
-            instructions: The rendered prompt.
-            content: The user's message: its text or its parts.
-            form: What the LLM is asked to answer with.
-        """
+        """Prepare the requests; `content` is the user's message."""
         self.attempts = 0
         self.usage: Usage | None = None
         self.text: str | None = None

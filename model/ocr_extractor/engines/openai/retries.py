@@ -27,10 +27,7 @@ class RetryBudget:
         self._deadline = time.monotonic() + max_seconds
 
     def next_delay(self, asked_s: float | None = None) -> float | None:
-        """Take one retry.
-
-        Args:
-            asked_s: How long the server asks to wait, s; None if it does not tell.
+        """Take one retry; the server asks to wait `asked_s` seconds, None if it does not tell.
 
         Returns:
             How long to wait, s; None when there is no retry left, the server asks for more than

@@ -83,12 +83,7 @@ _QUOTE = 12
 def to_engine_error(error: Exception, sent: str = "") -> EngineError:
     """Turn one of `SDK_ERRORS` into the error that the row carries.
 
-    Args:
-        error: What the SDK raised.
-        sent: Text of the request, which the row must not quote.
-
-    Returns:
-        The error; the words of the server are cut to 80 characters.
+    The words of the server are cut to 80 characters, and left out if they quote what was `sent`.
     """
     if isinstance(error, openai.APIStatusError):
         return _status_error(error, sent)

@@ -26,13 +26,7 @@ if TYPE_CHECKING:
 def link(
     words: Sequence[Word], image: Image.Image, weights: Weights, page: int
 ) -> tuple[Pair, ...]:
-    """Find the question-answer pairs of a page.
-
-    Args:
-        words: What the OCR read on the page, with `underlined` and `walled` set.
-        image: The page they were read from.
-        weights: What answers the stages' questions.
-        page: The page's number, from 1.
+    """Find the question-answer pairs of a page, whose words have `underlined` and `walled` set.
 
     Returns:
         Pairs in reading order of their questions, with boxes and confidence.
