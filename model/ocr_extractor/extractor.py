@@ -13,6 +13,7 @@ from mlflow.pyfunc.model import PythonModel, PythonModelContext
 from ocr_extractor.config import ExtractorConfig, serving_settings
 from ocr_extractor.contract import Extraction, to_frame
 from ocr_extractor.documents.input_frame import to_documents
+from ocr_extractor.documents.limits import too_many_bytes
 from ocr_extractor.documents.page_ranges import PageSelection
 from ocr_extractor.errors import ConfigError, DocumentError, PromptError, RequestError
 from ocr_extractor.prompts.followed_alias import FollowedPrompt
@@ -281,11 +282,14 @@ class OcrExtractor(PythonModel):
 
 
 def _content(source: Any, max_bytes: int) -> Any:
-    """Return a file's bytes, of one that is too large enough for the reader to refuse it."""
+    """Return a file's bytes, or the error of a file that is too large."""
     if not isinstance(source, _PATH):
         return source
     with Path(source).open("rb") as file:
-        return file.read(max_bytes + 1)
+        if (size := os.fstat(file.fileno()).st_size) > max_bytes:
+            return too_many_bytes(size, max_bytes)
+        data = file.read(max_bytes + 1)  # a device and a file in /proc state no size
+    return too_many_bytes(None, max_bytes) if len(data) > max_bytes else data
 
 
 def _read_params(params: dict[str, Any] | None) -> tuple[str, PageSelection]:

@@ -18,7 +18,7 @@ from ocr_extractor.contract import Extraction
 from ocr_extractor.documents.opener import Opener
 from ocr_extractor.documents.page_ranges import PageSelection
 from ocr_extractor.engines.base import total, total_cost, with_requests_of
-from ocr_extractor.errors import DocumentError, InputError, LimitError, PromptError, shorten
+from ocr_extractor.errors import DocumentError, LimitError, PromptError, shorten
 from ocr_extractor.fields.assembly import assemble
 from ocr_extractor.fields.repair import pages_to_repair, repair_instructions
 from ocr_extractor.ocr.page_text import lay_out
@@ -230,7 +230,7 @@ class DocumentReader:
 
     def _open(self, source: InputDocument, span: RecordedSpan, deadline: float) -> Document:
         data = source.content
-        if isinstance(data, InputError):
+        if isinstance(data, DocumentError):
             span.set_inputs({"doc_id": source.doc_id})
             raise data
         inputs: dict[str, Any] = {"doc_id": source.doc_id, "size_bytes": len(data)}

@@ -174,12 +174,14 @@ def test_read_refuses_before_the_llm_is_asked(
 def test_read_takes_no_more_of_a_file_than_it_needs_to_refuse_it(
     logged: Logged, llm: CheckingLlm, tmp_path: Path
 ) -> None:
-    file = tmp_path / "huge.png"
-    with file.open("wb") as huge:
-        huge.truncate(1 << 40)  # a terabyte, of which nothing is on the disk
+    huge = tmp_path / "huge.png"
+    with huge.open("wb") as file:
+        file.truncate(1 << 40)  # a terabyte, of which nothing is on the disk
     model: Any = mlflow.pyfunc.load_model(logged.uri, model_config={"max_document_bytes": 1000})
-    extraction = model.unwrap_python_model().read(file)
-    assert extraction.error_code == "document_too_large"
+    for source, size in ((huge, "1,099,511,627,776 bytes, more"), ("/dev/zero", "more")):
+        extraction = model.unwrap_python_model().read(source)
+        assert extraction.error_code == "document_too_large"
+        assert f"The document has {size} than max_document_bytes=1,000" in extraction.error
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from ocr_extractor.errors import InputError, RequestError, shorten
+from ocr_extractor.errors import DocumentError, InputError, RequestError, shorten
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,11 +29,11 @@ class InputDocument:
 
     Attributes:
         doc_id: The caller's id, None when there is none.
-        content: The document's bytes, or the error of a row without any.
+        content: The document's bytes, or the error that stands for them.
     """
 
     doc_id: str | None
-    content: bytes | InputError
+    content: bytes | DocumentError
 
 
 def to_documents(frame: pd.DataFrame, max_documents: int = sys.maxsize) -> Iterator[InputDocument]:
@@ -57,7 +57,7 @@ def to_documents(frame: pd.DataFrame, max_documents: int = sys.maxsize) -> Itera
         name = _to_id(doc_id)
         try:
             yield InputDocument(name, _to_bytes(value))
-        except InputError as error:
+        except DocumentError as error:
             yield InputDocument(name, error)
 
 
@@ -69,8 +69,10 @@ def _to_bytes(value: Any) -> bytes:
     """Return the document's bytes; base64 text, which some request shapes deliver, is decoded.
 
     Raises:
-        InputError: There are none, or the text is not base64.
+        DocumentError: There are none, the text is not base64, or the value is such an error.
     """
+    if isinstance(value, DocumentError):  # of a file that `read` was given
+        raise value
     if isinstance(value, (bytes, bytearray, memoryview)):
         data = bytes(value)
         return _decode(data) if _TEXT.fullmatch(data[:32]) else data

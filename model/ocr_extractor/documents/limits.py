@@ -54,6 +54,16 @@ class PageLimits:
         raise too_many_pixels(f"{width} x {height} px", limit)
 
 
+def too_many_bytes(size: int | None, most: int) -> LimitError:
+    """Return the error of a document that has more than `most` bytes; its size, None if unknown."""
+    found = "" if size is None else f"{size:,} bytes, "
+    return LimitError(
+        "document_too_large",
+        f"The document has {found}more than max_document_bytes={most:,}: send a smaller file or "
+        "raise the limit.",
+    )
+
+
 def damaged(number: int, error: object) -> InputError:
     """Return the error of a document whose page `number` cannot be decoded."""
     return InputError(

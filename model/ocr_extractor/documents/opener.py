@@ -7,12 +7,12 @@ from math import inf
 from typing import TYPE_CHECKING, Protocol
 
 from ocr_extractor.documents.image import ImageDocument
-from ocr_extractor.documents.limits import PageLimits, out_of_time
+from ocr_extractor.documents.limits import PageLimits, out_of_time, too_many_bytes
 from ocr_extractor.documents.memory_budget import Budget
 from ocr_extractor.documents.pdf import PdfDocument
 from ocr_extractor.documents.pdf_process import PdfProcesses
 from ocr_extractor.documents.pixels import estimate_held
-from ocr_extractor.errors import InputError, LimitError
+from ocr_extractor.errors import InputError
 from ocr_extractor.runtime import memory
 
 if TYPE_CHECKING:
@@ -115,11 +115,7 @@ class Opener:
         if not data:
             raise InputError("empty_document", "The document has no bytes: send the whole file.")
         if len(data) > self._limits.max_document_bytes:
-            raise LimitError(
-                "document_too_large",
-                f"The document has {len(data):,} bytes, more than max_document_bytes="
-                f"{self._limits.max_document_bytes:,}: send a smaller file or raise the limit.",
-            )
+            raise too_many_bytes(len(data), self._limits.max_document_bytes)
         # Readers accept a PDF header within the first 1024 bytes (ISO 32000-2, annex I).
         if b"%PDF-" in data[:1024]:
             return PdfDocument(data, self._limits, self._processes, until)
