@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shlex
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import IO, Any
 
 import mlflow
 
@@ -27,7 +28,7 @@ from entry_points.labelling.review import (
     write_lines,
 )
 from entry_points.labelling.truth_files import truths_of
-from entry_points.predictions.documents import find_documents
+from entry_points.predictions.documents import Unread, find_documents, open_document
 from entry_points.predictions.output import read_rows
 
 REVIEW = "review.csv"
@@ -88,8 +89,8 @@ def label(
         schema: The file of the fields' schema, "" where pairs were read.
 
     Raises:
-        UsageError: A document is missing, two would get one name, a line cannot be used, or the
-            folder cannot be made.
+        UsageError: A document is missing or cannot be copied, two would get one name, a line
+            cannot be used, or the folder cannot be made.
     """
     if missing := sorted(rows.keys() - documents.keys()):
         raise cli.UsageError(
@@ -116,16 +117,26 @@ def label(
         outcome.labelled.append(doc_id)
         row = rows[doc_id]
         truth = truths.truth(of_document, row)
-        if not truths.write(names[doc_id], truth, row):
-            continue
         image = output / "images" / f"{names[doc_id]}{documents[doc_id].suffix.lower()}"
-        shutil.copy(documents[doc_id], image)
+        with _opened(documents[doc_id]) as file:
+            if not truths.write(names[doc_id], truth, row):
+                continue
+            with cli.writing(output), image.open("wb") as copy:
+                shutil.copyfileobj(file, copy)
         outcome.changed.append(doc_id)
         if trace_id := traces.find(row):
             read = sum(bool(line.pair) for line in lines_of(row))
             log_review(trace_id, truth, _kept(of_document, row), read)
             outcome.traced += 1
     return outcome
+
+
+def _opened(document: Path) -> IO[bytes]:
+    """Open a document of which predict may have taken another file of the same name."""
+    file = open_document(document)
+    if isinstance(file, Unread):
+        raise cli.UsageError(f"a labelled document cannot be copied: {file.reason}")
+    return os.fdopen(file, "rb")
 
 
 def _form_ids(doc_ids: Iterable[str]) -> dict[str, str]:

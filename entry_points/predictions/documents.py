@@ -132,6 +132,24 @@ class Unread:
     reason: str
 
 
+def open_document(path: Path) -> int | Unread:
+    """Open a regular file, or a link to one, for reading; never wait for a writer.
+
+    Returns:
+        The open file's descriptor, which the caller closes.
+    """
+    name = doc_id_of(path.name)[:80]
+    try:
+        # Without O_NONBLOCK, opening a FIFO waits for a writer.
+        file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
+    except OSError as error:
+        return _unreadable(name, error)
+    if stat.S_ISREG(os.fstat(file).st_mode):
+        return file
+    os.close(file)
+    return Unread(UNREADABLE, f"{name} is not a regular file: give a file, or remove it.")
+
+
 def read_document(path: Path, max_bytes: int) -> bytes | Unread:
     """Read a regular file, or a link to one; never wait for a writer or read without end.
 
@@ -140,25 +158,22 @@ def read_document(path: Path, max_bytes: int) -> bytes | Unread:
         max_bytes: Largest file that the extractor accepts; a larger one is not kept.
     """
     name = doc_id_of(path.name)[:80]
+    file = open_document(path)
+    if isinstance(file, Unread):
+        return file
     try:
-        # Without O_NONBLOCK, opening a FIFO waits for a writer.
-        file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
-    except OSError as error:
-        return _unreadable(name, error)
-    try:
-        status = os.fstat(file)
-        if not stat.S_ISREG(status.st_mode):
-            return Unread(UNREADABLE, f"{name} is not a regular file: give a file, or remove it.")
+        stated = os.fstat(file).st_size
         data = bytearray()
         # A file may grow while it is read, and files in /proc have no size.
-        if status.st_size <= max_bytes:
+        if stated <= max_bytes:
             while len(data) <= max_bytes and (piece := os.read(file, _PIECE_BYTES)):
                 data += piece
-        if (size := max(status.st_size, len(data))) > max_bytes:
+        if max(stated, len(data)) > max_bytes:
+            size = f"{stated:,} bytes, " if stated > max_bytes else ""
             return Unread(
                 TOO_LARGE,
-                f"{name} has {size:,} bytes, more than max_document_bytes={max_bytes:,}: give a "
-                "smaller file, or log an extractor with a larger limit.",
+                f"{name} has {size}more than max_document_bytes={max_bytes:,}: give a smaller "
+                "file, or log an extractor with a larger limit.",
             )
         return bytes(data)
     except OSError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,11 @@ import mlflow
 import pytest
 
 from data.funsd import load_folder
+from entry_points.command_line.cli import UsageError
+from entry_points.label import REVIEW
+from entry_points.label import label as label_rows
+from entry_points.labelling.review import ACCEPT, lines_of, write_lines
+from entry_points.predictions.output import KEY
 from tests.entry_points.conftest import Done, Project, run_id_of
 from tests.llm_servers.prompted import PromptedLlm
 
@@ -112,3 +118,15 @@ def test_corrections_count_and_what_was_made_up_goes(project: Project, labelled:
     assert assessments(project, "fax-01.png")["pairs_accepted"] == pytest.approx(
         (len(fax) - 2) / len(fax)
     )
+
+
+def test_a_document_that_is_no_regular_file_is_not_copied(project: Project, tmp_path: Path):
+    document, output = tmp_path / "a.png", tmp_path / "labelled"
+    document.symlink_to("/dev/null")
+    row = {"doc_id": "a.png", "pairs": [], "page_count": 1, KEY: "f" * 64}
+    output.mkdir()
+    write_lines(output / REVIEW, [replace(line, verdict=ACCEPT) for line in lines_of(row)])
+    with pytest.raises(UsageError, match=r"cannot be copied: a\.png is not a regular file"):
+        label_rows({"a.png": row}, {"a.png": document}, output, experiment_id="0")
+    assert not list((output / "images").iterdir())
+    assert not list((output / "annotations").iterdir())

@@ -49,7 +49,7 @@ def without_size(path: Path) -> None:
         pytest.param(folder, "unreadable_file", "not a regular file", id="folder"),
         pytest.param(gone, "unreadable_file", "No such file", id="dangling link"),
         pytest.param(sparse, "document_too_large", "6,000,000,000 bytes", id="sparse"),
-        pytest.param(without_size, "document_too_large", "more than", id="more than its size"),
+        pytest.param(without_size, "document_too_large", "has more than", id="more than its size"),
     ],
 )
 def test_a_file_that_cannot_be_read_to_its_end_is_told_at_once(
