@@ -5,8 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, as_completed, wait
 from dataclasses import dataclass
 from functools import partial
@@ -134,7 +133,7 @@ def predict(task: PredictTask, documents: InputDocuments, output: Path) -> Predi
         print_estimate(task.model, paths, len(todo), skipped.output_tokens_per_page)
     read = Tally()
     with file, Progress(total=len(todo), unit="documents") as bar:
-        for row in reader.read_all(documents, todo):
+        for row in reader.read_all(todo):
             file.write(row)
             read.add(row)
             bar.set_postfix(read.progress(), refresh=False)
@@ -156,24 +155,15 @@ class _Reader:
         content = document if isinstance(document, bytes) else None
         return document_key(content, self._task.configuration(self._prompt_uri))
 
-    def read_all(self, documents: InputDocuments, todo: InputDocuments) -> Iterator[Row]:
-        """Yield the rows of some of the documents, each with its key."""
+    def read_all(self, todo: InputDocuments) -> Iterator[Row]:
+        """Yield the rows of documents, each with its key."""
         if self._task.batches is None:
             return self._read_now(todo)
-        scopes = self._scopes(documents, set(todo.names))
+        # One by one: the first batch goes out before the last document is opened.
+        keyed = ((self.key(todo.folder / name), name) for name in todo.names)
         return read_in_batches(
-            self._task.model, self._task.batches, scopes, lambda name: self._read(*todo.get(name))
+            self._task.model, self._task.batches, keyed, lambda name: self._read(*todo.get(name))
         )
-
-    def _scopes(self, documents: InputDocuments, todo: Set[str]) -> dict[str, str]:
-        """Return the names in `todo` by a key that is the same at every start."""
-        scopes, copies = {}, Counter[str]()
-        for name in documents.names:
-            key = self.key(documents.folder / name)
-            if name in todo:
-                scopes[f"{key}.{copies[key]}"] = name
-            copies[key] += 1  # each copy of a document has its own requests
-        return scopes
 
     def _read_now(self, todo: InputDocuments) -> Iterator[Row]:
         """Read documents in parallel; start none that could exceed the cost limit."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import tempfile
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
 from typing import IO, Any, TypeVar
@@ -29,14 +30,20 @@ _MOST_ROUNDS = 20
 
 
 def read_in_batches(
-    model: PyFuncModel, plan: BatchPlan, documents: Mapping[str, D], read: Callable[[D], Row]
+    model: PyFuncModel,
+    plan: BatchPlan,
+    documents: Iterable[tuple[str, D]],
+    read: Callable[[D], Row],
 ) -> Iterator[Row]:
     """Yield each document's row when it is known.
+
+    Documents are taken one by one: the first batches begin before the last document is opened.
 
     Args:
         model: The loaded extractor.
         plan: How large batches are, and what an earlier start has left.
-        documents: The documents by a name that is the same at every start.
+        documents: Each document with a key that is the same at every start; documents of one key
+            are the same.
         read: Reads one of them.
 
     Raises:
@@ -68,9 +75,12 @@ class _Rounds:
         self._rounds: Counter[str] = Counter()
         self._queue_is_full = False
 
-    def read(self, documents: Mapping[str, D], read: Callable[[D], Row]) -> Iterator[Row]:
+    def read(self, documents: Iterable[tuple[str, D]], read: Callable[[D], Row]) -> Iterator[Row]:
         waiting = set(self._state.scopes(answered=False))
-        for scope, document in documents.items():
+        begun: dict[str, D] = {}
+        for key, document in documents:
+            scope = self._scope(key, begun)
+            begun[scope] = document
             if scope not in waiting:
                 yield from self._read_one(scope, partial(read, document))
         self._upload()
@@ -79,11 +89,20 @@ class _Rounds:
                 with self._server.faults():
                     self._look_at(shard)
             for scope in self._state.scopes(answered=True):
-                if scope in documents:  # an earlier start may have asked for others
-                    yield from self._read_one(scope, partial(read, documents[scope]))
+                if scope in begun:  # an earlier start may have asked for others
+                    yield from self._read_one(scope, partial(read, begun[scope]))
             self._upload()
             if self._state.shards():
                 time.sleep(self._plan.poll_s)
+
+    def _scope(self, key: str, taken: Container[str]) -> str:
+        """Return the name of a document's requests; each copy of a document has its own.
+
+        An earlier start may have asked for some copies: those requests come first.
+        """
+        new = (f"{key}.{number}" for number in itertools.count())
+        names = itertools.chain(self._state.scopes_of(key), new)
+        return next(name for name in names if name not in taken)
 
     def _read_one(self, scope: str, read: Callable[[], Row]) -> Iterator[Row]:
         """Yield the document's row, or collect the requests that have no answer yet."""

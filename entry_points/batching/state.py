@@ -135,6 +135,14 @@ class BatchState:
         )
         return [scope for (scope,) in rows.fetchall()]
 
+    def scopes_of(self, key: str) -> Sequence[str]:
+        """Return the documents named `<key>.<number>` that have requests."""
+        rows = self._database.execute(
+            "SELECT DISTINCT scope FROM requests WHERE scope >= ? AND scope < ?",
+            (f"{key}.", f"{key}/"),  # "/" follows "."
+        )
+        return [scope for (scope,) in rows.fetchall()]
+
     def forget(self, scope: str) -> None:
         """Drop a document whose row is written."""
         with self._database as database:

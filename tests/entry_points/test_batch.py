@@ -188,6 +188,22 @@ def asked(batches: BatchApi) -> list[int]:
     return [content.count(b"\n") for content in batches.begun]
 
 
+def test_the_first_batch_begins_before_the_last_document_is_opened(
+    inbox: Path, batches: BatchApi, model: PyFuncModel
+):
+    def replace_the_last(batch_id: str) -> None:
+        if len(batches.begun) == 1:
+            (inbox / "5.png").write_bytes((inbox / "1.png").read_bytes() + b"new")
+
+    batches.revoked, batches.on_begin = True, replace_the_last
+    with pytest.raises(UsageError):
+        run(inbox, model, max_requests=2)
+    batches.revoked = False
+    run(inbox, model)
+    assert_all_read(inbox)
+    assert asked(batches) == [2, 2, 2]  # the new document was opened once, and paid for once
+
+
 def test_a_batch_that_finds_the_queue_full_waits_for_another(
     inbox: Path, batches: BatchApi, model: PyFuncModel, capsys: pytest.CaptureFixture[str]
 ):
@@ -229,10 +245,10 @@ def test_answers_are_kept_until_their_row_is_written(
 ):
     with mlflow.tracing.context(enabled=False):
         reads = {str(number): reading(model, inbox / f"{number}.png") for number in range(6)}
-        rows = read_in_batches(model, plan(inbox), reads, lambda read: read())
+        rows = read_in_batches(model, plan(inbox), reads.items(), lambda read: read())
         next(rows)
         del rows  # before the row was written
-        again = list(read_in_batches(model, plan(inbox), reads, lambda read: read()))
+        again = list(read_in_batches(model, plan(inbox), reads.items(), lambda read: read()))
     assert len(again) == 6
     assert asked(batches) == [6]
 
@@ -330,7 +346,7 @@ def test_a_document_that_asks_for_something_new_each_time_is_given_up(
         return predict_rows(model, [("a.png", png)], PARAMS)[0]
 
     with mlflow.tracing.context(enabled=False):
-        [row] = read_in_batches(model, plan(tmp_path), {"a": None}, lambda _: read())
+        [row] = read_in_batches(model, plan(tmp_path), [("a", None)], lambda _: read())
     assert (row["error_code"], len(batches.paid)) == ("batch_unanswered", 20)
 
 
