@@ -164,6 +164,8 @@ def _draw_legend(form: Form) -> Image.Image:
         ("answered by", answered),
         ("other link", len(form.links) - answered),
     ]:
+        if not count:
+            continue
         swatch = (left, middle - high, left + wide, middle + high)
         if name in COLOURS:
             _draw_box(draw, swatch, name)

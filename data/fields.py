@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from data.errors import DatasetError
-from data.field_schema import FieldSchema, Leaf, LeafType, load_schema, read_json
+from data.field_schema import FieldSchema, Leaf, LeafType, load_schema, read_json, value_at
 from data.folder import Selection, count, select
-from data.forms import Box
+from data.forms import Box, Entity, Form
 from data.splits import Split
 
 FIELDS = "fields"
@@ -61,6 +61,12 @@ class FieldDocument:
     def expectations(self) -> dict[str, Any]:
         """Return its values as JSON values."""
         return {"values": dict(self.values)}
+
+    def to_form(self) -> Form:
+        """Return the values whose places are known as the answers of a form, to be drawn."""
+        known = enumerate(self.places.items())
+        answers = (Entity(n, "answer", path, at.box, page=at.page) for n, (path, at) in known)
+        return Form(self.form_id, self.image_path, self.truth_paths[-1], tuple(answers), ())
 
 
 def load_folder(
@@ -229,6 +235,16 @@ def from_leaves(schema: FieldSchema, leaves: Mapping[str, Any]) -> dict[str, Any
                 _put(rows[-1], name, leaves.get(f"{path}[{number}].{name}"))
         _put(shaped, path, rows)
     return shaped
+
+
+def to_leaves(schema: FieldSchema, values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield the path in the document and the value of each leaf; rows come last."""
+    for path in schema.scalars:
+        yield path, value_at(values, path)
+    for path, columns in schema.tables.items():
+        for number, row in enumerate(value_at(values, path) or ()):
+            for name in columns:
+                yield f"{path}[{number}].{name}", value_at(row, name)
 
 
 def parse_value(leaf: Leaf, text: str) -> Any:

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Tag, ValidationError
 
@@ -21,6 +21,8 @@ from data.errors import DatasetError
 from data.folder import Selection, count, select
 from data.forms import Box, Document, Entity, Form, Label, Link, Word
 from data.splits import Split
+
+_Document = TypeVar("_Document", bound=Document)
 
 ANNOTATIONS = "annotations"
 """The folder of the truth files."""
@@ -180,7 +182,7 @@ def dataset_digest(forms: Sequence[Document]) -> str:
     return hashlib.sha256(b"".join(sorted(digests))).hexdigest()[:16]
 
 
-def pick_form(forms: Sequence[Form], form_id: str | None, seed: int) -> Form:
+def pick_form(forms: Sequence[_Document], form_id: str | None, seed: int) -> _Document:
     """Return the form named `form_id`, or for None one drawn with `seed`.
 
     Raises:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from typing import Literal, get_args
+from typing import Literal, TypeVar, get_args
 
-from data.forms import Form
+from data.forms import Document
 
 Split = Literal["development", "validation"]
+_Document = TypeVar("_Document", bound=Document)
 SPLITS: tuple[Split, ...] = get_args(Split)
 
 _DEVELOPMENT_SHARE = 0.5
@@ -28,6 +29,6 @@ def split_of(form_id: str) -> Split:
     return "development" if position < _DEVELOPMENT_SHARE else "validation"
 
 
-def in_split(forms: Iterable[Form], split: Split) -> list[Form]:
+def in_split(forms: Iterable[_Document], split: Split) -> list[_Document]:
     """Return the forms of one split, in the given order."""
     return [form for form in forms if split_of(form.form_id) == split]

@@ -19,8 +19,10 @@ from mlflow.exceptions import MlflowException
 from mlflow.genai.scorers import Scorer, scorer
 from mlflow.pyfunc import PyFuncModel
 
-from data.forms import Form
-from data.funsd import dataset_digest, load_folder
+from data.dataset import load_documents
+from data.fields import FieldDocument
+from data.forms import Document, Form
+from data.funsd import dataset_digest
 from entry_points.command_line import cli
 from entry_points.command_line.tracking import name_run
 from entry_points.logged_models.loading import (
@@ -28,15 +30,18 @@ from entry_points.logged_models.loading import (
     extractor_errors_reported,
     load_extractor,
     predict_rows,
+    require_same_kind,
 )
 from entry_points.optimizing.budget import OptimizationBudget
 from entry_points.optimizing.examples import NOT_WITH_A_SCHEMA, FewShotExamples, write_example
-from entry_points.optimizing.gepa_optimizer import HEADLINE, GepaOptimizer, OptimizationTask
+from entry_points.optimizing.gepa_optimizer import GepaOptimizer, OptimizationTask
 from entry_points.optimizing.prompt_parts import divide
 from entry_points.optimizing.result import OptimizationResult
 from entry_points.optimizing.winner import register_winner
-from entry_points.scoring.forms import Truth
+from entry_points.scoring.fields import FieldScore
+from entry_points.scoring.forms import FormScore
 from entry_points.scoring.mlflow_scorer import form_scorer
+from entry_points.scoring.truths import truth_of
 
 
 @dataclass(frozen=True)
@@ -68,6 +73,7 @@ class Optimization:
 
     Attributes:
         prompt_uri: The prompt that was to be improved.
+        metric: What the search went by.
         winner_uri: The one that reads better, None when there is none.
         outcome: The scores behind that.
         proposed: How many prompts the LLM was asked for by this start.
@@ -76,6 +82,7 @@ class Optimization:
     """
 
     prompt_uri: str
+    metric: str
     winner_uri: str | None
     outcome: OptimizationResult
     proposed: int
@@ -105,7 +112,7 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def optimize(request: Request, forms: Sequence[Form]) -> Optimization:
+def optimize(request: Request, forms: Sequence[Document]) -> Optimization:
     """Search within the active run; register the prompt that wins, and promote nothing.
 
     The search uses the development forms, the verdict comes from the validation forms
@@ -127,13 +134,16 @@ def optimize(request: Request, forms: Sequence[Form]) -> Optimization:
         validation=len(parts.validation),
     )
     model = load_extractor(request.model_uri, **request.settings)
+    require_same_kind(model, config, forms[0], request.model_uri)
     prompt = mlflow.genai.load_prompt(config["prompt_uri"])
-    if request.examples and prompt.response_format:
+    of_fields = isinstance(forms[0], FieldDocument)
+    if request.examples and (of_fields or prompt.response_format):
         raise cli.UsageError(NOT_WITH_A_SCHEMA)
     extractor: Any = model.unwrap_python_model()  # type: ignore[no-untyped-call]
     optimizer = GepaOptimizer(
         OptimizationTask(
-            truths={form.form_id: Truth.of(form) for form in forms},
+            truths={form.form_id: truth_of(form) for form in forms},
+            metric=FieldScore.MAIN if of_fields else FormScore.MAIN,
             validation=[form.form_id for form in parts.validation],
             template_fault=extractor.template_fault,
             ask=lambda question: extractor.ask(question, request.reflection_llm),
@@ -154,24 +164,25 @@ def optimize(request: Request, forms: Sequence[Form]) -> Optimization:
             train_data=[{"inputs": {"doc_id": form.form_id}} for form in parts.development],
             prompt_uris=[prompt.uri],
             optimizer=optimizer,
-            scorers=[_pair_f1(optimizer.task.truths)],
+            scorers=[_headline(optimizer.task)],
         )
     outcome = optimizer.outcome
-    _log(outcome)
+    _log(outcome, optimizer.task.metric)
     winner = register_winner(prompt, outcome) if outcome.wins else None
     cost = budget.spent if budget.priced else None
-    return Optimization(prompt.uri, winner, outcome, budget.questions, cost)
+    return Optimization(prompt.uri, optimizer.task.metric, winner, outcome, budget.questions, cost)
 
 
-def _write_examples(forms: Sequence[Form], extractor: Any) -> dict[str, str]:
+def _write_examples(forms: Sequence[Document], extractor: Any) -> dict[str, str]:
     """Write examples down, with the text that the logged extractor's OCR reads."""
     return {
         form.form_id: write_example(form, extractor.document_text(form.image_path.read_bytes()))
         for form in forms
+        if isinstance(form, Form)
     }
 
 
-def _run_dir(request: Request, model: PyFuncModel, forms: Sequence[Form]) -> Path | None:
+def _run_dir(request: Request, model: PyFuncModel, forms: Sequence[Document]) -> Path | None:
     """Return where a search is kept: beside the cache of completions, without one nowhere.
 
     Named by what decides the search's course; budgets do not, so a larger one goes on.
@@ -185,7 +196,7 @@ def _run_dir(request: Request, model: PyFuncModel, forms: Sequence[Form]) -> Pat
 
 
 def _reader(
-    model: PyFuncModel, forms: Sequence[Form], budget: OptimizationBudget
+    model: PyFuncModel, forms: Sequence[Document], budget: OptimizationBudget
 ) -> Callable[..., dict[str, Any]]:
     """Return what reads one form for MLflow."""
     paths = {form.form_id: form.image_path for form in forms}
@@ -204,24 +215,24 @@ def _reader(
     return predict_fn
 
 
-def _pair_f1(truths: Mapping[str, Truth]) -> Scorer:
+def _headline(task: OptimizationTask) -> Scorer:
     """Return the one score of a form that the search goes by, with its mistakes."""
-    form_score = form_scorer(truths, content=True)
+    form_score = form_scorer(task.truths, content=True)
 
-    @scorer(name=HEADLINE)
-    def pair_f1(inputs: dict[str, Any], outputs: object) -> Feedback:
+    @scorer(name=task.metric)
+    def headline(inputs: dict[str, Any], outputs: object) -> Feedback:
         row = outputs if isinstance(outputs, dict) else None
         found = cast(list[Feedback], form_score(inputs=inputs, outputs=row))
-        return next(each for each in found if each.name == HEADLINE)
+        return next(each for each in found if each.name == task.metric)
 
-    return pair_f1
+    return headline
 
 
-def _log(outcome: OptimizationResult) -> None:
+def _log(outcome: OptimizationResult, metric: str) -> None:
     """Log the search and the verdict."""
     mlflow.log_table(pd.DataFrame(map(asdict, outcome.candidates)), "candidates.json")
     for step, each in enumerate(outcome.candidates):
-        mlflow.log_metric("development_pair_f1", each.score, step=step)
+        mlflow.log_metric(f"development_{metric}", each.score, step=step)
     if outcome.verdict is not None:
         gain = outcome.verdict.gain
         mlflow.log_metrics({"gain": gain.value, "gain_low": gain.low, "gain_high": gain.high})
@@ -243,7 +254,7 @@ def report(found: Optimization) -> None:
     first, best = found.outcome.candidates[0], found.outcome.best
     cost = "unknown" if found.cost is None else f"{found.cost:.4f} USD"
     print(f"\n{found.prompt_uri}: {found.proposed} prompts proposed, cost {cost}.")
-    print(f"Development forms: pair_f1 {first.score:.3f} -> {best.score:.3f} (mean).")
+    print(f"Development forms: {found.metric} {first.score:.3f} -> {best.score:.3f} (mean).")
     if found.outcome.verdict is None:
         print("No prompt reads them better, so none is registered.")
         return
@@ -267,7 +278,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         seed=args.seed,
         settings=cli.reading_settings(args),
     )
-    forms = load_folder(cli.in_project(args.dataset), limit=args.limit, seed=args.seed)
+    forms = load_documents(cli.in_project(args.dataset), limit=args.limit, seed=args.seed)
     try:
         with mlflow.start_run():
             dataset = cli.in_project(args.dataset).name

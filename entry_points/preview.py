@@ -1,4 +1,4 @@
-"""Shows one annotated form: its page with entities and links drawn on it, and its true pairs."""
+"""Shows one annotated form: its page with the annotations drawn on it, and its pairs or fields."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ import shlex
 import sys
 import textwrap
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import mlflow
 
+from data.dataset import load_documents
 from data.drawing import draw_form
-from data.funsd import load_folder, pick_form
+from data.fields import SCHEMA, FieldDocument, to_leaves
+from data.funsd import pick_form
 from entry_points.command_line import cli
 from entry_points.command_line.tracking import name_run
 from ocr_extractor.documents.opener import open_document
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterable, Iterator, Sequence
 
-    from data.forms import Form
+    from data.forms import Document, Form
 
 _QUESTION_WIDTH = 40  # characters before a text continues on the next line
 _ANSWER_WIDTH = 60
@@ -46,43 +48,66 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def preview(form: Form, output: Path) -> None:
-    """Draw the form to the PNG `output`, log it to the run, and print the form's pairs.
+def preview(form: Document, output: Path) -> None:
+    """Draw the form to the PNG `output`, log it to the run, and print its pairs or its fields.
 
     Raises:
         DatasetError: The annotation and its document do not match.
         DocumentError: The document cannot be opened.
         UsageError: The PNG cannot be written.
     """
+    annotated = form.to_form() if isinstance(form, FieldDocument) else cast("Form", form)
     document = open_document(form.image_path.read_bytes())
     pages = [document.page(number).image for number in range(1, document.page_count + 1)]
     with cli.writing(output):
         output.parent.mkdir(parents=True, exist_ok=True)
-        draw_form(form, pages).save(output, "PNG")
+        draw_form(annotated, pages).save(output, "PNG")
     with mlflow.start_run() as run:
         name_run(f"preview {form.form_id}")
         mlflow.set_tag("form_id", form.form_id)
         mlflow.log_artifact(str(output))
-    pairs, blanks = form.pairs(), form.blank_questions()
     print(cli.printable(f"form {form.form_id}: {form.image_path}"))
+    if isinstance(form, FieldDocument):
+        _print_fields(form, len(pages))
+    else:
+        _print_pairs(annotated, len(pages))
+    print(f"\npage with entities and links: {output.resolve()}")
+    print(f"the same as an artifact: runs:/{run.info.run_id}/{output.name}")
+    dataset = form.truth_paths[0].parent.parent
+    parameters = {"dataset": str(dataset)}
+    if isinstance(form, FieldDocument):
+        parameters |= {"schema": str(dataset / SCHEMA), "prompt_name": dataset.name}
+    given = " ".join(f"-P {name}={shlex.quote(value)}" for name, value in parameters.items())
+    print(f"\nnext: {cli.RUN} {given}")
+
+
+def _print_pairs(form: Form, pages: int) -> None:
+    pairs, blanks = form.pairs(), form.blank_questions()
     print(
-        f"pages: {len(pages)}, entities: {len(form.entities)}, links: {len(form.links)}, "
+        f"pages: {pages}, entities: {len(form.entities)}, links: {len(form.links)}, "
         f"pairs: {len(pairs)}, blank questions: {len(blanks)}\n"
     )
     rows = [(pair.question, pair.answer) for pair in pairs]
     rows += [(question.text.strip(), "(blank)") for question in blanks]
-    print("\n".join(_table(rows)))
-    print(f"\npage with entities and links: {output.resolve()}")
-    print(f"the same as an artifact: runs:/{run.info.run_id}/{output.name}")
-    dataset = shlex.quote(str(form.annotation_path.parent.parent))
-    print(f"\nnext: {cli.RUN} -P dataset={dataset}")
+    print("\n".join(_table(("question", "answer"), rows)))
 
 
-def _table(rows: Iterable[tuple[str, str]]) -> Iterator[str]:
+def _print_fields(document: FieldDocument, pages: int) -> None:
+    leaves = list(to_leaves(document.schema, document.values))
+    values = [value for _, value in leaves if value is not None]
+    print(
+        f"pages: {pages}, values: {len(values)}, nulls: {len(leaves) - len(values)}, "
+        f"places known: {len(document.places)}\n"
+    )
+    rows = [(path, "(null)" if value is None else str(value)) for path, value in leaves]
+    print("\n".join(_table(("field", "value"), rows)))
+
+
+def _table(titles: tuple[str, str], rows: Iterable[tuple[str, str]]) -> Iterator[str]:
     """Yield the lines of two columns under a header; a long text continues on the next line."""
     cells = [
         (_wrap(question, _QUESTION_WIDTH), _wrap(answer, _ANSWER_WIDTH))
-        for question, answer in [("question", "answer"), ("--------", "------"), *rows]
+        for question, answer in [titles, ("-" * len(titles[0]), "-" * len(titles[1])), *rows]
     ]
     width = max(len(line) for question, _ in cells for line in question)
     for question, answer in cells:
@@ -98,7 +123,7 @@ def _wrap(text: str, width: int) -> list[str]:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the entry point; return the process's exit code."""
     flags = build_parser().parse_args(argv)
-    form = pick_form(load_folder(cli.in_project(flags.dataset)), flags.form or None, flags.seed)
+    form = pick_form(load_documents(cli.in_project(flags.dataset)), flags.form or None, flags.seed)
     preview(form, Path(flags.output or f"preview-{form.form_id}.png"))
     return 0
 

@@ -22,7 +22,7 @@ class TrueFields(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name-defined]
     """Its `model_config` has `truth` (a folder), and `wrong` (values by doc_id and path).
 
     A wrong value of "FAIL" makes the document fail; "ROW" in place of a path leaves out the last
-    row of `items`; "NO_VALUES" makes it a model without a schema.
+    row of `items`. Without the setting `schema` it is a model without one.
     """
 
     def load_context(self, context: Any) -> None:
@@ -37,6 +37,9 @@ class TrueFields(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name-defined]
         if data.startswith(b"%PDF"):
             return [Image.new("L", (1240, 1754), 255)] * 2
         return [Image.open(io.BytesIO(data)).convert("L")]
+
+    def reads_fields(self) -> bool:
+        return bool(self._config["schema"])
 
     def estimate(self, documents: Any, output_tokens_per_page: float) -> None:
         return None
@@ -55,6 +58,7 @@ class TrueFields(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name-defined]
     def _row(self, doc_id: str) -> dict[str, Any]:
         folder, wrong = Path(self._config["truth"]), self._config["wrong"].get(doc_id, {})
         values = json.loads((folder / "fields" / f"{doc_id}.json").read_text(encoding="utf-8"))
+        assert self.reads_fields(), "nothing may be read"
         failed = "FAIL" in wrong
         if "ROW" in wrong:
             values["items"].pop()
@@ -67,8 +71,8 @@ class TrueFields(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name-defined]
         return {
             "doc_id": doc_id,
             "pairs": [],
-            "values": None if failed or "NO_VALUES" in wrong else json.dumps(values),
-            "fields": None if failed or "NO_VALUES" in wrong else leaves,
+            "values": None if failed else json.dumps(values),
+            "fields": None if failed else leaves,
             "page_count": None if failed else 1,
             "error_code": "image_truncated" if failed else None,
             "error": "The image is cut off." if failed else None,

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import mlflow
 from mlflow.entities import Run
 
-from data.fields import FieldDocument
-from data.forms import Document
 from data.funsd import dataset_digest
 from entry_points.command_line import cli
 from entry_points.command_line.tracking import name_run
@@ -22,7 +20,12 @@ from entry_points.evaluation.picture import log_picture
 from entry_points.evaluation.reading import Dataset, read_and_trace
 from entry_points.evaluation.report import log_report
 from entry_points.evaluation.results import Evaluation, FormResult, headline, log
-from entry_points.logged_models.loading import extractor_config, load_extractor, print_estimate
+from entry_points.logged_models.loading import (
+    extractor_config,
+    load_extractor,
+    print_estimate,
+    require_same_kind,
+)
 from entry_points.scoring.bootstrap import intervals
 from entry_points.scoring.calibration import judge_confidences
 from entry_points.scoring.mlflow_scorer import form_scorer
@@ -77,6 +80,7 @@ def evaluate(  # noqa: PLR0913 - what reads what, for how much, and where it is 
     if judge:
         assessors.append(correct_format(judge, content=content))
     model = load_extractor(model_uri, **settings)
+    require_same_kind(model, config, forms[0], model_uri)
     print_estimate(model, (form.image_path for form in forms), len(forms))
     # OCR reads one page at a time on all cores: more than two forms would only wait in line, and
     # the waiting would count as theirs.
@@ -90,7 +94,6 @@ def evaluate(  # noqa: PLR0913 - what reads what, for how much, and where it is 
     begun = [form for form in forms if form.form_id in readings]
     truths = {form.form_id: truths[form.form_id] for form in begun}
     outputs = {doc_id: each.outputs for doc_id, each in readings.items()}
-    _require_fields(begun[0], outputs.values(), model_uri)
     scores = score_forms(truths, outputs)
     judged = judge_confidences(truths, outputs)
     results = [FormResult.of(doc_id, score, readings[doc_id]) for doc_id, score in scores.items()]
@@ -118,19 +121,6 @@ def evaluate(  # noqa: PLR0913 - what reads what, for how much, and where it is 
 def _own_means(scorers: Sequence[OwnScorer]) -> dict[str, float]:
     means = {each.name: each.mean() for each in scorers}
     return {name: mean for name, mean in means.items() if mean is not None}
-
-
-def _require_fields(
-    document: Document, outputs: Collection[Mapping[str, Any]], model_uri: str
-) -> None:
-    """Refuse to score pairs as if they were fields: every field would be missed."""
-    read = [row for row in outputs if row["error_code"] is None]
-    if isinstance(document, FieldDocument) and read and not any(row.get("values") for row in read):
-        raise cli.UsageError(
-            f"{model_uri} reads pairs, but the dataset has fields: give the prompt a schema "
-            f"(`{cli.RUN} -P schema=<dataset>/schema.json -P dataset=<dataset>` logs such a "
-            "model), or a dataset without the folder fields/."
-        )
 
 
 def _read_by(config: Mapping[str, Any]) -> dict[str, str]:

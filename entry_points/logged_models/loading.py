@@ -22,6 +22,8 @@ from mlflow.models import get_model_info
 from mlflow.pyfunc import PyFuncModel
 from mlflow.store.artifact.utils.models import get_model_name_and_version
 
+from data.fields import FieldDocument
+from data.forms import Document, Form
 from entry_points.command_line.cli import RUN, UsageError
 from entry_points.predictions.documents import read_document
 
@@ -111,6 +113,35 @@ def load_extractor(model_uri: str, **overrides: Any) -> PyFuncModel:
         model: PyFuncModel = mlflow.pyfunc.load_model(model_uri, model_config=settings)
     _exempt_from_collection()
     return model
+
+
+def require_same_kind(
+    model: PyFuncModel, config: Mapping[str, Any], document: Document, model_uri: str
+) -> None:
+    """Refuse to read pairs where fields are scored, or the other way round: all would be missed.
+
+    Args:
+        model: The loaded extractor.
+        config: Its settings.
+        document: One of the dataset.
+        model_uri: What the user calls the extractor.
+
+    Raises:
+        UsageError: The extractor does not read what the dataset has.
+    """
+    extractor: Any = model.unwrap_python_model()  # type: ignore[no-untyped-call]
+    has_schema = extractor.reads_fields()
+    if isinstance(document, FieldDocument) and not has_schema:
+        raise UsageError(
+            f"{model_uri} reads pairs, but the dataset has fields: give the prompt a schema "
+            f"(`{RUN} -P schema=<dataset>/schema.json -P dataset=<dataset>` logs such a "
+            "model), or a dataset without the folder fields/."
+        )
+    if isinstance(document, Form) and has_schema and not config.get("with_pairs"):
+        raise UsageError(
+            f"{model_uri} reads fields, but the dataset has pairs: give a dataset with the folder "
+            "fields/, or log the model with the setting with_pairs=true."
+        )
 
 
 def _learned_settings(model_uri: str, config: Mapping[str, Any]) -> dict[str, Any]:

@@ -20,13 +20,26 @@ from entry_points.optimizing.budget import MINIBATCH, OptimizationBudget
 from entry_points.optimizing.examples import EXAMPLES, FewShotExamples
 from entry_points.optimizing.result import OptimizationResult, PromptCandidate, Verdict
 from entry_points.scoring.bootstrap import differences
-from entry_points.scoring.forms import FormScore, Truth
-from entry_points.scoring.scores import aggregate, score_forms
-
-HEADLINE = "pair_f1"
+from entry_points.scoring.fields import FieldScore
+from entry_points.scoring.forms import FormScore
+from entry_points.scoring.scores import DocumentTruth, Score, aggregate, score_forms
 
 _REFLECTION = Path(__file__).with_name("reflection.md")
 _LISTED_CHARACTERS = 1_500
+# What the LLM does, and how it is judged, by what the search goes by.
+_TASKS = {
+    FormScore.MAIN: (
+        "reads scanned business forms and returns their question-answer pairs as JSON",
+        "A pair counts where question and answer are both read right; a missed pair and an "
+        "invented one cost the same.",
+    ),
+    FieldScore.MAIN: (
+        "reads scanned business documents and returns the texts of named fields as JSON, copied "
+        "as they are printed; code turns them into values",
+        "A field counts where its value is right, or where it is not on the document and null was "
+        "given; a missed row of a table and an invented one cost the same.",
+    ),
+}
 
 _log = logging.getLogger(__name__)
 
@@ -39,7 +52,8 @@ class OptimizationTask:
     """The inputs of a search.
 
     Attributes:
-        truths: What the forms say, by form id.
+        truths: What the forms say, by form id; all of one kind.
+        metric: What the search goes by: the main metric of this kind.
         validation: The ids of the forms that decide.
         template_fault: Says why a template cannot be used, None when it can.
         ask: Asks the reflecting LLM; returns its answer and the cost, USD or None.
@@ -49,7 +63,8 @@ class OptimizationTask:
         shots: The forms that can be shown as examples.
     """
 
-    truths: Mapping[str, Truth]
+    truths: Mapping[str, DocumentTruth[Score]]
+    metric: str
     validation: Sequence[str]
     template_fault: Callable[[str], str | None]
     ask: Callable[[str], tuple[str, float | None]]
@@ -119,11 +134,13 @@ class GepaOptimizer(BasePromptOptimizer):
         if first == best:
             return None
         before, after = (self._validate(eval_fn, {name: each}) for each in (first, best))
+        metric = self.task.metric
         return Verdict(
+            metric=metric,
             forms=len(before),
-            before=aggregate(before.values())[HEADLINE],
-            after=aggregate(after.values())[HEADLINE],
-            gain=differences(after, before)[HEADLINE],
+            before=aggregate(before.values())[metric],
+            after=aggregate(after.values())[metric],
+            gain=differences(after, before)[metric],
         )
 
     def _propose(
@@ -139,7 +156,7 @@ class GepaOptimizer(BasePromptOptimizer):
         question = {
             "current_instruction_doc": candidate[component],
             "dataset_with_feedback": reflective_dataset[component],
-            "prompt_template": _REFLECTION.read_text(encoding="utf-8"),
+            "prompt_template": _reflection(self.task.metric),
         }
         answer = InstructionProposalSignature.run(self._reflect, question)
         return {component: answer["new_instruction"]}
@@ -153,7 +170,7 @@ class GepaOptimizer(BasePromptOptimizer):
         self.task.budget.count_question(cost)
         return answer
 
-    def _validate(self, eval_fn: Evaluate, candidate: dict[str, str]) -> dict[str, FormScore]:
+    def _validate(self, eval_fn: Evaluate, candidate: dict[str, str]) -> dict[str, Score]:
         results = eval_fn(
             candidate, [{"inputs": {"doc_id": each}} for each in self.task.validation]
         )
@@ -209,13 +226,12 @@ class _Adapter(GEPAAdapter[Record, EvaluationResultRecord, None]):
 
     def _reflect_on(self, result: EvaluationResultRecord) -> dict[str, str]:
         row, form_id = result.outputs, result.inputs["doc_id"]
-        read = [(pair["question"], pair["answer"]) for pair in row["pairs"] or ()]
         return {
             "Form": form_id,
             "Score": f"{result.score:.2f} of 1",
-            "Mistakes": row["error"] or result.rationales[HEADLINE],
-            "What was read": _listed(read),
-            "What stands there": _listed(self._task.truths[form_id].pairs),
+            "Mistakes": row["error"] or result.rationales[self._task.metric],
+            "What was read": _listed(_read(row)),
+            "What stands there": _listed(self._task.truths[form_id].stated()),
         }
 
     def get_adapter_state(self) -> dict[str, Any]:
@@ -225,6 +241,19 @@ class _Adapter(GEPAAdapter[Record, EvaluationResultRecord, None]):
     def set_adapter_state(self, state: dict[str, Any]) -> None:
         """Add the money that an earlier start has spent."""
         self._task.budget.spent += state.get("spent", 0.0)
+
+
+def _reflection(metric: str) -> str:
+    """Return what the LLM is asked for a better prompt, in the terms of what the forms say."""
+    text = _REFLECTION.read_text(encoding="utf-8")
+    return text.replace("<task>", _TASKS[metric][0]).replace("<rule>", _TASKS[metric][1])
+
+
+def _read(row: Mapping[str, Any]) -> list[tuple[str, str | None]]:
+    """Return what a row of the output says: each pair, or each field with its printed text."""
+    if (fields := row.get("fields")) is not None:
+        return [(leaf["path"], leaf["raw"]) for leaf in fields if leaf["raw"] is not None]
+    return [(pair["question"], pair["answer"]) for pair in row["pairs"] or ()]
 
 
 def _listed(pairs: Sequence[tuple[str, str | None]]) -> str:

@@ -6,7 +6,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from data.forms import Form
+from data.forms import Document
 from data.splits import in_split
 from entry_points.command_line.cli import UsageError
 from entry_points.optimizing.budget import MINIBATCH
@@ -25,12 +25,12 @@ class PromptParts:
         validation: The best prompt must win on them.
     """
 
-    development: Sequence[Form]
-    shown: Sequence[Form]
-    validation: Sequence[Form]
+    development: Sequence[Document]
+    shown: Sequence[Document]
+    validation: Sequence[Document]
 
 
-def divide(forms: Sequence[Form], examples: int, seed: int) -> PromptParts:
+def divide(forms: Sequence[Document], examples: int, seed: int) -> PromptParts:
     """Divide forms by their split; keep twice the number of shown examples as candidates.
 
     Raises:

@@ -14,7 +14,7 @@ class PromptCandidate:
 
     Attributes:
         template: Its text.
-        score: Its mean pair_f1 on the development forms.
+        score: Its mean score on the development forms.
         examples: The ids of the forms that the search has put into it, separated by commas.
     """
 
@@ -28,12 +28,14 @@ class Verdict:
     """What the best template gains on the validation forms.
 
     Attributes:
+        metric: What is compared: `pair_f1`, or of fields `value_f1`.
         forms: How many there are.
-        before: pair_f1 with the first template.
-        after: pair_f1 with the best one.
+        before: The metric with the first template.
+        after: The metric with the best one.
         gain: Their difference.
     """
 
+    metric: str
     forms: int
     before: float
     after: float
@@ -42,7 +44,7 @@ class Verdict:
     def __str__(self) -> str:
         gain = self.gain
         return (
-            f"pair_f1 {self.before:.3f} -> {self.after:.3f} on {self.forms} forms, "
+            f"{self.metric} {self.before:.3f} -> {self.after:.3f} on {self.forms} forms, "
             f"{gain.value:+.3f} [{gain.low:+.3f}, {gain.high:+.3f}], p {gain.p_value:.4f}"
         )
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, get_args
 import numpy as np
 
 from data.field_schema import pattern
+from data.fields import to_leaves
 from entry_points.scoring.field_cells import FieldAlignment, Rows, align_fields
 from entry_points.scoring.mistakes import Mistakes
 from entry_points.scoring.scores import LOWER_IS_BETTER, is_failed, is_unparsed
@@ -215,6 +216,10 @@ class FieldTruth:
     def of(cls, document: FieldDocument) -> FieldTruth:
         """Take the values out of a document."""
         return cls(document.schema, document.values, document.places)
+
+    def stated(self) -> list[tuple[str, str | None]]:
+        """Return the path of each value in the document with the value as text, None for null."""
+        return [(path, shown(v) or None) for path, v in to_leaves(self.schema, self.values)]
 
     def align(self, outputs: Mapping[str, Any], *, lenient: bool = False) -> FieldAlignment:
         """Set a row of the output, which did not fail, beside the true values."""

@@ -36,6 +36,10 @@ class Truth(FormTexts):
         """Score one row of the model's output: `score_form`."""
         return score_form(self, outputs)
 
+    def stated(self) -> Sequence[tuple[str, str | None]]:
+        """Return the pairs."""
+        return self.pairs
+
     def judged(self, outputs: Mapping[str, Any]) -> list[tuple[float, bool]]:
         """Return the confidence of each predicted pair, and whether it is right.
 

@@ -111,6 +111,9 @@ class DocumentTruth(Protocol[S_co]):
     def score(self, outputs: Mapping[str, Any] | None) -> S_co:
         """Score one row of the model's output; None when the model raised."""
 
+    def stated(self) -> Sequence[tuple[str, str | None]]:
+        """Return each pair, or each field with its value as text; None for a blank or null."""
+
     def judged(self, outputs: Mapping[str, Any]) -> list[tuple[float, bool]]:
         """Return the confidence of each thing that was read, and whether it is right.
 

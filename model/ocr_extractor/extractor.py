@@ -204,6 +204,10 @@ class OcrExtractor(PythonModel):
             drawn.extend(opened.page(n).image for n in range(1, opened.page_count + 1))
         return drawn
 
+    def reads_fields(self) -> bool:
+        """Say whether the prompt has a schema, so that `values` and `fields` are given."""
+        return self._reader.prompt.schema is not None
+
     def template_fault(self, template: str) -> str | None:
         """Say why a template cannot take the place of the prompt's own; None when it can."""
         try:

@@ -10,8 +10,8 @@ from mlflow.entities import SpanType
 from mlflow.tracing.attachments import Attachment
 
 from ocr_extractor.documents.encoding import encode_for_llm
-from ocr_extractor.engines.base import PageReading, with_requests_of
-from ocr_extractor.fields.evidence import find_evidence
+from ocr_extractor.engines.base import Evidence, PageReading, with_requests_of
+from ocr_extractor.fields.evidence import find_evidence, probabilities, shifted
 from ocr_extractor.fields.raw_tree import merged, tables
 from ocr_extractor.fields.rows import ask_for_rows, join_rows
 from ocr_extractor.grounding.ground import ground
@@ -130,8 +130,8 @@ class PageReader:
                 reading = replace(reading, pairs=())
         if ocr is None:
             return reading
-        if not self._config.grounding:  # rows were counted, nothing else is claimed
-            return replace(reading, evidence={})
+        if not self._config.grounding:  # rows were counted, nothing is said of places
+            return replace(reading, evidence=probabilities(reading.evidence))
         pairs = ocr.lie.give_back(ground(reading.pairs, ocr.words, ocr.image))
         return replace(reading, pairs=pairs)
 
@@ -156,15 +156,19 @@ class PageReader:
         if not short:
             return reading
         again = self._engine.read(page, instructions + ask_for_rows(tree, short), schema)
-        joined = tree
+        joined, evidence = tree, probabilities(reading.evidence)
         if again.raw_fields is not None:
             joined = merged(tree, again.raw_fields)
+            shift = {}
             for name in short:
                 shown = reading.rows_shown.get(name)
                 joined[name] = join_rows(tree[name], again.raw_fields[name], shown)
+                shift[name] = len(joined[name]) - len(again.raw_fields[name])
+            evidence = shifted(again.evidence, shift) | evidence
         completed = replace(
             with_requests_of(reading, again),
             raw_fields=joined,
+            evidence=evidence,
             failure=None if cut and again.failure is None else reading.failure,
         )
         return _proven(completed, ocr, schema)
@@ -178,5 +182,10 @@ def _proven(reading: PageReading, ocr: OcrPage | None, schema: Schema) -> PageRe
     """Return a reading with the evidence that the page's words give."""
     if ocr is None or reading.raw_fields is None:
         return reading
-    evidence, shown = find_evidence(schema, reading.raw_fields, ocr)
+    found, shown = find_evidence(schema, reading.raw_fields, ocr)
+    unknown = Evidence()
+    evidence = {
+        path: replace(each, probability=reading.evidence.get(path, unknown).probability)
+        for path, each in found.items()
+    }
     return replace(reading, evidence=evidence, rows_shown=shown)

@@ -195,16 +195,19 @@ class DocumentReader:
             return replace(contents, failure=error)
         return contents
 
-    def _assemble(self, readings: dict[int, PageReading], call: _Call) -> DocumentFields | None:
+    def _assemble(
+        self, readings: dict[int, PageReading], call: _Call, other: DocumentFields | None = None
+    ) -> DocumentFields | None:
         schema = call.prompt.schema
-        return None if schema is None else assemble(schema, readings, self.config.accept_at)
+        return None if schema is None else assemble(schema, readings, self.config.accept_at, other)
 
     def _repaired(
         self, contents: _Contents, document: Document, call: _Call, deadline: float
     ) -> _Contents:
         """Read the pages again whose fields fail a once; the better answer is kept.
 
-        That is the one of which more checks hold. A local engine would say the same again.
+        That is the one of which more checks hold; where the other has another value, a leaf's
+        confidence is lower. A local engine would say the same again.
         """
         fields, readings = contents.fields, contents.readings
         asked = any(each.attempts or each.from_cache for each in readings.values())
@@ -223,10 +226,11 @@ class DocumentReader:
             whole = reading.failure is None and reading.raw_fields is not None
             second[number] = with_requests_of(reading, readings[number]) if whole else first[number]
         with faults_reported():
-            repaired = self._assemble(second, call)
-        if repaired is not None and repaired.passed > fields.passed:
-            return replace(contents, readings=second, fields=repaired)
-        return replace(contents, readings=first)
+            repaired = self._assemble(second, call, fields)
+            if repaired is not None and repaired.passed > fields.passed:
+                return replace(contents, readings=second, fields=repaired)
+            kept = self._assemble(first, call, repaired)
+        return replace(contents, readings=first, fields=kept)
 
     def _open(self, source: InputDocument, span: RecordedSpan, deadline: float) -> Document:
         data = source.content

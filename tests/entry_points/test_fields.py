@@ -64,6 +64,7 @@ def log_model(store: str, wrong: dict[str, Any], **config: Any) -> str:
         "truth": str(RECEIPTS),
         "wrong": wrong,
         "accept_at": None,
+        "schema": True,
     }
     with mlflow.start_run(experiment_id=store):
         info = mlflow.pyfunc.log_model(
@@ -271,10 +272,19 @@ def test_a_scorer_that_cannot_be_used_is_refused(names, reason):
         load_scorers(names)
 
 
-def test_a_model_without_a_schema_is_refused_on_a_dataset_of_fields(store: str, tmp_path: Path):
-    uri = log_model(store, {f"receipt-0{n}": {"NO_VALUES": ""} for n in range(1, 5)})
+def test_a_model_without_a_schema_is_refused_on_a_dataset_of_fields(store: str):
+    uri = log_model(store, {}, schema=False)
     with pytest.raises(UsageError, match="reads pairs, but the dataset has fields"):
         run_evaluation(store, uri)
+
+
+def test_a_model_of_fields_is_refused_on_a_dataset_of_pairs(store: str):
+    forms = load_documents(ROOT / "data" / "samples", limit=2)
+    with (
+        mlflow.start_run(experiment_id=store) as run,
+        pytest.raises(UsageError, match="reads fields, but the dataset has pairs"),
+    ):
+        evaluate(run, log_model(store, {}), Dataset("samples", forms), settings={})
 
 
 @pytest.mark.parametrize("text", ["1", "0", "high", "-0.5"])

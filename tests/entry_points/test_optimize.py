@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from collections.abc import Iterator
@@ -11,11 +12,13 @@ from typing import Any
 import mlflow
 import pytest
 
+from data.dataset import load_documents
 from data.funsd import load_folder
 from data.splits import in_split
 from tests.entry_points.conftest import SAMPLES, Done, Project
 from tests.llm_servers.prompted import RULES, PromptedLlm
 
+FIELDS = SAMPLES.parent / "samples-fields" / "receipts"
 PROMPT = "ocr-optimised"
 MODEL = "ocr-optimised-extractor"
 # The share of the pairs that the LLM reads is one quarter with no rule and all with three.
@@ -130,3 +133,47 @@ def test_goes_on_where_it_was_and_registers_nothing_twice(
     assert ": 0 prompts proposed" in again.stdout
     assert len(project.llm.requests) == sent
     assert len(versions(project)) == 2
+
+
+def test_fields_are_searched_by_their_own_metric(
+    project: Project, tmp_path: Path, request: pytest.FixtureRequest
+):
+    folder = tmp_path / "receipts"
+    for part in ("images", "fields"):
+        (folder / part).mkdir(parents=True)
+    shutil.copy(FIELDS / "schema.json", folder)
+    for number in range(16):
+        name = f"receipt-0{1 + number % 4}"
+        shutil.copy(FIELDS / "images" / f"{name}.png", folder / "images" / f"{number}.png")
+        shutil.copy(FIELDS / "fields" / f"{name}.json", folder / "fields" / f"{number}.json")
+    before = project.llm.answer
+    request.addfinalizer(lambda: setattr(project.llm, "answer", before))
+    project.llm.answer = PromptedLlm(load_documents(folder))
+    schema = json.loads((folder / "schema.json").read_text())
+    mlflow.genai.register_prompt("receipts", "Copy. {{ fields }}", response_format=schema)
+    done = project.command(
+        "log",
+        engine="openai",
+        prompt="prompts:/receipts/1",
+        model_name="of-fields",
+        settings=PRICES,
+    )
+    assert done.returncode == 0, done.stdout
+    refused = optimize(project, folder, "models:/of-fields/1", max_calls=120, examples=1)
+    assert refused.returncode != 0
+    assert "examples show question-answer pairs, and the prompt's schema asks" in refused.stdout
+    done = optimize(project, folder, "models:/of-fields/1", max_calls=120)
+    assert done.returncode == 0, done.stdout
+    assert "Development forms: value_f1 0." in done.stdout
+    assert "Validation forms: value_f1 0." in done.stdout
+    assert "Candidate for promotion: prompts:/receipts/2." in done.stdout
+    found = mlflow.genai.load_prompt("prompts:/receipts/2")
+    assert found.response_format == schema
+    assert RULES[0] in found.template
+    asked = [
+        request["messages"][0]["content"]
+        for request in project.llm.requests
+        if isinstance(request["messages"][-1]["content"], str)
+    ]
+    assert "returns the texts of named fields as JSON" in asked[-1]
+    assert "receipt_number -> " in asked[-1]

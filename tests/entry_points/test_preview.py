@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from PIL import Image
 
 from data.drawing import LEGEND_HEIGHT, MARGIN, WIDTH
+from entry_points import ROOT
 from entry_points.preview import main
 
 SIZE = (400, 300)
@@ -86,6 +88,24 @@ def test_a_form_is_drawn_and_its_pairs_are_printed(
     ]
     assert f"page with entities and links: {Path('preview-f1.png').resolve()}" in lines
     assert lines[-1] == f"next: mlflow run . --env-manager uv -P dataset={dataset}"
+
+
+def test_the_fields_of_a_document_are_printed_and_their_places_drawn(
+    dataset: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    receipts = ROOT / "data" / "samples-fields" / "receipts"
+    assert main(["--dataset", str(receipts), "--form", "receipt-01"]) == 0
+
+    lines = capsys.readouterr().out.splitlines()
+    truth = json.loads((receipts / "fields" / "receipt-01.json").read_text())
+    assert re.fullmatch(r"pages: 1, values: \d+, nulls: \d+, places known: [1-9]\d*", lines[1])
+    assert "field                 value" in lines
+    assert f"date                  {truth['date']}" in lines
+    assert f"items[1].amount       {truth['items'][1]['amount']}" in lines
+    assert lines[-1].endswith(f"-P schema={receipts}/schema.json -P prompt_name=receipts")
+    with Image.open("preview-receipt-01.png") as drawn:
+        colours = {colour for _, colour in drawn.getcolors(drawn.width * drawn.height) or ()}
+    assert len(colours) > 256  # boxes in colour on a grey page
 
 
 def test_the_drawing_is_an_artifact_of_the_run_that_mlflow_started(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 from werkzeug import Response
@@ -31,6 +32,21 @@ def completion(content: str | None, finish_reason: str = "stop", **message: Any)
         ],
         "usage": {"prompt_tokens": 1300, "completion_tokens": 42, "total_tokens": 1342},
     }
+
+
+def logprobs(content: str, doubted: str, probability: float) -> dict[str, Any]:
+    """Build a choice's `logprobs`: every token is certain but those of one text."""
+    first = content.index(doubted)
+    among = range(first - 1, first + len(doubted))
+    tokens = [
+        {
+            "token": content[at : at + 2],
+            "logprob": math.log(probability) if at in among else -0.001,
+            "bytes": list(content[at : at + 2].encode()),
+        }
+        for at in range(0, len(content), 2)
+    ]
+    return {"content": tokens, "refusal": None}
 
 
 def chunk(delta: dict[str, Any] | None, finish_reason: str | None = None, **more: Any) -> str:

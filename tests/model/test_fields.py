@@ -24,7 +24,7 @@ from tests.fields_llm import (
     swapped_day_and_month,
 )
 from tests.llm_servers.checking import CheckingLlm
-from tests.llm_servers.completions import refusal_of
+from tests.llm_servers.completions import logprobs, refusal_of
 from tests.model.sample_documents import encoded, page
 
 OTHER_SCHEMA = {"type": "object", "properties": {"total": {"type": ["number", "null"]}}}
@@ -130,6 +130,53 @@ def test_a_known_error_is_told_by_status_and_confidence(
     assert {path for path, confidence in known.items() if confidence < 0.75} == doubted
 
 
+def test_a_value_that_the_llm_doubts_has_a_lower_confidence(
+    uri: str, llm: CheckingLlm, tmp_path: Path
+) -> None:
+    document, trees = invoice(2)
+    answers = FieldsLlm(trees)
+
+    def answer(body: dict[str, Any]) -> dict[str, Any]:
+        given = answers(body)
+        [choice] = given["choices"]
+        choice["logprobs"] = logprobs(choice["message"]["content"], "Part 2", 0.3)
+        return given
+
+    llm.answer = answer
+    cache = str(tmp_path / "cache.db")
+    [row], [again] = (read(uri, document, cache=cache) for _ in range(2))
+    confidence = {path: leaf["confidence"] for path, leaf in leaves(row).items()}
+    assert confidence.pop("items[1].article") == pytest.approx(0.3, abs=0.02)
+    assert min(confidence.values()) > 0.95
+    assert (again["cache_hits"], again["fields"]) == (1, row["fields"])
+    [unproven] = read(uri, document, grounding=False)
+    assert leaves(unproven)["items[1].article"]["confidence"] == pytest.approx(0.3)
+    assert leaves(unproven)["items[1].article"]["box"] is None
+
+
+def test_the_probabilities_of_rows_that_are_asked_for_again_stay_with_their_rows(
+    uri: str, llm: CheckingLlm
+) -> None:
+    document, trees = invoice(6)
+    answers = FieldsLlm(trees, most_rows=4)
+
+    def answer(body: dict[str, Any]) -> dict[str, Any]:
+        given = answers(body)
+        [choice] = given["choices"]
+        text = choice["message"]["content"]
+        doubted = "Part 2" if "Part 2" in text else "Part 6"
+        choice["logprobs"] = logprobs(text, doubted, 0.3)
+        return given
+
+    llm.answer = answer
+    [row] = read(uri, document)
+    assert row["attempts"] == 2
+    known = {path: leaf["confidence"] for path, leaf in leaves(row).items() if "]." in path}
+    assert len(known) == 18
+    doubted = {path for path, confidence in known.items() if confidence < 0.9}
+    assert doubted == {"items[1].article", "items[5].article"}
+
+
 @pytest.mark.parametrize("repair", [False, True])
 def test_a_check_that_fails_is_named_and_asked_for_once(
     repair: bool, uri: str, llm: CheckingLlm
@@ -145,7 +192,9 @@ def test_a_check_that_fails_is_named_and_asked_for_once(
     for path in ("total", "items[0].amount", "items[1].amount"):
         assert found[path]["checks"] == ([] if repair else [CHECKS[0]])
     assert found["issued"]["checks"] == []
-    if repair:
+    if repair:  # the other answer had another total
+        assert found["total"]["confidence"] == pytest.approx(0.7, abs=0.05)
+        assert found["items[0].amount"]["confidence"] == pytest.approx(1, abs=0.05)
         assert ASKS_AGAIN in answers.told[1]
         assert f'{CHECKS[0]}. You gave: total = "611"; items[].amount = "2.37"' in answers.told[1]
 

@@ -40,11 +40,15 @@ class Evidence:
         score: How well it agrees with the page, or how sure the engine is of it, [0, 1]; None when
             unknown.
         grounded: Whether the OCR read it, too; None where that was not checked.
+        ocr_score: How sure the OCR is of the words there, [0, 1]; None when unknown.
+        probability: What the LLM gives the text, [0, 1]; None when unknown.
     """
 
     box: Box | None = None
     score: float | None = None
     grounded: bool | None = None
+    ocr_score: float | None = None
+    probability: float | None = None
 
 
 @dataclass(frozen=True)

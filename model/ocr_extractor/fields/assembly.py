@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ocr_extractor.contract import FieldValue
 from ocr_extractor.engines.base import Evidence
-from ocr_extractor.fields.confidence import confidence_of, is_accepted
+from ocr_extractor.fields.confidence import confidence_of, evidence_score, is_accepted
 from ocr_extractor.fields.normalisation import Hints, normalise
 from ocr_extractor.fields.raw_tree import cell_path, scalars, tables
 from ocr_extractor.fields.rows import own_rows
@@ -65,7 +65,10 @@ class _Raw:
 
 
 def assemble(
-    schema: Schema, pages: Mapping[int, PageReading], accept_at: Mapping[str, float] | None
+    schema: Schema,
+    pages: Mapping[int, PageReading],
+    accept_at: Mapping[str, float] | None,
+    other: DocumentFields | None = None,
 ) -> DocumentFields | None:
     """Join the pages' texts, normalise and check them.
 
@@ -76,6 +79,7 @@ def assemble(
         schema: The fields.
         pages: The pages' readings by number, in order.
         accept_at: The setting.
+        other: What another answer of the LLM gave for the same document, None without one.
 
     Returns:
         None where no page gave an answer.
@@ -92,7 +96,11 @@ def assemble(
     values = _tree(schema, raws, rows, lambda raw: json.loads(leaves[raw.path].value or "null"))
     held = [(check, check.holds(values)) for check in schema.checks]
     failed = tuple(check for check, holds in held if holds is False)
-    judged = tuple(_judged(leaf, failed, accept_at) for leaf in leaves.values())
+    others = {leaf.path: leaf.value for leaf in other.leaves} if other else {}
+    judged = tuple(
+        _judged(leaf, failed, accept_at, repeated=others.get(leaf.path, leaf.value) == leaf.value)
+        for leaf in leaves.values()
+    )
     return DocumentFields(values, judged, sum(holds is True for _, holds in held), failed)
 
 
@@ -181,7 +189,7 @@ def _leaf(raw: _Raw, hints: Hints) -> FieldValue:
         status="blank",
         page=raw.page,
         box=raw.evidence.box,
-        confidence=raw.evidence.score,
+        confidence=evidence_score(raw.evidence),
         grounded=raw.evidence.grounded,
     )
     if not raw.text:
@@ -204,12 +212,16 @@ def _counted(leaf: FieldValue, table: Table, pages: Mapping[int, PageReading]) -
 
 
 def _judged(
-    leaf: FieldValue, failed: tuple[Check, ...], accept_at: Mapping[str, float] | None
+    leaf: FieldValue,
+    failed: tuple[Check, ...],
+    accept_at: Mapping[str, float] | None,
+    *,
+    repeated: bool,
 ) -> FieldValue:
     """Return a leaf with the checks that it fails and the confidence that they leave."""
     pattern = pattern_of(leaf.path)
     checks = tuple(str(check) for check in failed if pattern in check.paths)
-    confidence = confidence_of(leaf.status, leaf.confidence, len(checks))
+    confidence = confidence_of(leaf.status, leaf.confidence, len(checks), repeated=repeated)
     return replace(
         leaf,
         checks=(*leaf.checks, *checks),

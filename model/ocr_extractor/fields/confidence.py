@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ocr_extractor.contract import Status
+    from ocr_extractor.engines.base import Evidence
 
 _FAILED = 0.5
 """What a check that failed leaves of the confidence: it tells that one of its values is wrong."""
@@ -15,31 +17,54 @@ _FAILED = 0.5
 _INVALID = 0.2
 """What a text that could not be normalised leaves: it was misread, or is another field's."""
 
+_REPEATED_DIFFERENTLY = 0.7
+"""What is left where the LLM was asked twice and gave two values."""
+
 _OTHERS = "*"
 
 
-def confidence_of(status: Status, score: float | None, failed_checks: int) -> float | None:
+def evidence_score(evidence: Evidence) -> float | None:
+    """Return how much speaks for a text: the product of what is known, each in [0, 1].
+
+    The factors are how well it agrees with the page (or how sure the engine is of it), how sure the
+    OCR is of the words there, and how probable the LLM found it.
+
+    Returns:
+        None when nothing is known.
+    """
+    factors = (evidence.score, evidence.ocr_score, evidence.probability)
+    known = [each for each in factors if each is not None]
+    return prod(known) if known else None
+
+
+def confidence_of(
+    status: Status, score: float | None, failed_checks: int, *, repeated: bool = True
+) -> float | None:
     """Return the confidence of a leaf.
 
     It is the score of its evidence, times 0.5 for each check that failed, times 0.2 for a text that
-    could not be normalised. A better score or one failure less never lowers it. It orders leaves;
-    what precision it stands for is measured on documents whose values are known.
+    could not be normalised, times 0.7 where a second answer gave another value. A better score or
+    one failure less never lowers it. It orders leaves; what precision it stands for is measured on
+    documents whose values are known.
 
     Args:
         status: What became of the leaf.
-        score: How well its text agrees with the page, or how sure the engine is, [0, 1]; None when
-            unknown.
+        score: That of its evidence, [0, 1]; None when unknown.
         failed_checks: How many checks that use it failed.
+        repeated: Whether a second answer, if there was one, gave the same value.
 
     Returns:
         In [0, 1]; None when nothing is known. A leaf with a text, of which only failures are known,
         has them off 1.
     """
-    has_text = status in {"found", "invalid"}
-    if score is None and not (has_text and (failed_checks or status == "invalid")):
-        return None
-    known = 1.0 if score is None else score
-    return known * _FAILED**failed_checks * (_INVALID if status == "invalid" else 1.0)
+    factor = _FAILED**failed_checks
+    if status == "invalid":
+        factor *= _INVALID
+    if not repeated:
+        factor *= _REPEATED_DIFFERENTLY
+    if score is None:
+        return factor if factor < 1 and status in {"found", "invalid"} else None
+    return score * factor
 
 
 def is_accepted(

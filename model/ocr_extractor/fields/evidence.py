@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ocr_extractor.contract import Pair
@@ -14,6 +15,8 @@ from ocr_extractor.grounding.rows import place_rows, text_rows
 from ocr_extractor.grounding.text_search import Finding, PageIndex
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ocr_extractor.fields.raw_tree import RawTree
     from ocr_extractor.fields.schema import Field, Schema
     from ocr_extractor.ocr.recognition import OcrPage
@@ -55,11 +58,33 @@ def find_evidence(
     boxes = tightened([finding.box for finding in found.values()], ocr.words, ocr.image)
     evidence = {
         path: Evidence(
-            ocr.lie.box_as_given(box), min(max(finding.score, 0.0), 1.0), bool(finding.mask)
+            ocr.lie.box_as_given(box),
+            min(max(finding.score, 0.0), 1.0),
+            bool(finding.mask),
+            finding.ocr_score if finding.mask else None,
         )
         for (path, finding), box in zip(found.items(), boxes, strict=True)
     }
     return evidence, shown
+
+
+def probabilities(evidence: Mapping[str, Evidence]) -> dict[str, Evidence]:
+    """Return what the LLM says of the texts' probability, without what the page says."""
+    return {
+        path: Evidence(probability=each.probability)
+        for path, each in evidence.items()
+        if each.probability is not None
+    }
+
+
+def shifted(evidence: Mapping[str, Evidence], rows: Mapping[str, int]) -> dict[str, Evidence]:
+    """Return evidence with the cells of some tables so many rows further down."""
+    moved = {}
+    for path, each in evidence.items():
+        table, _, cell = path.partition("[")
+        row, _, column = cell.partition("]")
+        moved[f"{table}[{int(row) + rows[table]}]{column}" if table in rows else path] = each
+    return moved
 
 
 def _paths(schema: Schema, tree: RawTree) -> list[str]:
@@ -79,7 +104,7 @@ def _find_scalars(schema: Schema, tree: RawTree, index: PageIndex) -> dict[str, 
     placed = place(pairs, index)
     found = {}
     for (leaf, text), (label, answer) in zip(read, placed, strict=True):
-        found[leaf.path] = answer if text else Finding(label.score, None, label.mask)
+        found[leaf.path] = answer if text else replace(label, box=None)
     return found
 
 

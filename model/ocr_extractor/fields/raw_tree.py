@@ -48,8 +48,7 @@ def to_raw_tree(schema: Schema, given: Any, clean: Callable[[str], str]) -> RawT
             case Table(columns=columns):
                 if not isinstance(of, list | None):
                     raise WrongShapeError(f"{member.name} is not a list")
-                rows = [_texts(member.name, columns, row, clean) for row in of or ()]
-                tree[member.name] = [row for row in rows if any(row.values())]
+                tree[member.name] = [_texts(member.name, columns, row, clean) for row in of or ()]
     return tree
 
 

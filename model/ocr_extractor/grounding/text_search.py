@@ -73,6 +73,11 @@ class _Place:
         """A bit for each character of the page, set for those of the place."""
         return ((1 << (self.end - self.start)) - 1) << (self.line.first + self.start)
 
+    @property
+    def words(self) -> Sequence[Word]:
+        """The word of each character."""
+        return self.line.words[self.start : self.end]
+
     def with_punctuation(self, token: Token) -> _Place:
         """Return the place with the punctuation around it, at most as much as in the text."""
         start, end, text = self.start, self.end, self.line.text
@@ -92,12 +97,14 @@ class Finding:
         box: Around its words, px; None if it was not found.
         mask: A bit for each character of the page, set for those of the text.
         cost: Penalty for other characters in its box.
+        ocr_score: How sure the OCR is of the least certain of its words, [0, 1].
     """
 
     score: float
     box: Box | None
     mask: int
     cost: float = 0.0
+    ocr_score: float = 1.0
 
     @property
     def worth(self) -> float:
@@ -150,7 +157,13 @@ class PageIndex:
             if gain >= _FOUND * length and places and mask not in found:
                 box = _trimmed(places)
                 cost = _STRANGER_COST * self._strangers(box, places) / length
-                found[mask] = Finding(gain / length, box, mask, min(_MAX_STRANGERS_COST, cost))
+                found[mask] = Finding(
+                    gain / length,
+                    box,
+                    mask,
+                    min(_MAX_STRANGERS_COST, cost),
+                    min(word.score for place in places for word in place.words),
+                )
         return sorted(found.values(), key=lambda finding: -finding.worth)
 
     def _strangers(self, box: Box, places: Sequence[_Place]) -> int:

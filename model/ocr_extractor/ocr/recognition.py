@@ -158,7 +158,13 @@ class WordReader:
             return _Lines(())
         return _Lines(
             tuple(
-                _Line(text, score, np.asarray(quad), np.array([each[2] for each in characters]))
+                _Line(
+                    text,
+                    score,
+                    np.asarray(quad),
+                    np.array([each[2] for each in characters]),
+                    [float(each[1]) for each in characters],
+                )
                 for text, score, quad, characters in zip(
                     output.txts, output.scores, output.boxes, output.word_results, strict=True
                 )
@@ -225,12 +231,14 @@ class _Line:
         score: How sure RapidOCR is, [0, 1].
         corners: (4, 2) px, clockwise from the top left one.
         characters: The corners of its characters without the spaces, (n, 4, 2) px.
+        scores: How sure RapidOCR is of each of these characters, [0, 1].
     """
 
     text: str
     score: float
     corners: np.ndarray[Any, np.dtype[np.float64]]
     characters: np.ndarray[Any, np.dtype[np.float64]]
+    scores: list[float]
 
     @cached_property
     def proportion(self) -> float:
@@ -300,4 +308,5 @@ class _Lines:
             end = 0
             for text in part_glued_words(line.text, boxes).split():
                 start, end = end, end + len(text)
-                yield Word(text, union(boxes[start:end]), number)
+                score = min(line.scores[start:end])
+                yield Word(text, union(boxes[start:end]), number, score=score)

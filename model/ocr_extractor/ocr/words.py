@@ -29,6 +29,7 @@ class Word:
         line: Number of the OCR text line it belongs to; words of a line are in writing order.
         underlined: Whether a ruled line, as of a field to fill in, runs below it.
         walled: Whether an upright ruled line, as of a table cell, stands close on its left.
+        score: How sure the OCR is of its least certain character, [0, 1]; 1 where no OCR read it.
     """
 
     text: str
@@ -36,6 +37,7 @@ class Word:
     line: int
     underlined: bool = False
     walled: bool = False
+    score: float = 1.0
 
     def part(self, start: int, end: int) -> Word:
         """Return characters `start` (inclusive) to `end` (exclusive) as a word of their own.

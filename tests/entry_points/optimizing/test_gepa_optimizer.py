@@ -13,7 +13,7 @@ from mlflow.genai.optimize.types import EvaluationResultRecord, PromptOptimizerO
 from entry_points.command_line.cli import UsageError
 from entry_points.optimizing.budget import OptimizationBudget
 from entry_points.optimizing.examples import EXAMPLES, FewShotExamples
-from entry_points.optimizing.gepa_optimizer import HEADLINE, GepaOptimizer, OptimizationTask
+from entry_points.optimizing.gepa_optimizer import GepaOptimizer, OptimizationTask
 from entry_points.scoring.forms import Truth, score_form
 
 PAIRS = (("Date", "May 5"), ("To", "J. Poe"))
@@ -41,7 +41,7 @@ def reading(reads_all: Reads, error_code: str | None = None) -> Any:
         for record in records:
             form_id = record["inputs"]["doc_id"]
             outputs = row(PAIRS if reads_all(template, form_id) else PAIRS[:1], error_code)
-            score = score_form(TRUTHS[form_id], outputs).metrics()[HEADLINE]
+            score = score_form(TRUTHS[form_id], outputs).metrics()["pair_f1"]
             results.append(
                 EvaluationResultRecord(
                     inputs=record["inputs"],
@@ -49,7 +49,7 @@ def reading(reads_all: Reads, error_code: str | None = None) -> Any:
                     expectations={},
                     score=score,
                     trace=None,  # type: ignore[arg-type]  # as MLflow makes it without tracing
-                    rationales={HEADLINE: "missed 'To'"},
+                    rationales={"pair_f1": "missed 'To'"},
                 )
             )
         return results
@@ -61,6 +61,7 @@ def task(**changes: Any) -> OptimizationTask:
     """A search whose LLM always proposes `BETTER`."""
     built = OptimizationTask(
         truths=TRUTHS,
+        metric="pair_f1",
         validation=VALIDATION,
         template_fault=lambda template: None,
         ask=lambda question: (f"```\n{BETTER}\n```", 0.001),

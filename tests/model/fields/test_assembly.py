@@ -194,6 +194,27 @@ def test_accept_at_marks_each_leaf_by_its_pattern():
     assert is_accepted("company", 1.0, {"total": 0.5}) is None
 
 
+def test_a_confidence_is_the_product_of_what_is_known():
+    evidence = {
+        "company": Evidence(None, 0.5, grounded=True, ocr_score=0.5, probability=0.5),
+        "total": Evidence(probability=0.25),
+    }
+    document = read(page(company="Ann", total="2", since="2020-01-02", evidence=evidence))
+    confidences = [leaf(document, path).confidence for path in ("company", "total", "seller.since")]
+    assert confidences == [0.125, 0.25, None]
+
+
+def test_a_value_that_another_answer_contradicts_has_a_lower_confidence():
+    proven = {path: Evidence(probability=0.5) for path in ("company", "total")}
+    other = read(page(company="Ann", total="3"))
+    document = assemble(
+        SCHEMA, {1: page(company="ANN", total="3,00", evidence=proven)}, None, other
+    )
+    assert document is not None
+    assert leaf(document, "company").confidence == pytest.approx(0.35)
+    assert leaf(document, "total").confidence == 0.5
+
+
 @given(
     st.sampled_from(["found", "invalid", "blank", "absent"]),
     st.tuples(st.floats(0, 1), st.floats(0, 1)),
@@ -202,7 +223,7 @@ def test_accept_at_marks_each_leaf_by_its_pattern():
 def test_confidence_grows_with_the_score_and_falls_with_failures(
     status: Any, scores: tuple[float, float], failures: tuple[int, int]
 ):
-    worse = confidence_of(status, min(scores), max(failures))
+    worse = confidence_of(status, min(scores), max(failures), repeated=False)
     better = confidence_of(status, max(scores), min(failures))
     assert worse is not None
     assert better is not None

@@ -28,6 +28,7 @@ class AnswerForm:
         example: The same as JSON that shows it, for servers that take no schema.
         task: The user's message where the page stands in the prompt.
         parse: Reads a completion, given the page's number.
+        logprobs: Whether the probabilities of its tokens are used.
     """
 
     name: str
@@ -35,6 +36,7 @@ class AnswerForm:
     example: str
     task: str
     parse: Callable[[str, int], ParsedCompletion]
+    logprobs: bool = False
 
     @property
     def response_format(self) -> dict[str, Any]:
@@ -80,7 +82,7 @@ def fields_of(schema: Schema, *, with_pairs: bool) -> AnswerForm:
         example = f'{{"fields": {example}, {_PAIRS}}}'
         task += " Then list all its labels with what was filled in."
     parse = partial(parse_fields, schema=schema, with_pairs=with_pairs)
-    return AnswerForm("fields", json_schema, example, task, parse)
+    return AnswerForm("fields", json_schema, example, task, parse, logprobs=True)
 
 
 def _example(members: Sequence[Member]) -> dict[str, Any]:

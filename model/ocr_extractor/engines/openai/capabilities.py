@@ -18,8 +18,11 @@ _SUBSTITUTES = {
     "max_tokens": "max_completion_tokens",
     "temperature": None,
     "seed": None,
+    "logprobs": None,
 }
 _REFUSING_STATUS = {400, 422}
+# What is said of log probabilities alone has no code, and with some LLMs of OpenAI status 403.
+_REFUSING_LOGPROBS = {*_REFUSING_STATUS, 403}
 _UNSUPPORTED_CODES = {"unsupported_parameter", "unsupported_value", "unknown_parameter"}
 _UNSUPPORTED_WORDS = ("unsupported", "not support", "unrecognized", "unknown parameter")
 _FORMAT_WORDS = re.compile(r"response[_ ]format|json[_ ]schema|json[_ ]object|structured output")
@@ -45,6 +48,7 @@ class Capabilities:
         self._parameters: dict[str, Any] = {
             "temperature": config.temperature,
             limit: config.max_tokens,
+            "logprobs": True,
         }
         if config.seed is not None:
             self._parameters["seed"] = config.seed
@@ -62,6 +66,8 @@ class Capabilities:
         for limit in ("max_tokens", "max_completion_tokens"):
             if limit in sent:
                 sent[limit] *= times_longer
+        if not form.logprobs:
+            sent.pop("logprobs", None)
         if kind is not None:
             strict = kind == "json_schema"
             sent["response_format"] = form.response_format if strict else {"type": kind}
@@ -86,9 +92,13 @@ class Capabilities:
         Returns:
             Whether another request, with `parameters()` as they are now, makes sense.
         """
+        text = error.message.lower()
+        # A server that does not say what it refuses may refuse what few servers know.
+        says_nothing = text == f"error code: {error.status_code}"
+        if "logprobs" in sent and ("logprobs" in text or says_nothing):
+            return error.status_code in _REFUSING_LOGPROBS and self._replace("logprobs")
         if error.status_code not in _REFUSING_STATUS:
             return False
-        text = error.message.lower()
         if "extra_body" in sent and "stream" in f"{error.param} {text}":
             self.stop_streaming()
             return True

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
 from ocr_extractor.engines.openai.sdk_errors import invalid_response, not_a_completion
+from ocr_extractor.engines.openai.token_probabilities import Token, read_tokens
 from ocr_extractor.errors import CompletionError
 
 # No LLM reads or writes as many tokens at once.
@@ -31,9 +32,14 @@ class _Message(BaseModel):
     refusal: str | None = None
 
 
+class _Logprobs(BaseModel):
+    content: Annotated[tuple[Token, ...], BeforeValidator(read_tokens)] = ()
+
+
 class _Choice(BaseModel):
     finish_reason: str | None = None
     message: _Message
+    logprobs: _Logprobs | None = None
 
 
 class _PromptDetails(BaseModel):
@@ -135,9 +141,16 @@ class Answer:
             raise _empty()
         return choice.message.content
 
+    @property
+    def tokens(self) -> tuple[Token, ...]:
+        """The tokens of the completion with their log probabilities; none if they are not known."""
+        choice = self._body.choices[0] if self._body.choices else None
+        return choice.logprobs.content if choice and choice.logprobs else ()
+
     def to_dict(self) -> dict[str, Any]:
         """Return what was read of the answer, in the API's own names, for a trace."""
-        return self._body.model_dump(exclude_none=True, exclude={"error"})
+        left_out = {"error": True, "choices": {"__all__": {"logprobs"}}}
+        return self._body.model_dump(exclude_none=True, exclude=left_out)
 
 
 def _to_usage(usage: UsageReport | None) -> Usage | None:

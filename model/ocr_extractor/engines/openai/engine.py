@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import base64
+import json
 import weakref
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import mlflow
 import openai
+from pydantic import Field, TypeAdapter, ValidationError
 
 from ocr_extractor.documents.encoding import encode_for_llm
-from ocr_extractor.engines.base import Page, PageReading
+from ocr_extractor.engines.base import Evidence, Page, PageReading
 from ocr_extractor.engines.openai.answer_form import PAIRS, fields_of
 from ocr_extractor.engines.openai.batch import BatchServer
 from ocr_extractor.engines.openai.batched_requests import requests_in_force
@@ -49,6 +51,10 @@ _DECIDING = {
     "image_format",
     "quality",
 }
+
+
+_PROBABILITIES = " probabilities"
+_KEPT = TypeAdapter(dict[str, Annotated[float, Field(ge=0, le=1)]])
 
 
 class OpenAIChatEngine:
@@ -107,6 +113,7 @@ class OpenAIChatEngine:
                 cost=0.0,
                 from_cache=True,
                 raw_fields=kept.raw_fields,
+                evidence=self._kept_probabilities(key),
             )
         content = self._content(page, form)
         exchange = PageExchange(self._server, self._config, instructions, content, form)
@@ -116,6 +123,8 @@ class OpenAIChatEngine:
         cache = self._cache if requests_in_force() is None else None
         if cache and parsed.fault is None and exchange.text is not None:
             cache.put(key, exchange.text)
+            if exchange.probabilities:
+                cache.put(key + _PROBABILITIES, json.dumps(exchange.probabilities))
         self._note_usage(usage)
         return PageReading(
             parsed.pairs,
@@ -126,6 +135,9 @@ class OpenAIChatEngine:
             cost=cost_of(usage, self._config) if usage else None,
             failure=parsed.fault,
             raw_fields=parsed.raw_fields,
+            evidence={
+                path: Evidence(probability=each) for path, each in exchange.probabilities.items()
+            },
         )
 
     def ask(self, question: str, llm: str) -> tuple[str, float | None]:
@@ -173,6 +185,15 @@ class OpenAIChatEngine:
         except CompletionError:
             return None
         return parsed if parsed.fault is None else None
+
+    def _kept_probabilities(self, key: str) -> dict[str, Evidence]:
+        """Return what is known of the texts of a kept completion."""
+        kept = self._cache.get(key + _PROBABILITIES) if self._cache else None
+        try:
+            probabilities = _KEPT.validate_json(kept or "{}")
+        except ValidationError:  # another program may have written anything there
+            return {}
+        return {path: Evidence(probability=each) for path, each in probabilities.items()}
 
     def _content(self, page: Page, form: AnswerForm) -> str | list[Any]:
         """Return the user's message; a server for text alone may know no parts."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx2
 from pydantic import BaseModel, Field
@@ -36,6 +36,7 @@ class _Delta(BaseModel):
 class _Choice(BaseModel):
     finish_reason: str | None = None
     delta: _Delta
+    logprobs: Any = None
 
 
 class _Chunk(BaseModel):
@@ -85,6 +86,7 @@ class _Growing:
         self._finish_reason: str | None = None
         self._content: list[str] = []
         self._refusal: list[str] = []
+        self._tokens: list[Any] = []
         self._unseen = 0
 
     def add(self, chunk: _Chunk) -> None:
@@ -98,6 +100,8 @@ class _Growing:
                 self._unseen += len(choice.delta.content)
             if choice.delta.refusal:
                 self._refusal.append(choice.delta.refusal)
+            if isinstance(choice.logprobs, dict):
+                self._tokens += choice.logprobs.get("content") or ()
 
     def repeats_itself(self) -> bool:
         """Check the text for a loop if much of it is new; a loop ends the completion."""
@@ -120,6 +124,8 @@ class _Growing:
             "refusal": "".join(self._refusal) or None,
         }
         choice = {"index": 0, "finish_reason": self._finish_reason, "message": message}
+        if self._tokens:
+            choice["logprobs"] = {"content": self._tokens}
         return json.dumps(
             {
                 "model": self._last.model,

@@ -23,7 +23,13 @@ from ocr_extractor.engines.openai.parsing import (
     invalid,
     loop_start,
 )
-from ocr_extractor.fields.raw_tree import WrongShapeError, tables, to_raw_tree
+from ocr_extractor.fields.raw_tree import (
+    WrongShapeError,
+    cell_path,
+    scalars,
+    tables,
+    to_raw_tree,
+)
 
 if TYPE_CHECKING:
     from ocr_extractor.fields.schema import Schema
@@ -34,6 +40,12 @@ _OBJECT = re.compile(r'\{\s*+(?="|\})')
 _CONTROL = dict.fromkeys(range(0x20), " ")
 # What a text that ends too early may end with, beside a string that is open.
 _CUT = re.compile(r"\s*(?:-|[tfn][a-z]{0,4}|\\u?[0-9a-fA-F]{0,4})?\Z")
+# A key with its colon, a text, a sign, or another value; white space is passed over.
+_CHARACTERS = r'(?:[^"\\]++|\\.?)*+'
+_JSON = re.compile(
+    rf'(?P<key>"{_CHARACTERS}")\s*+:|"(?P<text>{_CHARACTERS})(?:"|\Z)'
+    r'|(?P<sign>[{}\[\],])|(?P<other>[^\s{}\[\],":]++)'
+)
 _OPEN_STRING = "Unterminated string"
 # Prose has a few objects that are none. Every failure counts the lines of the text before it.
 _MOST_SKETCHES = 100
@@ -80,7 +92,41 @@ def parse_fields(text: str, page: int, *, schema: Schema, with_pairs: bool) -> P
         tree = to_raw_tree(schema, of_page, clean)
     except WrongShapeError as error:
         raise invalid(str(error)) from None
-    return ParsedCompletion(_to_pairs(given, page) if with_pairs else (), fault, tree)
+    spans = _leaf_spans(plain, found.start, found.end)
+    prefix = ("fields",) if with_pairs else ()
+    places = {leaf.path: spans.get((*prefix, *leaf.keys)) for leaf in scalars(schema)}
+    for table in tables(schema):
+        filled = [(at, row) for at, row in enumerate(tree[table.name]) if any(row.values())]
+        tree[table.name] = [row for _, row in filled]
+        places |= {
+            cell_path(table, new, column): spans.get((*prefix, table.name, old, column.name))
+            for new, (old, _) in enumerate(filled)
+            for column in table.columns
+        }
+    pairs = _to_pairs(given, page) if with_pairs else ()
+    return ParsedCompletion(pairs, fault, tree, {k: span for k, span in places.items() if span})
+
+
+def _leaf_spans(text: str, start: int, end: int) -> dict[tuple[str | int, ...], tuple[int, int]]:
+    """Return where the texts and numbers of an object stand, by their keys and list indices."""
+    spans = {}
+    keys: list[str | int] = []
+    for found in _JSON.finditer(text, start, end):
+        match found.lastgroup, found[found.lastgroup or 0]:
+            case "sign", ("{" | "[") as opening:
+                keys.append("" if opening == "{" else 0)
+            case "sign", "}" | "]":
+                del keys[-1:]
+            case "sign", ",":
+                if keys and isinstance(last := keys[-1], int):
+                    keys[-1] = last + 1
+            case "key", key:
+                keys[-1:] = [_DECODER.decode(key)]
+            case kind, "" | "null":
+                pass
+            case kind, _:
+                spans[tuple(keys)] = found.span(kind)
+    return spans
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -13,7 +13,7 @@ from ocr_extractor.contract import Pair
 from ocr_extractor.errors import CompletionError, EngineError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from ocr_extractor.fields.raw_tree import RawTree
 
@@ -68,11 +68,13 @@ class ParsedCompletion:
         pairs: The complete pairs that have a question, in the LLM's order.
         fault: Why there may be more pairs that are not known; None for a finished completion.
         raw_fields: The texts of the schema's fields; None where none were asked for, or are there.
+        spans: Where they stand in the completion, characters [start, end), by their path.
     """
 
     pairs: tuple[Pair, ...]
     fault: EngineError | None = None
     raw_fields: RawTree | None = None
+    spans: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
     @property
     def degenerate(self) -> bool:

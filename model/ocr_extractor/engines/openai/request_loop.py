@@ -19,6 +19,7 @@ from ocr_extractor.engines.openai.sdk_errors import (
     retry_after_s,
     to_engine_error,
 )
+from ocr_extractor.engines.openai.token_probabilities import probabilities_of
 from ocr_extractor.errors import CompletionError, EngineError
 from ocr_extractor.runtime.cancellation import wait
 from ocr_extractor.runtime.tracing import start_span
@@ -55,6 +56,8 @@ class PageExchange:
         attempts: Requests that were sent, failed ones included.
         usage: Their tokens; None while no answer was counted.
         text: The completion that was read last, None while there is none.
+        probabilities: What the LLM gave the texts of the fields, [0, 1], by their path; those of
+            the answer that was read last, where they are known.
     """
 
     def __init__(
@@ -69,6 +72,7 @@ class PageExchange:
         self.attempts = 0
         self.usage: Usage | None = None
         self.text: str | None = None
+        self.probabilities: dict[str, float] = {}
         self._server = server
         self._config = config
         self._instructions = instructions
@@ -109,6 +113,7 @@ class PageExchange:
                     raise
                 parsed = ParsedCompletion((), cut_off())
             span.set_attribute("pairs", len(parsed.pairs))
+        self.probabilities = probabilities_of(self.text, answer.tokens, parsed.spans)
         return parsed
 
     def _send(self, times_longer: int = 1) -> Answer:

@@ -18,12 +18,22 @@ from typing import Any
 import mlflow
 import pytest
 from PIL import Image
+from werkzeug import Response
 
 from ocr_extractor.config import ExtractorConfig
 from ocr_extractor.engines.base import Page, PageReading
 from ocr_extractor.engines.openai.engine import OpenAIChatEngine
+from ocr_extractor.fields.schema import Schema
 from tests.documentation import section
-from tests.llm_servers.completions import FORM, PAIRS, chunk, refusal_of
+from tests.llm_servers.completions import (
+    FORM,
+    PAIRS,
+    as_json,
+    chunk,
+    completion,
+    logprobs,
+    refusal_of,
+)
 from tests.llm_servers.faulty import FaultyLlm, answer, cut, error, raw, slow, stream
 from tests.llm_servers.server import Reply
 from tests.waiting import stays, wait_for
@@ -313,6 +323,64 @@ def test_a_server_that_counts_no_tokens_of_a_stream_is_asked_for_whole_answers(l
     engine = build()
     assert [engine.read(PAGE, "").output_tokens for _ in range(2)] == [None, 42]
     assert [request.get("stream", False) for request in llm.requests] == [True, False]
+
+
+@pytest.mark.parametrize("streams", [True, False], ids=["streamed", "whole"])
+def test_what_the_llm_doubts_comes_with_its_probability(streams: bool, llm: FaultyLlm):
+    content = json.dumps({"company": "Ann", "total": "5,00", "paid": None})
+    known = logprobs(content, "5,00", 0.25)
+    if streams:
+        events = []
+        for number, token in enumerate(known["content"]):
+            event = json.loads(chunk({"content": content[2 * number : 2 * number + 2]}))
+            event["choices"][0]["logprobs"] = {"content": [token]}
+            events.append(json.dumps(event))
+        llm.script = [stream([*events, chunk({}, "stop"), "[DONE]"])]
+    else:
+        body = completion(content)
+        body["choices"][0]["logprobs"] = known
+        llm.script = [raw(json.dumps(body))]
+    fields = {name: {"type": ["string", "null"]} for name in ("company", "total", "paid")}
+    schema = Schema.parse({"type": "object", "properties": fields})
+    found = build(stream=streams).read(PAGE, "", schema).evidence
+    assert found.keys() == {"company", "total"}
+    assert found["total"].probability == pytest.approx(0.25)
+    assert found["company"].probability == pytest.approx(0.999)
+    assert llm.requests[0]["logprobs"] is True
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        pytest.param(refusal_of("logprobs"), id="unsupported parameter"),
+        pytest.param(
+            as_json({"error": {"message": "You are not allowed to request logprobs."}}, 403),
+            id="not allowed",
+        ),
+        pytest.param(
+            as_json({"detail": [{"type": "extra_forbidden", "loc": ["body", "logprobs"]}]}, 422),
+            id="without a message",
+        ),
+    ],
+)
+def test_a_server_that_refuses_logprobs_is_not_asked_for_them_again(
+    refusal: Response, llm: FaultyLlm
+):
+    llm.script = [
+        raw(refusal.get_data(as_text=True), refusal.status_code),
+        *[answer('{"a": "b"}')] * 2,
+    ]
+    schema = Schema.parse({"type": "object", "properties": {"a": {"type": "string"}}})
+    engine = build()
+    for _ in range(2):
+        reading = engine.read(PAGE, "", schema)
+        assert (reading.raw_fields, reading.evidence) == ({"a": "b"}, {})
+    assert ["logprobs" in request for request in llm.requests] == [True, False, False]
+
+
+def test_pairs_are_asked_for_without_logprobs(llm: FaultyLlm):
+    build().read(PAGE, "")
+    assert "logprobs" not in llm.requests[0]
 
 
 def test_retry_after_slows_every_thread(llm: FaultyLlm):

@@ -127,6 +127,23 @@ def test_pairs_are_beside_the_fields():
     assert set(form.json_schema["properties"]) == {"fields", "pairs"}
 
 
+@pytest.mark.parametrize("with_pairs", [False, True])
+def test_every_text_is_known_to_stand_where_it_does(with_pairs: bool):
+    blank = {"article": " ", "amount": None}
+    given = TREE | {"no key": [{"article": "no"}], "items": [blank, *TREE["items"], blank]}
+    text = 'Well, "this": {"x": 1}.\n' + json.dumps(
+        {"fields": given, "pairs": []} if with_pairs else given, ensure_ascii=False, indent=1
+    )
+    parsed = fields_of(SCHEMA, with_pairs=with_pairs).parse(text, 1)
+    assert {path: text[start:end] for path, (start, end) in parsed.spans.items()} == {
+        "company": "Ann & Sons",
+        "items[0].article": "nut",
+        "items[0].amount": "1,50",
+        "items[1].article": "bolt",
+    }
+    assert parsed.raw_fields == TREE
+
+
 def test_the_form_in_words_is_an_example_of_the_schema():
     example = json.loads(FORM.in_words.partition("form:\n")[2])
     assert PARSE(json.dumps(example), 1).raw_fields == example
@@ -136,7 +153,12 @@ def test_time_is_linear_in_the_text():
     started = time.process_time()
     PARSE(json.dumps(many(20_000)), 1)
     once = time.process_time() - started
-    for text in ('{"company' * 200_000, '{"company":"x"' * 100_000, '{"a":{"' * 200_000):
+    for text in (
+        '{"company":"' + '\\"' * 200_000,
+        '{"company' * 200_000,
+        '{"company":"x"' * 100_000,
+        '{"a":{"' * 200_000,
+    ):
         started = time.process_time()
         with contextlib.suppress(CompletionError):
             PARSE(text, 1)
