@@ -26,6 +26,7 @@ from entry_points.logged_models.loading import (
     max_document_bytes,
     predict_rows,
     print_estimate,
+    sample_of,
     version_of,
     write_traces,
 )
@@ -129,8 +130,8 @@ def predict(task: PredictTask, documents: InputDocuments, output: Path) -> Predi
     finished, skipped = file.finished(documents, reader.key, retry_errors=task.retry_errors)
     todo = documents.without(finished)
     if todo:
-        paths = (path for _, path in todo)
-        print_estimate(task.model, paths, len(todo), skipped.output_tokens_per_page)
+        sample = [todo.folder / name for name in sample_of(todo.names)]
+        print_estimate(task.model, sample, len(todo), skipped.output_tokens_per_page)
     read = Tally()
     with file, Progress(total=len(todo), unit="documents") as bar:
         for row in reader.read_all(todo):

@@ -25,6 +25,7 @@ from entry_points.logged_models.loading import (
     load_extractor,
     print_estimate,
     require_same_kind,
+    sample_of,
 )
 from entry_points.scoring.bootstrap import intervals
 from entry_points.scoring.calibration import judge_confidences
@@ -81,7 +82,7 @@ def evaluate(  # noqa: PLR0913 - what reads what, for how much, and where it is 
         assessors.append(correct_format(judge, content=content))
     model = load_extractor(model_uri, **settings)
     require_same_kind(model, config, forms[0], model_uri)
-    print_estimate(model, (form.image_path for form in forms), len(forms))
+    print_estimate(model, [form.image_path for form in sample_of(forms)], len(forms))
     # OCR reads one page at a time on all cores: more than two forms would only wait in line, and
     # the waiting would count as theirs.
     most = config["max_concurrency"]

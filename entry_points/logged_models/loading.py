@@ -9,11 +9,10 @@ import getpass
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice
+from collections.abc import Iterator, Mapping, Sequence
 from math import ceil, inf
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import mlflow
 import pandas as pd
@@ -26,6 +25,8 @@ from data.fields import FieldDocument
 from data.forms import Document, Form
 from entry_points.command_line.cli import RUN, UsageError
 from entry_points.predictions.documents import read_document
+
+D = TypeVar("D")
 
 # The variables that give access to an LLM server, in the order in which the engine looks.
 KEY_VARIABLES = (
@@ -216,15 +217,19 @@ def max_document_bytes(model: PyFuncModel) -> int:
     return int(model.model_config["max_document_bytes"])
 
 
+def sample_of(documents: Sequence[D]) -> Sequence[D]:
+    """Return some documents of which an estimate for all is made."""
+    return documents[:: ceil(len(documents) / _SAMPLE)]
+
+
 def print_estimate(
-    model: PyFuncModel, paths: Iterable[Path], count: int, output_tokens_per_page: float = 0.0
+    model: PyFuncModel, sample: Sequence[Path], count: int, output_tokens_per_page: float = 0.0
 ) -> None:
     """Print an estimate of tokens and cost of `count` documents, based on some of them.
 
     Documents that cannot be read count as nothing. `output_tokens_per_page` is what the LLM wrote
     for other pages; 0 if that is not known.
     """
-    sample = list(islice(paths, 0, None, ceil(count / _SAMPLE)))
     most = max_document_bytes(model)
     read = [data for path in sample if isinstance(data := read_document(path, most), bytes)]
     extractor: Any = model.unwrap_python_model()  # type: ignore[no-untyped-call]

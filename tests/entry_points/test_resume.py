@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
-from pathlib import Path
+from pathlib import Path, PosixPath
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -20,7 +20,7 @@ from mlflow.pyfunc import PyFuncModel
 from entry_points import ROOT
 from entry_points.command_line.cli import UsageError
 from entry_points.predict import PredictTask, predict
-from entry_points.predictions.documents import find_documents
+from entry_points.predictions.documents import InputDocuments, find_documents
 from entry_points.predictions.output import KEY
 from entry_points.predictions.tally import PredictResult
 from tests.entry_points.conftest import Done, Project
@@ -95,6 +95,27 @@ def test_finished_documents_are_not_read_again(inbox: Path):
     outcome = run(again, inbox)
     assert again.read == []
     assert outcome.skipped.documents == len(lines(inbox)) == 6
+
+
+class Folder(PosixPath):
+    """Counts the paths that are made of it: of 200,000 documents they take a second each time."""
+
+    made = 0
+
+    def __truediv__(self, name: Any) -> Path:
+        Folder.made += 1
+        return Path(self, name)
+
+
+def test_the_first_page_does_not_wait_for_a_path_of_each_document(tmp_path: Path):
+    documents = InputDocuments(Folder(tmp_path), [f"{number:04}.png" for number in range(500)])
+    made: list[int] = []
+    model = Model(lambda doc_id, content: made.append(Folder.made) or {})
+    settings: dict[str, Any] = {"params": {}, "max_concurrency": 4, "max_cost": None}
+    settings |= {"retry_errors": False, "model": cast("PyFuncModel", model)}
+    predict(PredictTask(**settings), documents, tmp_path / "out.jsonl")
+    assert len(made) == 500
+    assert made[0] < 100  # those of the estimate's sample, and of the first pages
 
 
 def test_a_document_is_known_by_its_content_not_by_its_name(inbox: Path):
@@ -225,7 +246,7 @@ SEED = int(os.environ.get("KILLS_SEED", "1"))
 # Forks a process that predicts, and kills it at a moment it cannot know, again and again.
 KILLS = """
 import os, random, signal, sys, time
-from pathlib import Path
+from pathlib import Path, PosixPath
 from tests.entry_points.test_resume import Model, run
 
 folder, seed = Path(sys.argv[1]), int(sys.argv[2])
