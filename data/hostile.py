@@ -6,12 +6,14 @@ content: no code and no links, only too much of something harmless.
 
 from __future__ import annotations
 
+import itertools
+import random
 import struct
 import zlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 # 7680 x 7680 px are 59 million, just under the 60 million that many limits allow.
 _SIDE = 7680
@@ -68,6 +70,20 @@ def transparent_png() -> bytes:
     return _png(_SIDE, _SIDE, bit_depth=8, colour_type=6)
 
 
+def noisy_png() -> bytes:
+    """Return a PNG of 270 KB: 7680 x 7680 px of RGBA noise, half transparent.
+
+    A row is the one above plus one, which PNG's filters make a row of ones. Decoded, the rows have
+    nothing in common, so a program that deflates its pixels gains nothing.
+    """
+    pixel = random.Random(0)  # noqa: S311 - no secret
+    first = b"".join(pixel.randbytes(3) + b"\x80" for _ in range(_SIDE))
+    up = b"\2" + b"\1\1\1\0" * _SIDE
+    return _png_of(
+        _SIDE, _SIDE, 8, 6, itertools.chain([b"\0" + first], itertools.repeat(up, _SIDE - 1))
+    )
+
+
 def float_tiff() -> bytes:
     """Return a TIFF of 250 KB: 7680 x 7680 px of 32-bit floats, deflated in strips of 8 rows."""
     rows = 8
@@ -112,6 +128,7 @@ HOSTILE_DOCUMENTS: dict[str, Callable[[], bytes]] = {
     "long_page.pdf": long_page_pdf,
     "deep_grey.png": deep_grey_png,
     "transparent.png": transparent_png,
+    "noisy.png": noisy_png,
     "float.tiff": float_tiff,
     "one_row.png": one_row_png,
 }
@@ -158,8 +175,15 @@ def _png(width: int, height: int, *, bit_depth: int, colour_type: int) -> bytes:
     """Return a PNG whose every bit is zero."""
     channels = {0: 1, 6: 4}[colour_type]
     row = bytes(1 + (width * bit_depth * channels + 7) // 8)  # the filter's number stands first
+    return _png_of(width, height, bit_depth, colour_type, itertools.repeat(row, height))
+
+
+def _png_of(
+    width: int, height: int, bit_depth: int, colour_type: int, rows: Iterable[bytes]
+) -> bytes:
+    """Return a PNG of rows, each after the number of its filter."""
     deflate = zlib.compressobj(9)
-    pixels = b"".join(deflate.compress(row) for _ in range(height)) + deflate.flush()
+    pixels = b"".join(map(deflate.compress, rows)) + deflate.flush()
     header = struct.pack(">IIBBBBB", width, height, bit_depth, colour_type, 0, 0, 0)
     chunks = ((b"IHDR", header), (b"IDAT", pixels), (b"IEND", b""))
     return b"\x89PNG\r\n\x1a\n" + b"".join(

@@ -23,6 +23,7 @@ def test_every_hostile_document_is_small_and_made_the_same_each_time(name: str) 
     [
         ("deep_grey.png", "I;16", (7680, 7680)),
         ("transparent.png", "RGBA", (7680, 7680)),
+        ("noisy.png", "RGBA", (7680, 7680)),
         ("float.tiff", "F", (7680, 7680)),
         ("one_row.png", "1", (60_000_000, 1)),
     ],

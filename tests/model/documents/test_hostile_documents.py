@@ -295,7 +295,7 @@ PEAK = """
         codes = [each.error_code for each in shared.read_all(documents, "")]
     print(json.dumps([codes, before, status("VmHWM"), status("VmRSS")]))
 """
-IMAGES = ["deep_grey.png", "transparent.png", "float.tiff"]
+IMAGES = ["deep_grey.png", "transparent.png", "noisy.png", "float.tiff"]
 
 
 @pytest.mark.parametrize(
