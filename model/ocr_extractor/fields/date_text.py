@@ -34,7 +34,7 @@ _RANGE = re.compile(r"\s*(?:-|~|/|to|bis|until|till|through|thru|au|al|tot|a|atÃ
 _Readings = dict[DateOrder, date]
 
 
-def parse_date(text: str, order: DateOrder | None) -> date | None:
+def parse_date(text: str, order: DateOrder | None, language: str | None = None) -> date | None:
     """Return the one date that a text has.
 
     Times, weekdays and other words around it are left out; other figures may follow it. Figures
@@ -44,6 +44,7 @@ def parse_date(text: str, order: DateOrder | None) -> date | None:
         text: The text as it is printed.
         order: The order of day, month and year in figures, None if it is not known. It is not
             followed where only another order makes a date.
+        language: The document's, which decides on a name that is another month's elsewhere.
 
     Returns:
         None if there is no date, if there are several, or if it can be read in two ways.
@@ -51,7 +52,7 @@ def parse_date(text: str, order: DateOrder | None) -> date | None:
     if len(text) > _MAX_CHARACTERS:
         return None
     plain = _TIME.sub(" ", fold(text).translate(_EAST_ASIAN))
-    found = list(_found(plain, order))
+    found = list(_found(plain, order, language))
     if not found:
         return None
     start, end = found[0][1]
@@ -72,17 +73,19 @@ def order_of(text: str) -> DateOrder | None:
     return None
 
 
-def _found(plain: str, order: DateOrder | None) -> Iterator[tuple[_Readings, tuple[int, int]]]:
+def _found(
+    plain: str, order: DateOrder | None, language: str | None = None
+) -> Iterator[tuple[_Readings, tuple[int, int]]]:
     """Yield the readings of each date, and where it stands, from left to right."""
     at = 0
-    while candidates := [each for each in _candidates(plain, at, order) if each[0]]:
+    while candidates := [each for each in _candidates(plain, at, order, language) if each[0]]:
         first = min(candidates, key=lambda each: each[1][0])
         yield first
         at = first[1][1]
 
 
 def _candidates(
-    plain: str, at: int, order: DateOrder | None
+    plain: str, at: int, order: DateOrder | None, language: str | None
 ) -> Iterator[tuple[_Readings, tuple[int, int]]]:
     """Yield the readings of the next date of each notation."""
     for found in _FIGURES.finditer(plain, at):
@@ -93,7 +96,7 @@ def _candidates(
         yield _reading("ymd", *found.groups()), found.span()
     for written, pattern in _NAMED:
         for found in pattern.finditer(plain, at):
-            if month := months().get(letters(found[written.index("m") + 1])):
+            if month := months(language).get(letters(found[written.index("m") + 1])):
                 parts = list(found.groups())
                 parts[written.index("m")] = str(month)
                 # A name leaves no question of order.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections import defaultdict
+from collections.abc import Iterable
 from functools import lru_cache
 
 from babel import Locale
@@ -14,6 +15,8 @@ _LANGUAGES = (
     "en de de_AT fr es it nl pt pl cs sk sl hr hu ro da sv nb fi et lv lt el bg ru uk sr tr id ms "
     "vi ca ja ko zh ar he fa hi th bn"
 )
+# Letters by which a document's language is told, where a month's name belongs to several months.
+_OWN_LETTERS = {"pl": "ąęłńśźż", "cs": "ěřů", "hr": "đ"}
 # Signs that several currencies share, whatever a single locale means by them.
 _SHARED = frozenset({"$", "¥", "kr", "kr.", "fr", "fr.", "rs", "rs.", "r", "l", "din", "лв"})
 # Signs that CLDR has in the language of the country only.
@@ -48,14 +51,28 @@ def letters(name: str) -> str:
     )
 
 
-@lru_cache(maxsize=1)
-def months() -> dict[str, int]:
+def language_of(texts: Iterable[str]) -> str | None:
+    """Return the one language whose own letters the texts have, of those that share month names."""
+    used = set("".join(texts).casefold())
+    told = [language for language, own in _OWN_LETTERS.items() if used & set(own)]
+    return told[0] if len(told) == 1 else None
+
+
+@lru_cache(maxsize=4)
+def months(language: str | None = None) -> dict[str, int]:
     """Return the number of each month's name and abbreviation, if it is one month's everywhere.
 
-    Croatian "listopad" is October and Polish "listopad" is November: it is left out.
+    Croatian "listopad" is October, Polish and Czech "listopad" is November: it is left out, unless
+    the language is given.
     """
+    if language is not None:
+        return months() | _months_in((language,))
+    return _months_in(_LANGUAGES.split())
+
+
+def _months_in(languages: Iterable[str]) -> dict[str, int]:
     found: defaultdict[str, set[int]] = defaultdict(set)
-    for language in _LANGUAGES.split():
+    for language in languages:
         for context in ("format", "stand-alone"):
             for width in ("wide", "abbreviated"):
                 names = Locale.parse(language).months.get(context, {}).get(width, {})

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from rapidfuzz.distance import Levenshtein
 
 from ocr_extractor.fields.date_text import order_of, parse_date
-from ocr_extractor.fields.locale_names import currencies, fold, letters
+from ocr_extractor.fields.locale_names import currencies, fold, language_of, letters
 from ocr_extractor.fields.members import DateOrder, Field, Group, Table
 from ocr_extractor.fields.number_text import DecimalSign, Kind, decimal_of, parse_number
 
@@ -56,10 +56,12 @@ class Hints:
     Attributes:
         date_order: The order of its dates in figures; None if they do not tell, or differ.
         decimal: What separates its decimals; None if its numbers do not tell, or differ.
+        language: The language that its letters tell; None if they do not.
     """
 
     date_order: DateOrder | None = None
     decimal: DecimalSign | None = None
+    language: str | None = None
 
     @classmethod
     def of(cls, schema: Schema, raws: Mapping[str, Any]) -> Hints:
@@ -71,14 +73,15 @@ class Hints:
         """
         orders: set[DateOrder] = set()
         decimals: set[DecimalSign] = set()
-        for field, raw in _printed(schema, raws):
+        printed = list(_printed(schema, raws))
+        for field, raw in printed:
             if field.type == "date" and (order := field.date_order or order_of(raw)):
                 orders.add(order)
             if field.type in {"number", "integer"} and (
                 decimal := field.decimal or decimal_of(raw)
             ):
                 decimals.add(decimal)
-        return cls(_only(orders), _only(decimals))
+        return cls(_only(orders), _only(decimals), language_of(raw for _, raw in printed))
 
 
 def normalise(field: Field, raw: str, hints: Hints) -> Normalised:
@@ -100,7 +103,7 @@ def _value(field: Field, raw: str, hints: Hints) -> Scalar | None:
     elif field.type == "boolean":
         value = _boolean(raw)
     elif field.type == "date":
-        found = parse_date(raw, field.date_order or hints.date_order)
+        found = parse_date(raw, field.date_order or hints.date_order, hints.language)
         value = found.isoformat() if found else None
     elif field.enum:
         value = _member(field.enum, raw)
