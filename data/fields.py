@@ -126,49 +126,37 @@ class _Reader:
         self._file, self._schema = file, schema
 
     def values(self, document: Any) -> dict[str, Any]:
-        shaped: dict[str, Any] = {}
-        given = dict(self._flat(document, ""))
-        for path, leaf in self._schema.scalars.items():
-            _put(shaped, path, self._value(leaf, path, given.pop(path, None)))
-        for path, columns in self._schema.tables.items():
-            rows = given.pop(path, None)
+        given = self._object("the file", document)
+        for group in {path.split(".")[0] for path in self._schema.scalars if "." in path}:
+            inner = self._object(group, given.pop(group, None) or {})
+            given |= {f"{group}.{name}": value for name, value in inner.items()}
+        tables = {path: given.pop(path, None) for path in self._schema.tables}
+        shaped = self._shaped(self._schema.scalars, given, "")
+        for path, rows in tables.items():
             if not isinstance(rows, list | None):
                 raise self._fault(path, rows, "write a list of rows")
-            numbered = enumerate(rows or [])
-            _put(shaped, path, [self._row(columns, f"{path}[{n}]", row) for n, row in numbered])
-        for path, value in given.items():
-            if value is not None:
-                raise self._fault(path, value, "the schema has no such field: name one it has")
+            columns = self._schema.tables[path]
+            shaped[path] = [
+                self._shaped(columns, self._object(f"{path}[{n}]", row), f"{path}[{n}].")
+                for n, row in enumerate(rows or ())
+            ]
         return shaped
 
-    def _row(self, columns: Mapping[str, Leaf], path: str, row: Any) -> dict[str, Any]:
-        given = dict(self._flat(row, "", path))
+    def _object(self, place: str, given: Any) -> dict[str, Any]:
+        if not isinstance(given, dict):
+            raise self._fault(place, given, "write an object")
+        return dict(given)
+
+    def _shaped(
+        self, leaves: Mapping[str, Leaf], given: dict[str, Any], prefix: str
+    ) -> dict[str, Any]:
         shaped: dict[str, Any] = {}
-        for name, leaf in columns.items():
-            _put(shaped, name, self._value(leaf, f"{path}.{name}", given.pop(name, None)))
+        for name, leaf in leaves.items():
+            _put(shaped, name, self._value(leaf, prefix + name, given.pop(name, None)))
         for name, value in given.items():
             if value is not None:
-                raise self._fault(f"{path}.{name}", value, "the schema has no such column")
+                raise self._fault(prefix + name, value, "the schema has no such field")
         return shaped
-
-    def _flat(self, node: Any, prefix: str, place: str = "") -> Iterator[tuple[str, Any]]:
-        """Yield (path, value) of an object's members, nested objects gone through."""
-        if not isinstance(node, dict):
-            raise self._fault(place or prefix.rstrip(".") or "the file", node, "write an object")
-        for name, value in node.items():
-            if isinstance(value, dict) and self._is_group(prefix + name):
-                yield from self._flat(value, f"{prefix}{name}.", place)
-            else:
-                yield prefix + name, value
-
-    def _is_group(self, path: str) -> bool:
-        return any(leaf.split("[]")[0].startswith(f"{path}.") for leaf in self._schema.leaves) or (
-            any(
-                name.startswith(f"{path}.")
-                for each in self._schema.tables.values()
-                for name in each
-            )
-        )
 
     def _value(self, leaf: Leaf, path: str, value: Any) -> Any:
         if value is None or fits(leaf.type, value):
@@ -244,7 +232,7 @@ def to_leaves(schema: FieldSchema, values: Mapping[str, Any]) -> Iterator[tuple[
     for path, columns in schema.tables.items():
         for number, row in enumerate(value_at(values, path) or ()):
             for name in columns:
-                yield f"{path}[{number}].{name}", value_at(row, name)
+                yield f"{path}[{number}].{name}", row.get(name)
 
 
 def parse_value(leaf: Leaf, text: str) -> Any:

@@ -126,8 +126,8 @@ def _table(
     right = {
         name: _right(
             leaf.type,
-            [value_at(true[row], name) for row in ours],
-            [value_at(read[row], name) for row in theirs],
+            [true[row].get(name) for row in ours],
+            [read[row].get(name) for row in theirs],
             lenient=lenient,
         )
         for name, leaf in columns.items()
@@ -138,18 +138,18 @@ def _table(
     cells = []
     for row, other, i, j in paired:
         for name, leaf in columns.items():
-            one, two = value_at(true[row], name), value_at(read[other], name)
+            one, two = true[row].get(name), read[other].get(name)
             kind = _kind(one, two, right=bool(right[name][i, j]))
             places = f"{path}[{row}].{name}", f"{path}[{other}].{name}"
             cells.append(Cell(leaf.path, kind, one, two, *places))
     for row in sorted(set(range(len(true))) - {row for row, *_ in paired}):
         for name, leaf in columns.items():
             place = f"{path}[{row}].{name}"
-            cells.append(Cell(leaf.path, "missed", value_at(true[row], name), None, place, None))
+            cells.append(Cell(leaf.path, "missed", true[row].get(name), None, place, None))
     for row in sorted(set(range(len(read))) - {row for _, row, *_ in paired}):
         for name, leaf in columns.items():
             place = f"{path}[{row}].{name}"
-            cells.append(Cell(leaf.path, "invented", None, value_at(read[row], name), None, place))
+            cells.append(Cell(leaf.path, "invented", None, read[row].get(name), None, place))
     return cells
 
 

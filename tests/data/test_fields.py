@@ -65,7 +65,7 @@ def test_every_key_of_the_schema_is_there_whatever_the_file_leaves_out(tmp_path:
         (values(items={}), r"items is \{\}: write a list of rows"),
         (values(items=[7]), r"items\[0\] is 7: write an object"),
         (values(items=[{}, {"pieces": 1.5}]), r"items\[1\]\.pieces is 1\.5: write a whole number"),
-        (values(items=[{"price": 1}]), r"items\[0\]\.price is 1: the schema has no such column"),
+        (values(items=[{"price": 1}]), r"items\[0\]\.price is 1: the schema has no such field"),
     ],
     ids=lambda value: None if isinstance(value, str | dict) else str(value),
 )

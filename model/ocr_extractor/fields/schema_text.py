@@ -1,10 +1,9 @@
-"""The text of a schema file, JSON or YAML, to plain JSON of a bounded size and depth."""
+"""The text of a schema file, JSON or YAML, to plain JSON of a bounded size."""
 
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import yaml
@@ -13,8 +12,6 @@ from ocr_extractor.errors import SchemaError, shorten
 
 # What a tag of a prompt version takes: the schema is stored there.
 MAX_CHARACTERS = 100_000
-# A schema that can be used has 12 levels at most; deeper ones are told so by their construct.
-_MAX_DEPTH = 200
 
 
 def read_text(text: str) -> Mapping[str, Any]:
@@ -25,11 +22,10 @@ def read_text(text: str) -> Mapping[str, Any]:
     """
     if len(text) > MAX_CHARACTERS:
         raise _too_long(len(text))
+    plain = text.lstrip("\ufeff \t\r\n")
     try:
-        if text.lstrip("\ufeff \t\r\n").startswith(("{", "[")):
-            loaded = json.loads(
-                text.lstrip("\ufeff"), object_pairs_hook=_object, parse_constant=_no_number
-            )
+        if plain.startswith(("{", "[")):
+            loaded = json.loads(plain, object_pairs_hook=_object)
         else:
             loaded = yaml.load(text, Loader=_Loader)  # noqa: S506 -- a SafeLoader
     except json.JSONDecodeError as error:
@@ -58,76 +54,34 @@ def plain_json(document: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         SchemaError: It is too deep, too large, or holds a value that JSON does not have.
     """
-    characters = 0
-    todo: list[tuple[str, Any, int]] = [("#", document, 0)]
-    while todo:
-        path, value, depth = todo.pop()
-        if depth > _MAX_DEPTH:
-            raise _too_deep()
-        for each in _checked(path, value):
-            characters += len(each)
-        # An alias of YAML counts wherever it stands, so that a bomb stops here.
-        if characters > MAX_CHARACTERS:
-            raise _too_long(characters)
-        if isinstance(value, Mapping):
-            todo += [(f"{path}/{key}", each, depth + 1) for key, each in value.items()]
-        elif isinstance(value, list | tuple):
-            todo += [(f"{path}/{index}", each, depth + 1) for index, each in enumerate(value)]
-    stored = json.dumps(document)
+    try:
+        stored = json.dumps(document, allow_nan=False)
+        json.dumps(document, ensure_ascii=False).encode("utf-8")
+    except RecursionError:
+        raise _too_deep() from None
+    except UnicodeEncodeError:
+        raise SchemaError("The schema has half a surrogate pair: write the character.") from None
+    except (TypeError, ValueError) as error:
+        raise SchemaError(
+            f"The schema has a value that JSON does not have ({shorten(error)}): put it in quotes."
+        ) from None
     if len(stored) > MAX_CHARACTERS:
         raise _too_long(len(stored))
     copy: dict[str, Any] = json.loads(stored)
     return copy
 
 
-def _checked(path: str, value: Any) -> Iterator[str]:
-    """Yield the texts that a value itself brings, as many characters as it takes at least."""
-    match value:
-        case Mapping():
-            for key in value:
-                if not isinstance(key, str):
-                    raise SchemaError(
-                        f"{shorten(path)} has the key {shorten(repr(key))}, which is not a text: "
-                        'put it in quotes, such as "no".'
-                    )
-                yield _encodable(path, key) + ":,"
-        case str():
-            yield _encodable(path, value) + ","
-        case list() | tuple():
-            yield ","
-        case None | bool() | int():
-            yield ","
-        case float() if math.isfinite(value):
-            yield ","
-        case _:
-            raise SchemaError(
-                f"{shorten(path)} is {shorten(repr(value))}, which JSON does not have: put it in "
-                "quotes."
-            )
-
-
-def _encodable(path: str, text: str) -> str:
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        raise SchemaError(
-            f"{shorten(path)} has a text with half a surrogate pair: {shorten(repr(text))}; write "
-            "the character itself."
-        ) from None
-    return text
-
-
 def _too_long(characters: int) -> SchemaError:
     return SchemaError(
-        f"The schema has {characters:,} characters or more, and may have {MAX_CHARACTERS:,}: a tag "
-        "of the prompt version holds it. Shorten its descriptions, or split it."
+        f"The schema has {characters:,} characters, and may have {MAX_CHARACTERS:,}: a tag of the "
+        "prompt version holds it. Shorten its descriptions, or split it."
     )
 
 
 def _too_deep() -> SchemaError:
     return SchemaError(
-        f"The schema is nested more than {_MAX_DEPTH} levels deep: objects may be nested one level "
-        "deep. Move inner fields up."
+        "The schema is nested too deeply: objects may be nested one level deep. Move inner fields "
+        "up."
     )
 
 
@@ -140,24 +94,27 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _no_number(name: str) -> Any:
-    raise SchemaError(f"The schema has the number {name}, which JSON does not have: remove it.")
-
-
 class _Loader(yaml.SafeLoader):
-    """A safe loader that refuses a key that is there twice, and merges: they grow without end."""
+    """A safe loader that refuses aliases, which can grow without end, and keys that are no texts."""
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        """Build a mapping of keys that are there once."""
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        """Compose a node that is no alias."""
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.composer.ComposerError(
+                None, None, "aliases are not supported, use $ref", self.peek_event().start_mark
+            )
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Build a mapping of texts that are there once."""
         seen = set()
         for key, _ in node.value:
-            if key.tag == "tag:yaml.org,2002:merge":
-                raise yaml.constructor.ConstructorError(
-                    None, None, "'<<' is not supported, write the keys out", key.start_mark
-                )
-            if (key.tag, str(key.value)) in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {shorten(repr(key.value))} is there twice", key.start_mark
-                )
-            seen.add((key.tag, str(key.value)))
+            name, fault = shorten(repr(key.value)), ""
+            if key.tag != "tag:yaml.org,2002:str":
+                fault = f"the key {name} is not a text: put it in quotes"
+            elif key.value in seen:
+                fault = f"the key {name} is there twice"
+            if fault:
+                raise yaml.constructor.ConstructorError(None, None, fault, key.start_mark)
+            seen.add(key.value)
         return super().construct_mapping(node, deep)

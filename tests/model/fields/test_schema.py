@@ -358,19 +358,18 @@ def test_a_text_that_breaks_a_parser_is_refused(text: str):
         ("a: \x00", "cannot be read"),
         ('{"type": "object", "type": "object"}', "the key 'type' twice"),
         ("type: object\ntype: object", "line 2: the key 'type' is there twice"),
-        ('{"default": NaN}', "number NaN"),
-        ("type: object\ndefault: .nan", "#/default is nan"),
-        ("default: 2020-01-01", r"#/default is datetime.date\(2020, 1, 1\).*quotes"),
+        ('{"default": NaN}', "JSON does not have .*put it in quotes"),
+        ("type: object\ndefault: .nan", "JSON does not have .*put it in quotes"),
+        ("default: 2020-01-01", "JSON does not have .*type date.*put it in quotes"),
         ("default: 2020-13-99", "cannot be read|quotes"),
-        ("properties: {no: {type: string}}", "the key False, which is not a text: .*quotes"),
+        ("properties: {no: {type: string}}", "line 1: the key 'no' is not a text: .*quotes"),
         ("type: object\nproperties: {a: {enum: [yes, no]}}", "each in quotes"),
         ("a: !!python/object/apply:os.system [ls]", "not valid YAML"),
-        ("a: &a {b: 1}\nc: {<<: *a}", "'<<' is not supported"),
+        ("a: &a {b: 1}\nc: {<<: *a}", "line 2: aliases are not supported, use .ref"),
         ('{"title": "\\ud800"}', "half a surrogate pair"),
         ('{"default": ' + "9" * 5_000 + "}", "cannot be read"),
         ("type: object\nproperties: {a: {type: [string, null]}}", '"null".*quotes'),
-        ("&a [*a]", "write a JSON Schema"),
-        ("a: &a {b: *a}", "nested more than 200"),
+        ("&a [*a]", "aliases are not supported"),
     ],
     ids=lambda each: repr(each)[:30],
 )
@@ -382,13 +381,8 @@ def test_a_wrong_text_is_refused(text: str, says: str):
 def test_aliases_that_multiply_are_refused():
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]" for i in range(1, 10)]
-    with pytest.raises(SchemaError, match="characters or more"):
+    with pytest.raises(SchemaError, match="aliases are not supported"):
         Schema.load("\n".join(lines))
-
-
-def test_an_alias_is_what_it_stands_for():
-    text = "type: object\nproperties:\n  a: &text {type: string}\n  b: *text"
-    assert Schema.load(text).members == (Field("a"), Field("b"))
 
 
 @given(st.text(max_size=300))
