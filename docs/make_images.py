@@ -23,7 +23,7 @@ from PIL import Image
 from entry_points import ROOT
 
 IMAGES = ROOT / "docs" / "images"
-FORM = "invoice-02"
+FORM = "invoice-01"
 # https://mlflow.org/blog/mlflow-prompt-evaluate
 POST = (
     "You are an expert at Optical Character Recognition (OCR). Extract the questions and answers "
@@ -39,7 +39,7 @@ def run_entry_points(work: Path, store: str) -> None:
     second = work / "second.md"
     second.write_text(POST, encoding="utf-8")
     commands = (
-        ("main", "--engine", "local", "--limit", "all"),
+        ("main", "--engine", "local"),
         (
             "register_prompt",
             "--template",
@@ -76,7 +76,7 @@ def photograph(address: str, name: str, profile: Path, *, height: int = 900) -> 
         f"--screenshot={picture}",
         address,
     ]
-    subprocess.run(command, check=True, timeout=120)  # noqa: S603 - as above
+    subprocess.run(command, check=True, timeout=300)  # noqa: S603 - as above
     with Image.open(picture) as image:
         image.quantize(256, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE).save(
             picture, optimize=True
@@ -84,12 +84,12 @@ def photograph(address: str, name: str, profile: Path, *, height: int = 900) -> 
 
 
 def wait_until_served(port: int) -> None:
-    """Wait until MLflow's server answers, at most a minute.
+    """Wait until MLflow's server answers, at most five minutes.
 
     Raises:
         TimeoutError: It does not.
     """
-    for _ in range(120):
+    for _ in range(600):
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{port}/health"):
                 return

@@ -9,6 +9,7 @@ import re
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from entry_points.benchmarks.overhead import memory, overhead
 from entry_points.benchmarks.serving import serving, startup
 from entry_points.benchmarks.throughput import throughput
 from entry_points.command_line import cli
+from entry_points.command_line.ending import unwind_on_sigterm
 from entry_points.command_line.tracking import name_run
 
 Suite = Callable[[Environment, Mapping[str, str]], list[Measurement]]
@@ -56,10 +58,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def benchmark(suites: Sequence[str], stage: Environment) -> tuple[list[Measurement], list[str]]:
-    """Run suites and log their lines to the active run.
-
-    Returns:
-        The lines of all suites, and a message for each suite that failed.
+    """Run suites, log their lines to the active run, and return them with what failed.
 
     Raises:
         UsageError: Nothing could be measured.
@@ -71,10 +70,11 @@ def benchmark(suites: Sequence[str], stage: Environment) -> tuple[list[Measureme
         for name in bar:
             bar.set_postfix_str(name)
             try:
-                lines += SUITES[name](stage, models)
+                found = SUITES[name](stage, models)
             except cli.UsageError as error:
-                lines += error.lines if isinstance(error, SuiteError) else []
+                found = list(error.lines) if isinstance(error, SuiteError) else []
                 failures.append(f"Suite {name} failed: {error}")
+            lines += [replace(line, suite=name) for line in found]
     if not lines:
         raise cli.UsageError("\n".join(failures))
     _log(lines)
@@ -84,15 +84,16 @@ def benchmark(suites: Sequence[str], stage: Environment) -> tuple[list[Measureme
 def _log(lines: Sequence[Measurement]) -> None:
     """Log our medians, the figures that have an aim, the table and a plot."""
     for line in lines:
-        name = f"{line.suite}/{re.sub('[^a-z0-9]+', '_', line.what.lower())}"
-        mlflow.log_metric(
-            f"{name}/{re.sub('[^a-z0-9]+', '_', line.unit.lower())}", line.ours.median
-        )
+        name = f"{line.suite}/{_slug(line.what)}"
+        mlflow.log_metric(f"{name}/{_slug(line.unit)}", line.ours.median)
         if line.figure is not None and line.theirs is not None:
-            against = re.sub("[^a-z0-9]+", "_", line.against.lower())
-            mlflow.log_metric(f"{name}/against_{against}", line.figure)
+            mlflow.log_metric(f"{name}/against_{_slug(line.against)}", line.figure)
     mlflow.log_table(pd.DataFrame([line.cells() for line in lines], columns=list(HEADER)), TABLE)
     mlflow.log_figure(plot_ratios(lines), PLOT)
+
+
+def _slug(text: str) -> str:
+    return re.sub("[^a-z0-9]+", "_", text.lower())
 
 
 def machine() -> str:
@@ -110,7 +111,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = build_parser().parse_args(argv)
     suites = list(SUITES) if args.suite == "all" else [args.suite]
     before = machine()
-    cli.unwind_on_sigterm()
+    unwind_on_sigterm()
     with tempfile.TemporaryDirectory() as folder:
         stage = Environment(Path(folder), cli.in_project(args.dataset), args.repeats, args.scale)
         with mlflow.start_run() as run:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from mlflow.exceptions import MlflowException
 
 from entry_points.command_line import cli
-from entry_points.comparing.candidate_runs import READING_FLAGS, add_repeats, run
+from entry_points.comparing.candidate_runs import READING_FLAGS, run
 from entry_points.comparing.candidates import read_candidates
 
 _BASE_FLAGS = ("engine", "llm", "prompt-name", "model-name", "settings")
@@ -16,7 +16,7 @@ _BASE_FLAGS = ("engine", "llm", "prompt-name", "model-name", "settings")
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the entry point's flags."""
-    parser = cli.parser(__doc__, *READING_FLAGS, *_BASE_FLAGS)
+    parser = cli.parser(__doc__, *READING_FLAGS, *_BASE_FLAGS, "repeats")
     parser.add_argument(
         "--candidates",
         required=True,
@@ -25,7 +25,6 @@ def build_parser() -> argparse.ArgumentParser:
         "settings, local;max_size=1500;llm=... Or a .yaml or .json file with a list of them, each "
         "with a name and its settings",
     )
-    add_repeats(parser)
     return parser
 
 

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
+import argparse
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from data.download import FUNSD, SPLITS, Archive, install, is_unpacked
 from data.funsd import load_folder
 from entry_points.command_line import cli
-
-if TYPE_CHECKING:
-    import argparse
-    from collections.abc import Sequence
 
 OUTPUT = "data/funsd"
 

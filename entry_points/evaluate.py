@@ -10,10 +10,11 @@ import mlflow
 from data.dataset import count_documents, load_documents
 from data.fields import has_fields
 from entry_points.command_line import cli
+from entry_points.command_line.ending import end_with
 from entry_points.command_line.tracking import talkative_mlflow
 from entry_points.evaluation.accepting import accept
+from entry_points.evaluation.assessors import load_scorers
 from entry_points.evaluation.evaluating import evaluate, report_left
-from entry_points.evaluation.own_scorers import load_scorers
 from entry_points.evaluation.printing import report, where_to_look
 from entry_points.evaluation.reading import Dataset
 
@@ -96,4 +97,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    cli.end_with(main)
+    end_with(main)

@@ -10,19 +10,13 @@ from mlflow.exceptions import MlflowException
 
 from data.splits import split_of
 from entry_points.command_line import cli
-from entry_points.comparing.candidate_runs import READING_FLAGS, add_repeats, run
+from entry_points.comparing.candidate_runs import READING_FLAGS, run
 from entry_points.comparing.candidates import Candidate
 from entry_points.comparing.processes import require_key
 from entry_points.logged_models.loading import extractor_config
 from entry_points.prompt_versions.registration import load_version, register_prompt, schema_of
 from entry_points.prompt_versions.schema_file import read_schema
-from entry_points.prompt_versions.template_file import (
-    add_commit_message,
-    add_examples,
-    example_tags,
-    put_examples,
-    read_template,
-)
+from entry_points.prompt_versions.template_file import example_tags, put_examples, read_template
 from ocr_extractor.errors import DocumentError, PromptError
 
 # Settings of a logged extractor that `log` takes as flags of their own, or a reader replaces.
@@ -31,7 +25,9 @@ _NOT_SETTINGS = ("engine", "prompt_uri", "llm", "max_concurrency", "cache")
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the entry point's flags."""
-    parser = cli.parser(__doc__, "model-name", *READING_FLAGS)
+    parser = cli.parser(
+        __doc__, "model-name", *READING_FLAGS, "commit-message", "examples", "repeats"
+    )
     parser.set_defaults(split="development")
     parser.add_argument(
         "--schema",
@@ -40,9 +36,6 @@ def build_parser() -> argparse.ArgumentParser:
         help="another schema, as in register_prompt; auto: the champion's",
     )
     parser.add_argument("--template", required=True, help="the edited template, a text file")
-    add_commit_message(parser)
-    add_examples(parser)
-    add_repeats(parser)
     return parser
 
 

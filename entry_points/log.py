@@ -18,6 +18,7 @@ from mlflow.models.model import ModelInfo
 
 from entry_points import ROOT
 from entry_points.command_line import cli
+from entry_points.command_line.settings import read_settings
 from entry_points.command_line.tracking import mlflow_logs_only, name_run
 from entry_points.engine_access.tiny_ocr import fetch_tiny_ocr
 from entry_points.logged_models.loading import CHOSEN, ask_for_key, has_llm_access
@@ -71,16 +72,6 @@ def log(
     local_weights: str = "",
 ) -> ModelInfo:
     """Log and register the extractor within the active run.
-
-    Args:
-        engine: "auto", "openai" or "local".
-        prompt: The prompt version to pin.
-        model_name: The registered model's name.
-        settings: Other settings of `ExtractorConfig`.
-        local_weights: URI of the local engine's weights, "" for the bundled ones.
-
-    Returns:
-        What MLflow says of the logged model.
 
     Raises:
         ConfigError: A setting is wrong.
@@ -185,7 +176,7 @@ def travelling_requirements() -> list[str]:
 def main(argv: Sequence[str] | None = None, *, last: bool = True) -> int:
     """Run the entry point; `last` prints the next command, which is main's to print otherwise."""
     args = build_parser().parse_args(argv)
-    settings = cli.read_settings(args.settings) | {"max_concurrency": args.max_concurrency}
+    settings = read_settings(args.settings) | {"max_concurrency": args.max_concurrency}
     if args.llm:
         settings["llm"] = args.llm
     schema = read_schema(args.schema)

@@ -10,6 +10,7 @@ import mlflow
 
 from data.dataset import count_documents, load_documents
 from entry_points.command_line import cli
+from entry_points.command_line.settings import read_settings
 from entry_points.command_line.tracking import talkative_mlflow
 from entry_points.comparing.gate import Gate
 from entry_points.comparing.printing import report_promotion
@@ -36,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         talkative_mlflow()
     dataset = cli.in_project(args.dataset)
     forms = load_documents(dataset, limit=args.limit, seed=args.seed)
-    require_key({"engine": args.engine} | cli.read_settings(args.settings))
+    require_key({"engine": args.engine} | read_settings(args.settings))
     with mlflow.start_run() as run:
         flags = cli.flags_of(args, cli.LOG_FLAGS)
         model_uri = log_in_own_process(flags, verbose=verbose)

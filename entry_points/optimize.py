@@ -36,8 +36,7 @@ from entry_points.optimizing.budget import OptimizationBudget
 from entry_points.optimizing.examples import NOT_WITH_A_SCHEMA, FewShotExamples, write_example
 from entry_points.optimizing.gepa_optimizer import GepaOptimizer, OptimizationTask
 from entry_points.optimizing.prompt_parts import divide
-from entry_points.optimizing.result import OptimizationResult
-from entry_points.optimizing.winner import register_winner
+from entry_points.optimizing.result import OptimizationResult, register_winner
 from entry_points.scoring.fields import FieldScore
 from entry_points.scoring.forms import FormScore
 from entry_points.scoring.mlflow_scorer import form_scorer
@@ -69,16 +68,10 @@ class Request:
 
 @dataclass(frozen=True)
 class Optimization:
-    """What came of it.
+    """The prompt to improve, the one that wins, if any, and why.
 
-    Attributes:
-        prompt_uri: The prompt that was to be improved.
-        metric: What the search went by.
-        winner_uri: The one that reads better, None when there is none.
-        outcome: The scores behind that.
-        proposed: How many prompts the LLM was asked for by this start.
-        cost: What all requests have cost, earlier starts included, USD; None where a price is not
-            known.
+    `proposed` prompts were requested by this start, which went by `metric`; `cost` is that of all
+    starts, USD, None if a price is not known.
     """
 
     prompt_uri: str

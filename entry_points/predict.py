@@ -18,6 +18,7 @@ from data.progress import Progress
 from entry_points.batching.plan import BATCH_SETTINGS, BatchPlan, add_flags, plan_of
 from entry_points.batching.rounds import read_in_batches
 from entry_points.command_line import cli
+from entry_points.command_line.ending import end_with
 from entry_points.command_line.tracking import name_run
 from entry_points.logged_models.cost_limit import CostCeiling
 from entry_points.logged_models.loading import (
@@ -269,4 +270,4 @@ def _predict(args: argparse.Namespace, output: Path, lines: Path) -> int:
 
 
 if __name__ == "__main__":
-    cli.end_with(main)
+    end_with(main)

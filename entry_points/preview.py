@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
+import argparse
 import itertools
 import shlex
 import sys
 import textwrap
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import mlflow
 
 from data.dataset import load_documents
 from data.drawing import draw_form
 from data.fields import SCHEMA, FieldDocument, to_leaves
+from data.forms import Document, Form
 from data.funsd import pick_form
 from entry_points.command_line import cli
 from entry_points.command_line.tracking import name_run
 from ocr_extractor.documents.opener import open_document
 from ocr_extractor.errors import DocumentError
-
-if TYPE_CHECKING:
-    import argparse
-    from collections.abc import Iterable, Iterator, Sequence
-
-    from data.forms import Document, Form
 
 _QUESTION_WIDTH = 40  # characters before a text continues on the next line
 _ANSWER_WIDTH = 60
@@ -87,9 +84,9 @@ def _print_pairs(form: Form, pages: int) -> None:
         f"pages: {pages}, entities: {len(form.entities)}, links: {len(form.links)}, "
         f"pairs: {len(pairs)}, blank questions: {len(blanks)}\n"
     )
-    rows = [(pair.question, pair.answer) for pair in pairs]
-    rows += [(question.text.strip(), "(blank)") for question in blanks]
-    print("\n".join(_table(("question", "answer"), rows)))
+    texts = [(pair.question, pair.answer) for pair in pairs]
+    texts += [(question.text.strip(), "(blank)") for question in blanks]
+    cli.print_table(_lines(texts), ("question", "answer"))
 
 
 def _print_fields(document: FieldDocument, pages: int) -> None:
@@ -99,20 +96,15 @@ def _print_fields(document: FieldDocument, pages: int) -> None:
         f"pages: {pages}, values: {len(values)}, nulls: {len(leaves) - len(values)}, "
         f"places known: {len(document.places)}\n"
     )
-    rows = [(path, "(null)" if value is None else str(value)) for path, value in leaves]
-    print("\n".join(_table(("field", "value"), rows)))
+    texts = [(path, "(null)" if value is None else str(value)) for path, value in leaves]
+    cli.print_table(_lines(texts), ("field", "value"))
 
 
-def _table(titles: tuple[str, str], rows: Iterable[tuple[str, str]]) -> Iterator[str]:
-    """Yield the lines of two columns under a header; a long text continues on the next line."""
-    cells = [
-        (_wrap(question, _QUESTION_WIDTH), _wrap(answer, _ANSWER_WIDTH))
-        for question, answer in [titles, ("-" * len(titles[0]), "-" * len(titles[1])), *rows]
-    ]
-    width = max(len(line) for question, _ in cells for line in question)
-    for question, answer in cells:
-        for left, right in itertools.zip_longest(question, answer, fillvalue=""):
-            yield f"{left:{width}}  {right}".rstrip()
+def _lines(texts: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    """Yield the lines of two columns; a long text continues on the next line."""
+    for left, right in texts:
+        parts = _wrap(left, _QUESTION_WIDTH), _wrap(right, _ANSWER_WIDTH)
+        yield from itertools.zip_longest(*parts, fillvalue="")
 
 
 def _wrap(text: str, width: int) -> list[str]:

@@ -17,19 +17,13 @@ from entry_points.prompt_versions.registration import (
     register_prompt,
 )
 from entry_points.prompt_versions.schema_file import read_schema
-from entry_points.prompt_versions.template_file import (
-    add_commit_message,
-    add_examples,
-    example_tags,
-    put_examples,
-    read_template,
-)
+from entry_points.prompt_versions.template_file import example_tags, put_examples, read_template
 from ocr_extractor.errors import DocumentError, PromptError
 
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the entry point's flags."""
-    parser = cli.parser(__doc__, "prompt-name", "schema", "dataset")
+    parser = cli.parser(__doc__, "prompt-name", "schema", "dataset", "commit-message", "examples")
     parser.add_argument(
         "--template",
         default="auto",
@@ -42,14 +36,12 @@ def build_parser() -> argparse.ArgumentParser:
         type=cli.ValueOr("none"),
         help="point this alias at the version, or none",
     )
-    add_commit_message(parser)
     parser.add_argument(
         "--tags",
         default="none",
         type=cli.ValueOr("none"),
         help='a JSON object of texts, {"author": "..."}, or none',
     )
-    add_examples(parser)
     return parser
 
 

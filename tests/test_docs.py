@@ -15,7 +15,7 @@ from mlflow.cli import cli as mlflow_cli
 
 from docs import make_reference
 from entry_points import ROOT
-from entry_points.command_line import cli
+from entry_points.command_line.settings import read_settings
 from ocr_extractor.config import ExtractorConfig
 from ocr_extractor.contract import OUTPUT_COLUMNS
 from tests.documentation import PATHS, blocks, inline_code, page, section, slugs
@@ -89,7 +89,7 @@ def test_every_mlflow_run_has_an_entry_point_and_parameters_that_exist(path: Pat
 def known_settings(text: str) -> None:
     """Fail for settings that the extractor does not take."""
     required = {"engine": "openai", "prompt_uri": "prompts:/p/1"}
-    ExtractorConfig.from_model_config(required | cli.read_settings(text))
+    ExtractorConfig.from_model_config(required | read_settings(text))
 
 
 @every_page

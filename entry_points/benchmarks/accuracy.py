@@ -20,7 +20,7 @@ from data.forms import Form
 from data.funsd import load_folder
 from data.progress import Progress
 from entry_points.benchmarks.environment import Environment, has_tesseract
-from entry_points.benchmarks.measurements import Measurement, Sample
+from entry_points.benchmarks.measurements import Measurement
 from entry_points.command_line.cli import LIMIT
 from entry_points.scoring.forms import Truth, score_form
 from entry_points.scoring.scores import aggregate
@@ -53,9 +53,9 @@ def accuracy(stage: Environment, models: Mapping[str, str]) -> list[Measurement]
     """Score the logged local engine with the entry point evaluate, and simpler readers."""
     limit = stage.limit(_FORMS)
     simple = stage.child(read_simply, stage.dataset, limit)
-    ours = Sample.of(_evaluate(stage, models["local"], limit))
+    ours = _evaluate(stage, models["local"], limit)
     return [
-        Measurement("accuracy", "local engine", _METRIC, ours, title, Sample.of(simple[name]))
+        Measurement.once("local engine", _METRIC, ours, title, simple[name])
         for name, title in _AGAINST.items()
         if name in simple
     ]
@@ -126,9 +126,9 @@ def _split_at_colons(lines: Iterator[str] | list[str]) -> Iterator[Pair]:
 def distortions(stage: Environment, models: Mapping[str, str]) -> list[Measurement]:  # noqa: ARG001
     """Score copies of the dataset's forms against the forms as they are given."""
     figures = stage.child(read_distorted, stage.dataset, stage.count(_FORMS, least=1))
-    as_given = Sample.of(figures.pop(AS_GIVEN))
+    as_given = figures.pop(AS_GIVEN)
     return [
-        Measurement("distortions", name, _METRIC, Sample.of(score), AS_GIVEN, as_given)
+        Measurement.once(name, _METRIC, score, AS_GIVEN, as_given)
         for name, score in figures.items()
     ]
 

@@ -34,7 +34,7 @@ _END_CHUNK_BYTES = 12
 
 @dataclass(frozen=True)
 class Environment:
-    """What every suite is given.
+    """Where and how much a suite measures.
 
     Attributes:
         folder: A scratch folder: children run in it, its store is `mlflow.db`.
@@ -43,7 +43,7 @@ class Environment:
         scale: The part of the full number of pages and requests that is used, above 0.
 
     Raises:
-        UsageError: Nothing would be measured.
+        UsageError: `repeats` or `scale` is too small to measure anything.
     """
 
     folder: Path
@@ -62,7 +62,7 @@ class Environment:
         return max(least, round(full * self.scale))
 
     def limit(self, full: int) -> str:
-        """Return how many forms a command is told to read: of the full number, or all."""
+        """Return the flag --limit of a command: a part of the full number of forms, or all."""
         return "all" if self.scale >= 1 else str(self.count(full))
 
     def pages(self, count: int, *, anew: bool = False) -> Path:
@@ -164,11 +164,7 @@ class Environment:
 
 
 class SuiteError(UsageError):
-    """A suite measured a result that must not happen; the message says which.
-
-    Attributes:
-        lines: The figures of the suite, which are shown anyway.
-    """
+    """A suite measured a result that must not happen; its `lines` are shown anyway."""
 
     def __init__(self, message: str, lines: Sequence[Measurement]) -> None:
         super().__init__(message)

@@ -23,25 +23,19 @@ from PIL import Image
 from entry_points.benchmarks.environment import Environment, SuiteError, distinct_pages
 from entry_points.benchmarks.hostile_inputs import (
     BODY_LIMIT,
-    OPEN,
     TRY_AGAIN,
     AnswerCounts,
     Send,
-    get,
     hostile_inputs,
-    post,
 )
-from entry_points.benchmarks.measurements import (
-    Aim,
-    Measurement,
-    Sample,
-    rss_once_quiet,
-    usage_of_tree,
-)
+from entry_points.benchmarks.measurements import Aim, Measurement, rss_once_quiet, usage_of_tree
 from entry_points.benchmarks.server import (
     OK,
+    OPEN,
     OURS,
     ServerProcess,
+    exchange,
+    post,
     request_body,
     served,
     tracking_server,
@@ -63,8 +57,6 @@ _GRACE_S = 30.0
 _PING_EVERY_S = 0.1
 _PING_WITHIN_S = 0.5
 _STOPS = 2
-
-_TRY_AGAIN = {"503", "504"}
 
 
 def hostile(stage: Environment, models: Mapping[str, str]) -> list[Measurement]:
@@ -97,7 +89,9 @@ def hostile(stage: Environment, models: Mapping[str, str]) -> list[Measurement]:
             pings = pool.submit(stage.child, ping_for, server.port, seconds)
             until = time.monotonic() + seconds
             clients = [
-                pool.submit(_client, server.port, _dealt(good, number), until, timeout_s, tally)
+                pool.submit(
+                    _client, server.port, _inputs_of_client(good, number), until, timeout_s, tally
+                )
                 for number in range(_CLIENTS)
             ]
             for _ in range(_STOPS):
@@ -111,19 +105,12 @@ def hostile(stage: Environment, models: Mapping[str, str]) -> list[Measurement]:
             tally.counts["/ping not answered"] += ping["unanswered"]
         end_mb = _memory_mb(server)
         dropped = _dropped(server)
+    what, aim = "memory, server and its processes", Aim("adds", True, 100.0)
     lines = [
         *_lines(tally),
-        Measurement(
-            "hostile",
-            "memory, server and its processes",
-            "MB",
-            Sample.of(end_mb),
-            "before",
-            Sample.of(start_mb),
-            Aim("adds", True, 100.0),
-        ),
-        _line("traces written", "traces", _traces(stage) - traces_before),
-        _line("traces dropped", "traces", dropped),
+        Measurement.once(what, "MB", end_mb, "before", start_mb, aim=aim),
+        Measurement.once("traces written", "traces", _traces(stage) - traces_before),
+        Measurement.once("traces dropped", "traces", dropped),
     ]
     return tally.check(lines)
 
@@ -149,7 +136,7 @@ def _good_pages(stage: Environment, server: ServerProcess, requests: int) -> lis
     for number in range(requests):
         body = bodies[number % len(bodies)]
         status, answer = post([body], server.port, _PATIENCE_S)
-        rows = json.loads(answer)["predictions"] if status == str(OK) else [{"pairs": []}]
+        rows = json.loads(answer)["predictions"] if status == OK else [{"pairs": []}]
         if not (pairs := _pairs(rows[0])):
             raise SuiteError(f"A good page was answered with {status}: {answer[:500]!r}", [])
         good[json.dumps(pairs)] = _Good(body, pairs)
@@ -168,39 +155,39 @@ def _pairs(row: Mapping[str, Any]) -> list[Any]:
     return [[pair["question"], pair["answer"]] for pair in row["pairs"] or []]
 
 
-def _deck(good: list[_Good]) -> Iterator[_Good | tuple[str, Send]]:
+def _inputs(good: list[_Good]) -> Iterator[_Good | tuple[str, Send]]:
     """Yield, without end, every hostile input once a round, in random order among good pages."""
     order = random.Random(_SEED)  # noqa: S311 - no secret
-    inputs = list(hostile_inputs().items())
+    hostile = list(hostile_inputs().items())
     while True:
-        cards: list[_Good | tuple[str, Send]] = [
-            *inputs,
-            *order.choices(good, k=_GOOD_SHARE * len(inputs)),
+        mixed: list[_Good | tuple[str, Send]] = [
+            *hostile,
+            *order.choices(good, k=_GOOD_SHARE * len(hostile)),
         ]
-        order.shuffle(cards)
-        yield from cards
+        order.shuffle(mixed)
+        yield from mixed
 
 
-def _dealt(good: list[_Good], number: int) -> Iterator[_Good | tuple[str, Send]]:
-    """Return the part of the shared deck that one client sends."""
-    return islice(_deck(good), number, None, _CLIENTS)
+def _inputs_of_client(good: list[_Good], number: int) -> Iterator[_Good | tuple[str, Send]]:
+    """Return the part of all inputs that one client sends."""
+    return islice(_inputs(good), number, None, _CLIENTS)
 
 
 def _client(
     port: int,
-    deck: Iterable[_Good | tuple[str, Send]],
+    inputs: Iterable[_Good | tuple[str, Send]],
     until: float,
     timeout_s: float,
     tally: AnswerCounts,
 ) -> None:
     """Send one input after the other until the time is over."""
-    for card in deck:
+    for each in inputs:
         if time.monotonic() > until:
             return
-        if isinstance(card, _Good):
-            _ask_for_good_page(card, port, timeout_s, tally)
+        if isinstance(each, _Good):
+            _ask_for_good_page(each, port, timeout_s, tally)
             continue
-        name, send = card
+        name, send = each
         tally.note_sent(name)
         status, body = send(port, timeout_s + _GRACE_S)
         if status == OPEN:
@@ -240,9 +227,9 @@ def ping_for(port: str, seconds: str) -> dict[str, float]:
     slowest, unanswered = 0.0, 0
     until = time.monotonic() + float(seconds)
     while (started := time.monotonic()) < until:
-        status, _ = get(int(port), "/ping")
+        status, _ = exchange("GET", "/ping", [], int(port))
         slowest = max(slowest, time.monotonic() - started)
-        unanswered += status != str(OK)
+        unanswered += status != OK
         time.sleep(_PING_EVERY_S)
     return {"slowest_s": slowest, "unanswered": unanswered}
 
@@ -258,8 +245,8 @@ def _traces(stage: Environment) -> int:
 
 
 def _dropped(server: ServerProcess) -> float:
-    _, counts = get(server.port, "/metrics")
-    found = re.search(r"^ocr_extractor_traces_dropped_total (\S+)", counts, re.MULTILINE)
+    _, counts = exchange("GET", "/metrics", [], server.port)
+    found = re.search(rb"^ocr_extractor_traces_dropped_total (\S+)", counts, re.MULTILINE)
     if not found:
         raise SuiteError("The server's /metrics does not tell how many traces it dropped.", [])
     return float(found[1])
@@ -267,45 +254,17 @@ def _dropped(server: ServerProcess) -> float:
 
 def _lines(tally: AnswerCounts) -> list[Measurement]:
     """Return the lines of what was sent and answered."""
-    judged = {"requests that never ended", "/ping not answered"}
-    counts = tally.counts
-    sent, right = counts["good pages sent"], counts["good pages answered right"]
+    once, counts = Measurement.once, tally.counts
+    right, sent = "good pages answered right", "good pages sent"
+    every, quick = Aim("ratio", False, 1.0), Aim("value", True, _PING_WITHIN_S)
     lines = [
-        Measurement(
-            "hostile",
-            "good pages answered right",
-            "pages",
-            Sample.of(right),
-            "sent",
-            Sample.of(sent),
-            Aim("ratio", False, 1.0),
-        ),
-        Measurement(
-            "hostile",
-            "slowest /ping",
-            "s",
-            Sample.of(tally.slowest_ping_s),
-            aim=Aim("value", True, _PING_WITHIN_S),
-        ),
+        once(right, "pages", counts[right], "sent", counts[sent], aim=every),
+        once("slowest /ping", "s", tally.slowest_ping_s, aim=quick),
     ]
-    for name in sorted(judged):
-        lines.append(_line(name, "times", counts[name], aim=Aim("value", True, 0)))
-    kinds = len(tally.kinds), len(hostile_inputs())
-    lines.append(
-        Measurement(
-            "hostile",
-            "kinds of hostile inputs sent",
-            "kinds",
-            Sample.of(kinds[0]),
-            "there are",
-            Sample.of(kinds[1]),
-            Aim("ratio", False, 1.0),
-        )
-    )
-    lines.append(_line("hostile inputs sent", "times", tally.kinds.total()))
-    shown = counts.keys() - judged - {"good pages sent", "good pages answered right"}
-    return [*lines, *(_line(name, "times", counts[name]) for name in sorted(shown))]
-
-
-def _line(what: str, unit: str, value: float, aim: Aim | None = None) -> Measurement:
-    return Measurement("hostile", what, unit, Sample.of(value), aim=aim)
+    for name in ("/ping not answered", "requests that never ended"):
+        lines.append(once(name, "times", counts[name], aim=Aim("value", True, 0)))
+    what, kinds, there_are = "kinds of hostile inputs sent", len(tally.kinds), len(hostile_inputs())
+    lines.append(once(what, "kinds", kinds, "there are", there_are, aim=every))
+    lines.append(once("hostile inputs sent", "times", tally.kinds.total()))
+    others = counts.keys() - {sent, *(line.what for line in lines)}
+    return [*lines, *(once(name, "times", counts[name]) for name in sorted(others))]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import http.client
 import json
 import re
 import socket
@@ -18,16 +16,13 @@ from typing import Any
 from data.hostile import HOSTILE_DOCUMENTS
 from entry_points.benchmarks.environment import SuiteError
 from entry_points.benchmarks.measurements import Measurement
-from entry_points.benchmarks.server import request_body
+from entry_points.benchmarks.server import CLOSED, OPEN, post, request_body
 
 BODY_LIMIT = 50_000_000
 """The limit of request bodies that the server gets, bytes."""
 
 TRY_AGAIN = {"503", "504"}
 """The statuses with which a server asks for another try."""
-
-# The status of a request without an answer, and of one that the server left open.
-CLOSED, OPEN = "connection closed", "never ended"
 
 # What sends an input to a port, within so many seconds, and returns the status and the body.
 Send = Callable[[int, float], tuple[str, bytes]]
@@ -52,28 +47,6 @@ def hostile_inputs() -> dict[str, Send]:
     }
 
 
-def post(body: list[bytes], port: int, patience_s: float) -> tuple[str, bytes]:
-    """Send a request, chunked if its body has several parts."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=patience_s)
-    try:
-        # A server that refuses a body answers before the body is complete.
-        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-            connection.request(
-                "POST",
-                "/invocations",
-                body[0] if len(body) == 1 else iter(body),
-                {"content-type": "application/json"},
-            )
-        answer = connection.getresponse()
-        return str(answer.status), answer.read()
-    except TimeoutError:
-        return OPEN, b""
-    except (OSError, http.client.HTTPException):
-        return CLOSED, b""
-    finally:
-        connection.close()
-
-
 def _drip(head: bytes, port: int, patience_s: float) -> tuple[str, bytes]:
     """Send a head, and then a byte a second for as long as the server takes them."""
     deadline = time.monotonic() + patience_s
@@ -91,19 +64,6 @@ def _drip(head: bytes, port: int, patience_s: float) -> tuple[str, bytes]:
     except OSError:
         return CLOSED, b""
     return OPEN, b""
-
-
-def get(port: int, path: str) -> tuple[str, str]:
-    """Return the status and the text of a page of the server."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-    try:
-        connection.request("GET", path)
-        answer = connection.getresponse()
-        return str(answer.status), answer.read().decode()
-    except (OSError, http.client.HTTPException):
-        return CLOSED, ""
-    finally:
-        connection.close()
 
 
 @dataclass
@@ -134,11 +94,7 @@ class AnswerCounts:
             self.kinds[kind] += 1
 
     def note_answer(self, what: str, status: str, body: bytes) -> list[Any]:
-        """Count an answer by its status and error codes; a forbidden one is wrong.
-
-        Returns:
-            The rows of the answer, none where the request failed as a whole.
-        """
+        """Count an answer by status and error codes, a forbidden one as wrong; return its rows."""
         self.note(f"answer {status}")
         if re.fullmatch("5..", status) and status not in TRY_AGAIN:
             self.wrong.append(f"{what} was answered with {status}: {body[:200]!r}")

@@ -82,22 +82,37 @@ class Measurement:
     """One line of the table.
 
     Attributes:
-        suite: The suite's name.
         what: What was measured.
         unit: The unit of both samples.
         ours: Our figures.
         against: What they are compared against, "" for nothing.
         theirs: Its figures from the same run; None if there are none.
         aim: The figure to reach; None if the line only informs.
+        suite: The suite's name; the entry point fills it in.
     """
 
-    suite: str
     what: str
     unit: str
     ours: Sample
     against: str = ""
     theirs: Sample | None = None
     aim: Aim | None = None
+    suite: str = ""
+
+    @classmethod
+    def once(  # noqa: PLR0913 - as the fields
+        cls,
+        what: str,
+        unit: str,
+        ours: float,
+        against: str = "",
+        theirs: float | None = None,
+        *,
+        aim: Aim | None = None,
+    ) -> Measurement:
+        """Return the line of figures that were taken once."""
+        other = None if theirs is None else Sample.of(theirs)
+        return cls(what, unit, Sample.of(ours), against, other, aim)
 
     @property
     def figure(self) -> float | None:
@@ -143,11 +158,7 @@ HEADER = ("suite", "what", "unit", "ours", "against", "theirs", "result", "aim",
 def side_by_side(
     candidates: Mapping[str, Callable[[], Mapping[str, float]]], repeats: int
 ) -> dict[str, dict[str, Sample]]:
-    """Measure candidates in turn, so that other load on the machine affects all of them.
-
-    Returns:
-        The samples of each candidate, by name of the figure.
-    """
+    """Measure candidates in turn, so that other load affects all; return samples by both names."""
     taken: dict[str, list[Mapping[str, float]]] = {name: [] for name in candidates}
     for _ in range(repeats):
         for name, measure in candidates.items():
@@ -159,12 +170,9 @@ def side_by_side(
 
 
 def plot_ratios(lines: Sequence[Measurement]) -> Figure:
-    """Draw how each line's figure compares with what it is compared against.
+    """Draw ours / theirs of each line as a bar, on a logarithmic scale with a mark at 1.
 
     Lines that are compared with nothing, or with zero, are left out.
-
-    Returns:
-        A bar of ours / theirs for each line, on a logarithmic scale, with a mark at 1.
     """
     from matplotlib.figure import Figure
 

@@ -42,6 +42,7 @@ _SETTLED = 100
 _DOCUMENTS = 5000
 _CLIENTS = 8
 _AT_ONCE = 50
+_UNIT = "CPU ms a page"
 
 # The bare client, by mode: how it makes a URL of a page.
 _BARE = {"plain": file_url, "redrawn": redrawn_url}
@@ -62,40 +63,26 @@ def _prepare(stage: Environment) -> list[Measurement]:
     taken = side_by_side(
         {"both": partial(stage.child, prepare, stage.pages(pages), pages)}, stage.repeats
     )["both"]
-    what, unit = "document to request", "CPU ms a page"
-    against = "Pillow + base64"
+    what, ours, aim = "document to request", taken["ours"], Aim("ratio", True, 1.3)
     return [
-        Measurement(
-            "overhead", what, unit, taken["ours"], against, taken["plain"], Aim("ratio", True, 1.3)
-        ),
-        Measurement("overhead", what, unit, taken["ours"], aim=Aim("value", True, 10.0)),
+        Measurement(what, _UNIT, ours, "Pillow + base64", taken["plain"], aim),
+        Measurement(what, _UNIT, ours, aim=Aim("value", True, 10.0)),
     ]
 
 
 def _predict(stage: Environment, model_uri: str) -> list[Measurement]:
     folders = dict.fromkeys((*_BARE, *_OURS), stage.pages(stage.count(_PAGES_READ)))
     taken = read_side_by_side(stage, model_uri, 0.0, {1: _PAGES_READ}, folders)
-    unit, against = "CPU ms a page", "openai client + Pillow"
-    bare = taken["redrawn"]["cpu_ms_1"]
-    lines = [
-        Measurement(
-            "overhead",
-            f"predict, 0 ms server, tracing {mode}",
-            unit,
-            taken[mode]["cpu_ms_1"],
-            against,
-            bare,
-            Aim("ratio", True, bound),
-        )
-        for mode, bound in (("off", 1.1), ("on", 1.3))
-    ]
+    what, against = "predict, 0 ms server, tracing {}", "openai client + Pillow"
+    off, on, bare = (taken[mode]["cpu_ms_1"] for mode in ("off", "on", "redrawn"))
     # MLflow writes part of the traces in the background after predict has returned.
-    written = taken["on"]["all_cpu_ms_1"]
-    what = "predict, and its traces written"
-    lines.append(Measurement("overhead", what, unit, written, against, bare))
-    plain, ours = taken["plain"]["cpu_ms_1"], taken["off"]["cpu_ms_1"]
-    what, against = "predict, 0 ms server, tracing off", "bare openai client"
-    return [*lines, Measurement("overhead", what, unit, ours, against, plain)]
+    written, plain = taken["on"]["all_cpu_ms_1"], taken["plain"]["cpu_ms_1"]
+    return [
+        Measurement(what.format("off"), _UNIT, off, against, bare, Aim("ratio", True, 1.1)),
+        Measurement(what.format("on"), _UNIT, on, against, bare, Aim("ratio", True, 1.3)),
+        Measurement("predict, and its traces written", _UNIT, written, against, bare),
+        Measurement(what.format("off"), _UNIT, off, "bare openai client", plain),
+    ]
 
 
 def read_side_by_side(
@@ -249,9 +236,8 @@ def memory(stage: Environment, models: Mapping[str, str]) -> list[Measurement]:
 
 
 def _line(what: str, taken: Mapping[str, float]) -> Measurement:
-    against = f"after {_SETTLED}"
-    ours, theirs = Sample.of(taken["end_mb"]), Sample.of(taken["start_mb"])
-    return Measurement("memory", what, "MB", ours, against, theirs, Aim("adds", True, 50.0))
+    against, aim = f"after {_SETTLED}", Aim("adds", True, 50.0)
+    return Measurement.once(what, "MB", taken["end_mb"], against, taken["start_mb"], aim=aim)
 
 
 def _serve(stage: Environment, server: ServerProcess, count: int) -> dict[str, float]:

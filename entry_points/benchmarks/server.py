@@ -12,16 +12,18 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 
 from entry_points.benchmarks.environment import Environment, distinct_pages
 from entry_points.command_line.cli import UsageError
 
 _PAGE_BYTES = 100_000
 _READY_S = 120.0
-# The answer of a server where all is well.
-OK = 200
+# The status of a server where all is well, of one that gave no answer, and of one that left the
+# request open.
+OK, CLOSED, OPEN = "200", "connection closed", "never ended"
 
 # The two scoring servers; both take a model, a port and by default one worker.
 OURS = ("entry_points.serve",)
@@ -74,10 +76,33 @@ def _client(port: int, body: bytes, requests: int) -> list[float]:
         answer = connection.getresponse()
         text = answer.read()
         times.append(1000 * (time.perf_counter() - started))
-        if answer.status != OK:
+        if str(answer.status) != OK:
             raise RuntimeError(f"The scoring server answered {answer.status}: {text[:200]!r}")
     connection.close()
     return times
+
+
+def exchange(
+    method: str, path: str, body: list[bytes], port: int, patience_s: float = 60.0
+) -> tuple[str, bytes]:
+    """Send a request, chunked if its body has several parts; return the status and the answer."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=patience_s)
+    content = body[0] if len(body) == 1 else iter(body) if body else None
+    try:
+        # A server that refuses a body answers before the body is complete.
+        with suppress(BrokenPipeError, ConnectionResetError):
+            connection.request(method, path, content, {"content-type": "application/json"})
+        answer = connection.getresponse()
+        return str(answer.status), answer.read()
+    except TimeoutError:
+        return OPEN, b""
+    except (OSError, http.client.HTTPException):
+        return CLOSED, b""
+    finally:
+        connection.close()
+
+
+post = partial(exchange, "POST", "/invocations")
 
 
 @contextmanager
@@ -124,22 +149,11 @@ def _running(
         ) as process,
     ):
         deadline = time.monotonic() + _READY_S
-        while not _is_ready(port):
+        while exchange("GET", "/health", [], port, 5.0)[0] != OK:
             if process.poll() is not None or time.monotonic() > deadline:
                 raise UsageError(f"{' '.join(words)} is not ready:\n{log.read_text()[-2000:]}")
             time.sleep(0.05)
         yield ServerProcess(port, process.pid)
-
-
-def _is_ready(port: int) -> bool:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
-    try:
-        connection.request("GET", "/health")
-        return connection.getresponse().status == OK
-    except OSError:
-        return False
-    finally:
-        connection.close()
 
 
 def _free_port() -> int:

@@ -26,6 +26,8 @@ _CLIENTS = {1: 60, 8: 160, 32: 192}
 
 _PERCENTILES = (50, 95, 99)
 
+_ADDS = Aim("adds", True, 3.0)
+
 # The name in the table of each served model.
 _AGAINST = {"empty": "an empty model", "bare": "a model with the bare client"}
 
@@ -58,13 +60,9 @@ def serving(stage: Environment, models: Mapping[str, str]) -> list[Measurement]:
         )
     lines = [line for clients in _CLIENTS for line in _serving_lines(clients, taken)]
     refused = {name: taken[name]["p50_refused"] for name in ("ours", "empty")}
-    what, aim = "1 client, p50, a page that is refused at once", Aim("adds", True, 3.0)
-    lines.append(
-        Measurement(
-            "serving", what, "ms", refused["ours"], _AGAINST["empty"], refused["empty"], aim
-        )
-    )
-    return lines
+    what, against = "1 client, p50, a page that is refused at once", _AGAINST["empty"]
+    refusal = Measurement(what, "ms", refused["ours"], against, refused["empty"], _ADDS)
+    return [*lines, refusal]
 
 
 def _serving_lines(
@@ -74,15 +72,11 @@ def _serving_lines(
     for name, against in _AGAINST.items():
         for percent in _PERCENTILES if name == "bare" else (50,):
             key = f"p{percent}_{clients}"
-            aim = Aim("adds", True, 3.0) if (percent, clients) == (50, 1) else None
-            theirs = taken[name][key]
-            yield Measurement(
-                "serving", f"{what}, p{percent}", "ms", taken["ours"][key], against, theirs, aim
-            )
+            aim = _ADDS if (percent, clients) == (50, 1) else None
+            ours, theirs = taken["ours"][key], taken[name][key]
+            yield Measurement(f"{what}, p{percent}", "ms", ours, against, theirs, aim)
         key = f"rate_{clients}"
-        yield Measurement(
-            "serving", what, "requests/s", taken["ours"][key], against, taken[name][key]
-        )
+        yield Measurement(what, "requests/s", taken["ours"][key], against, taken[name][key])
 
 
 def _ask_all(
@@ -131,17 +125,14 @@ def startup(stage: Environment, models: Mapping[str, str]) -> list[Measurement]:
         lines.append(_startup_line(what, taken[engine], empty, taken["empty"], 1.0))
         what = f"serve until ready, {engine}"
         lines.append(_startup_line(what, ready[engine], empty, ready["empty"], 2.0))
-    main_job = Sample.of(_seconds_of_main_job(stage))
-    what = "main job on the samples, fresh clone, warm package cache"
-    return [*lines, Measurement("startup", what, "s", main_job, aim=Aim("value", True, 60.0))]
+    what, aim = "main job on the samples, fresh clone, warm package cache", Aim("value", True, 60.0)
+    return [*lines, Measurement.once(what, "s", _seconds_of_main_job(stage), aim=aim)]
 
 
 def _startup_line(
     what: str, ours: Mapping[str, Sample], against: str, theirs: Mapping[str, Sample], adds: float
 ) -> Measurement:
-    return Measurement(
-        "startup", what, "s", ours["s"], against, theirs["s"], Aim("adds", True, adds)
-    )
+    return Measurement(what, "s", ours["s"], against, theirs["s"], Aim("adds", True, adds))
 
 
 def _seconds_of(stage: Environment, program: str) -> dict[str, float]:

@@ -44,9 +44,7 @@ def _llm(stage: Environment, model_uri: str) -> list[Measurement]:
     what, aim = f"{_MOST} at once, tracing on", Aim("ratio", False, 50.0)
     lines.append(_line(what, widest, "sequential loop", loop, aim))
     traces = taken["on"][f"traces_ms_{_MOST}"]
-    lines.append(
-        Measurement("throughput", "traces written after the last page", "ms a page", traces)
-    )
+    lines.append(Measurement("traces written after the last page", "ms a page", traces))
     wide = {_MOST: _PAGES[_MOST]}
     anew = read_side_by_side(stage, model_uri, _LATENCY_S, wide, _readers(stage, anew=True))
     return [*lines, *_at_once(_MOST, anew, _OF_BARE_ANEW, ", encoded anew")]
@@ -74,7 +72,7 @@ def _at_once(
 def _line(
     what: str, ours: Sample, against: str, theirs: Sample, aim: Aim | None = None
 ) -> Measurement:
-    return Measurement("throughput", what, _UNIT, ours, against, theirs, aim)
+    return Measurement(what, _UNIT, ours, against, theirs, aim)
 
 
 def _local(stage: Environment) -> list[Measurement]:
@@ -91,18 +89,9 @@ def _local(stage: Environment) -> list[Measurement]:
         lines.append(_line(what, figures["ours"], "RapidOCR alone", figures["rapidocr"]))
         if "tesseract" in figures:
             lines.append(_line(what, figures["ours"], "Tesseract", figures["tesseract"]))
-    one = taken["1"]
-    lines.append(
-        Measurement(
-            "throughput",
-            "pairs from words",
-            "s a page",
-            one["linking_s"],
-            "OCR",
-            one["ocr_s"],
-            Aim("ratio", True, 0.05),
-        )
-    )
+    one, aim = taken["1"], Aim("ratio", True, 0.05)
+    linking, ocr = one["linking_s"], one["ocr_s"]
+    lines.append(Measurement("pairs from words", "s a page", linking, "OCR", ocr, aim))
     if len(cores) > 1:
         two, aim = taken["2"]["ours"], Aim("ratio", False, 1.8)
         lines.append(_line("local engine, 2 cores", two, "1 core", one["ours"], aim))

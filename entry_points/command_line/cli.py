@@ -7,12 +7,9 @@ import contextlib
 import errno
 import functools
 import json
-import os
 import re
-import signal
 import sys
-import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NoReturn
@@ -36,9 +33,6 @@ BOOLEANS = {"true": True, "false": False}
 _UNPRINTABLE = re.compile(
     r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
 )
-
-# How long a process may take to end after its work, s.
-_END_S = 10.0
 
 # The start of every command that is shown to a user; its parameters follow.
 RUN = "mlflow run . --env-manager uv"
@@ -193,6 +187,22 @@ _COMMON: dict[str, dict[str, Any]] = {
         "choices": sorted(BOOLEANS),
         "help": "print every metric, more forms, and what MLflow says",
     },
+    "repeats": {
+        "default": "1",
+        "type": int,
+        "help": "how often each reads the forms: their mean counts, their spread is the LLM's "
+        "noise",
+    },
+    "commit-message": {
+        "default": "none",
+        "type": ValueOr("none"),
+        "help": "what changed, for those who read it, or none",
+    },
+    "examples": {
+        "default": "none",
+        "type": IDS,
+        "help": "ids of forms of --dataset, to stand in {{ examples }}: a,b; or none",
+    },
     "settings": {
         "default": "none",
         "help": 'other settings: a JSON object, {"max_size": 1500}, or a .yaml or .json file with '
@@ -242,60 +252,6 @@ def optional_split(text: str) -> Split | None:
 def in_project(path: str) -> Path:
     """Return a path that was given relative to the project, as an absolute one."""
     return ROOT / Path(path).expanduser()
-
-
-def read_settings(text: str) -> dict[str, Any]:
-    """Read --settings: a JSON object, a file that holds one, or "none".
-
-    Raises:
-        UsageError: There is no such file, it is not an object, or it holds a password.
-    """
-    if text == "none":
-        return {}
-    if text.endswith(FILES):
-        settings, source = read_file(text, "--settings"), text
-    else:
-        source = "--settings"
-        try:
-            settings = json.loads(text)
-        except (json.JSONDecodeError, RecursionError) as error:
-            # The text is not shown: it may hold a password.
-            raise UsageError(
-                f'--settings is not JSON ({error}): write {{"key": value}}, or name a .yaml or '
-                ".json file with keys and values."
-            ) from None
-    if not isinstance(settings, dict):
-        raise UsageError(
-            f'{source} is not a JSON object: write {{"key": value}}, or name a .yaml or .json file '
-            "with keys and values."
-        )
-    refuse_secret(settings)
-    return settings
-
-
-def refuse_secret(settings: Mapping[str, Any]) -> None:
-    """Refuse a password in `base_url` before it is logged or handed to another process.
-
-    The logged code refuses it too, but some commands must not import that code.
-
-    Raises:
-        UsageError: There is one; it is not shown.
-    """
-    url = str(settings.get("base_url", ""))
-    if "@" not in url and "?" not in url:
-        return
-    run_id = os.environ.get("MLFLOW_RUN_ID")
-    kept = (
-        f" MLflow has kept it among the parameters of run {run_id}: delete that run (`mlflow runs "
-        f"delete --run-id {run_id}`, then `mlflow gc --run-ids {run_id}`), and change the password."
-        if run_id
-        else ""
-    )
-    raise UsageError(
-        "base_url holds a user name, a password or a query (what stands before @ or after ?): "
-        "write http://host:port/v1, and put the server's key into the environment variable "
-        f"OPENAI_API_KEY.{kept}"
-    )
 
 
 def read_file(path: str, flag: str) -> Any:
@@ -381,38 +337,6 @@ def writing(output: Path) -> Iterator[None]:
 def printable(text: object) -> str:
     r"""Return a text whose control and direction characters are escaped: `\x1b`, `\u202e`."""
     return _UNPRINTABLE.sub(lambda found: ascii(found[0])[1:-1], str(text))
-
-
-def end_with(main: Callable[[], int], within_s: float = _END_S) -> NoReturn:
-    """Run `main` and end the process with its exit code, even if threads wait for the network.
-
-    Threads with requests in flight, and MLflow's exit handlers, would keep the process alive until
-    a server answers; it ends `within_s` seconds after `main`.
-    """
-    code = 1  # for an error that the interpreter prints
-    try:
-        code = main()
-    finally:
-        end = threading.Timer(within_s, _leave, (code,))
-        end.daemon = True
-        end.start()
-    raise SystemExit(code)
-
-
-def _leave(code: int) -> NoReturn:
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError, ValueError):  # its reader has gone
-            stream.flush()
-    os._exit(code)
-
-
-def unwind_on_sigterm() -> None:
-    """Let SIGTERM end this process as Ctrl-C does, so that its child processes end too."""
-
-    def unwind(signum: int, _: object) -> None:
-        raise SystemExit(128 + signum)
-
-    signal.signal(signal.SIGTERM, unwind)
 
 
 def print_table(rows: Iterable[Sequence[str]], header: Sequence[str]) -> None:

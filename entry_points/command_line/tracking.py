@@ -9,6 +9,9 @@ from collections.abc import Iterator
 
 _LEVEL = "MLFLOW_LOGGING_LEVEL"
 
+# Where `mlflow ui` listens unless it is told otherwise.
+_LOCAL_UI = "http://127.0.0.1:5000"
+
 # MLflow's switches for its output; a value that the user has set stays.
 _QUIET = {
     _LEVEL: "WARNING",
@@ -85,5 +88,13 @@ def where_is(run_id: str) -> str:
     uri = mlflow.get_tracking_uri()
     if not uri.startswith("http"):
         return f"mlflow ui --backend-store-uri {uri}"
-    experiment_id = mlflow.get_run(run_id).info.experiment_id
-    return f"{uri.rstrip('/')}/#/experiments/{experiment_id}/runs/{run_id}"
+    return f"{experiment_page(mlflow.get_run(run_id).info.experiment_id)}/runs/{run_id}"
+
+
+def experiment_page(experiment_id: str) -> str:
+    """Return the address of an experiment in MLflow's UI; of a local store, where it listens."""
+    import mlflow
+
+    uri = mlflow.get_tracking_uri()
+    ui = uri.rstrip("/") if uri.startswith("http") else _LOCAL_UI
+    return f"{ui}/#/experiments/{experiment_id}"

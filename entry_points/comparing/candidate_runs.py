@@ -21,21 +21,10 @@ from entry_points.comparing.processes import (
     log_in_own_process,
     require_key,
 )
-from entry_points.comparing.promotion import pinned
 from entry_points.evaluation.printing import where_to_look
-from entry_points.logged_models.loading import extractor_config
+from entry_points.logged_models.loading import extractor_config, version_of
 
 READING_FLAGS = ("dataset", "split", "without", "limit", "seed", "max-concurrency", "cache")
-
-
-def add_repeats(parser: argparse.ArgumentParser) -> None:
-    """Add the flag --repeats."""
-    parser.add_argument(
-        "--repeats",
-        default=1,
-        type=int,
-        help="how often each reads the forms: their mean counts, their spread is the LLM's noise",
-    )
 
 
 def compare(
@@ -58,7 +47,7 @@ def compare(
         without=cli.IDS(reading_flags["without"]),
     )
     model_uris = []
-    for number, candidate in enumerate(candidates, start=1):  # all, before one is paid for
+    for number, candidate in enumerate(candidates, start=1):  # log all before one costs money
         print(f"Candidate {number} of {len(candidates)}: {candidate.name}", flush=True)
         model_uris.append(candidate.model_uri or log_in_own_process(candidate.log_flags))
     found = [
@@ -87,13 +76,13 @@ def _evaluate(
 
 
 def _cache_of(cache: str, repeat: int) -> str:
-    """Give each repeat a cache of its own: a kept completion would hide the LLM's noise."""
+    """Return a separate cache for each repeat: cached completions would hide the LLM's noise."""
     path = Path(cache)
     return str(path.with_stem(f"{path.stem}-{repeat}")) if cache != "none" and repeat > 1 else cache
 
 
 def prepare(candidates: Sequence[Candidate]) -> list[Candidate]:
-    """Pin aliases, and see to it before the work begins that there is a key where one is needed.
+    """Pin aliases, and check before the work begins that there is a key if one is needed.
 
     Raises:
         UsageError: A model cannot be found, or there is no key.
@@ -107,14 +96,13 @@ def prepare(candidates: Sequence[Candidate]) -> list[Candidate]:
             continue
         uri = candidate.model_uri
         require_key(extractor_config(uri))
-        if "@" in uri:
-            uri = "models:/{}/{}".format(*pinned(uri))
-        prepared.append(Candidate(candidate.name, model_uri=uri))
+        pinned = f"models:/{version_of(uri)}" if "@" in uri else uri
+        prepared.append(Candidate(candidate.name, model_uri=pinned))
     return prepared
 
 
 def run(args: argparse.Namespace, candidates: Sequence[Candidate]) -> int:
-    """Compare, print, and name the next command: what compare and improve have in common."""
+    """Compare, print the result and the next command: the common part of compare and improve."""
     prepared = prepare(candidates)
     with mlflow.start_run() as run:
         names = ", ".join(each.name.removeprefix("models:/") for each in prepared)

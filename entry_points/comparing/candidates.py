@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from entry_points.command_line import cli
+from entry_points.command_line.settings import read_settings
 
 _ENGINES = ("openai", "local")
 _OWN_FLAGS = ("engine", "llm", "prompt")
@@ -15,13 +16,7 @@ _OWN_FLAGS = ("engine", "llm", "prompt")
 
 @dataclass(frozen=True)
 class Candidate:
-    """One extractor to evaluate.
-
-    Attributes:
-        name: What the user calls it.
-        model_uri: Where it is logged, "" if it has to be logged first.
-        log_flags: What the entry point `log` is told then, by flag.
-    """
+    """One extractor to evaluate: logged, or to be logged with these flags of `log`."""
 
     name: str
     model_uri: str = ""
@@ -38,7 +33,7 @@ def read_candidates(text: str, base: Mapping[str, str]) -> list[Candidate]:
     that are used where an item names nothing else.
 
     Raises:
-        UsageError: There are fewer than two, one is there twice, or one cannot be read.
+        UsageError: There are fewer than two, two are the same, or one cannot be read.
     """
     if text.endswith(cli.FILES):
         candidates = _read_entries(text, base)
@@ -57,7 +52,7 @@ def read_candidates(text: str, base: Mapping[str, str]) -> list[Candidate]:
 def _read_entries(path: str, base: Mapping[str, str]) -> list[Candidate]:
     entries = cli.read_file(path, "--candidates")
     if not isinstance(entries, list):
-        raise cli.UsageError(f"{path} is no list: write each candidate as `- name: ...`.")
+        raise cli.UsageError(f"{path} is not a list: write each candidate as `- name: ...`.")
     candidates = []
     for number, entry in enumerate(entries, start=1):
         try:
@@ -71,7 +66,7 @@ def _read_entry(entry: Any, base: Mapping[str, str]) -> Candidate:
     if isinstance(entry, str):
         return _read_item(entry, base)
     if not isinstance(entry, dict):
-        raise cli.UsageError(f"{str(entry)[:80]!r} is no candidate: write `name:` and settings.")
+        raise cli.UsageError(f"{str(entry)[:80]!r} is not a candidate: write `name:` and settings.")
     for key in ("name", *(each for each in ("model_uri", *_OWN_FLAGS) if each in entry)):
         if not isinstance(value := entry.get(key), str) or not value:
             raise cli.UsageError(f"{key} is {str(value)[:80]!r}: give it a text.")
@@ -97,7 +92,7 @@ def _read_item(name: str, base: Mapping[str, str]) -> Candidate:
 def _to_log(name: str, given: Mapping[str, Any], base: Mapping[str, str]) -> Candidate:
     flags = {key: given[key] for key in _OWN_FLAGS if key in given}
     others = {key: value for key, value in given.items() if key not in flags}
-    settings = json.dumps(cli.read_settings(base["settings"]) | others)
+    settings = json.dumps(read_settings(base["settings"]) | others)
     return Candidate(name, log_flags={**base, **flags, "settings": settings})
 
 

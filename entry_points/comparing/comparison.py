@@ -24,13 +24,13 @@ _TEXT_LIMIT = 40
 
 @dataclass(frozen=True)
 class FormChange:
-    """What another extractor made of a form.
+    """How another extractor read a form.
 
     Attributes:
         doc_id: The form.
-        before: The main score of the first candidate, [0, 1]; of several repeats their mean.
-        after: That of the other one.
-        what: Which mistakes are gone and which are new, of the first repeat.
+        before: The main score of the first candidate, [0, 1]; the mean of several repeats.
+        after: The main score of the other one.
+        what: The mistakes that are gone and those that are new, in the first repeat.
     """
 
     doc_id: str
@@ -41,15 +41,15 @@ class FormChange:
 
 @dataclass(frozen=True)
 class Contest:
-    """One candidate against the first.
+    """One candidate compared with the first.
 
     Attributes:
-        name: What the user calls it.
+        name: The user's name for it.
         evidence: How it read the forms.
         metrics: Its scores by name.
-        differences: What it scores more than the first, by metric.
-        changes: One a form, the most changed ones first.
-        objections: What the gate with its default limits has against it.
+        differences: Its scores minus those of the first candidate, by metric.
+        changes: One a form, the most changed forms first.
+        objections: The objections of the gate with its default limits.
     """
 
     name: str
@@ -72,12 +72,12 @@ class Comparison:
     """The candidates' scores on the same forms.
 
     Attributes:
-        name: What the user calls the first candidate.
+        name: The user's name for the first candidate.
         baseline: How it read the forms.
         metrics: Its scores by name.
         contests: The other candidates.
         truths: What the forms say, by form id.
-        outputs: What each candidate read at its first repeat, by form id; none where one of them
+        outputs: What each candidate read in its first repeat, by form id; empty if one of them
             keeps document text out of MLflow.
     """
 

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import mlflow
-from mlflow.entities import Run
+from mlflow.entities import Metric, Run
 from mlflow.models import get_model_info
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from entry_points.command_line.cli import RUN, UsageError
-from entry_points.comparing.usage import UsageTotals, page_usage
 from entry_points.evaluation.read_items import READ
 from entry_points.evaluation.results import PREDICTIONS, FormResult, load_results
 from entry_points.scoring.scores import Score
@@ -21,19 +20,24 @@ from entry_points.scoring.scores import Score
 _DIGEST = "dataset_digest"
 # A metric that every evaluation logs with its model and its dataset.
 _ALWAYS = "coverage"
+# Settings that change neither what is asked nor what is answered.
+_IMMATERIAL = {"cache", "cache_bytes", "max_concurrency", "requests_per_minute"}
+
+
+@dataclass(frozen=True)
+class UsageTotals:
+    """The input and output tokens of a page, on average; its cost, USD, is None if not known."""
+
+    tokens: float
+    cost: float | None
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """How an extractor read some forms, once or several times.
+    """How an extractor read some forms, which have the content hash `digest`.
 
-    Attributes:
-        model_uri: The extractor.
-        run_ids: The evaluations' runs.
-        digest: The content hash of the forms.
-        repeats: What each evaluation found, by form id.
-        scores: By form id; of several evaluations their mean.
-        usage: What a page takes of an LLM, None when that was never measured.
+    Forms are named by id; `scores` are the means of the `repeats`. What a page costs is None if
+    that was never measured.
     """
 
     model_uri: str
@@ -45,7 +49,7 @@ class Evidence:
 
     @property
     def kind(self) -> Score:
-        """One of the scores, for what all of them have in common."""
+        """One of the scores, for what is the same in all of them."""
         return next(iter(self.scores.values()))
 
     def main(self, doc_id: str) -> float:
@@ -81,9 +85,9 @@ def load_evidence(model_uri: str, runs: Sequence[Run]) -> Evidence:
 
 
 def load_outputs(run_id: str) -> dict[str, dict[str, Any]] | None:
-    """Return what an evaluation read, as far as it is scored, by form id.
+    """Return the scored columns of what an evaluation read, by form id.
 
-    None when the extractor keeps document text out of MLflow (`trace_content=metadata`).
+    None if the extractor keeps document text out of MLflow (`trace_content=metadata`).
     """
     uri = mlflow.get_run(run_id).info.artifact_uri
     table = mlflow.artifacts.load_dict(f"{uri}/{PREDICTIONS}")
@@ -113,15 +117,15 @@ def shared_evidence(one: str, other: str) -> tuple[Evidence, Evidence]:
     in view. All repeats of one comparison count.
 
     Raises:
-        UsageError: There are none; the message says which commands make some.
+        UsageError: There are none; the message names the command that makes some.
     """
     ours, theirs = _evaluations(one), _evaluations(other)
     if digest := next((each for each in ours if each in theirs), None):
         return load_evidence(one, ours[digest]), load_evidence(other, theirs[digest])
     changed = _names(ours) & _names(theirs)
     reason = (
-        f"the forms of {', '.join(sorted(changed))} changed between their evaluations, or others "
-        "were drawn"
+        f"the forms of {', '.join(sorted(changed))} changed between their evaluations, or "
+        "different forms were drawn"
         if changed
         else "they were not evaluated on the same forms (a development split does not count)"
     )
@@ -165,3 +169,44 @@ def _names(evaluations: Mapping[str, Sequence[Run]]) -> set[str]:
         for each in (run.inputs.dataset_inputs if run.inputs else [])
         if each.dataset.digest == digest
     }
+
+
+def page_usage(model_id: str, digest: str) -> UsageTotals | None:
+    """Return the mean cost of a page; None if all pages so far came from the cache.
+
+    Pages from the completions cache cost nothing, which says nothing about other pages. So this
+    uses the newest evaluation that asked the LLM, of this extractor or of another one with the same
+    settings and prompt; one on the forms with this `digest` if there is any.
+    """
+    model = mlflow.get_logged_model(model_id)
+    settings = _material(model.params)
+    alike = mlflow.search_logged_models(
+        experiment_ids=[model.experiment_id],
+        filter_string=f"params.prompt_uri = '{model.params['prompt_uri']}'",
+        output_format="list",
+    )
+    runs: dict[str, dict[str, Metric]] = {}
+    for each in alike:
+        if _material(each.params) == settings:
+            for metric in each.metrics or []:
+                runs.setdefault(str(metric.run_id), {})[metric.key] = metric
+    newest_first = sorted(
+        (run for run in runs.values() if _pages_read(run)),
+        key=lambda run: (run["pages"].dataset_digest == digest, run["pages"].timestamp),
+        reverse=True,
+    )
+    return _usage(newest_first[0]) if newest_first else None
+
+
+def _material(settings: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in settings.items() if name not in _IMMATERIAL}
+
+
+def _pages_read(run: Mapping[str, Metric]) -> float:
+    return run["pages"].value - run["cache_hits"].value if "pages" in run else 0.0
+
+
+def _usage(run: Mapping[str, Metric]) -> UsageTotals:
+    pages = _pages_read(run)
+    tokens = (run["input_tokens"].value + run["output_tokens"].value) / pages
+    return UsageTotals(tokens, run["cost"].value / pages if "cost" in run else None)

@@ -5,21 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from entry_points.comparing.evidence import Evidence
-from entry_points.comparing.usage import UsageTotals
+from entry_points.comparing.evidence import Evidence, UsageTotals
 from entry_points.scoring.bootstrap import Difference, differences
 from entry_points.scoring.scores import Score
 
 
 @dataclass(frozen=True)
 class Gate:
-    """What a candidate may cost the users of what is in force.
+    """The limits that a candidate must keep to replace the champion.
 
     Attributes:
-        max_drop: How far below 0 the 95 % interval of a headline's difference may reach, and how
-            far below it that of blank fields' may lie.
-        max_cost_ratio: Most that a page may cost, as a multiple of what it costs now.
-        min_forms: Fewer forms tell nothing.
+        max_drop: How far below 0 the 95 % interval of a headline metric's difference may begin;
+            for metrics of blank fields, how far below 0 it may end.
+        max_cost_ratio: Highest cost of a page, as a multiple of the champion's.
+        min_forms: Fewest forms that can be judged by.
     """
 
     max_drop: float = 0.02
@@ -42,7 +41,7 @@ class Gate:
                     f"{name} may be worse by {-difference.low:.3f}, more than {self.max_drop:g} "
                     f"({describe(difference)})"
                 )
-        # Blank fields are few and their intervals wide: here a loss must be shown.
+        # Blank fields are few and their intervals are wide: only a proven loss counts.
         for name, loss in judged.HONESTY.items():
             if name in found and found[name].high < -self.max_drop:
                 yield f"{loss} ({describe(found[name])})"
@@ -52,8 +51,8 @@ class Gate:
     def _cost(self, candidate: UsageTotals | None, champion: UsageTotals | None) -> Iterator[str]:
         if candidate is None or champion is None:
             yield (
-                "what a page costs is not known, because all came from the cache: evaluate both "
-                "with -P cache=none"
+                "the cost of a page is not known, because all pages came from the cache: evaluate "
+                "both with -P cache=none"
             )
             return
         ours, theirs, unit = comparable_usage(candidate, champion)
@@ -65,7 +64,7 @@ class Gate:
 
 
 def comparable_usage(one: UsageTotals, other: UsageTotals) -> tuple[float, float, str]:
-    """Return what a page takes of each, and the unit: USD, or tokens where a price is missing."""
+    """Return the cost of a page for both, and the unit: USD, or tokens if a price is missing."""
     if one.cost is not None and other.cost is not None:
         return one.cost, other.cost, "USD"
     return one.tokens, other.tokens, "tokens"

@@ -1,11 +1,12 @@
-"""Which extractor and prompt were in force: an append-only list that two people cannot fork.
+"""The extractors and prompts that were in force: an append-only list that cannot be forked.
 
 Each move is a tag of the registered model, so it outlives every version and run. MLflow overwrites
 tags, so writers take turns: each sets a tag of its own, its claim, and then looks for others. A
 writer that sees a smaller key withdraws. A writer that sees only greater keys waits until they are
-gone: their writers withdraw, or are about to finish. So at most one writes at a time, and of those
-who come at the same time exactly one succeeds. This needs a store where a confirmed write is seen
-by every later read: SQLite and a PostgreSQL server are such stores, lagging read replicas are not.
+gone: their writers withdraw, or are about to finish. So at most one writes at a time, and of the
+writers that start at the same time exactly one succeeds. This needs a store in which every read
+sees all earlier confirmed writes: SQLite and a PostgreSQL server are such stores, lagging read
+replicas are not.
 """
 
 from __future__ import annotations
@@ -31,12 +32,7 @@ _POLL_S = 0.1
 
 @dataclass(frozen=True)
 class InForce:
-    """What users get.
-
-    Attributes:
-        champion: The model version, "" for none.
-        production: `prompts:/<name>/<version>`, "" for none.
-    """
+    """The versions that users get: a model version and `prompts:/<name>/<version>`; "" for none."""
 
     champion: str
     production: str
@@ -44,15 +40,7 @@ class InForce:
 
 @dataclass(frozen=True)
 class Move:
-    """One change of what is in force.
-
-    Attributes:
-        before: What was in force.
-        after: What is since.
-        is_rollback: Whether it undid an earlier one.
-        run_id: The run that made it.
-        user: Who did.
-    """
+    """One change of the versions in force; who made it, and in which run."""
 
     before: InForce
     after: InForce
@@ -65,18 +53,12 @@ _MOVE = TypeAdapter(Move)
 
 
 def is_missing(error: MlflowException) -> bool:
-    """Tell whether MLflow says that what was asked for is not there."""
+    """Tell whether MLflow's error says that something does not exist."""
     return bool(error.error_code == ErrorCode.Name(RESOURCE_DOES_NOT_EXIST))
 
 
 class History:
-    """The moves of one registered model.
-
-    Attributes:
-        client: MLflow's.
-        model_name: The registered model.
-        moves: What was written so far, oldest first.
-    """
+    """The moves of one registered model, oldest first."""
 
     def __init__(self, client: MlflowClient, model_name: str) -> None:
         """Read the list as it is now.
@@ -97,7 +79,7 @@ class History:
         """Write the next move, the only one of its run; wait `patience_s` seconds for others.
 
         Raises:
-            UsageError: Somebody else has written one since this list was read, or is writing one.
+            UsageError: Another writer has written a move since this list was read, or is writing.
         """
         claim = f"{_CLAIM}{move.run_id}"
         self._set(claim, move)
@@ -116,7 +98,7 @@ class History:
             self.client.delete_registered_model_tag(self.model_name, claim)
 
     def previous(self) -> InForce | None:
-        """Return what a rollback leads to, None when there is nothing before."""
+        """Return the versions that a rollback restores, None if there are none."""
         undoable: list[InForce] = []
         for move in self.moves:
             if move.is_rollback:
@@ -126,10 +108,10 @@ class History:
         return undoable[-1] if undoable and undoable[-1].champion else None
 
     def _wait_for_turn(self, claim: str, patience_s: float) -> None:
-        """Return when nobody else may be writing; the module's docstring has the rule.
+        """Wait until no other writer can be writing; the module's docstring has the rule.
 
         Raises:
-            UsageError: Somebody else was first, or does not finish.
+            UsageError: Another writer was first, or does not finish.
         """
         deadline = time.monotonic() + patience_s
         while others := {
@@ -149,9 +131,9 @@ class History:
             time.sleep(_POLL_S)
 
     def _take_over(self) -> None:
-        """Copy the moves from where they were kept earlier: the run of the oldest version.
+        """Copy the moves from the run of the oldest version, where they were kept earlier.
 
-        The first move is copied last: where it is, all are.
+        The first move is copied last: if it is there, all are.
         """
         versions = self.client.search_model_versions(f"name='{self.model_name}'")
         logged = sorted((int(each.version), each.run_id) for each in versions if each.run_id)

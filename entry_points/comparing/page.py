@@ -18,7 +18,7 @@ from entry_points.scoring.scores import LOWER_IS_BETTER, DocumentTruth, Score, i
 
 @dataclass(frozen=True)
 class Cell:
-    """What one candidate made of a pair of the form: right, misread or missed."""
+    """How one candidate read a pair of the form: right, misread or missed."""
 
     kind: str
     text: str
@@ -44,7 +44,7 @@ class ComparedForm:
 
 
 _Found = tuple[Sequence[tuple[str, str]], Sequence[Sequence[Cell]], Sequence[Sequence[Any]]]
-"""(name and text of each thing to find, what each candidate made of it, what it invented)"""
+"""(name and text of each thing to find, how each candidate read it, what it invented)"""
 
 
 def _view_form(
@@ -53,7 +53,7 @@ def _view_form(
     scores: Sequence[float],
     outputs: Sequence[Mapping[str, Any]],
 ) -> ComparedForm:
-    """Set what the candidates read beside what the form says; a failed one has missed it all."""
+    """Return the candidates' readings beside the truth; a failed one has missed everything."""
     view = _view_fields if isinstance(truth, FieldTruth) else _view_pairs
     true, cells, invented = view(cast(Any, truth), outputs)
     rows = [(*pair, each) for pair, *each in zip(true, *cells, strict=True)]

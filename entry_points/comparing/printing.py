@@ -24,7 +24,7 @@ _MOST_CHANGED = 5
 
 
 def report(comparison: Comparison) -> None:
-    """Print each candidate's differences from the first, and what speaks against it."""
+    """Print each candidate's differences from the first, and the gate's objections."""
     for contest in comparison.contests:
         _report(comparison, contest)
 
@@ -72,7 +72,7 @@ def _report(comparison: Comparison, contest: Contest) -> None:
 def _usage(contest: Contest, baseline: Evidence) -> str:
     ours, theirs = contest.evidence.usage, baseline.usage
     if ours is None or theirs is None:
-        return "What a page costs is not known: all pages came from the cache."
+        return "The cost of a page is not known: all pages came from the cache."
     one, other, unit = comparable_usage(ours, theirs)
     times = f" ({one / other:.2f} times as much)" if other else ""
     return f"A page takes {one:,.4g} {unit} instead of {other:,.4g}{times}."
@@ -131,7 +131,7 @@ def log(comparison: Comparison) -> None:
 
 
 def report_promotion(outcome: PromotionResult) -> None:
-    """Print what was decided, why, and on which evidence."""
+    """Print the decision, its reasons and its evidence."""
     if outcome.run_ids:
         print(f"Evidence: runs {', '.join(outcome.run_ids)}.")
     for objection in outcome.objections:

@@ -1,7 +1,7 @@
-"""Runs log, evaluate and what knows about keys in processes of their own.
+"""Runs log, evaluate and the check of the key in processes of their own.
 
-Logging imports the working tree's code, and a process that has done so would evaluate that instead
-of the logged copy; nor can one process evaluate two logged copies.
+Logging imports the working tree's code, and a process that has done so would evaluate that code
+instead of the logged copy. One process cannot evaluate two logged copies either.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ from typing import Any
 import mlflow
 
 from entry_points import ROOT
-from entry_points.command_line.cli import UsageError, refuse_secret, unwind_on_sigterm
+from entry_points.command_line.cli import UsageError
+from entry_points.command_line.ending import unwind_on_sigterm
+from entry_points.command_line.settings import refuse_secret
 from entry_points.logged_models.loading import CHOSEN, ESTIMATE, ask_for_key, has_llm_access
 
 
@@ -25,7 +27,7 @@ def require_key(settings: Mapping[str, Any]) -> None:
     A command that reads with the model that it logs calls this before it logs anything.
 
     Raises:
-        UsageError: There is no key, one that cannot be used, or a password among the settings.
+        UsageError: There is no usable key, or a password among the settings.
     """
     refuse_secret(settings)
     ask_for_key(settings)
@@ -67,7 +69,7 @@ def evaluate_in_own_process(flags: Mapping[str, str], run_id: str) -> dict[str, 
     """Run the entry point `evaluate` within a run, print its estimate, and return its metrics.
 
     Raises:
-        UsageError: There is no evaluation; it has said why. One in which all forms failed is one.
+        UsageError: It failed, and has said why. If only all forms failed, there is an evaluation.
     """
     _start("evaluate", flags, run_id, "", only=ESTIMATE)
     metrics: dict[str, float] = mlflow.get_run(run_id).data.metrics

@@ -1,4 +1,4 @@
-"""Moves `champion` and `production`, if the gate holds, and keeps book of it."""
+"""Moves `champion` and `production` if the gate has no objection, and records it."""
 
 from __future__ import annotations
 
@@ -8,27 +8,18 @@ import mlflow
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, ErrorCode
-from mlflow.store.artifact.utils.models import get_model_name_and_version
 from mlflow.utils.mlflow_tags import MLFLOW_USER
 
 from entry_points.command_line import cli
 from entry_points.comparing.evidence import shared_evidence
 from entry_points.comparing.gate import Gate
 from entry_points.comparing.history import History, InForce, Move, is_missing
-from entry_points.logged_models.loading import extractor_config
+from entry_points.logged_models.loading import extractor_config, pinned
 
 
 @dataclass(frozen=True)
 class PromotionResult:
-    """What became of a candidate.
-
-    Attributes:
-        model_uri: The candidate, `models:/<name>/<version>`.
-        before: What was in force.
-        after: What is in force now.
-        objections: What the gate has against it.
-        run_ids: The evaluations that were compared, the candidate's first.
-    """
+    """The versions in force before and after a promotion, the objections, and the compared runs."""
 
     model_uri: str
     before: InForce
@@ -42,23 +33,6 @@ class PromotionResult:
         return self.before != self.after
 
 
-def pinned(model_uri: str) -> tuple[str, str]:
-    """Return a registered model's name and version; an alias is followed.
-
-    Raises:
-        UsageError: The URI names no version in the registry.
-    """
-    try:
-        name, version = get_model_name_and_version(  # type: ignore[no-untyped-call]
-            mlflow.MlflowClient(), model_uri
-        )
-    except (MlflowException, ValueError) as error:
-        raise cli.UsageError(
-            f"{model_uri[:80]!r} names no registered version: give models:/<name>/<version>."
-        ) from error
-    return name, str(version)
-
-
 def promote(run: Run, model_uri: str, gate: Gate, *, force: bool = False) -> PromotionResult:
     """Put a registered version and its prompt in force, if the gate has no objection.
 
@@ -66,7 +40,7 @@ def promote(run: Run, model_uri: str, gate: Gate, *, force: bool = False) -> Pro
     did it. The local engine uses only the schema of a prompt: without one, `production` stays.
 
     Raises:
-        UsageError: It is the champion already, or somebody else promotes at the same time.
+        UsageError: It is the champion already, or another promotion runs at the same time.
     """
     name, version = pinned(model_uri)
     candidate = f"models:/{name}/{version}"
@@ -110,12 +84,12 @@ def in_force(history: History, prompt_uri: str) -> InForce:
     """Return a model's champion, and the production version of the prompt that a URI names.
 
     Raises:
-        UsageError: Somebody has written the next move, and not set the aliases yet.
+        UsageError: Another process has written the next move but not set the aliases yet.
     """
     client = history.client
     champion = str(client.get_registered_model(history.model_name).aliases.get(cli.CHAMPION, ""))
     last = history.moves[-1] if history.moves else None
-    # A move of a run that has ended was followed by one by hand: the alias is what users get.
+    # If that run has ended, somebody has moved the alias by hand since: the alias counts.
     if last and last.after.champion != champion and _is_running(client, last.run_id):
         raise cli.UsageError(
             f"{last.user} is moving {cli.CHAMPION} to version {last.after.champion} (run "
@@ -144,7 +118,7 @@ def move(history: History, step: Move) -> None:
     """Write the next move and set the aliases.
 
     Raises:
-        UsageError: Somebody else wrote one since the history was read.
+        UsageError: Another writer has written one since the history was read.
     """
     client = history.client
     history.append(step)

@@ -1,4 +1,4 @@
-"""Finds, prints and logs the confidences from which on values need no person."""
+"""Finds, prints and logs the confidences from which values need no review by a person."""
 
 from __future__ import annotations
 

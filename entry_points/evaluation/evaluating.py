@@ -12,10 +12,8 @@ from mlflow.entities import Run
 from data.funsd import dataset_digest
 from entry_points.command_line import cli
 from entry_points.command_line.tracking import name_run
-from entry_points.comparing.promotion import pinned
+from entry_points.evaluation.assessors import OwnScorer, correct_format
 from entry_points.evaluation.figures import log_figures
-from entry_points.evaluation.judge import correct_format
-from entry_points.evaluation.own_scorers import OwnScorer
 from entry_points.evaluation.picture import log_picture
 from entry_points.evaluation.reading import Dataset, read_and_trace
 from entry_points.evaluation.report import log_report
@@ -26,6 +24,7 @@ from entry_points.logged_models.loading import (
     print_estimate,
     require_same_kind,
     sample_of,
+    version_of,
 )
 from entry_points.scoring.bootstrap import intervals
 from entry_points.scoring.calibration import judge_confidences
@@ -33,7 +32,7 @@ from entry_points.scoring.mlflow_scorer import form_scorer
 from entry_points.scoring.scores import score_forms
 from entry_points.scoring.truths import truth_of
 
-# The settings, by engine, that a reader of scores asks for first.
+# The settings that are shown beside the scores, by engine.
 _READ_BY = {"openai": ("llm", "page_input", "prompt_uri"), "local": ("ocr_quality",)}
 
 
@@ -52,29 +51,32 @@ def evaluate(  # noqa: PLR0913 - what reads what, for how much, and where it is 
     Args:
         run: The active run.
         model_uri: The logged extractor.
-        dataset: What it shall read.
+        dataset: The forms to read.
         settings: `max_concurrency`, and others that replace those the extractor was logged with.
-        max_cost: No form is begun that could make them cost more, USD; None for no ceiling.
+        max_cost: Most that the forms may cost, USD: no form starts that could exceed it; None for
+            no limit.
         judge: The LLM that judges the output's format, `openai:/<model>`; "" for none.
-        scorers: The user's own.
+        scorers: The user's own scorers.
 
     Returns:
-        The scores; a failed form scored 0 and is counted in `coverage`. A form that was not begun
-        is no part of them, nor of the digest.
+        The scores. A failed form scores 0 and counts in `coverage`; forms that did not start are
+        neither in the scores nor in the digest.
 
     Raises:
-        UsageError: The extractor cannot be loaded or reads no fields where they are asked for, a
-            judge or scorer cannot be used, or `max_cost` is given with a judge or for an LLM whose
-            price is not known.
+        UsageError: The extractor cannot be loaded or reads no fields although the dataset has
+            some, a judge or scorer cannot be used, or `max_cost` is given with a judge or for an
+            LLM whose price is not known.
     """
     if judge and max_cost is not None:
-        raise cli.UsageError("what a judge costs is not known: give --max-cost or --judge.")
+        raise cli.UsageError(
+            "the cost of a judge is not known: give only one of --max-cost and --judge."
+        )
     forms = dataset.forms
     truths = {form.form_id: truth_of(form) for form in forms}
     config = {**extractor_config(model_uri), **settings}
     content = config["trace_content"] == "full"
     reader = config["llm" if config["engine"] == "openai" else "engine"]
-    name_run(f"evaluate {_version(model_uri)} on {dataset.name} ({reader})")
+    name_run(f"evaluate {version_of(model_uri)} on {dataset.name} ({reader})")
     expectations = {form.form_id: form.expectations() for form in forms}
     assessors = [form_scorer(truths, content=content)]
     assessors += [each.to_mlflow(expectations) for each in scorers]
@@ -83,8 +85,8 @@ def evaluate(  # noqa: PLR0913 - what reads what, for how much, and where it is 
     model = load_extractor(model_uri, **settings)
     require_same_kind(model, config, forms[0], model_uri)
     print_estimate(model, [form.image_path for form in sample_of(forms)], len(forms))
-    # OCR reads one page at a time on all cores: more than two forms would only wait in line, and
-    # the waiting would count as theirs.
+    # OCR reads one page at a time on all cores: a third form would only wait, and its time would
+    # include that.
     most = config["max_concurrency"]
     workers = most if config["engine"] == "openai" else min(most, 2)
     started = time.perf_counter()
@@ -128,20 +130,13 @@ def _read_by(config: Mapping[str, Any]) -> dict[str, str]:
     return {name: config[name] for name in ("engine", *_READ_BY[config["engine"]])}
 
 
-def _version(model_uri: str) -> str:
-    """Return the model's name and version as they stand in a run's name."""
-    if "@" in model_uri:
-        return "/".join(pinned(model_uri))
-    return model_uri.removeprefix("models:/")
-
-
 def report_left(forms: int, evaluation: Evaluation) -> int:
     """Tell the user and the active run how many forms `max_cost` left unread, and return it."""
     left = forms - len(evaluation.forms)
     mlflow.set_tag("forms_left", left)
     if left:
         print(
-            f"\n{left} of {forms} forms left: --max-cost would be crossed. The scores are those of "
-            "the others."
+            f"\n{left} of {forms} forms left: they could exceed --max-cost. "
+            "The scores are those of the others."
         )
     return left

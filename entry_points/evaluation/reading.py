@@ -29,7 +29,7 @@ from entry_points.logged_models.cost_limit import CostCeiling
 from entry_points.logged_models.loading import predict_rows
 from entry_points.scoring.mlflow_scorer import NOT_BEGUN
 
-# Stands for a row that predict did not give; the extractor gives one for every document.
+# Replaces the row of a form for which predict raised an error.
 _RAISED: dict[str, Any] = {
     "pairs": None,
     "values": None,
@@ -45,8 +45,8 @@ _RAISED: dict[str, Any] = {
     "cost": None,
 }
 
-# One layer retries and paces requests, the engine: MLflow's own is turned off. The extractor
-# traces by itself, so MLflow need not try the first form to find out.
+# Only the engine retries and limits requests: MLflow's own retries are off. The extractor writes
+# its own traces, so MLflow need not test that with the first form.
 _HARNESS = {
     "MLFLOW_GENAI_EVAL_MAX_RETRIES": "0",
     "MLFLOW_GENAI_EVAL_PREDICT_RATE_LIMIT": "0",
@@ -56,12 +56,7 @@ _HARNESS = {
 
 @dataclass(frozen=True)
 class Dataset:
-    """Forms under the name that MLflow shows.
-
-    Attributes:
-        name: The folder's.
-        forms: Those that are read.
-    """
+    """The forms to read, and the name of their folder, which MLflow shows."""
 
     name: str
     forms: Sequence[Document]
@@ -74,13 +69,7 @@ def named(dataset: str, digest: str) -> str:
 
 @dataclass(frozen=True)
 class Reading:
-    """How one form was read.
-
-    Attributes:
-        outputs: Its row of the output, by column.
-        seconds: How long predict took, s.
-        trace_id: The trace that MLflow has logged for it, None when there is none.
-    """
+    """How one form was read: its row of the output, the seconds of predict, and MLflow's trace."""
 
     outputs: Mapping[str, Any]
     seconds: float
@@ -100,18 +89,19 @@ def read_and_trace(  # noqa: PLR0913 - what reads what, how fast and for how muc
 
     Args:
         model: The loaded extractor.
-        dataset: What to read.
-        scorers: What puts assessments on each form's trace.
+        dataset: The forms to read.
+        scorers: Add assessments to each form's trace.
         content: Whether document texts may enter the traces.
         workers: Most forms read at once.
-        max_cost: No form is begun that could make them cost more, USD; None for no ceiling.
+        max_cost: Most that the forms may cost, USD: no form starts that could exceed it; None for
+            no limit.
 
     Returns:
-        The readings by form id, in the order of the forms, without those that were not begun.
+        The readings by form id, in the order of the forms, without those that did not start.
 
     Raises:
-        UsageError: The extractor raised for every form, or `max_cost` is given for an LLM whose
-            price is not known.
+        UsageError: The extractor raised an error for every form, or `max_cost` is given for an LLM
+            whose price is not known.
     """
     os.environ.update(_HARNESS, MLFLOW_GENAI_EVAL_MAX_WORKERS=str(workers))
     paths = {form.form_id: form.image_path for form in dataset.forms}
@@ -142,7 +132,7 @@ def read_and_trace(  # noqa: PLR0913 - what reads what, how fast and for how muc
         )
     ceiling.check()
     if not readings:
-        raise UsageError("the extractor raised for every form: its traces say why.")
+        raise UsageError("the extractor raised an error for every form: see the traces.")
     traces = _trace_ids(result.result_df)
     return {
         doc_id: replace(readings.get(doc_id, Reading(_RAISED, 0.0)), trace_id=traces.get(doc_id))
@@ -163,16 +153,16 @@ def _trace_ids(table: pd.DataFrame | None) -> dict[str, str]:
 
 @contextlib.contextmanager
 def _our_output() -> Iterator[None]:
-    """Show MLflow's evaluation as our other work is shown; its summary only if it is talkative."""
+    """Show our progress bar for MLflow's evaluation; its summary only if MLflow may talk."""
     hidden = io.StringIO() if mlflow_is_quiet() else sys.stdout
-    # MLflow has no switch for its bar, which writes a line for every form into a file.
+    # MLflow cannot turn its bar off, which writes a line for every form if the output is a file.
     vars(harness)["tqdm"] = functools.partial(Progress, unit="forms")
     with contextlib.redirect_stdout(hidden):
         yield
 
 
 def _table(dataset: Dataset, *, content: bool) -> pd.DataFrame:
-    """Return the records, with the attribute by which MLflow knows the name of the dataset."""
+    """Return the records, with the attribute from which MLflow takes the dataset's name."""
     table = pd.DataFrame([_record(form, content=content) for form in dataset.forms])
     digest = dataset_digest(dataset.forms)
     table.attrs[MLFLOW_GENAI_EVALUATE_DATASET_IDENTITY] = {

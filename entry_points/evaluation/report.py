@@ -11,10 +11,10 @@ from mlflow.pyfunc import PyFuncModel
 
 from data.forms import Document, Form
 from data.progress import Progress
+from entry_points.command_line.tracking import experiment_page
 from entry_points.evaluation.html.field_views import FieldLine, field_lines, field_rows
-from entry_points.evaluation.html.pages import PageView, page_views
 from entry_points.evaluation.html.render import render
-from entry_points.evaluation.html.views import FormView, Row, form_rows
+from entry_points.evaluation.html.views import FormView, PageView, Row, form_rows, page_views
 from entry_points.evaluation.reading import Reading
 from entry_points.evaluation.results import Evaluation
 from entry_points.scoring.fields import FieldScore, FieldTruth
@@ -22,9 +22,6 @@ from entry_points.scoring.forms import Truth
 from entry_points.scoring.scores import DocumentTruth, Score
 
 REPORT = "report.html"
-
-# Where `mlflow ui` listens unless it is told otherwise.
-_LOCAL_UI = "http://127.0.0.1:5000"
 
 
 def log_report(
@@ -37,7 +34,7 @@ def log_report(
     """Log `report.html` to a run; it links to the run and to the forms' traces."""
     extractor: Any = model.unwrap_python_model()  # type: ignore[no-untyped-call]
     annotated = {form.form_id: form for form in forms}
-    experiment = _experiment_address(run)
+    experiment = experiment_page(run.info.experiment_id)
     views = []
     for result in Progress(evaluation.forms, desc="report", unit="forms"):
         form, reading = annotated[result.doc_id], evaluation.readings[result.doc_id]
@@ -71,12 +68,6 @@ def _lines(evaluation: Evaluation, truth: DocumentTruth[Score]) -> list[FieldLin
         return []
     scores = [cast(FieldScore, form.score) for form in evaluation.forms]
     return field_lines(truth, scores, evaluation.metrics, evaluation.intervals)
-
-
-def _experiment_address(run: Run) -> str:
-    uri = mlflow.get_tracking_uri()
-    ui = uri.rstrip("/") if uri.startswith("http") else _LOCAL_UI
-    return f"{ui}/#/experiments/{run.info.experiment_id}"
 
 
 def _trace_address(experiment: str, trace_id: str | None) -> str:

@@ -27,19 +27,7 @@ _SUMMED = ("input_tokens", "output_tokens", "cached_tokens", "attempts", "cache_
 
 @dataclass(frozen=True)
 class FormCost:
-    """What reading one form took.
-
-    Attributes:
-        seconds: How long predict took, s.
-        page_count: Its pages, None when it could not be opened.
-        error_code: Why it failed, None when it was read.
-        input_tokens: As in the output contract, and so are the others.
-        output_tokens: None when no page was counted.
-        cached_tokens: None when not counted.
-        attempts: Requests that were sent.
-        cache_hits: Pages from the completions cache.
-        cost: USD, None when a price is not known.
-    """
+    """What reading one form took, s, and the columns of the output of the same names."""
 
     seconds: float
     page_count: int | None
@@ -98,12 +86,12 @@ class Evaluation:
         digest: The content hash of the forms.
         content: Whether texts of the forms may be kept (`trace_content=full`).
         metrics: The headline metrics, as logged.
-        intervals: The 95 % intervals of those of them that are scores.
+        intervals: The 95 % intervals of those metrics that are scores.
         forms: One result a form, by form id.
         readings: What was read, by form id.
-        blanks_asked: Whether the engine gives fields that were left blank.
-        judged: (2, pairs or values): confidences in [0, 1], and 1 for each that is right; of
-            those that have a confidence.
+        blanks_asked: Whether the engine returns fields that were left blank.
+        judged: (2, n): of all pairs or values with a confidence, the confidences in [0, 1], and 1
+            for each that is right.
     """
 
     model_uri: str
@@ -121,7 +109,7 @@ class Evaluation:
 
     @property
     def shown(self) -> dict[str, float]:
-        """The metrics that can say something: no tokens without an LLM, and the like."""
+        """The metrics that apply: no tokens without an LLM, no blank fields unless asked for."""
         silent: set[str] = set()
         if self.read_by["engine"] != "openai":
             silent = {*_SUMMED, "parse_failure_rate"}
@@ -135,7 +123,7 @@ class Evaluation:
 
     @property
     def typical(self) -> FormResult | None:
-        """The form in the middle by score among those read; None if texts are not kept."""
+        """The form with the median score among those read; None if texts are not kept."""
         shown = [form for form in self.forms if self.content and self.items(form)]
         shown.sort(key=lambda form: form.main)
         return shown[len(shown) // 2] if shown else None
@@ -151,7 +139,7 @@ class Evaluation:
 
     @property
     def fates(self) -> dict[str, int]:
-        """How many pairs or values became what."""
+        """How many pairs or values were right, misread, missed or invented."""
         forms = [form.score.fates for form in self.forms]
         return {kind: sum(form[kind] for form in forms) for kind in forms[0]}
 
@@ -245,11 +233,7 @@ def _text(value: Any) -> str | None:
 
 
 def load_results(run_id: str) -> dict[str, FormResult]:
-    """Return the results that `evaluate` or the main job has logged to its run.
-
-    Returns:
-        The forms' results by doc_id, in the order of the evaluation; the scores have no
-        `mistakes`, which quote the forms.
+    """Return the results that an evaluation has logged, without `mistakes`, by doc_id.
 
     Raises:
         MlflowException: There is no such run, or it evaluated nothing.

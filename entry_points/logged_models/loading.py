@@ -90,14 +90,26 @@ def extractor_config(model_uri: str) -> dict[str, Any]:
     return dict(config)
 
 
+def pinned(model_uri: str) -> tuple[str, str]:
+    """Return a registered model's name and version; an alias is followed.
+
+    Raises:
+        UsageError: The URI names no version in the registry.
+    """
+    try:
+        name, version = get_model_name_and_version(  # type: ignore[no-untyped-call]
+            mlflow.MlflowClient(), model_uri
+        )
+    except (MlflowException, ValueError) as error:
+        raise UsageError(
+            f"{model_uri[:80]!r} names no registered version: give models:/<name>/<version>."
+        ) from error
+    return name, str(version)
+
+
 def version_of(model_uri: str) -> str:
     """Return a model as a run's name shows it, `ocr-extractor/3`; an alias is followed."""
-    if "@" not in model_uri:
-        return model_uri.removeprefix("models:/")
-    name, version = get_model_name_and_version(  # type: ignore[no-untyped-call]
-        mlflow.MlflowClient(), model_uri
-    )
-    return f"{name}/{version}"
+    return "/".join(pinned(model_uri)) if "@" in model_uri else model_uri.removeprefix("models:/")
 
 
 def load_extractor(model_uri: str, **overrides: Any) -> PyFuncModel:

@@ -42,11 +42,7 @@ def fill(template: str, examples: Sequence[str]) -> str:
 
 
 def fold_examples(template: str) -> tuple[str, str]:
-    """Replace the examples with `{{ examples }}`.
-
-    Returns:
-        The template with the placeholder, and the text that it replaces; "" for none.
-    """
+    """Return a template with `{{ examples }}` for its examples, and their text; "" for none."""
     found = _BLOCK.search(template)
     if found is None:
         return template, ""

@@ -77,15 +77,12 @@ class OptimizationTask:
 class GepaOptimizer(BasePromptOptimizer):
     """Searches on the development forms, and returns a prompt only if it wins on the others.
 
-    Attributes:
-        task: The inputs of the search.
-        outcome: The result; set by `optimize`.
+    `optimize` sets the `outcome`.
     """
 
     outcome: OptimizationResult
 
     def __init__(self, task: OptimizationTask) -> None:
-        """Take the task."""
         self.task = task
 
     def optimize(

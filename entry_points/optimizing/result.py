@@ -1,22 +1,20 @@
-"""The result of a search, and whether it is better than the current prompt."""
+"""The result of a search, whether it is better than the current prompt, and its registration."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+import mlflow
+from mlflow.entities.model_registry import PromptVersion
 
 from entry_points.scoring.bootstrap import Difference
 
 
 @dataclass(frozen=True)
 class PromptCandidate:
-    """One template that was tried.
-
-    Attributes:
-        template: Its text.
-        score: Its mean score on the development forms.
-        examples: The ids of the forms that the search has put into it, separated by commas.
-    """
+    """One template, its mean score on the development forms, and the form ids of its examples."""
 
     template: str
     score: float
@@ -25,15 +23,7 @@ class PromptCandidate:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the best template gains on the validation forms.
-
-    Attributes:
-        metric: What is compared: `pair_f1`, or of fields `value_f1`.
-        forms: How many there are.
-        before: The metric with the first template.
-        after: The metric with the best one.
-        gain: Their difference.
-    """
+    """The metric on the validation forms with the first and the best template, and its gain."""
 
     metric: str
     forms: int
@@ -51,13 +41,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class OptimizationResult:
-    """What was found.
-
-    Attributes:
-        candidates: The templates that the search kept, the first one first.
-        best: The one that reads the development forms best.
-        verdict: Its gain; None if the best template is the first one.
-    """
+    """The templates that the search kept, the first one first, and the best of them."""
 
     candidates: Sequence[PromptCandidate]
     best: PromptCandidate
@@ -67,3 +51,32 @@ class OptimizationResult:
     def wins(self) -> bool:
         """Whether the whole 95 % confidence interval of the gain is above 0."""
         return self.verdict is not None and self.verdict.gain.low > 0
+
+
+def register_winner(prompt: PromptVersion, outcome: OptimizationResult) -> str:
+    """Register the best template as a version of its prompt, or find that version; return its URI.
+
+    MLflow's optimizer would do so by itself, and drop the schema. A new version is tagged with what
+    it rests on.
+    """
+    wanted = (outcome.best.template, json.dumps(prompt.response_format))
+    for each in mlflow.MlflowClient().search_prompt_versions(prompt.name):
+        if (each.template, json.dumps(each.response_format)) == wanted:
+            return str(each.uri)
+    version = mlflow.genai.register_prompt(
+        prompt.name,
+        outcome.best.template,
+        response_format=prompt.response_format,
+        model_config=prompt.model_config,
+    )
+    run = mlflow.active_run()
+    evidence = {
+        "optimized_from": prompt.uri,
+        "optimized_in_run": run.info.run_id if run else "",
+        "gain": str(outcome.verdict),
+    }
+    if outcome.best.examples:
+        evidence["examples"] = outcome.best.examples
+    for key, value in evidence.items():
+        mlflow.genai.set_prompt_version_tag(version.name, version.version, key, value)
+    return str(version.uri)

@@ -28,12 +28,9 @@ def register_prompt(
     commit_message: str = "",
     tags: Mapping[str, str] | None = None,
 ) -> PromptVersion:
-    """Register a template and its schema, None for pairs, unless a version has both.
+    """Register a template and its schema, None for pairs, or find the version that has both.
 
     The first version of a prompt also becomes `production`, so that there is one to load.
-
-    Returns:
-        The new version, or the newest one with the same text and the same schema.
 
     Raises:
         PromptError: The template cannot be used, or not with this schema.

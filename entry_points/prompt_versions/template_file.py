@@ -1,8 +1,7 @@
-"""From the file of a template to its text, with the flags that say what is filled in."""
+"""From the file of a template to its text, and the examples that are filled in."""
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,26 +10,6 @@ from entry_points.command_line import cli
 from entry_points.optimizing.examples import NOT_WITH_A_SCHEMA, fill, has_place, write_example
 from ocr_extractor.fields.schema import Schema
 from ocr_extractor.ocr.page_text import document_text
-
-
-def add_commit_message(parser: argparse.ArgumentParser) -> None:
-    """Add the flag --commit-message."""
-    parser.add_argument(
-        "--commit-message",
-        default="none",
-        type=cli.ValueOr("none"),
-        help="what changed, for those who read it, or none",
-    )
-
-
-def add_examples(parser: argparse.ArgumentParser) -> None:
-    """Add the flag --examples."""
-    parser.add_argument(
-        "--examples",
-        default="none",
-        type=cli.IDS,
-        help="ids of forms of --dataset, to stand in {{ examples }}: a,b; or none",
-    )
 
 
 def put_examples(

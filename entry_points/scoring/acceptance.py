@@ -17,19 +17,16 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from scipy.stats import beta
 
 from data.field_schema import pattern
+from entry_points.scoring.fields import FieldTruth
 from entry_points.scoring.scores import is_failed
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from entry_points.scoring.fields import FieldTruth
 
 LEVEL = 0.95
 

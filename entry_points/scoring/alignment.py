@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from entry_points.scoring.grounding import GROUNDED_SIMILARITY, grounding
+from entry_points.scoring.form_texts import FormTexts, TextPair
 from entry_points.scoring.matching import (
     FUZZY_SIMILARITY,
+    GROUNDED_SIMILARITY,
     best_matches,
+    grounding,
     normalise,
     similarities,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from entry_points.scoring.form_texts import FormTexts, TextPair
 
 Match = tuple[int, int]
 """(position in the truth, position among the predicted pairs)."""

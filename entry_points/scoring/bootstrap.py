@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from entry_points.scoring.scores import aggregate, weighted
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-
-    from entry_points.scoring.counts import Numbers
-    from entry_points.scoring.scores import Score
+from entry_points.scoring.counts import Numbers
+from entry_points.scoring.scores import Score, aggregate, weighted
 
 RESAMPLES = 10_000
 LEVEL = 0.95

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from entry_points.scoring.counts import Numbers
-    from entry_points.scoring.scores import DocumentTruth
+from entry_points.scoring.counts import Numbers
+from entry_points.scoring.scores import DocumentTruth
 
 _BINS = 10
 

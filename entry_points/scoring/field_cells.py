@@ -3,25 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
-from data.field_schema import value_at
-from entry_points.scoring.matching import (
-    FUZZY_SIMILARITY,
-    best_assignment,
-    normalise,
-    similarities,
-)
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from numpy.typing import NDArray
-
-    from data.field_schema import FieldSchema, Leaf, LeafType
+from data.field_schema import FieldSchema, Leaf, LeafType, value_at
+from entry_points.scoring.matching import FUZZY_SIMILARITY, best_assignment, normalise, similarities
 
 Kind = Literal["right", "null", "misread", "missed", "invented"]
 

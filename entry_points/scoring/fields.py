@@ -5,25 +5,19 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, get_args
+from typing import Any, ClassVar, Literal, Self, get_args
 
 import numpy as np
 
-from data.field_schema import pattern
-from data.fields import to_leaves
-from entry_points.scoring.field_cells import FieldAlignment, Rows, align_fields
+from data.field_schema import FieldSchema, pattern
+from data.fields import FieldDocument, Place, to_leaves
+from entry_points.scoring.counts import Numbers
+from entry_points.scoring.field_cells import Cell, FieldAlignment, Rows, align_fields
 from entry_points.scoring.mistakes import Mistakes
 from entry_points.scoring.scores import LOWER_IS_BETTER, is_failed, is_unparsed
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
-
-    from data.field_schema import FieldSchema
-    from data.fields import FieldDocument, Place
-    from entry_points.scoring.counts import Numbers
-    from entry_points.scoring.field_cells import Cell
 
 Share = tuple[float, float]
 """(part, whole); nothing is known where the whole is 0."""

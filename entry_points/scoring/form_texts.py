@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
-from data.forms import reading_order
-from entry_points.scoring.grounding import page_text
-
-if TYPE_CHECKING:
-    from data.forms import Entity, Form
+from data.forms import Entity, Form, reading_order
+from entry_points.scoring.matching import page_text
 
 TextPair = tuple[str, str]
 """(question, answer), as on the form or in the output."""

@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from rapidfuzz.distance import Levenshtein
 
-from entry_points.scoring.alignment import align
-from entry_points.scoring.counts import COUNTS, Counts, shares
-from entry_points.scoring.form_texts import FormTexts
+from entry_points.scoring.alignment import Alignment, align
+from entry_points.scoring.counts import COUNTS, Counts, Numbers, shares
+from entry_points.scoring.form_texts import FormTexts, TextPair
 from entry_points.scoring.matching import normalise
 from entry_points.scoring.mistakes import Mistakes
 from entry_points.scoring.published_metrics import anls, key_value_accuracy
 from entry_points.scoring.scores import is_failed, is_unparsed
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
-
-    from entry_points.scoring.alignment import Alignment
-    from entry_points.scoring.counts import Numbers
-    from entry_points.scoring.form_texts import TextPair
 
 _MEANS = ("anls", "key_value_accuracy", "coverage", "parse_failure_rate")
 

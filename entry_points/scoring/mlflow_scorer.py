@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
 from mlflow.entities import AssessmentSource, AssessmentSourceType, Feedback
-from mlflow.genai.scorers import scorer
+from mlflow.genai.scorers import Scorer, scorer
 
 from entry_points.scoring.fields import PER_FIELD
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from mlflow.genai.scorers import Scorer
-
-    from entry_points.scoring.scores import DocumentTruth, Score
+from entry_points.scoring.scores import DocumentTruth, Score
 
 SCORER_NAME = "form_score"
 NOT_BEGUN = "not_begun"

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, TypeVar
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, ClassVar, Protocol, Self, TypeVar
 
 import numpy as np
 
 from entry_points.scoring import counts
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
-
-    from entry_points.scoring.counts import Numbers
-    from entry_points.scoring.mistakes import Mistakes
+from entry_points.scoring.counts import Numbers
+from entry_points.scoring.mistakes import Mistakes
 
 PARSE_FAILURES = frozenset(
     {
@@ -124,10 +121,7 @@ class DocumentTruth(Protocol[S_co]):
 def score_forms(
     truths: Mapping[str, DocumentTruth[S_co]], outputs: Mapping[str, Mapping[str, Any] | None]
 ) -> dict[str, S_co]:
-    """Score every document that has a truth; one without a row in `outputs` failed.
-
-    Returns:
-        The scores by doc_id, in the order of `truths`.
+    """Score every document that has a truth, in order; one without a row in `outputs` failed.
 
     Raises:
         ValueError: A row has no truth: the rows and the truths are of different datasets.

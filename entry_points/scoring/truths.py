@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
 from data.fields import FieldDocument
-from data.forms import Form
+from data.forms import Document, Form
 from entry_points.scoring.fields import FieldScore, FieldTruth
 from entry_points.scoring.forms import FormScore, Truth
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from data.forms import Document
-    from entry_points.scoring.scores import DocumentTruth, Score
+from entry_points.scoring.scores import DocumentTruth, Score
 
 
 def truth_of(document: Document) -> DocumentTruth[Score]:

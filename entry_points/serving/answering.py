@@ -103,7 +103,6 @@ class Answering:
         shutdown: Shutdown,
         metrics: Metrics,
     ) -> None:
-        """Hold no request yet."""
         self.reach = EngineReach()
         self._model = model
         self._options = options

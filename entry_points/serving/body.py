@@ -23,12 +23,7 @@ _HALVES = re.compile("[\ud800-\udfff]")
 
 
 class HttpError(Exception):
-    """A request cannot be answered; the message says what to change and does not quote it.
-
-    Attributes:
-        status: The HTTP status, 400 to 599.
-        code: The answer's `error_code`.
-    """
+    """A request cannot be answered; the message says what to change and does not quote it."""
 
     def __init__(self, message: str, status: int = 400, code: str = "invalid_request") -> None:
         super().__init__(message)
@@ -38,12 +33,7 @@ class HttpError(Exception):
 
 @dataclass(frozen=True)
 class Call:
-    """The arguments of one call of the extractor.
-
-    Attributes:
-        frame: The columns `image` (base64 text, None for null) and `doc_id`.
-        params: The params that were given.
-    """
+    """The columns `image` (base64 text, None for null) and `doc_id` of one call, and its params."""
 
     frame: pd.DataFrame
     params: dict[str, Any]

@@ -89,7 +89,6 @@ class EngineReach:
     """Tells from the rows of documents whether the engine is reachable; sends no request."""
 
     def __init__(self) -> None:
-        """Start with an engine that counts as reachable."""
         self._failed = 0
         self._failed_at = 0.0
 

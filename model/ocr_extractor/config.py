@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import fields
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -26,32 +27,32 @@ class ExtractorConfig(BaseModel):
     """Everything that can be set when the model is logged, loaded or served.
 
     Attributes:
-        engine: What reads the pages: "openai" or "local".
+        engine: The engine that reads the pages: "openai" or "local".
         prompt_uri: The pinned prompt version, `prompts:/<name>/<version>`.
         follow_alias: Whether the version that the prompt's alias `production` names replaces the
             pinned one, in a loaded model too.
-        prompt_refresh_s: How long after a lookup the alias is looked up again, s, by the next call,
-            which does not wait for it.
+        prompt_refresh_s: How long a lookup of the alias is valid, s. The next call after that
+            starts another lookup, and does not wait for it.
         llm: The LLM's name as its server knows it.
         base_url: A compatible server's URL; "" leaves the server to the environment.
-        page_input: What the LLM is given of a page: its "image", the "text" that OCR reads on it
-            (the prompt's `ocr_text`), or "both".
+        page_input: The LLM's input for a page: its "image", the "text" that OCR reads on it (the
+            prompt's `ocr_text`), or "both".
         ocr_quality: How RapidOCR reads: "best" (PP-OCRv6 small) or "fast" (tiny).
-        include_blank: Whether the local engine gives fields that were left blank, too.
-        grounding: Whether the LLM's pairs are looked up among the words that OCR reads on the page,
-            for boxes, confidence and `grounded`; with a schema, its fields' texts.
-        with_pairs: Whether a prompt with a schema gives question-answer pairs beside the fields.
-        repair: Whether fields whose checks fail are asked for once more; the request says what
-            failed.
+        include_blank: Whether the local engine also returns fields that were left blank.
+        grounding: Whether the LLM's texts are looked up among the words that OCR reads on the page,
+            for boxes, confidence and `grounded`.
+        with_pairs: Whether a prompt with a schema also returns question-answer pairs.
+        repair: Whether fields whose checks fail are requested once more; the request names the
+            failed checks.
         accept_at: Least confidence, [0, 1], from which a field is `accepted`, by the pattern of its
             path ("total", "items[].amount"); the key "*" is for all others. None accepts nothing.
         temperature: Sampling temperature, [0, 2].
         seed: Sampling seed, sent to servers that know one; None sends none.
         max_tokens: Most tokens the LLM may write for a page.
         stream: Whether the LLM's server is asked to stream, so that a completion that repeats
-            itself can be stopped; None for where max_concurrency is 16 or less.
+            itself can be stopped; None streams if max_concurrency is 16 or less.
         timeout_s: Longest wait for one request, s.
-        max_retries: How often a page's request that failed for a passing reason is repeated.
+        max_retries: How often a page's request is repeated after a temporary failure.
         retry_delay_s: Wait before the first retry, s; it doubles up to 8 s, with jitter.
         max_retry_s: No retry of a page begins later than this after its first request, s.
         max_concurrency: Most pages read at once by one loaded model.
@@ -61,11 +62,11 @@ class ExtractorConfig(BaseModel):
         cache_bytes: Most bytes of completions in it.
         input_price: USD for a million input tokens; None for MLflow's own price list.
         output_price: USD for a million output tokens; None for MLflow's own price list.
-        price_factor: What is paid of these prices; a batch takes 0.5.
+        price_factor: Factor on these prices; a batch costs 0.5 of them.
         max_size: Longest side of the image that is sent, px; larger pages are shrunk.
         image_format: Encoding of the image that is sent; "png" loses nothing.
         quality: Quality of "jpeg" and "webp", 1 to 100.
-        trace_content: "full" puts page images and pairs into traces, "metadata" neither.
+        trace_content: "full" writes page images and pairs to traces, "metadata" does not.
         pdf_dpi: Resolution at which a PDF page becomes pixels, dots per inch.
         max_document_bytes: Largest document, bytes.
         max_pages: Most pages in one document.
@@ -134,15 +135,7 @@ class ExtractorConfig(BaseModel):
     @property
     def limits(self) -> PageLimits:
         """What a document may cost before it is refused."""
-        return PageLimits(
-            max_document_bytes=self.max_document_bytes,
-            max_pages=self.max_pages,
-            max_page_pixels=self.max_page_pixels,
-            max_decoded_bytes=self.max_decoded_bytes,
-            pdf_dpi=self.pdf_dpi,
-            pdf_page_s=self.pdf_page_s,
-            pdf_memory_bytes=self.pdf_memory_bytes,
-        )
+        return PageLimits(**{each.name: getattr(self, each.name) for each in fields(PageLimits)})
 
     @classmethod
     def from_model_config(cls, settings: dict[str, Any]) -> ExtractorConfig:
@@ -177,10 +170,10 @@ def refuse_secret(url: str, name: str, key_variable: str = "OPENAI_API_KEY") -> 
 def serving_settings() -> dict[str, Any]:
     """Return the settings of a served model, as the environment gives them.
 
-    MLflow drops keys that it does not know before a model is loaded; here they are still there.
+    MLflow drops unknown keys before it loads a model; the environment still has them.
 
     Raises:
-        ConfigError: SERVING_MODEL_CONFIG is no JSON object.
+        ConfigError: SERVING_MODEL_CONFIG is not a JSON object.
     """
     try:
         settings = json.loads(os.environ.get("SERVING_MODEL_CONFIG") or "{}")
@@ -188,7 +181,7 @@ def serving_settings() -> dict[str, Any]:
         settings = error
     if not isinstance(settings, dict):
         raise ConfigError(
-            'SERVING_MODEL_CONFIG is no JSON object: write {"max_size": 1500} into it.'
+            'SERVING_MODEL_CONFIG is not a JSON object: write {"max_size": 1500} into it.'
         )
     return settings
 

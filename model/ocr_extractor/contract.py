@@ -25,7 +25,7 @@ class Pair:
         confidence: Probability in [0, 1] that the pair is right; None when not estimated.
         question_box: Where the question stands, px of the upright page; None when unknown.
         answer_box: Where the answer stands, px of the upright page; None when unknown.
-        grounded: Whether the OCR, too, read the answer (of a blank: the question) on the page;
+        grounded: Whether OCR also read the answer (of a blank field: the question) on the page;
             None where that was not checked.
     """
 
@@ -47,7 +47,7 @@ class Pair:
 
 
 Status = Literal["found", "blank", "absent", "invalid"]
-"""What became of a leaf: read and normalised; its place is there and empty; not on the document;
+"""The state of a leaf: read and normalised; its place on the page is empty; not on the document;
 read, but its text could not be normalised."""
 
 
@@ -60,14 +60,13 @@ class FieldValue:
             own leaf has the path of its array, `items`.
         value: The typed value as JSON text; None unless the status is "found", and for a table.
         raw: The text as printed; None where nothing was read, and for a table.
-        status: What became of it.
+        status: Its state.
         page: The page it stands on, from 1; None when it was not read.
         box: Where it stands, px of the page as given; None when unknown.
-        confidence: How much speaks for the value, in [0, 1]; None when nothing is known.
-        grounded: Whether the OCR, too, read the text on the page; None where that was not checked.
-        checks: The checks that failed and use this leaf; of a table also its missing rows.
-        accepted: Whether the confidence reaches what `accept_at` asks for; None where it asks for
-            nothing.
+        confidence: How well the evidence supports the value, in [0, 1]; None when unknown.
+        grounded: Whether OCR also read the text on the page; None where that was not checked.
+        checks: The failed checks that use this leaf; for a table also its missing rows.
+        accepted: Whether the confidence reaches the threshold of `accept_at`; None if it has none.
     """
 
     path: str
@@ -89,7 +88,7 @@ class FieldValue:
 
 @dataclass(frozen=True, slots=True)
 class Extraction:
-    """What became of one document: one row of the output.
+    """The result of one document: one row of the output.
 
     Attributes:
         doc_id: The caller's id of the document, None when the caller gave none.
@@ -101,7 +100,7 @@ class Extraction:
         engine: The engine's name.
         prompt_uri: The prompt version in use, `prompts:/<name>/<version>`.
         prompt_source: "registry"; "snapshot" for the copy that travels with the model; "last_good"
-            when the followed alias gave nothing usable.
+            if the followed alias names no usable version.
         input_tokens: Tokens the LLM read, None when no page was counted.
         output_tokens: Tokens the LLM wrote, None when no page was counted.
         cached_tokens: Input tokens the LLM's server had in its cache, None when not counted.
@@ -110,7 +109,7 @@ class Extraction:
         cost: What all requests cost, USD; None when the price of one is not known.
         values: The typed object that the schema describes, as JSON text: every key, null for what
             is absent, blank or invalid. None without a schema, and when no page could be read.
-        fields: Its leaves with what proves them; None where `values` is None.
+        fields: Its leaves with their evidence; None where `values` is None.
     """
 
     doc_id: str | None
@@ -147,10 +146,10 @@ STRUCT_COLUMN = "extraction"
 
 
 def to_frame(extractions: list[Extraction], *, as_struct: bool = False) -> pd.DataFrame:
-    """Return one row a document; object columns keep None as None and integers whole.
+    """Return a row for each document; object columns keep None as None and integers as integers.
 
     Args:
-        extractions: What became of the documents.
+        extractions: The documents' results.
         as_struct: Whether a document's row is a dictionary in a single column, for `spark_ddl`;
             `fields` is then empty instead of null, because MLflow 3.17's `spark_udf` fails on a
             null array of structs.

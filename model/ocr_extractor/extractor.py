@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     Source = str | os.PathLike[str] | bytes
 
 WEIGHTS_ARTIFACT = "local_weights"
-"""The logged model's artifact with weights of its own for the local engine."""
+"""The logged model's artifact with its own weights of the local engine, if it has any."""
 
 TINY_OCR_ARTIFACT = "tiny_ocr"
 """The logged model's artifact with the networks that ocr_quality=fast reads with."""
@@ -97,7 +97,7 @@ class OcrExtractor(PythonModel):
 
         Raises:
             RequestError: There is no column `image`, there are more than `max_documents` rows, or
-                `pages` is no list of pages.
+                `pages` is not a list of pages.
             PromptError: The prompt cannot be rendered.
         """
         documents = to_documents(model_input, self._reader.config.max_documents)
@@ -170,8 +170,8 @@ class OcrExtractor(PythonModel):
     def stopped_by(stop: threading.Event) -> contextlib.AbstractContextManager[None]:
         """Return a context in which `predict` reads only until `stop` is set, by another thread.
 
-        No document, page or request is begun then, and no retry waited for. What was begun ends
-        with its row's error_code `stopped`, or with the call as an EngineError of that code.
+        After that no document, page or request starts, and no retry waits. Work in progress ends
+        with the error_code `stopped` in its row, or the call raises an EngineError of that code.
         """
         return stopped_by(stop)
 
@@ -191,11 +191,7 @@ class OcrExtractor(PythonModel):
         )
 
     def pages(self, document: bytes) -> list[Image]:
-        """Draw a document's pages as the engine sees them, for a report that marks what it read.
-
-        Returns:
-            The upright pages up to the first that cannot be drawn: its row says why it failed.
-        """
+        """Draw a document's upright pages for a report, up to the first that cannot be drawn."""
         drawn: list[Image] = []
         with (
             contextlib.suppress(DocumentError),
@@ -209,7 +205,7 @@ class OcrExtractor(PythonModel):
         return self._reader.prompt.schema is not None
 
     def template_fault(self, template: str) -> str | None:
-        """Say why a template cannot take the place of the prompt's own; None when it can."""
+        """Return why a template cannot replace the prompt's own; None if it can."""
         try:
             check_replacement(template, self._reader.prompt)
         except PromptError as error:
@@ -231,7 +227,7 @@ class OcrExtractor(PythonModel):
     def followed_prompt(self) -> tuple[str, str] | None:
         """Return URI and source of the prompt that its alias names now; None for a pinned one.
 
-        The registry is asked, and waited for as long as when the model was loaded.
+        This asks the registry, and waits for it as long as loading the model does.
         """
         if self._followed is None:
             return None
@@ -239,21 +235,25 @@ class OcrExtractor(PythonModel):
         return prompt.uri, prompt.source
 
     def batch_server(self) -> BatchServer:
-        """Return the batches of the engine's server, and what defers requests to them.
+        """Return the object that defers requests to batches of the engine's server.
 
         Raises:
             ConfigError: The engine has no LLM, its server is Azure's, or the prompt may change
                 between a request and its answer.
         """
         if self._reader.config.follow_alias:
-            raise ConfigError("A batch needs one prompt to its end: log with follow_alias=false.")
+            raise ConfigError(
+                "A batch needs the same prompt until its end: log with follow_alias=false."
+            )
         return self._llm_engine().batch_server()
 
     def _llm_engine(self) -> OpenAIChatEngine:
         from ocr_extractor.engines.openai.engine import OpenAIChatEngine
 
         if not isinstance(self._engine, OpenAIChatEngine):
-            raise ConfigError("The local engine has no LLM to ask: log one with engine=openai.")
+            raise ConfigError(
+                "The local engine has no LLM to ask: log an extractor with engine=openai."
+            )
         return self._engine
 
     @staticmethod
@@ -271,7 +271,7 @@ class OcrExtractor(PythonModel):
 
     @staticmethod
     def traces_dropped() -> int:
-        """Return how many traces of this process were given up so far."""
+        """Return how many traces of this process were dropped so far."""
         return dropped_traces()
 
     def document_text(self, document: bytes) -> str:
@@ -307,7 +307,7 @@ def _find_tiny_ocr(config: ExtractorConfig, artifacts: dict[str, str]) -> Path |
         return None
     if TINY_OCR_ARTIFACT not in artifacts:
         raise ConfigError(
-            "ocr_quality=fast reads with networks that this extractor does not have: log one with "
+            "ocr_quality=fast needs networks that this extractor was logged without: log one with "
             "that setting."
         )
     return Path(artifacts[TINY_OCR_ARTIFACT])

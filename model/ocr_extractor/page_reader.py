@@ -1,9 +1,14 @@
-"""Reads one page: the engine's answer, where it stands on the page, and rows that it left out."""
+"""Reads pages in parallel: the engine's answer, where it is on the page, rows that it left out."""
 
 from __future__ import annotations
 
 import contextlib
+import threading
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from mlflow.entities import SpanType
@@ -11,6 +16,7 @@ from mlflow.tracing.attachments import Attachment
 
 from ocr_extractor.documents.encoding import encode_for_llm
 from ocr_extractor.engines.base import Evidence, PageReading, with_requests_of
+from ocr_extractor.errors import DocumentError, LimitError, shorten
 from ocr_extractor.fields.evidence import find_evidence, probabilities, shifted
 from ocr_extractor.fields.raw_tree import merged, tables
 from ocr_extractor.fields.rows import ask_for_rows, join_rows
@@ -20,7 +26,7 @@ from ocr_extractor.runtime.cancellation import check
 from ocr_extractor.runtime.tracing import faults_reported, note_reading, start_span
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from ocr_extractor.config import ExtractorConfig
     from ocr_extractor.documents.opener import Document, Opener
@@ -51,8 +57,67 @@ class PageReader:
         self._opener = opener
         self._engine = engine
         self._word_reader = word_reader
+        # Only pages that hold a slot are decoded: no more than max_concurrency are in memory.
+        self._threads = ThreadPoolExecutor(config.max_concurrency, "page")
+        self._slots = threading.BoundedSemaphore(config.max_concurrency)
 
-    def read(
+    def read_all(
+        self,
+        document: Document,
+        numbers: Sequence[int],
+        instruct: Instruct,
+        schema: Schema | None,
+        deadline: float,
+    ) -> tuple[dict[int, PageReading], DocumentError | None]:
+        """Read pages of a document side by side; the returned error names those that fail.
+
+        Nothing is waited for after `deadline`, s of `time.monotonic`.
+        """
+        futures: dict[int, Future[PageReading]] = {}
+        for number in numbers:
+            if not self._slots.acquire(timeout=max(0.0, deadline - time.monotonic())):
+                break
+            work = partial(self._read_in_slot, document, number, instruct, schema, deadline)
+            futures[number] = self._threads.submit(copy_context().run, work)
+        readings: dict[int, PageReading] = {}
+        failures: list[tuple[int, DocumentError]] = []
+        for number in numbers:
+            try:
+                reading = self._wait(futures.get(number), deadline)
+            except DocumentError as error:
+                failures.append((number, error))
+                continue
+            readings[number] = reading
+            if reading.failure is not None:
+                failures.append((number, reading.failure))
+        if not failures:
+            return readings, None
+        first = failures[0][1]
+        if document.page_count == 1:
+            return readings, first
+        failed = ", ".join(str(number) for number, _ in failures)
+        message = f"{len(failures)} of {len(numbers)} pages failed ({shorten(failed)}): "
+        return readings, DocumentError(first.code, f"{message}{first}", retryable=first.retryable)
+
+    def _wait(self, page: Future[PageReading] | None, deadline: float) -> PageReading:
+        """Return a page's reading; a page that is still being read at the deadline is left alone.
+
+        Raises:
+            LimitError: The time for its document is over; None is a page that was not begun.
+        """
+        if page is not None:
+            try:
+                return page.result(max(0.0, deadline - time.monotonic()))
+            except TimeoutError:
+                if page.cancel():  # it never ran, and so cannot give its slot back
+                    self._slots.release()
+        raise LimitError(
+            "document_timeout",
+            f"Not read within max_document_s={self._config.max_document_s:g} s of the document's "
+            "start: split the document, send fewer at once or raise the limit.",
+        )
+
+    def _read_in_slot(
         self,
         document: Document,
         number: int,
@@ -60,14 +125,8 @@ class PageReader:
         schema: Schema | None,
         deadline: float,
     ) -> PageReading:
-        """Read one page, numbered from 1; it is in memory until this returns.
-
-        It waits for memory until `deadline`, s of `time.monotonic`.
-
-        Raises:
-            DocumentError: The page cannot be decoded or read.
-        """
         with contextlib.ExitStack() as decoded:  # the page's share of memory
+            decoded.callback(self._slots.release)
             page = self._prepare(document, number, decoded, deadline)
             with (
                 start_span("engine", SpanType.TASK, attributes={"page": number}) as span,

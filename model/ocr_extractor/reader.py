@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextvars import copy_context
@@ -18,7 +17,7 @@ from ocr_extractor.contract import Extraction
 from ocr_extractor.documents.opener import Opener
 from ocr_extractor.documents.page_ranges import PageSelection
 from ocr_extractor.engines.base import total, total_cost, with_requests_of
-from ocr_extractor.errors import DocumentError, LimitError, PromptError, shorten
+from ocr_extractor.errors import DocumentError, PromptError
 from ocr_extractor.fields.assembly import assemble
 from ocr_extractor.fields.repair import pages_to_repair, repair_instructions
 from ocr_extractor.ocr.page_text import lay_out
@@ -27,7 +26,7 @@ from ocr_extractor.runtime.cancellation import check
 from ocr_extractor.runtime.tracing import faults_reported, note_extraction, start_span
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
 
     from ocr_extractor.config import ExtractorConfig
     from ocr_extractor.documents.input_frame import InputDocument
@@ -45,7 +44,7 @@ _ALL_PAGES = PageSelection()
 
 @dataclass(frozen=True)
 class _Call:
-    """What holds for all documents of one call: how pages are to be read, and which."""
+    """What is the same for all documents of one call: how to read pages, and which."""
 
     prompt: Prompt
     instruct: Instruct
@@ -54,12 +53,12 @@ class _Call:
 
 @dataclass(frozen=True)
 class _Contents:
-    """What was read of a document.
+    """What was read on a document.
 
     Attributes:
         page_count: Its pages; None when it could not be opened.
-        readings: Those of the pages that were read, by number, in order.
-        failure: Why it, or one of its pages, could not be read; None when all was.
+        readings: The readings of its pages by number, in order; failed pages have none.
+        failure: Why it, or one of its pages, could not be read; None if all were read.
         fields: Its fields; None without a schema, and when no page gave an answer.
     """
 
@@ -105,13 +104,9 @@ class DocumentReader:
         self._pinned = prompt
         self._followed = followed
         self._engine = engine
-        self._page_reader = PageReader(config, self.opener, engine, word_reader)
-        # Documents wait for their pages, so they need threads of their own; a page is decoded
-        # only when it holds a slot, so no more than max_concurrency pages are in memory.
+        self._pages = PageReader(config, self.opener, engine, word_reader)
+        # Documents wait for their pages, which have threads of their own.
         self._documents = ThreadPoolExecutor(config.max_concurrency, "document")
-        self._pages = ThreadPoolExecutor(config.max_concurrency, "page")
-        self._slots = threading.BoundedSemaphore(config.max_concurrency)
-        self._rendered: tuple[str, object, str, str] | None = None
 
     @property
     def prompt(self) -> Prompt:
@@ -124,10 +119,7 @@ class DocumentReader:
         additional_rules: str,
         pages: PageSelection = _ALL_PAGES,
     ) -> list[Extraction]:
-        """Read documents side by side.
-
-        Returns:
-            One extraction a document, in the given order; a failed one has an error code.
+        """Read documents side by side; return one extraction each, in the given order.
 
         Raises:
             PromptError: The prompt cannot be rendered.
@@ -143,7 +135,7 @@ class DocumentReader:
     ) -> Iterator[Extraction]:
         """Read documents as `read_all` does, and yield each as soon as it is finished.
 
-        What has not begun when the iterator is closed does not begin.
+        Documents that have not started when the iterator is closed are not read.
         """
         with self._submitted(documents, additional_rules, pages) as futures:
             for future in as_completed(futures):
@@ -153,7 +145,7 @@ class DocumentReader:
     def _submitted(
         self, documents: Iterable[InputDocument], additional_rules: str, pages: PageSelection
     ) -> Iterator[list[Future[Extraction]]]:
-        """Hand documents to the threads; what has not begun when the caller leaves never does."""
+        """Submit documents to the threads; when the caller leaves, cancel those not started."""
         prompt = self.prompt
         call = _Call(prompt, self._instructions(prompt, additional_rules), pages)
         futures = [
@@ -185,7 +177,9 @@ class DocumentReader:
             with contextlib.closing(self._open(source, span, deadline)) as document:
                 contents = _Contents(document.page_count)
                 numbers = call.pages.of(document.page_count)
-                readings, failure = self._read_pages(document, numbers, call, deadline)
+                readings, failure = self._pages.read_all(
+                    document, numbers, call.instruct, call.prompt.schema, deadline
+                )
                 with faults_reported():
                     fields = self._assemble(readings, call)
                 contents = replace(contents, readings=readings, failure=failure, fields=fields)
@@ -204,20 +198,21 @@ class DocumentReader:
     def _repaired(
         self, contents: _Contents, document: Document, call: _Call, deadline: float
     ) -> _Contents:
-        """Read the pages again whose fields fail a once; the better answer is kept.
+        """Read pages once more if checks of their fields fail; keep the better answer.
 
-        That is the one of which more checks hold; where the other has another value, a leaf's
-        confidence is lower. A local engine would say the same again.
+        The better answer passes more checks. Where the other one has another value, a leaf's
+        confidence is lower. A local engine would give the same answer again.
         """
         fields, readings = contents.fields, contents.readings
         asked = any(each.attempts or each.from_cache for each in readings.values())
         if fields is None or not fields.failed or contents.failure or not asked:
             return contents
         told = repair_instructions(fields)
-        again, _ = self._read_pages(
+        again, _ = self._pages.read_all(
             document,
             pages_to_repair(fields),
-            replace(call, instruct=lambda ocr: call.instruct(ocr) + told),
+            lambda ocr: call.instruct(ocr) + told,
+            call.prompt.schema,
             deadline,
         )
         first, second = dict(readings), dict(readings)
@@ -247,68 +242,9 @@ class DocumentReader:
         span.set_inputs(inputs)
         return document
 
-    def _read_pages(
-        self, document: Document, numbers: Sequence[int], call: _Call, deadline: float
-    ) -> tuple[dict[int, PageReading], DocumentError | None]:
-        """Read pages side by side; those that fail are named in the returned error."""
-        futures: dict[int, Future[PageReading]] = {}
-        for number in numbers:
-            if not self._slots.acquire(timeout=max(0.0, deadline - time.monotonic())):
-                break
-            futures[number] = self._pages.submit(
-                copy_context().run, self._read_page, document, number, call, deadline
-            )
-        readings: dict[int, PageReading] = {}
-        failures: list[tuple[int, DocumentError]] = []
-        for number in numbers:
-            try:
-                reading = self._wait(futures.get(number), deadline)
-            except DocumentError as error:
-                failures.append((number, error))
-                continue
-            readings[number] = reading
-            if reading.failure is not None:
-                failures.append((number, reading.failure))
-        if not failures:
-            return readings, None
-        first = failures[0][1]
-        if document.page_count == 1:
-            return readings, first
-        failed = ", ".join(str(number) for number, _ in failures)
-        message = f"{len(failures)} of {len(numbers)} pages failed ({shorten(failed)}): "
-        return readings, DocumentError(first.code, f"{message}{first}", retryable=first.retryable)
-
-    def _wait(self, page: Future[PageReading] | None, deadline: float) -> PageReading:
-        """Return a page's reading; what is still under way at the deadline is left to itself.
-
-        Raises:
-            LimitError: The time for its document is over; None is a page that was not begun.
-        """
-        if page is not None:
-            try:
-                return page.result(max(0.0, deadline - time.monotonic()))
-            except TimeoutError:
-                if page.cancel():  # it never ran, and so cannot give its slot back
-                    self._slots.release()
-        raise LimitError(
-            "document_timeout",
-            f"Not read within max_document_s={self.config.max_document_s:g} s of the document's "
-            "start: split the document, send fewer at once or raise the limit.",
-        )
-
-    def _read_page(
-        self, document: Document, number: int, call: _Call, deadline: float
-    ) -> PageReading:
-        try:
-            return self._page_reader.read(
-                document, number, call.instruct, call.prompt.schema, deadline
-            )
-        finally:
-            self._slots.release()
-
     def _instructions(self, prompt: Prompt, additional_rules: str) -> Instruct:
-        """Return what renders the prompt for a page; what is wrong with the template fails here."""
-        without_text = self._render(prompt, additional_rules)
+        """Return what renders the prompt for a page; a faulty template raises here."""
+        without_text = prompt.render(additional_rules=additional_rules)
         if not self._fills_in_text:
             return lambda _: without_text
 
@@ -317,17 +253,6 @@ class DocumentReader:
             return prompt.render(additional_rules=additional_rules, ocr_text=text)
 
         return instruct
-
-    def _render(self, prompt: Prompt, additional_rules: str) -> str:
-        """Render the prompt, unless the last call did: Jinja takes 1 ms each time.
-
-        The texts decide, too: while MLflow tries a candidate, a version gives another template
-        than its own.
-        """
-        key, last = (prompt.uri, prompt.version.template, additional_rules), self._rendered
-        if last is None or last[:3] != key:
-            last = self._rendered = (*key, prompt.render(additional_rules=additional_rules))
-        return last[3]
 
     def _extraction(self, doc_id: str | None, prompt: Prompt, contents: _Contents) -> Extraction:
         readings, failure = list(contents.readings.values()), contents.failure

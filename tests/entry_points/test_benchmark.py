@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import mlflow
@@ -19,7 +20,7 @@ from entry_points.benchmark import SUITES
 from entry_points.benchmarks.accuracy import AS_GIVEN, DISTORTIONS
 from entry_points.benchmarks.environment import Environment, SuiteError, distinct_pages, with_text
 from entry_points.benchmarks.hostile_inputs import AnswerCounts
-from entry_points.benchmarks.measurements import Measurement, Sample, plot_ratios
+from entry_points.benchmarks.measurements import Measurement, plot_ratios
 from entry_points.benchmarks.models import log_models
 from entry_points.benchmarks.overhead import request_of_ours
 from entry_points.command_line.cli import UsageError
@@ -74,7 +75,7 @@ def test_every_other_suite_runs(name: str, stage: Environment, models: dict[str,
 def test_a_suite_that_fails_costs_no_other(
     stage: Environment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    line = Measurement("memory", "predict", "MB", Sample.of(1.0))
+    line = Measurement.once("predict", "MB", 1.0)
 
     def fails(*_: object) -> list[Measurement]:
         raise UsageError("no server")
@@ -83,7 +84,7 @@ def test_a_suite_that_fails_costs_no_other(
     monkeypatch.setitem(SUITES, "memory", lambda *_: [line])
     with mlflow.start_run():
         measured = benchmark.benchmark(["serving", "memory"], stage)
-        assert measured == ([line], ["Suite serving failed: no server"])
+        assert measured == ([replace(line, suite="memory")], ["Suite serving failed: no server"])
         with pytest.raises(UsageError, match="Suite serving failed: no server"):
             benchmark.benchmark(["serving"], stage)
 
@@ -160,7 +161,7 @@ def test_a_dataset_without_png_files_is_refused(tmp_path: Path) -> None:
     [("200", False), ("413", False), ("503", False), ("504", False), ("500", True), ("502", True)],
 )
 def test_only_an_overload_may_be_answered_with_a_5xx(status: str, is_wrong: bool) -> None:
-    tally, lines = AnswerCounts(), [Measurement("hostile", "good pages", "pages", Sample.of(1.0))]
+    tally, lines = AnswerCounts(), [Measurement.once("good pages", "pages", 1.0)]
     tally.note_answer("broken JSON", status, b'{"error_code": "server_busy"}')
     assert tally.counts[f"answer {status}"] == tally.counts["error server_busy"] == 1
     if not is_wrong:
@@ -193,7 +194,7 @@ _WITH_A_SERVER = """
 import sys
 from pathlib import Path
 from entry_points.benchmarks.environment import Environment
-from entry_points.command_line.cli import unwind_on_sigterm
+from entry_points.command_line.ending import unwind_on_sigterm
 
 unwind_on_sigterm()
 stage = Environment(Path(sys.argv[1]), Path(), 1, 1.0)
@@ -219,8 +220,8 @@ def test_sigterm_leaves_no_server_behind(stage: Environment) -> None:
 
 
 def test_the_plot_has_a_bar_for_each_line_that_is_compared() -> None:
-    two = Measurement("suite", "two", "ms", Sample.of(1.0), "them", Sample.of(2.0))
-    alone = Measurement("suite", "alone", "ms", Sample.of(1.0))
+    two = replace(Measurement.once("two", "ms", 1.0, "them", 2.0), suite="suite")
+    alone = Measurement.once("alone", "ms", 1.0)
     [axes] = plot_ratios([two, alone]).axes
     [bar] = axes.patches
     assert bar.get_extents().width > 0

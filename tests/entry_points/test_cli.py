@@ -11,6 +11,7 @@ import pytest
 
 from entry_points import log
 from entry_points.command_line import cli
+from entry_points.command_line.settings import read_settings
 from entry_points.comparing.processes import require_key
 
 ESCAPES = "\x1b]0;owned\x07\x1b[2J\x9b31m\u202eevil\r\n\x00\udcff"
@@ -52,7 +53,7 @@ def test_a_flag_that_does_not_exist_is_named_without_its_password(
 @pytest.mark.parametrize("text", ['["s3cret"]', '"s3cret"', "{s3cret", "[" * 10**5])
 def test_settings_that_are_no_object_are_not_shown(text: str) -> None:
     with pytest.raises(cli.UsageError, match="--settings is") as refused:
-        cli.read_settings(text)
+        read_settings(text)
     assert "s3cret" not in str(refused.value)
 
 
@@ -124,7 +125,7 @@ def test_a_wrong_value_is_named_with_what_to_give(
 def test_settings_stand_in_a_file(tmp_path: Path, name: str, text: str):
     file = tmp_path / name
     file.write_text(text, encoding="utf-8")
-    assert cli.read_settings(str(file)) == {"max_size": 900, "seed": None}
+    assert read_settings(str(file)) == {"max_size": 900, "seed": None}
 
 
 @pytest.mark.parametrize(
@@ -146,11 +147,11 @@ def test_a_file_that_is_no_settings_is_refused(tmp_path: Path, content: bytes | 
     if content is not None:
         file.write_bytes(content)
     with pytest.raises(cli.UsageError, match=f"(?s){said}"):
-        cli.read_settings(str(file))
+        read_settings(str(file))
 
 
 def test_json_in_a_file_is_named_with_its_line(tmp_path: Path):
     file = tmp_path / "s.json"
     file.write_text('{"a": 1,\n"b" 2}', encoding="utf-8")
     with pytest.raises(cli.UsageError, match=r"s\.json.*line 2"):
-        cli.read_settings(str(file))
+        read_settings(str(file))

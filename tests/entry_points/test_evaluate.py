@@ -11,8 +11,8 @@ from mlflow.exceptions import MlflowException
 
 from data.funsd import load_folder
 from entry_points.command_line.cli import UsageError
+from entry_points.evaluation.assessors import correct_format
 from entry_points.evaluation.evaluating import evaluate
-from entry_points.evaluation.judge import correct_format
 from entry_points.evaluation.reading import Dataset
 from entry_points.evaluation.results import load_results
 from entry_points.scoring.scores import aggregate
@@ -142,7 +142,7 @@ def test_max_cost_leaves_forms_and_scores_the_others(project: Project, main_run:
     )
     assert done.returncode == 0, done.stdout
     assert len(project.llm.requests) - asked == 2
-    assert "1 of 3 forms left: --max-cost would be crossed." in done.stdout
+    assert "1 of 3 forms left: they could exceed --max-cost." in done.stdout
     assert "champion stays as it was." in done.stdout
     with pytest.raises(MlflowException, match="champion"):
         project.client.get_model_version_by_alias("priced", "champion")

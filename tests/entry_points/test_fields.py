@@ -21,8 +21,8 @@ from entry_points.comparing.gate import Gate
 from entry_points.comparing.page import render
 from entry_points.comparing.printing import report as report_comparison
 from entry_points.evaluation.accepting import accept
+from entry_points.evaluation.assessors import load_scorers
 from entry_points.evaluation.evaluating import evaluate
-from entry_points.evaluation.own_scorers import load_scorers
 from entry_points.evaluation.printing import report
 from entry_points.evaluation.reading import Dataset
 from entry_points.evaluation.results import load_results
@@ -262,7 +262,7 @@ def test_own_scorers_are_run_and_logged(store: str, monkeypatch):
         (["no_such_module:f"], "cannot be imported"),
         (["json"], "cannot be imported"),
         (["json:no_such"], "cannot be imported"),
-        (["math:pi"], "is no function"),
+        (["math:pi"], "is not a function"),
         (["json:dumps", "marshal:dumps"], "two scorers are called dumps"),
     ],
     ids=["no module", "no function", "no such function", "a number", "one name twice"],

@@ -86,11 +86,12 @@ LIMITED = """
 import resource, sys
 from pathlib import Path
 from entry_points.command_line import cli
+from entry_points.command_line.ending import end_with
 from tests.entry_points.test_resume import Model, run
 
 limit = int(sys.argv[2])
 resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-cli.end_with(cli.reports()(lambda argv: bool(run(Model(), Path(sys.argv[1])).failed)))
+end_with(cli.reports()(lambda argv: bool(run(Model(), Path(sys.argv[1])).failed)))
 """
 
 
@@ -231,12 +232,12 @@ def test_the_command_takes_any_name_and_writes_through_a_link(project: Project, 
 def test_the_command_ends_in_time_whatever_waits(tmp_path: Path):
     script = """
 import atexit, threading
-from entry_points.command_line import cli
+from entry_points.command_line.ending import end_with
 
 threading.Thread(target=threading.Event().wait).start()
 atexit.register(threading.Event().wait)
 print("read", end="")
-cli.end_with(lambda: 3, within_s=0.5)
+end_with(lambda: 3, within_s=0.5)
 """
     done = predict_where(tmp_path, script)
     assert (done.returncode, done.stdout) == (3, "read")

@@ -79,12 +79,12 @@ def test_a_form_is_drawn_and_its_pairs_are_printed(
     assert height_of_pages(Path("preview-f1.png"), pages=1) == expected_height(SIZE)
     lines = capsys.readouterr().out.splitlines()
     assert "pages: 1, entities: 5, links: 2, pairs: 2, blank questions: 1" in lines
-    table = lines.index("question  answer")
-    assert lines[table + 2 : table + 6] == [
-        "Name:     Ann Lee",
-        "Remarks   an answer that is so long that it does not fit into one line",
-        "          of the table and goes on below",
-        "Date      (blank)",
+    table = lines.index("  question  answer")
+    assert lines[table + 1 : table + 5] == [
+        "  Name:     Ann Lee",
+        "  Remarks   an answer that is so long that it does not fit into one line",
+        "            of the table and goes on below",
+        "  Date      (blank)",
     ]
     assert f"page with entities and links: {Path('preview-f1.png').resolve()}" in lines
     assert lines[-1] == f"next: mlflow run . --env-manager uv -P dataset={dataset}"

@@ -422,8 +422,8 @@ def test_an_unknown_setting_is_ignored_by_mlflow_with_a_warning(
     ("settings", "named"),
     [
         ('{"colour": "red"}', "colour: .*Known settings: engine, prompt_uri"),
-        ("[1]", "SERVING_MODEL_CONFIG is no JSON object"),
-        ("{", "SERVING_MODEL_CONFIG is no JSON object"),
+        ("[1]", "SERVING_MODEL_CONFIG is not a JSON object"),
+        ("{", "SERVING_MODEL_CONFIG is not a JSON object"),
     ],
 )
 def test_an_unknown_setting_of_a_server_fails_the_load(

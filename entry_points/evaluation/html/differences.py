@@ -13,12 +13,7 @@ _RELATED = 0.4
 
 @dataclass(frozen=True, slots=True)
 class DiffPart:
-    """A stretch of a text.
-
-    Attributes:
-        text: Never empty.
-        differs: Whether the other text has something else there.
-    """
+    """A part of a text, never empty, and whether the other text differs there."""
 
     text: str
     differs: bool

@@ -1,4 +1,4 @@
-"""What the report shows of one document's fields: every value with its outcome, and its proof."""
+"""The fields of one document in the report: every value with its outcome and its evidence."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class FieldLine:
 
     Attributes:
         path: The field's, as in the schema; of a table its own path.
-        counts: How many of its values became what, by kind; for a table its rows.
+        counts: The number of its values by outcome; for a table, of its rows.
         f1: Its F1, [0, 1]; None for a table.
         interval: The 95 % interval of the F1.
     """
@@ -83,7 +83,7 @@ def _row(truth: FieldTruth, cell: Cell, leaves: Mapping[str, Mapping[str, Any]])
 
 
 def _note(leaf: Mapping[str, Any]) -> str:
-    """Say what proves a value, or speaks against it."""
+    """Return the evidence for a value and against it."""
     if not leaf:
         return ""
     parts = [] if leaf["raw"] is None else [f"printed {leaf['raw']!r}"]
@@ -98,7 +98,7 @@ def _note(leaf: Mapping[str, Any]) -> str:
 
 
 def _tables(found: FieldAlignment, leaves: Mapping[str, Mapping[str, Any]]) -> Iterator[Row]:
-    """Yield a row for each table whose rows are not those of the truth, or that says so itself."""
+    """Yield a row for each table that lacks rows, has too many, or whose checks fail."""
     for path, rows in found.rows.items():
         checks = leaves.get(path, {}).get("checks") or ()
         if rows.true == rows.read and not checks:

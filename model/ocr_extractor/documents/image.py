@@ -6,20 +6,16 @@ import contextlib
 import io
 import struct
 import zlib
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterator
+from typing import NamedTuple
 
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ocr_extractor.documents.encoding import is_plain_png
-from ocr_extractor.documents.limits import damaged, too_many_pages, too_many_pixels
+from ocr_extractor.documents.limits import PageLimits, damaged, too_many_pages, too_many_pixels
 from ocr_extractor.documents.pixels import estimate_decoding, to_rgb_or_grey
 from ocr_extractor.engines.base import Page
 from ocr_extractor.errors import InputError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from ocr_extractor.documents.limits import PageLimits
 
 IMAGE_FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF")
 

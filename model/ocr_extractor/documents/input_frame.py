@@ -6,15 +6,13 @@ import base64
 import binascii
 import re
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
 from ocr_extractor.errors import DocumentError, InputError, RequestError, shorten
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 # How MLflow 3.17 hands over a null string (Spark) and a null document (`inputs`, `instances`).
 _NULLS = {"nan", "None"}

@@ -6,13 +6,10 @@ import contextlib
 import threading
 import time
 from collections import deque
+from collections.abc import Iterator
 from math import inf
-from typing import TYPE_CHECKING
 
 from ocr_extractor.runtime.cancellation import check
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 # How often a waiting thread checks that its caller still waits, s.
 _LOOK_S = 0.25
@@ -76,11 +73,7 @@ class Budget:
 
 
 class Share:
-    """The share of one thread.
-
-    Attributes:
-        amount: The current size.
-    """
+    """The share of one thread, and its current size."""
 
     def __init__(self, budget: Budget, amount: int) -> None:
         self._budget = budget

@@ -6,23 +6,18 @@ import contextlib
 import itertools
 import signal
 import threading
+from collections.abc import Iterator
 from math import ceil
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from PIL import Image
 
-from ocr_extractor.documents.limits import damaged, out_of_time, too_many_pages
-from ocr_extractor.documents.pdf_process import ProcessEndedError
+from ocr_extractor.documents.limits import PageLimits, damaged, out_of_time, too_many_pages
+from ocr_extractor.documents.pdf_process import PdfProcess, PdfProcesses, ProcessEndedError
 from ocr_extractor.documents.pdf_text import PrintedWord
 from ocr_extractor.documents.pdf_worker import REAL_TIME
 from ocr_extractor.engines.base import Page
 from ocr_extractor.errors import DocumentError, InputError, LimitError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from ocr_extractor.documents.limits import PageLimits
-    from ocr_extractor.documents.pdf_process import PdfProcess, PdfProcesses
 
 PDF_POINTS_PER_INCH = 72
 

@@ -17,16 +17,14 @@ import sys
 import sysconfig
 import threading
 import weakref
+from collections.abc import Iterator
 from math import inf
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, cast
+from typing import IO, Any, cast
 
 from ocr_extractor.documents.memory_budget import Budget
 from ocr_extractor.documents.pdf_worker import LENGTHS
 from ocr_extractor.errors import DocumentError, shorten
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 # They keep about 30 MB each, and draw 10 and more pages a second.
 _MOST = 8
@@ -48,11 +46,7 @@ _START = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from {0} impo
 
 
 class ProcessEndedError(Exception):
-    """A process ended before it answered.
-
-    Attributes:
-        code: Its exit code, negative for the number of the signal that killed it.
-    """
+    """A process ended before it answered; the exit code is negative for a signal."""
 
     def __init__(self, code: int) -> None:
         super().__init__(f"exit code {code}")

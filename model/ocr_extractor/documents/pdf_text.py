@@ -20,13 +20,7 @@ _MOST_CHARACTERS = 100_000
 
 
 class PrintedWord(NamedTuple):
-    """A word of a text layer.
-
-    Attributes:
-        text: Its characters, never empty and without whitespace.
-        box: Where it stands, px of the drawn page.
-        line: Number of its text line.
-    """
+    """A word of a text layer, without whitespace; box in px of the drawn page."""
 
     text: str
     box: Box

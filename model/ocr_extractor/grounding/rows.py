@@ -27,12 +27,7 @@ _WRAPPED = 0.9
 
 
 class TextRow:
-    """What stands beside each other on a page, across all columns.
-
-    Attributes:
-        words: From left to right.
-        box: Around them, px.
-    """
+    """Words beside each other on a page, across all columns, from left to right; box in px."""
 
     def __init__(self, words: Sequence[Word]) -> None:
         """Take the words of a row, at least one."""

@@ -115,16 +115,10 @@ class WordReader:
         return OcrPage([Word(*word) for word in words], image, Lie(image.size))
 
     def read_upright(self, image: Image.Image) -> OcrPage:
-        """Read a page in any orientation.
+        """Read an "RGB" or "L" page in any orientation; return the words of the upright page.
 
-        A page whose text is sideways or upside down is turned and read again; one that is
-        skewed by a few degrees is read as it is, and its words are put on level lines.
-
-        Args:
-            image: The page, mode "RGB" or "L".
-
-        Returns:
-            The words of the upright page.
+        A page whose text is sideways or upside down is turned and read again; one that is skewed by
+        a few degrees is read as it is, and its words are put on level lines.
 
         Raises:
             EngineError: With code `ocr_failed`: the page is too narrow to be scaled, or the

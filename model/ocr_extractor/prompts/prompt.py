@@ -6,8 +6,9 @@ import json
 import logging
 import queue
 from dataclasses import dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING, Literal
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Literal
 
 from mlflow.entities.model_registry import PromptVersion
 
@@ -15,9 +16,6 @@ from ocr_extractor.errors import PromptError, SchemaError, in_one_line
 from ocr_extractor.fields.schema import Schema
 from ocr_extractor.prompts.registry import Registry
 from ocr_extractor.prompts.template import check_template
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 _logger = logging.getLogger(__name__)
 
@@ -81,21 +79,25 @@ class Prompt:
         check_template_and_schema(str(self.version.template), schema)
 
     def render(self, *, additional_rules: str = "", ocr_text: str = "") -> str:
-        """Fill in the variables: `fields` with the schema's description, `ocr_text` with OCR's.
-
-        Returns:
-            The instructions.
+        """Return the instructions: the template with its variables filled in.
 
         Raises:
             PromptError: The template cannot be rendered.
         """
+        # Not the version but its text decides: while MLflow tries a candidate, a version gives
+        # another template than its own.
         try:
-            template = check_template(str(self.version.template))
+            return _fill_in(str(self.version.template), additional_rules, self._fields, ocr_text)
         except PromptError as error:
             raise PromptError(f"{self.uri} cannot be rendered. {error}") from None
-        return template.render(
-            additional_rules=additional_rules, fields=self._fields, ocr_text=ocr_text
-        ).strip()
+
+
+@lru_cache(maxsize=8)  # Jinja takes 1 ms each time
+def _fill_in(template: str, additional_rules: str, fields: str, ocr_text: str) -> str:
+    filled = check_template(template).render(
+        additional_rules=additional_rules, fields=fields, ocr_text=ocr_text
+    )
+    return filled.strip()
 
 
 def check_template_and_schema(template: str, schema: Schema | None) -> None:

@@ -20,7 +20,6 @@ class Registry:
     """
 
     def __init__(self) -> None:
-        """Ask nothing yet."""
         self._idle = threading.Lock()
 
     def ask(self, find: Find, take: Take) -> None:

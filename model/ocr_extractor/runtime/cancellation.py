@@ -5,13 +5,10 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
+from collections.abc import Iterator
 from contextvars import ContextVar
-from typing import TYPE_CHECKING
 
 from ocr_extractor.errors import EngineError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 # Threads that read for a caller run in copies of its context.
 _stop: ContextVar[threading.Event | None] = ContextVar("stop", default=None)

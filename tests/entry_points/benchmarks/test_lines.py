@@ -15,7 +15,7 @@ from entry_points.benchmarks.measurements import (
 
 
 def line(aim: Aim | None, ours: Sample, theirs: Sample | None = None) -> Measurement:
-    return Measurement("suite", "what", "ms", ours, "them" if theirs else "", theirs, aim)
+    return Measurement("what", "ms", ours, "them" if theirs else "", theirs, aim)
 
 
 @pytest.mark.parametrize(

@@ -99,7 +99,7 @@ def test_the_documented_file_is_read(tmp_path: Path):
     ("text", "said"),
     [
         pytest.param("- local\n- name: [", "c.yaml, line 2 is not YAML", id="syntax"),
-        pytest.param("local: {}", "c.yaml is no list: write each candidate as", id="no-list"),
+        pytest.param("local: {}", "c.yaml is not a list: write each candidate as", id="no-list"),
         pytest.param("- local", "two or more different ones, in its list", id="one"),
         pytest.param(
             "- {name: a, engine: local}\n- {name: a, engine: openai}", "name of its own", id="twice"
@@ -107,7 +107,7 @@ def test_the_documented_file_is_read(tmp_path: Path):
         pytest.param("- local\n- engine: local", "entry 2: name is 'None'", id="no-name"),
         pytest.param("- local\n- {name: a, llm: 3}", "entry 2: llm is '3': give", id="number"),
         pytest.param("- local\n- {name: a, model_uri: }", "entry 2: model_uri is", id="no-uri"),
-        pytest.param("- local\n- [a]", r"entry 2: .*\['a'\].* is no candidate", id="list"),
+        pytest.param("- local\n- [a]", r"entry 2: .*\['a'\].* is not a candidate", id="list"),
         pytest.param("- local\n- loca", "entry 2: .*write a setting as key=value", id="item"),
         pytest.param(
             "- local\n- {name: a, model_uri: 'models:/m/1', max_size: 9}",

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from entry_points.comparing.evidence import Evidence
+from entry_points.comparing.evidence import Evidence, UsageTotals
 from entry_points.comparing.gate import Gate
-from entry_points.comparing.usage import UsageTotals
 from entry_points.scoring.counts import Counts
 from entry_points.scoring.forms import FormScore
 

@@ -7,7 +7,8 @@ from mlflow import MlflowClient
 
 from entry_points.command_line.cli import UsageError
 from entry_points.comparing.history import History, InForce, Move
-from entry_points.comparing.promotion import in_force, pinned
+from entry_points.comparing.promotion import in_force
+from entry_points.logged_models.loading import pinned
 from tests.entry_points.comparing.conftest import collect_garbage, new_run
 
 

@@ -20,8 +20,12 @@ from entry_points.comparing.gate import Gate
 from entry_points.comparing.promotion import promote
 from entry_points.log import log
 from entry_points.log import main as log_main
-from entry_points.optimizing.result import OptimizationResult, PromptCandidate, Verdict
-from entry_points.optimizing.winner import register_winner
+from entry_points.optimizing.result import (
+    OptimizationResult,
+    PromptCandidate,
+    Verdict,
+    register_winner,
+)
 from entry_points.prompt_versions.registration import list_versions, register_prompt
 from entry_points.scoring.bootstrap import Difference
 from ocr_extractor.contract import signature

@@ -13,7 +13,7 @@ from data.forms import Entity, Form, Word
 from entry_points import ROOT
 from entry_points.scoring.counts import LOWER_IS_BETTER, Counts
 from entry_points.scoring.forms import Truth, score_form
-from entry_points.scoring.grounding import page_text
+from entry_points.scoring.matching import page_text
 from entry_points.scoring.scores import PARSE_FAILURES, aggregate, score_forms
 
 NAMES = (

@@ -10,7 +10,7 @@ from anls_star import anls_score
 from data.funsd import load_folder
 from entry_points.scoring.counts import LOWER_IS_BETTER
 from entry_points.scoring.forms import Truth
-from entry_points.scoring.grounding import GROUNDED_SIMILARITY, grounding, page_text
+from entry_points.scoring.matching import GROUNDED_SIMILARITY, grounding, page_text
 from entry_points.scoring.published_metrics import anls
 from entry_points.scoring.scores import aggregate, score_forms
 

@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from ocr_extractor.contract import Pair
+from ocr_extractor.contract import Box, Pair
 from ocr_extractor.ocr.checkboxes import EMPTY
-from ocr_extractor.ocr.neighbours import (
-    Neighbours,
-    gap_beside,
-    insert_in_order,
-    share_middle,
-)
+from ocr_extractor.ocr.neighbours import Neighbours, gap_beside, insert_in_order, share_middle
 from ocr_extractor.ocr.segments import Segment, find_segments
 from ocr_extractor.ocr.text_shapes import has_letters, is_label
-from ocr_extractor.ocr.words import union
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-
-    from ocr_extractor.contract import Box
-    from ocr_extractor.ocr.words import Word
+from ocr_extractor.ocr.words import Word, union
 
 _REACH_TO_QUESTION = 14.0
 """Largest distance of a question from its first option, in text heights."""

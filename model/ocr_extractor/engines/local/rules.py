@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import takewhile
-from typing import TYPE_CHECKING
 
 from ocr_extractor.contract import Pair
 from ocr_extractor.ocr.neighbours import (
@@ -15,19 +15,8 @@ from ocr_extractor.ocr.neighbours import (
     share_column,
 )
 from ocr_extractor.ocr.segments import Segment, find_segments
-from ocr_extractor.ocr.text_shapes import (
-    announces_value,
-    has_digits,
-    is_label,
-    is_tick,
-    is_value,
-)
-from ocr_extractor.ocr.words import union
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from ocr_extractor.ocr.words import Word
+from ocr_extractor.ocr.text_shapes import announces_value, has_digits, is_label, is_tick, is_value
+from ocr_extractor.ocr.words import Word, union
 
 # Distances are in text heights of the question's line, as the OCR boxes it (about 1.4 times
 # the height of a capital).
@@ -54,11 +43,7 @@ _ENTRY_TYPE_RATIO = 1.15
 
 
 def link_by_rules(words: Sequence[Word], page: int) -> tuple[Pair, ...]:
-    """Find the question-answer pairs of a page.
-
-    Returns:
-        Pairs in reading order of their questions, without confidence.
-    """
+    """Find the pairs of a page, in reading order of their questions, without confidence."""
     answers = apply_rules(words)
     return tuple(
         Pair(

@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ocr_extractor.engines.openai.fields_parsing import parse_fields
-from ocr_extractor.engines.openai.parsing import CompletedForm, parse_completion
-from ocr_extractor.fields.schema import Field, Group, Table
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from ocr_extractor.engines.openai.parsing import ParsedCompletion
-    from ocr_extractor.fields.schema import Member, Schema
+from ocr_extractor.engines.openai.parsing import CompletedForm, ParsedCompletion, parse_completion
+from ocr_extractor.fields.schema import Field, Group, Member, Schema, Table
 
 
 @dataclass(frozen=True)

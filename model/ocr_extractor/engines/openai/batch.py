@@ -6,8 +6,10 @@ import contextlib
 import json
 import logging
 import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, Any, Final
+from typing import IO, Any, Final
 
 import httpx2
 import openai
@@ -15,17 +17,9 @@ from openai.types import Batch
 from pydantic import BaseModel, Field
 
 from ocr_extractor.engines.openai.batched_requests import deferred
-from ocr_extractor.engines.openai.sdk_errors import (
-    SDK_ERRORS,
-    NotACompletionError,
-    to_engine_error,
-)
+from ocr_extractor.engines.openai.sdk_errors import SDK_ERRORS, NotACompletionError, to_engine_error
 from ocr_extractor.engines.openai.transport import MAX_ANSWER_BYTES
 from ocr_extractor.errors import ConfigError, shorten
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
-    from contextlib import AbstractContextManager
 
 _logger = logging.getLogger(__name__)
 

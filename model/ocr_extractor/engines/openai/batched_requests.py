@@ -12,14 +12,11 @@ import hashlib
 import json
 import threading
 from collections import Counter
+from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import httpx2
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
 
 # "Too Early": no client repeats it, and no real server answers a completion with it.
 _NOT_YET = 425

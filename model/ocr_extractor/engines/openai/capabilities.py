@@ -87,11 +87,7 @@ class Capabilities:
         return "" if _kind(sent) == "json_schema" else form.in_words
 
     def adapt(self, error: openai.APIStatusError, sent: dict[str, Any]) -> bool:
-        """Learn from the refusal of the parameters `sent`.
-
-        Returns:
-            Whether another request, with `parameters()` as they are now, makes sense.
-        """
+        """Learn from the refusal of `sent`; tell whether to send the new `parameters()`."""
         text = error.message.lower()
         # A server that does not say what it refuses may refuse what few servers know.
         says_nothing = text == f"error code: {error.status_code}"

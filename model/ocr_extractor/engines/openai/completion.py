@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
+from ocr_extractor.engines.openai.parsing import empty
 from ocr_extractor.engines.openai.sdk_errors import invalid_response, not_a_completion
 from ocr_extractor.engines.openai.token_probabilities import Token, read_tokens
 from ocr_extractor.errors import CompletionError
@@ -83,11 +84,7 @@ class Usage:
 
 @dataclass(frozen=True)
 class Answer:
-    """One chat completion.
-
-    Attributes:
-        usage: Its tokens; None if the server reports none, or impossible ones.
-    """
+    """One chat completion; its usage is None if the server reports none, or impossible numbers."""
 
     usage: Usage | None
     _body: _Body
@@ -129,7 +126,7 @@ class Answer:
             CompletionError: There is none: refused, filtered or empty.
         """
         if not self._body.choices:
-            raise _empty()
+            raise empty()
         choice = self._body.choices[0]
         if choice.message.refusal:
             raise CompletionError("refused", "The LLM refuses to read this page.")
@@ -138,7 +135,7 @@ class Answer:
                 "content_filtered", "The server's content filter stopped the answer."
             )
         if choice.message.content is None:
-            raise _empty()
+            raise empty()
         return choice.message.content
 
     @property
@@ -163,7 +160,3 @@ def _to_usage(usage: UsageReport | None) -> Usage | None:
         usage.completion_tokens,
         cached if cached <= usage.prompt_tokens else 0,
     )
-
-
-def _empty() -> CompletionError:
-    return CompletionError("empty_completion", "The LLM gave no answer: try again.", retryable=True)

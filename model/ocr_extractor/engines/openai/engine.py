@@ -141,10 +141,7 @@ class OpenAIChatEngine:
         )
 
     def ask(self, question: str, llm: str) -> tuple[str, float | None]:
-        """Ask an LLM of the same server, "" for the one that reads the pages, something else.
-
-        Returns:
-            The answer, and what it cost, USD; None when the price is not known.
+        """Ask an LLM of the same server something else than a page: see `OcrExtractor.ask`.
 
         Raises:
             EngineError: There is no answer.

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import json
 import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 import httpx2
 from pydantic import BaseModel, Field
 
 from ocr_extractor.engines.openai.completion import MOST_CHOICES, UsageReport
 from ocr_extractor.engines.openai.parsing import repeats_itself
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
 
 MEDIA_TYPE = "text/event-stream"
 """The content type of a streamed answer."""

@@ -11,13 +11,10 @@ import contextlib
 import re
 import threading
 import time
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from ocr_extractor.runtime.cancellation import check
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
 
 # Longest pause that a server may ask for (the openai SDK has the same limit), s.
 LONGEST_PAUSE_S = 120.0

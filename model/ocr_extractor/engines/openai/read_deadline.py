@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import math
+import ssl
 import time
+from collections.abc import Iterator
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import httpcore2
 import httpx2
-
-if TYPE_CHECKING:
-    import ssl
-    from collections.abc import Iterator
 
 # When reading ends, on the monotonic clock, s. A request is sent and read in one thread.
 _deadline: ContextVar[float] = ContextVar("deadline", default=math.inf)

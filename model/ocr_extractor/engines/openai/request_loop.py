@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +13,8 @@ from mlflow.entities import SpanType
 
 from ocr_extractor.engines.openai.completion import Answer, Usage
 from ocr_extractor.engines.openai.parsing import ParsedCompletion, cut_off
+from ocr_extractor.engines.openai.rate_limit import LONGEST_PAUSE_S, RateLimiter
 from ocr_extractor.engines.openai.request_spans import request_span
-from ocr_extractor.engines.openai.retries import RetryBudget
 from ocr_extractor.engines.openai.sdk_errors import (
     SDK_ERRORS,
     asks_to_slow_down,
@@ -30,7 +32,9 @@ if TYPE_CHECKING:
     from ocr_extractor.config import ExtractorConfig
     from ocr_extractor.engines.openai.answer_form import AnswerForm
     from ocr_extractor.engines.openai.capabilities import Capabilities
-    from ocr_extractor.engines.openai.rate_limit import RateLimiter
+
+# The wait doubles with each retry up to this, s (the same limit as in the openai SDK).
+_LONGEST_DELAY_S = 8.0
 
 
 @dataclass(frozen=True)
@@ -179,3 +183,38 @@ class PageExchange:
             return None
         self.usage = (self.usage or Usage()) + answer.usage
         return answer.usage.input + answer.usage.output
+
+
+class RetryBudget:
+    """The retries that one page has left."""
+
+    def __init__(self, max_retries: int, delay_s: float, max_seconds: float) -> None:
+        """Begin to count.
+
+        Args:
+            max_retries: Most retries.
+            delay_s: The first wait, s; it doubles with every retry.
+            max_seconds: No retry begins later than this, s from now.
+        """
+        self._left = max_retries
+        self._delay_s = delay_s
+        self._deadline = time.monotonic() + max_seconds
+
+    def next_delay(self, asked_s: float | None = None) -> float | None:
+        """Take one retry; the server asks to wait `asked_s` seconds, None if it does not tell.
+
+        Returns:
+            How long to wait, s; None when there is no retry left, the server asks for more than
+            is waited for, or the wait would end too late.
+        """
+        # Jitter: requests that failed together must not come back together.
+        delay = self._delay_s * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
+        if asked_s is not None:
+            if asked_s > LONGEST_PAUSE_S:
+                return None
+            delay += max(asked_s, 0.0)
+        if self._left <= 0 or time.monotonic() + delay > self._deadline:
+            return None
+        self._left -= 1
+        self._delay_s = min(2 * self._delay_s, _LONGEST_DELAY_S)
+        return delay

@@ -15,11 +15,7 @@ from ocr_extractor.errors import EngineError, shorten
 
 
 class NotACompletionError(openai.OpenAIError):
-    """The server answered with status 200, but not with a chat completion.
-
-    Attributes:
-        reports_error: Whether the answer is an error object.
-    """
+    """The server answered with status 200, but not with a chat completion."""
 
     def __init__(self, *, reports_error: bool) -> None:
         # Not quoted: the words of the server may contain the key, and traces keep this message.

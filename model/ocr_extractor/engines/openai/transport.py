@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import httpx2
 import openai
@@ -14,9 +15,6 @@ from ocr_extractor.engines.openai.event_stream import MEDIA_TYPE, StreamedComple
 from ocr_extractor.engines.openai.read_deadline import bound_reading, extend_reading, reading_ends
 from ocr_extractor.engines.openai.sdk_errors import response_too_large
 from ocr_extractor.runtime.cancellation import check
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
 
 # What is read of one answer, decompressed, bytes. The longest completions have 0.5 MB, streamed
 # ones 300 bytes a token; reading JSON that is made to harm takes 50 times its size.

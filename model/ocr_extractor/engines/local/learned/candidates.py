@@ -26,23 +26,6 @@ _GROUPS_OF_ANSWER = 6
 
 
 @dataclass(frozen=True)
-class RulePair:
-    """A pair that the geometric rules found.
-
-    Attributes:
-        question: Its segments.
-        answer: Its segments.
-        texts: (question, answer) as the rules cut them.
-        boxes: Where these stand, px.
-    """
-
-    question: Group
-    answer: Group
-    texts: tuple[str, str]
-    boxes: tuple[Box, Box]
-
-
-@dataclass(frozen=True)
 class PairCandidate:
     """A question with an answer that may belong to it.
 
@@ -84,13 +67,14 @@ def bonds(size: int, pairs: Whole, links: Floats, joins: Floats) -> Bonds:
 
 
 def find_candidates(
-    features: PageFeatures, bond: Bonds, rules: Sequence[RulePair]
+    features: PageFeatures, bond: Bonds, rules: Sequence[PairCandidate]
 ) -> list[PairCandidate]:
     """Propose pairs, generously: a model ranks them later.
 
     Every group of segments that can be joined may be a question. Its answers are all segments that
     are linked to it strongly enough, for several levels of enough, with and without what is joined
-    to these; and the groups of the segments that are linked best.
+    to these; and the groups of the segments that are linked best. What the geometric rules found
+    is a candidate, too: "cut by rules" unless its texts are those of whole segments.
     """
     sources: dict[tuple[Group, Group], set[str]] = {}
     recut: list[PairCandidate] = []
@@ -100,8 +84,7 @@ def find_candidates(
         if rule.texts == _texts(features, rule.question, rule.answer):
             sources[rule.question, rule.answer] = {"rules"}
         else:
-            cut = frozenset({"rules", "cut by rules"})
-            recut.append(PairCandidate(rule.question, rule.answer, rule.texts, rule.boxes, cut))
+            recut.append(rule)
     groups = _groups(bond.joins)
     for question in groups:
         if len(question) <= _MOST_IN_QUESTION:

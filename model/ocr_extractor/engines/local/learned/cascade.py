@@ -12,12 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from ocr_extractor.engines.local.learned.candidates import (
-    PairCandidate,
-    RulePair,
-    bonds,
-    find_candidates,
-)
+from ocr_extractor.engines.local.learned.candidates import PairCandidate, bonds, find_candidates
 from ocr_extractor.engines.local.learned.columns import Floats, Whole, matrix
 from ocr_extractor.engines.local.learned.competition import rival_columns
 from ocr_extractor.engines.local.learned.geometry import measure_geometry
@@ -110,17 +105,18 @@ def _ask(stage: Stage, columns: Columns, about: Sequence[Any]) -> Ask:
 
 def _lay_out(
     words: Sequence[Word], segments: tuple[LearnedSegment, ...], ink: Ink
-) -> tuple[PageFeatures, list[RulePair]]:
+) -> tuple[PageFeatures, list[PairCandidate]]:
     """Place the segments, and find those of the pairs that the geometric rules see."""
     geometry = measure_geometry(segments)
     links = apply_rules(words)
     boxes = [(question.box, [part.box for part in answer]) for question, answer in links.items()]
     said, groups = mark_rules(boxes, geometry)
     rules = [
-        RulePair(
+        PairCandidate(
             *group,
             texts=(question.text, " ".join(part.text for part in answer)),
             boxes=(question.box, union(part.box for part in answer)),
+            sources=frozenset({"rules", "cut by rules"}),
         )
         for group, (question, answer) in zip(groups, links.items(), strict=True)
     ]

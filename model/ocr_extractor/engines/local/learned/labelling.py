@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from numpy.typing import NDArray
 
-from ocr_extractor.engines.local.learned.columns import prefixed, taken
+from ocr_extractor.engines.local.learned.columns import Columns, Floats, prefixed, taken
 from ocr_extractor.engines.local.learned.geometry import NOWHERE, SIDES
 from ocr_extractor.engines.local.learned.page_features import (
     STYLE,
+    PageFeatures,
+    Values,
     labelled,
     of_others,
     rule_columns,
 )
-
-if TYPE_CHECKING:
-    from ocr_extractor.engines.local.learned.columns import Columns, Floats
-    from ocr_extractor.engines.local.learned.page_features import PageFeatures, Values
 
 _SEEN_FROM_BESIDE = (
     *("ruled", "line begins", "line ends", "ends a label", "words", "kind", "walled"),

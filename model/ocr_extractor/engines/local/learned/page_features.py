@@ -38,14 +38,7 @@ _FAR = 30.0
 
 @dataclass(frozen=True)
 class PageFeatures:
-    """A page cut into n segments, at least one.
-
-    Attributes:
-        segments: The segments.
-        geometry: Where they stand.
-        ink: The page's ruled lines.
-        rules: (n, n) what the geometric rules say of each two segments, see `mark_rules`.
-    """
+    """A page cut into n segments, at least one; `rules` is (n, n), see `mark_rules`."""
 
     segments: tuple[LearnedSegment, ...]
     geometry: Geometry

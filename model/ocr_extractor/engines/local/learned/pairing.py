@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
-from ocr_extractor.engines.local.learned.columns import prefixed, taken
+from ocr_extractor.engines.local.learned.columns import Columns, Floats, Whole, prefixed, taken
 from ocr_extractor.engines.local.learned.geometry import NOWHERE, ranks
 from ocr_extractor.engines.local.learned.page_features import (
     ANSWERED_BY,
     SAME_ANSWER,
     SAME_QUESTION,
     STYLE,
+    PageFeatures,
+    Values,
     labelled,
     of_others,
     rule_columns,
 )
-
-if TYPE_CHECKING:
-    from ocr_extractor.engines.local.learned.columns import Columns, Floats, Whole
-    from ocr_extractor.engines.local.learned.page_features import PageFeatures, Values
 
 _SEEN_IN_PAIRS = (
     *("ends a label", "has a colon", "words", "ruled", "kind", "mark", "walled"),

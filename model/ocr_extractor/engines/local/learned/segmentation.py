@@ -179,11 +179,7 @@ def _distances_back(marked: np.ndarray) -> np.ndarray:
 
 
 def cut_lines(lines: Sequence[Line], probabilities: Floats) -> tuple[LearnedSegment, ...]:
-    """Cut lines at their likely `boundaries`, and leave out what holds no text.
-
-    Returns:
-        The segments from top to bottom.
-    """
+    """Cut lines at their likely `boundaries` to segments, top to bottom, that all hold text."""
     chances = iter(probabilities.tolist())
     segments = []
     for line in lines:

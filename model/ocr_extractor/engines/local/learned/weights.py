@@ -53,12 +53,7 @@ class Decision:
 
 @dataclass(frozen=True)
 class TextTable:
-    """A linear model of a text's n-grams.
-
-    Attributes:
-        weights: (n-grams, labels).
-        bias: (labels,).
-    """
+    """A linear model of a text's n-grams: (n-grams, labels) weights and (labels,) bias."""
 
     weights: Floats
     bias: Floats

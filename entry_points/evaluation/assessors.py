@@ -1,19 +1,23 @@
-"""Runs scorers that a user has written: `-P scorers=package.module:function`.
+"""Assessments that are not part of the scores: an LLM judge, and scorers that a user has written.
 
-A scorer is a function `(outputs: dict, expectations: dict) -> float | bool | Feedback`. `outputs`
-is a document's row of the output, its `values` as an object; `expectations` holds the true
-`values` or `pairs`. It is called for documents that were read; one that failed scores 0.
+`-P scorers=package.module:function` names scorers. A scorer is a function `(outputs: dict,
+expectations: dict) -> float | bool | Feedback`. `outputs` is a document's row of the output, its
+`values` as an object; `expectations` holds the true `values` or `pairs`. It is called for documents
+that were read; one that failed scores 0.
 """
 
 from __future__ import annotations
 
 import importlib
 import json
+import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from mlflow.entities import AssessmentSource, AssessmentSourceType, Feedback
+from mlflow.genai.judges import make_judge
 from mlflow.genai.scorers import Scorer, scorer
 
 from entry_points.command_line.cli import UsageError
@@ -21,16 +25,30 @@ from entry_points.scoring.mlflow_scorer import NOT_BEGUN
 
 _Function = Callable[[dict[str, Any], dict[str, Any]], float | bool | Feedback]
 
+JUDGE_NAME = "correct_format"
+
+_INSTRUCTIONS = """\
+A program has read a scanned form. Its output:
+
+{{ outputs }}
+
+Judge only the form of `pairs`; you do not see the page, so do not judge whether they are true.
+The format is correct when
+- every question is a label as it would be printed on a form, not a sentence about the form;
+- every answer is what somebody filled in, or null, and does not repeat its question;
+- no text is an explanation, an apology, markup, or a placeholder such as "N/A (not visible)".
+An empty list of pairs, or an error, is not correct. Name the first pair that breaks a rule."""
+
 
 @dataclass
 class OwnScorer:
-    """One function of a user's.
+    """A function that a user has written.
 
     Attributes:
-        name: The function's; its metric is called so.
-        function: It scores one document.
-        values: What it has said, by doc_id; 0 for a document that failed.
-        faults: What it has raised, by doc_id.
+        name: The name of the function and of its metric.
+        function: Scores one document.
+        values: Its scores by doc_id; 0 for a document that failed.
+        faults: The errors that it raised, by doc_id.
     """
 
     name: str
@@ -53,7 +71,7 @@ class OwnScorer:
         """Return the mean over the documents; None where the scorer gives texts.
 
         Raises:
-            UsageError: It has raised for some of them.
+            UsageError: The scorer raised an error for some of them.
         """
         if self.faults:
             doc_id, fault = next(iter(self.faults.items()))
@@ -89,7 +107,7 @@ def load_scorers(names: Sequence[str]) -> list[OwnScorer]:
     """Import scorers by `package.module:function`, from the project or from PYTHONPATH.
 
     Raises:
-        UsageError: One cannot be imported or is no function, or two have one name.
+        UsageError: One cannot be imported or is not a function, or two have the same name.
     """
     loaded = [_load(name) for name in names]
     taken = [each.name for each in loaded]
@@ -109,5 +127,25 @@ def _load(name: str) -> OwnScorer:
             "and put its folder into PYTHONPATH."
         ) from None
     if not callable(function):
-        raise UsageError(f"the scorer {name[:80]!r} is no function: name one.")
+        raise UsageError(f"the scorer {name[:80]!r} is not a function: name one.")
     return OwnScorer(attribute, function)
+
+
+def correct_format(llm: str, *, content: bool) -> Scorer:
+    """Build the judge that says whether a form's output has the right format; it quotes the forms.
+
+    `llm` is `openai:/<model>`; MLflow takes key and server from OPENAI_API_KEY and OPENAI_BASE_URL.
+
+    Raises:
+        UsageError: The LLM's name has another form, there is no key, or texts may not be kept.
+    """
+    if not re.fullmatch("openai:/.+", llm):
+        raise UsageError(f"judge is {llm[:80]!r}: give openai:/<model>, or none.")
+    if not os.environ.get("OPENAI_API_KEY"):
+        raise UsageError("the judge needs a key: set OPENAI_API_KEY, or give no judge.")
+    if not content:
+        raise UsageError("a judge quotes the forms, which trace_content=metadata forbids.")
+    judge: Scorer = make_judge(
+        name=JUDGE_NAME, instructions=_INSTRUCTIONS, model=llm, feedback_value_type=bool
+    )
+    return judge
