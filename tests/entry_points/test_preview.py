@@ -99,9 +99,9 @@ def test_the_fields_of_a_document_are_printed_and_their_places_drawn(
     lines = capsys.readouterr().out.splitlines()
     truth = json.loads((receipts / "fields" / "receipt-01.json").read_text())
     assert re.fullmatch(r"pages: 1, values: \d+, nulls: \d+, places known: [1-9]\d*", lines[1])
-    assert "field                 value" in lines
-    assert f"date                  {truth['date']}" in lines
-    assert f"items[1].amount       {truth['items'][1]['amount']}" in lines
+    assert "  field                 value" in lines
+    assert f"  date                  {truth['date']}" in lines
+    assert f"  items[1].amount       {truth['items'][1]['amount']}" in lines
     assert lines[-1].endswith(f"-P schema={receipts}/schema.json -P prompt_name=receipts")
     with Image.open("preview-receipt-01.png") as drawn:
         colours = {colour for _, colour in drawn.getcolors(drawn.width * drawn.height) or ()}
