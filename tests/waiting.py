@@ -9,7 +9,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def wait_for(condition: Callable[[], T], within_s: float = 120.0) -> T:
+def wait_for(condition: Callable[[], T], within_s: float = 300.0) -> T:
     """Return what the condition returns once that is true.
 
     Raises:

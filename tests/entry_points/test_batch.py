@@ -271,7 +271,7 @@ def test_a_kill_while_a_batch_is_begun_pays_for_nothing_twice(
         cwd=project.folder,
         env=project.environment | {"MLFLOW_TRACKING_URI": project.tracking_uri},
     )
-    assert command.wait(120) == -signal.SIGKILL
+    assert command.wait(300) == -signal.SIGKILL
     run(inbox, model)
     assert_all_read(inbox)
     assert len(batches.paid) == 6

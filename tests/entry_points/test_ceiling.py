@@ -61,7 +61,7 @@ def side_by_side(ceiling: CostCeiling, documents: int, row: Callable[[], Any]) -
         with lock:
             inside += 1
             most = max(most, inside)
-        time.sleep(0.02)
+        time.sleep(0.2)
         with lock:
             inside -= 1
         return row()

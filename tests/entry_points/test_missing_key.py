@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -58,7 +59,8 @@ def test_nothing_is_logged(
     assert stored(keyless) == before
 
 
-def test_log_alone_needs_no_key(keyless: Project, tmp_path: Path):
+def test_log_alone_needs_no_key(keyless: Project, empty_store: Path, tmp_path: Path):
+    shutil.copy(empty_store, tmp_path)
     store = f"sqlite:///{tmp_path / 'mlflow.db'}"
     own = replace(keyless, folder=tmp_path)
     done = own.run("-m", "entry_points.log", "--engine", "openai", MLFLOW_TRACKING_URI=store)

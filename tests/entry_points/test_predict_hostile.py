@@ -23,6 +23,7 @@ from tests.entry_points.conftest import Done, Project
 from tests.entry_points.predictions.test_documents import endless, fifo, sparse
 from tests.entry_points.test_resume import Model, fail, lines, run
 from tests.llm_servers.faulty import FaultyLlm, slow
+from tests.waiting import wait_for
 
 
 def missing(doc_id: str, content: bytes | None) -> dict[str, Any]:
@@ -117,7 +118,7 @@ def predict_where(folder: Path, script: str, *arguments: str) -> Done:
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=300,
     )
 
 
@@ -181,7 +182,7 @@ def test_the_second_command_is_told_and_the_first_is_not_disturbed(
     flags = ["-m", "entry_points.predict", "--input", page, "--output", str(output), "--cache=none"]
     environment = project.environment | {"MLFLOW_TRACKING_URI": project.tracking_uri}
     with FaultyLlm() as llm:
-        llm.always = slow(60, pieces=0)
+        llm.always = slow(600, pieces=0)
         first = subprocess.Popen(
             [sys.executable, *flags],
             cwd=project.folder,
@@ -189,8 +190,8 @@ def test_the_second_command_is_told_and_the_first_is_not_disturbed(
         )
         try:
             lock = project.folder / "both.parquet.jsonl.lock"
-            while not (lock.exists() and lock.stat().st_size):
-                assert first.poll() is None
+            wait_for(lambda: first.poll() is not None or lock.exists() and lock.stat().st_size)
+            assert first.poll() is None
             second = project.run(*flags, MLFLOW_TRACKING_URI=project.tracking_uri)
             assert second.returncode == 2
             assert f"which another predict is writing (process {first.pid} on " in second.stdout

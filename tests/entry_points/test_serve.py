@@ -151,7 +151,7 @@ def test_sigterm_finishes_what_is_in_flight(project: Project, main_run: Done, im
             wait_for(lambda: llm.requests)
             server.send_signal(signal.SIGTERM)
             assert pending.result(60).json()["predictions"][0]["error_code"] is None
-            server.wait(30)
+            server.wait(60)
 
 
 def test_sigterm_writes_the_traces_that_wait(project: Project, main_run: Done, image: str):
@@ -165,15 +165,16 @@ def test_sigterm_writes_the_traces_that_wait(project: Project, main_run: Done, i
 
 
 @pytest.mark.parametrize(
-    "timeout_s", [pytest.param(None, id="client goes"), pytest.param(1, id="timeout")]
+    "timeout_s", [pytest.param(None, id="client goes"), pytest.param(5, id="timeout")]
 )
 def test_what_nobody_waits_for_frees_its_work(
     project: Project, main_run: Done, image: str, timeout_s: int | None
 ):
-    """Of 40 pages, 8 at once and 2 s each, those that were begun are all that is asked for."""
+    """Of 40 pages, 8 at once, those that were begun are all that is asked for."""
+    held = Held()
     flags = [] if timeout_s is None else [f"--timeout={timeout_s}"]
     with FaultyLlm() as llm, served(project, *flags, OPENAI_BASE_URL=llm.base_url) as (address, _):
-        llm.always = late(2)
+        llm.always = held
         body = json.dumps({"inputs": [{"image": image}] * 40}).encode()
         port = int(address.rpartition(":")[2])
         with socket.create_connection(("127.0.0.1", port)) as client:
@@ -182,11 +183,11 @@ def test_what_nobody_waits_for_frees_its_work(
             wait_for(lambda: llm.requests)
             if timeout_s is not None:
                 assert client.recv(100).startswith(b"HTTP/1.1 504 ")
-        # Meanwhile every page that was begun gets its answer, and the next would begin.
-        assert stays(lambda: 1 <= len(llm.requests) <= 8, for_s=3)
+        assert stays(lambda: len(llm.requests) <= 8, for_s=3)  # the server sees the client go
+        held.released.set()  # every page that was begun gets its answer, and the next would begin
+        assert stays(lambda: len(llm.requests) <= 8, for_s=2)
         llm.always = answer(FORM)
-        assert post(address, {"inputs": [{"image": image}]}).ok
-        assert len(llm.requests) <= 9
+        wait_for(lambda: post(address, {"inputs": [{"image": image}]}).ok)
 
 
 def test_sigterm_waits_no_longer_than_it_says(project: Project, main_run: Done, image: str):
@@ -199,9 +200,9 @@ def test_sigterm_waits_no_longer_than_it_says(project: Project, main_run: Done, 
             wait_for(lambda: llm.requests)
             started = time.monotonic()
             server.send_signal(signal.SIGTERM)
-            server.wait(30)
-            assert time.monotonic() - started < 5
-            got = pending.result(30)
+            server.wait(60)
+            assert time.monotonic() - started < 30  # a page never ends, and the default is 60 s
+            got = pending.result(60)
             held.released.set()
     assert (got.status_code, got.json()["error_code"]) == (503, "server_stopping")
 

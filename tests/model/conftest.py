@@ -14,7 +14,9 @@ from tests.llm_servers.completions import KEY
 
 
 @pytest.fixture(scope="session", autouse=True)
-def quick_and_offline_mlflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def quick_and_offline_mlflow(
+    empty_store: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[None]:
     """Store traces at once, where flushing takes seconds, and ask GitHub for no LLM's prices.
 
     What a test stores without asking for `store` does not land in the checkout.
@@ -22,7 +24,7 @@ def quick_and_offline_mlflow(tmp_path_factory: pytest.TempPathFactory) -> Iterat
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_ENABLE_ASYNC_TRACE_LOGGING", "false")
         patch.setenv("MLFLOW_MODEL_CATALOG_URI", "")
-        stray = tmp_path_factory.mktemp("stray") / "mlflow.db"
+        stray = shutil.copy(empty_store, tmp_path_factory.mktemp("stray"))
         patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{stray}")
         yield
 

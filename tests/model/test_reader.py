@@ -109,7 +109,7 @@ def test_pages_stand_in_page_order_and_tokens_add_up() -> None:
 
 
 def pause(page: Page, _: str) -> PageReading:
-    time.sleep(0.03)
+    time.sleep(0.1)
     return width_of(page)
 
 
@@ -254,7 +254,7 @@ def hanging_on(width: int, hung: threading.Event) -> FakeEngine:
 
     def read(page: Page, _: str) -> PageReading:
         if page.image.width == width:
-            hung.wait(30)
+            hung.wait(60)
         return width_of(page)
 
     return FakeEngine(read)
@@ -262,23 +262,23 @@ def hanging_on(width: int, hung: threading.Event) -> FakeEngine:
 
 def test_a_document_that_takes_too_long_keeps_what_was_read_and_costs_no_other() -> None:
     hung = threading.Event()
-    shared = reader(hanging_on(22, hung), max_concurrency=2, max_document_s=0.3)
+    shared = reader(hanging_on(22, hung), max_concurrency=2, max_document_s=2.0)
     documents = [document(21, 22, 23), document(24)]
     started = time.monotonic()
     try:
         [late, other] = shared.read_all(documents, "")
     finally:
         hung.set()
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 50
     assert answers(late) == [(1, "21"), (3, "23")]
     assert late.error_code == "document_timeout"
-    assert str(late.error).startswith("1 of 3 pages failed (2): Not read within max_document_s=0.3")
+    assert str(late.error).startswith("1 of 3 pages failed (2): Not read within max_document_s=2")
     assert (answers(other), other.error) == ([(1, "24")], None)
 
 
 def test_pages_that_got_no_turn_in_time_fail_and_the_slots_come_back() -> None:
     hung = threading.Event()
-    shared = reader(hanging_on(21, hung), max_concurrency=1, max_document_s=0.3)
+    shared = reader(hanging_on(21, hung), max_concurrency=1, max_document_s=2.0)
     [late] = shared.read_all([document(21, 22, 23)], "")
     assert str(late.error).startswith("3 of 3 pages failed (1, 2, 3)")
     hung.set()
@@ -302,16 +302,18 @@ def test_each_document_is_yielded_when_it_is_finished() -> None:
 
 def test_what_has_not_begun_when_the_stream_is_closed_does_not_begin() -> None:
     read: list[int] = []
+    closed = threading.Event()
 
     def note(page: Page, _: str) -> PageReading:
         read.append(page.image.width)
-        time.sleep(0.02)
+        assert len(read) == 1 or closed.wait(60)
         return width_of(page)
 
     shared = reader(FakeEngine(note), max_concurrency=1)
     stream = shared.read_each([document(width) for width in range(30, 60)], "")
     next(stream)
     stream.close()  # type: ignore[attr-defined]  # it is a generator
+    closed.set()
     shared.read_all([document(60)], "")  # waits for its turn
     assert read[-1] == 60
     assert len(read) < 10

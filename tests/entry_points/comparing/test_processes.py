@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -17,7 +18,7 @@ from tests.waiting import wait_for
 
 def test_sigterm_leaves_no_evaluation_behind(project: Project, main_run: Done):
     with FaultyLlm() as llm:
-        llm.always = slow(60, pieces=0)
+        llm.always = slow(600, pieces=0)
         flags = ["--candidates=openai,openai;max_size=900", "--llm=loopback-vision", "--cache=none"]
         with subprocess.Popen(
             [sys.executable, "-m", "entry_points.compare", f"--dataset={project.dataset}", *flags],
@@ -29,14 +30,15 @@ def test_sigterm_leaves_no_evaluation_behind(project: Project, main_run: Done):
             wait_for(lambda: llm.requests or process.poll() is not None)
             assert process.poll() is None
             process.terminate()
-            assert process.wait(60) == 143
+            assert process.wait(300) == 143
         with pytest.raises(ProcessLookupError):
             os.killpg(process.pid, 0)
 
 
 def test_a_wrong_setting_in_the_last_candidate_is_found_before_the_first_reads(
-    project: Project, tmp_path: Path
+    project: Project, empty_store: Path, tmp_path: Path
 ):
+    shutil.copy(empty_store, tmp_path)
     file = tmp_path / "candidates.yaml"
     file.write_text("- local\n- {name: smaller, engine: local, max_sise: 700}\n", "utf-8")
     own = replace(project, folder=tmp_path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,8 @@ def predicted() -> dict[str, dict[str, Any]]:
 
 
 @pytest.fixture
-def experiment(tmp_path: Path):
+def experiment(empty_store: Path, tmp_path: Path):
+    shutil.copy(empty_store, tmp_path)
     before = mlflow.get_tracking_uri()
     mlflow.set_tracking_uri(f"sqlite:///{tmp_path / 'mlflow.db'}")
     yield mlflow.create_experiment("labels", (tmp_path / "artifacts").as_uri())

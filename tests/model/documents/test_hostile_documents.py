@@ -123,7 +123,7 @@ def test_a_page_that_is_still_drawn_when_its_time_is_over_leaves_nothing(
     shared = reader(max_document_s=1.0)
     [late] = shared.read_all([InputDocument("slow", deflated_paths_pdf())], "")
     assert late.error_code == "document_timeout"
-    wait_for(lambda: not started(), 30)
+    wait_for(lambda: not started())
     [good] = shared.read_all([InputDocument("good", GOOD)], "")
     assert good.error is None
     assert caplog.records == []
@@ -266,13 +266,13 @@ def test_no_process_outlives_its_caller_not_even_a_busy_one(end: str) -> None:
         env={**os.environ, "PYTHONPATH": f"{ROOT / 'model'}{os.pathsep}{ROOT}"},
         stdout=subprocess.PIPE,
         text=True,
-        timeout=120,
+        timeout=600,
         check=False,
     )
     processes = [int(process) for process in caller.stdout.split()]
     assert processes
     assert caller.returncode == {"exit": 0, "kill": -9}[end]
-    wait_for(lambda: not any(map(alive, processes)), 10)
+    wait_for(lambda: not any(map(alive, processes)))
 
 
 PEAK = """

@@ -239,7 +239,7 @@ def test_a_registry_that_does_not_answer_is_given_up(
         mlflow.set_tracking_uri(f"http://127.0.0.1:{silent.getsockname()[1]}")
         started = time.monotonic()
         loaded = load_prompt("prompts:/p/1", snapshot, timeout_s=0.3)
-        assert time.monotonic() - started < 5
+        assert time.monotonic() - started < 30
     assert loaded.source == "snapshot"
     assert "no answer within 0.3 s" in caplog.text
 

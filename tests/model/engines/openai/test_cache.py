@@ -206,7 +206,7 @@ def test_processes_and_threads_share_one_file(tmp_path: Path):
     cache = CompletionCache(path, 10**7)
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda number: cache.put(f"t-{number}", "y"), range(100)))
-    assert [writer.wait(60) for writer in writers] == [0, 0, 0]
+    assert [writer.wait(300) for writer in writers] == [0, 0, 0]
     assert all(cache.get(f"{n}-{number}") for n in range(3) for number in range(100))
     assert all(cache.get(f"t-{number}") == "y" for number in range(100))
 

@@ -299,7 +299,7 @@ def dripping(piece: bytes) -> Reply:
     def reply(handler: Any) -> None:
         handler.close_connection = True
         handler.wfile.write(b"HTTP/1.1 200 OK\r\n" if piece.startswith(b"X") else b"")
-        for _ in range(100):
+        for _ in range(600):
             handler.wfile.write(piece)
             handler.pause(0.1)
 
@@ -312,7 +312,7 @@ def test_headers_that_drip_take_no_longer_than_an_answer_may(llm: FaultyLlm, pie
     started = time.monotonic()
     reading = read(timeout_s=0.5, max_retries=0)
     assert code(reading) == "timeout"
-    assert time.monotonic() - started < 8
+    assert time.monotonic() - started < 30
 
 
 def compressed_drip(handler: Any) -> None:
@@ -320,7 +320,7 @@ def compressed_drip(handler: Any) -> None:
     handler.close_connection = True
     handler.start(200, 10**6, {"Content-Encoding": "gzip"})
     handler.wfile.write(b"\x1f\x8b\x08\x08\0\0\0\0\0\xff")
-    for _ in range(100):
+    for _ in range(600):
         handler.wfile.write(b"x")
         handler.pause(0.1)
 
@@ -329,4 +329,4 @@ def test_a_compressed_answer_drips_no_longer_than_another(llm: FaultyLlm):
     llm.always = compressed_drip
     started = time.monotonic()
     assert code(read(timeout_s=0.5, max_retries=0)) == "timeout"
-    assert time.monotonic() - started < 8
+    assert time.monotonic() - started < 30

@@ -59,7 +59,7 @@ def test_no_more_than_the_width_is_in_flight():
             with lock:
                 in_flight += 1
                 most = max(most, in_flight)
-            time.sleep(0.005)
+            time.sleep(0.02)
             with lock:
                 in_flight -= 1
 
@@ -85,7 +85,7 @@ def test_tokens_per_minute_count_what_was_really_used():
     a_page_s = 0.05
     rate_limiter = RateLimiter(8, tokens_per_minute=round(2000 * 60 / a_page_s))
     assert seconds_of(rate_limiter, 3, tokens=6000) >= 2 * 3 * a_page_s
-    assert seconds_of(RateLimiter(8, tokens_per_minute=10**9), 50, tokens=6000) < 1
+    assert seconds_of(RateLimiter(8, tokens_per_minute=10**9), 50, tokens=6000) < 10
 
 
 @pytest.mark.parametrize(
@@ -93,16 +93,18 @@ def test_tokens_per_minute_count_what_was_really_used():
     [
         ({"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "200ms"}, True),
         ({"x-ratelimit-remaining-tokens": "12", "x-ratelimit-reset-tokens": "200ms"}, True),
-        ({"x-ratelimit-remaining-requests": "7", "x-ratelimit-reset-requests": "200ms"}, False),
+        ({"x-ratelimit-remaining-requests": "7", "x-ratelimit-reset-requests": "60s"}, False),
         ({"x-ratelimit-remaining-requests": "0"}, False),
-        ({"x-ratelimit-remaining-requests": "soon", "x-ratelimit-reset-requests": "2"}, False),
+        ({"x-ratelimit-remaining-requests": "soon", "x-ratelimit-reset-requests": "60s"}, False),
         ({}, False),
     ],
 )
 def test_rate_limit_headers_are_honoured(headers: dict[str, str], waits: bool):
-    rate_limiter = RateLimiter(8)
+    rate_limiter, started = RateLimiter(8), time.monotonic()
     rate_limiter.heed(headers)
-    assert (seconds_of(rate_limiter, 1) >= 0.2) is waits
+    seconds_of(rate_limiter, 1)
+    took_s = time.monotonic() - started
+    assert took_s >= 0.2 if waits else took_s < 30
 
 
 @pytest.mark.parametrize(

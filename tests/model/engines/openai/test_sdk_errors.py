@@ -179,14 +179,14 @@ def test_a_connection_that_breaks_off(llm: CheckingLlm) -> None:
 
 def test_a_server_that_takes_too_long(llm: CheckingLlm) -> None:
     def slowly() -> Iterator[str]:
-        llm.closing.wait(1)
+        llm.closing.wait(60)
         yield "{}"
 
     llm.answer = Response(slowly())
     started = time.monotonic()
     error = failure(timeout_s=0.2)
     assert (error.code, error.retryable) == ("timeout", True)
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 30
 
 
 def test_azures_keys_are_kept_out_too(llm: CheckingLlm, monkeypatch: pytest.MonkeyPatch) -> None:
