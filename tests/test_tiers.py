@@ -54,8 +54,8 @@ def test_only_what_runs_suites_measures() -> None:
 
 @pytest.mark.parametrize("name", STANDARD)
 def test_the_runs_that_the_standard_tier_keeps_would_be_slow(name: str, tmp_path: Path):
-    source = (ROOT / "tests" / "entry_points" / name).read_text(encoding="utf-8")
+    source = (ROOT / "tests" / name).read_text(encoding="utf-8")
     (tmp_path / "test_elsewhere.py").write_text(source)
     for kept in STANDARD[name]:
         assert is_slow(tmp_path / "test_elsewhere.py", kept, [])
-        assert not is_slow(ROOT / "tests" / "entry_points" / name, kept, [])
+        assert not is_slow(ROOT / "tests" / name, kept, [])

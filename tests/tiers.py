@@ -1,5 +1,7 @@
 """Which tests are slow, by what they use: commands, servers, measurements, many forms, Spark.
 
+Slow is also what only repeats with other data what the standard tier has done once.
+
 `-m "not slow"` is the standard tier, `-m "slow and not measures"` the rest; a test that measures
 runs suites of the benchmark, which take minutes.
 """
@@ -26,15 +28,27 @@ SLOW = {
     "measures": {"SUITES", "log_models", "tracemalloc", "setswitchinterval"},
     "reads many forms": {"funsd_training", "check_real_pages"},
     "needs Spark": {"spark"},
+    "draws documents that take too much": {
+        "HOSTILE_DOCUMENTS",
+        "deflated_paths_pdf",
+        "deflated_text_pdf",
+    },
+    "evaluates, trains or installs": {"log_model", "train_stages", "fetch_tiny_ocr"},
 }
 _SLOW = frozenset().union(*SLOW.values())
 # One real run of each main path is of the standard tier; the main job itself is `main_run`.
 STANDARD = {
-    "test_serve.py": {"url"},
-    "test_load.py": {"test_the_documented_snippets_run_beside_another_package_called_model"},
-    "test_predict.py": {"test_reads_a_folder_and_fails_only_the_bad_documents"},
-    "test_prompt_loop.py": {"loop"},
+    "entry_points/test_serve.py": {"url"},
+    "entry_points/test_load.py": {
+        "test_the_documented_snippets_run_beside_another_package_called_model"
+    },
+    "entry_points/test_predict.py": {"test_reads_a_folder_and_fails_only_the_bad_documents"},
+    "entry_points/test_prompt_loop.py": {"loop"},
+    "entry_points/test_fields.py": {"spoiled", "perfect"},
+    "entry_points/training/test_stacking.py": {"trained"},
+    "model/documents/test_hostile_documents.py": {"test_a_slow_pdf_does_not_hold_the_others"},
 }
+_TESTS = Path(__file__).parent
 # Methods of other libraries whose name is that of our `Project.run`.
 _NO_COMMANDS = {"asyncio.run", "copy_context().run", "server.run"}
 
@@ -57,7 +71,8 @@ def measures(path: Path, test: str, fixtures: Iterable[str]) -> bool:
 
 def _reaches(names: Collection[str], path: Path, test: str, fixtures: Iterable[str]) -> bool:
     uses = _uses(path)
-    standard = STANDARD.get(path.name, set())
+    inside = path.relative_to(_TESTS).as_posix() if path.is_relative_to(_TESTS) else ""
+    standard = STANDARD.get(inside, set())
     left, seen = [test, *fixtures], set[str]()
     while left:
         name = left.pop()

@@ -39,7 +39,7 @@ def uri(project: Project) -> Iterator[str]:
     schema = project.folder / "invoice.schema.json"
     schema.write_text(json.dumps(SCHEMA), encoding="utf-8")
     before, project.llm.answer = project.llm.answer, FieldsLlm(TREES)
-    done = project.mlflow_run(
+    done = project.command(
         "log",
         engine="openai",
         schema=schema,
@@ -76,7 +76,7 @@ def test_predict_writes_values_and_fields(
     suffix: str, project: Project, uri: str, inbox: Path
 ) -> None:
     output = project.folder / f"fields.{suffix}"
-    project.mlflow_run("predict", model_uri=uri, input=inbox, output=output)
+    project.command("predict", model_uri=uri, input=inbox, output=output)
     if suffix == "parquet":
         rows = {row["doc_id"]: row for row in pq.read_table(output).to_pylist()}
         nothing: Any = None

@@ -190,7 +190,7 @@ def test_the_second_command_is_told_and_the_first_is_not_disturbed(
         )
         try:
             lock = project.folder / "both.parquet.jsonl.lock"
-            wait_for(lambda: first.poll() is not None or lock.exists() and lock.stat().st_size)
+            wait_for(lambda: first.poll() is not None or (lock.exists() and lock.stat().st_size))
             assert first.poll() is None
             second = project.run(*flags, MLFLOW_TRACKING_URI=project.tracking_uri)
             assert second.returncode == 2

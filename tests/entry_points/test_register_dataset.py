@@ -62,7 +62,7 @@ def test_follows_the_folder_and_reports_a_page_of_both_splits(project: Project, 
 
 def test_documents_with_fields_are_registered_with_their_values(project: Project):
     folder = SAMPLES.parent / "samples-fields" / "receipts"
-    done = project.mlflow_run("register_dataset", dataset=folder, name="receipts")
+    done = project.command("register_dataset", dataset=folder, name="receipts")
     assert done.returncode == 0, done.stdout
     found = {each["inputs"]["doc_id"]: each["expectations"] for each in records("receipts")}
     assert found == {each.form_id: each.expectations() for each in load_documents(folder)}

@@ -36,7 +36,7 @@ def inbox(project: Project) -> Path:
 
 
 def predict(project: Project, **parameters: object) -> Done:
-    return project.mlflow_run("predict", spark_master="local[2]", **parameters)
+    return project.command("predict", spark_master="local[2]", **parameters)
 
 
 @pytest.mark.usefixtures("spark", "main_run")
@@ -53,7 +53,7 @@ def test_reads_what_is_missing_and_nothing_twice(project: Project, inbox: Path):
     assert len(project.llm.requests) == asked + 2
 
     alone = project.folder / "alone.parquet"
-    project.mlflow_run("predict", input=inbox, output=alone)
+    project.command("predict", input=inbox, output=alone)
     asked = len(project.llm.requests)
     ours, theirs = table(output), table(alone)
     assert pq.read_table(output).column_names == pq.read_table(alone).column_names
@@ -106,7 +106,7 @@ def test_a_cluster_of_two_workers_shares_the_work(project: Project, inbox: Path)
 def test_a_model_is_handed_no_more_at_once_than_its_share_needs(project: Project, tmp_path: Path):
     """One large file and 31 small ones are one wave, of which a task gets more than 16."""
     settings = '{"max_documents": 16}'
-    project.mlflow_run("log", engine="openai", model_name="sixteen", settings=settings)
+    project.command("log", engine="openai", model_name="sixteen", settings=settings)
     for number in range(31):
         shutil.copy(project.dataset / "images" / "invoice-01.png", tmp_path / f"{number}.png")
     (tmp_path / "large.png").write_bytes(bytes(30_000_000))
