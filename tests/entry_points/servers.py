@@ -84,5 +84,5 @@ def _running(
     finally:
         if server.poll() is None:
             os.killpg(server.pid, signal.SIGTERM)
-            server.wait(60)
+            server.wait(120)
     assert KEY not in log.read_text()

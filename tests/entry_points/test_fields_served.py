@@ -114,7 +114,7 @@ def test_rest_gives_the_typed_object_and_its_leaves(project: Project, uri: str) 
     with served(project, f"--model-uri={uri}") as (address, _):
         rows = [{"doc_id": "good", "image": image}, {"doc_id": "bad", "image": "AAAA"}]
         got = requests.post(
-            f"{address}/invocations", json={"dataframe_records": rows}, timeout=60
+            f"{address}/invocations", json={"dataframe_records": rows}, timeout=300
         ).json()
     good, bad = got["predictions"]
     assert_fields(good)

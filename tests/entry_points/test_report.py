@@ -202,7 +202,7 @@ def dom(folder, actions, route=""):
     flags = ("--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=3000")
     command = [str(BROWSER), *flags, f"--user-data-dir={folder / 'profile'}", "--dump-dom"]
     done = subprocess.run(
-        [*command, f"file://{page}{route}"], capture_output=True, text=True, timeout=120, check=True
+        [*command, f"file://{page}{route}"], capture_output=True, text=True, timeout=600, check=True
     )
     return done.stdout
 

@@ -34,7 +34,7 @@ def url(project: Project, main_run: Done) -> Iterator[str]:
 
 
 def post(url: str, body: dict[str, Any]) -> requests.Response:
-    return requests.post(f"{url}/invocations", json=body, timeout=60)
+    return requests.post(f"{url}/invocations", json=body, timeout=300)
 
 
 @pytest.fixture(scope="module")

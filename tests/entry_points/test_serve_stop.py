@@ -21,7 +21,7 @@ from tests.entry_points.servers import log_of, served
 from tests.llm_servers.faulty import FaultyLlm, Held
 from tests.waiting import wait_for
 
-SHUTDOWN_S = 4
+SHUTDOWN_S = 8
 # How long the process itself may take to end on a busy machine, s; what hangs does so for longer.
 GRACE_S = 30
 

@@ -50,7 +50,7 @@ class Cluster:
         for process, _ in reversed(self._processes):
             process.terminate()
         for process, log in self._processes:
-            process.wait(60)
+            process.wait(120)
             log.close()
 
     def executors(self) -> list[Path]:

@@ -120,7 +120,7 @@ def test_a_slow_pdf_does_not_hold_the_others(started: Started) -> None:
 def test_a_page_that_is_still_drawn_when_its_time_is_over_leaves_nothing(
     caplog: pytest.LogCaptureFixture, started: Started
 ) -> None:
-    shared = reader(max_document_s=1.0)
+    shared = reader(max_document_s=3.0)
     [late] = shared.read_all([InputDocument("slow", deflated_paths_pdf())], "")
     assert late.error_code == "document_timeout"
     wait_for(lambda: not started())
