@@ -138,6 +138,7 @@ _NOTES = {
     "with_pairs": "See [fields](fields.md).",
     "repair": "See [fields](fields.md).",
     "accept_at": "See [fields](fields.md).",
+    "escalate_below": "See [fields](fields.md#the-llm-for-doubtful-documents-only).",
     "temperature": "It is not sent to an LLM that refuses it.",
     "stream": "Streaming costs 12 ms more CPU time a page.",
     "max_concurrency": "`-P max_concurrency=` sets it.",

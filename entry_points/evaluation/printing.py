@@ -34,7 +34,8 @@ def report(evaluation: Evaluation, run: Run, forms: int, *, verbose: bool) -> No
         _print_forms("slowest forms", slowest, evaluation, 3)
         return
     _print_typical(evaluation, run)
-    _print_scores(evaluation, (*evaluation.kind.PRINTED, "seconds_per_page"))
+    share = {"llm_share"} & evaluation.shown.keys()
+    _print_scores(evaluation, (*evaluation.kind.PRINTED, "seconds_per_page", *share))
     _print_forms("worst forms", _worst(evaluation), evaluation, _WORST)
 
 

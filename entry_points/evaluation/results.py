@@ -113,6 +113,8 @@ class Evaluation:
         silent: set[str] = set()
         if self.read_by["engine"] != "openai":
             silent = {*_SUMMED, "parse_failure_rate"}
+        if self.metrics["llm_share"] in (0.0, 1.0):
+            silent.add("llm_share")
         costs = [form.cost for form in self.forms]
         silent |= {name for name in _SUMMED if all(getattr(each, name) is None for each in costs)}
         return {
@@ -171,6 +173,7 @@ def headline(forms: Sequence[FormResult], judged: Numbers, seconds: float) -> di
         metrics["confidence_ece"] = reliability(*judged).ece
     metrics |= {"seconds_per_page": seconds / max(pages, 1)} | _latency(taken)
     metrics["pages"] = float(pages)
+    metrics["llm_share"] = float(np.mean([bool(e.attempts or e.cache_hits) for e in taken]))
     for name in _SUMMED:
         metrics[name] = float(sum(getattr(each, name) or 0 for each in taken))
     costs = [each.cost for each in taken if each.cost is not None]

@@ -23,6 +23,7 @@ class Tally:
         failed: The first of the failed rows, at most `MOST_LISTED`.
         pages: Pages that were read.
         tokens: Tokens of the LLM, both ways.
+        asked: Documents for which the LLM, or its cache, was asked.
         attempts: Requests to the LLM.
         cache_hits: Pages whose completion came from the cache.
         usd: Known cost, USD.
@@ -34,6 +35,7 @@ class Tally:
     failed: list[Mapping[str, Any]] = field(default_factory=list)
     pages: int = 0
     tokens: int = 0
+    asked: int = 0
     attempts: int = 0
     cache_hits: int = 0
     usd: float = 0.0
@@ -50,6 +52,7 @@ class Tally:
                 self.failed.append(row)
         self.pages += row["page_count"] or 0
         self.tokens += (row["input_tokens"] or 0) + (row["output_tokens"] or 0)
+        self.asked += bool(row["attempts"] or row["cache_hits"])
         self.attempts += row["attempts"]
         self.cache_hits += row["cache_hits"]
         self.usd += row["cost"] or 0.0
@@ -111,7 +114,8 @@ def report(outcome: PredictResult, output: object, *, cancelled: bool = False) -
         )
     if read.attempts or read.cache_hits:
         print(
-            f"{read.attempts} requests, {read.cache_hits} pages from the cache, cost "
+            f"{read.attempts} requests for {read.asked} of {read.documents} documents, "
+            f"{read.cache_hits} pages from the cache, cost "
             + ("unknown." if read.cost_unknown else f"{read.usd:.4f} USD.")
         )
     print(f"Written: {cli.printable(output)}")

@@ -46,6 +46,9 @@ class ExtractorConfig(BaseModel):
             failed checks.
         accept_at: Least confidence, [0, 1], from which a field is `accepted`, by the pattern of its
             path ("total", "items[].amount"); the key "*" is for all others. None accepts nothing.
+        escalate_below: With a schema the local engine reads each document first, and the LLM only
+            those with a field whose confidence is below this, given as for accept_at. None asks the
+            LLM about all documents.
         temperature: Sampling temperature, [0, 2].
         seed: Sampling seed, sent to servers that know one; None sends none.
         max_tokens: Most tokens the LLM may write for a page.
@@ -94,6 +97,7 @@ class ExtractorConfig(BaseModel):
     with_pairs: bool = False
     repair: bool = False
     accept_at: dict[str, _Probability] | None = None
+    escalate_below: dict[str, _Probability] | None = None
     temperature: float = Field(default=0.0, ge=0.0, le=2.0)
     seed: int | None = 42
     max_tokens: int = Field(default=8192, ge=16)

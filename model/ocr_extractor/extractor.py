@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from ocr_extractor.engines.openai.engine import OpenAIChatEngine
     from ocr_extractor.engines.openai.estimate import Estimate
     from ocr_extractor.ocr.recognition import WordReader
+    from ocr_extractor.prompts.prompt import Prompt
 
     Source = str | os.PathLike[str] | bytes
 
@@ -67,14 +68,18 @@ class OcrExtractor(PythonModel):
         snapshot = Path(context.artifacts[SNAPSHOT_ARTIFACT])
         prompt = load_prompt(config.prompt_uri, snapshot, registry)
         tiny_ocr = _find_tiny_ocr(config, context.artifacts)
-        self._engine = _build_engine(config, context.artifacts.get(WEIGHTS_ARTIFACT), tiny_ocr)
+        weights = context.artifacts.get(WEIGHTS_ARTIFACT)
+        self._engine = _build_engine(config, weights, tiny_ocr)
         self._followed = (
             FollowedPrompt(prompt, config.prompt_refresh_s, registry)
             if config.follow_alias
             else None
         )
         words = _build_word_reader(config, tiny_ocr)
-        self._reader = DocumentReader(config, prompt, self._engine, words, self._followed)
+        engines = (*_build_first_engine(config, prompt, weights, tiny_ocr), self._engine)
+        self._reader = DocumentReader(
+            config, prompt, *engines, word_reader=words, followed=self._followed
+        )
 
     def predict(
         self,
@@ -315,16 +320,36 @@ def _find_tiny_ocr(config: ExtractorConfig, artifacts: dict[str, str]) -> Path |
 
 def _build_engine(config: ExtractorConfig, weights: str | None, tiny_ocr: Path | None) -> Engine:
     if config.engine == "local":
-        from ocr_extractor.engines.local.engine import BUNDLED_WEIGHTS, LocalEngine
-
-        return LocalEngine(
-            tiny_ocr=tiny_ocr,
-            include_blank=config.include_blank,
-            weights=Path(weights) if weights else BUNDLED_WEIGHTS,
-        )
+        return _build_local_engine(config, weights, tiny_ocr)
     from ocr_extractor.engines.openai.engine import OpenAIChatEngine
 
     return OpenAIChatEngine(config)
+
+
+def _build_local_engine(
+    config: ExtractorConfig, weights: str | None, tiny_ocr: Path | None
+) -> Engine:
+    from ocr_extractor.engines.local.engine import BUNDLED_WEIGHTS, LocalEngine
+
+    return LocalEngine(
+        tiny_ocr=tiny_ocr,
+        include_blank=config.include_blank,
+        weights=Path(weights) if weights else BUNDLED_WEIGHTS,
+    )
+
+
+def _build_first_engine(
+    config: ExtractorConfig, prompt: Prompt, weights: str | None, tiny_ocr: Path | None
+) -> list[Engine]:
+    """Return what reads each document before the LLM does."""
+    if config.escalate_below is None:
+        return []
+    if config.engine == "local" or prompt.schema is None:
+        raise ConfigError(
+            "escalate_below lets the LLM read what the local engine is unsure of in the fields of "
+            "a schema: log with engine=openai and a prompt that has a schema, or without it."
+        )
+    return [_build_local_engine(config, weights, tiny_ocr)]
 
 
 def _build_word_reader(config: ExtractorConfig, tiny_ocr: Path | None) -> WordReader | None:

@@ -55,7 +55,7 @@ class PageReader:
         """Take what reads; without a `word_reader` the pages' words are not read."""
         self._config = config
         self._opener = opener
-        self._engine = engine
+        self.engine = engine
         self._word_reader = word_reader
         # Only pages that hold a slot are decoded: no more than max_concurrency are in memory.
         self._threads = ThreadPoolExecutor(config.max_concurrency, "page")
@@ -182,7 +182,7 @@ class PageReader:
     def _read(
         self, page: Page, ocr: OcrPage | None, instructions: str, schema: Schema | None
     ) -> PageReading:
-        reading = self._engine.read(page, instructions, schema)
+        reading = self.engine.read(page, instructions, schema)
         if schema is not None:
             reading = self._complete(_proven(reading, ocr, schema), page, ocr, instructions, schema)
             if not self._config.with_pairs:
@@ -214,7 +214,7 @@ class PageReader:
         ]
         if not short:
             return reading
-        again = self._engine.read(page, instructions + ask_for_rows(tree, short), schema)
+        again = self.engine.read(page, instructions + ask_for_rows(tree, short), schema)
         joined, evidence = tree, probabilities(reading.evidence)
         if again.raw_fields is not None:
             joined = merged(tree, again.raw_fields)

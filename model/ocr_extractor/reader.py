@@ -49,6 +49,7 @@ class _Call:
     prompt: Prompt
     instruct: Instruct
     pages: PageSelection
+    reader: PageReader
 
 
 @dataclass(frozen=True)
@@ -60,12 +61,14 @@ class _Contents:
         readings: The readings of its pages by number, in order; failed pages have none.
         failure: Why it, or one of its pages, could not be read; None if all were read.
         fields: Its fields; None without a schema, and when no page gave an answer.
+        engine: The name of the engine that read it.
     """
 
     page_count: int | None = None
     readings: dict[int, PageReading] = field(default_factory=dict)
     failure: DocumentError | None = None
     fields: DocumentFields | None = None
+    engine: str | None = None
 
 
 class DocumentReader:
@@ -80,14 +83,15 @@ class DocumentReader:
         self,
         config: ExtractorConfig,
         prompt: Prompt,
-        engine: Engine,
+        *engines: Engine,
         word_reader: WordReader | None = None,
         followed: FollowedPrompt | None = None,
     ) -> None:
         """Start the threads.
 
         Without a `word_reader` the pages' words are not read; `followed`, if given, replaces the
-        pinned `prompt`.
+        pinned `prompt`. Of two engines the first reads each document, and the second only those
+        with a field below `escalate_below`.
 
         Raises:
             PromptError: `page_input` asks for text, and the prompt has no `ocr_text`.
@@ -103,8 +107,9 @@ class DocumentReader:
         self.opener = Opener(config.limits, config.max_concurrency)
         self._pinned = prompt
         self._followed = followed
-        self._engine = engine
-        self._pages = PageReader(config, self.opener, engine, word_reader)
+        *first, main = engines
+        self._page_reader = PageReader(config, self.opener, main, word_reader)
+        self._first = PageReader(config, self.opener, first[0], None) if first else None
         # Documents wait for their pages, which have threads of their own.
         self._documents = ThreadPoolExecutor(config.max_concurrency, "document")
 
@@ -147,7 +152,8 @@ class DocumentReader:
     ) -> Iterator[list[Future[Extraction]]]:
         """Submit documents to the threads; when the caller leaves, cancel those not started."""
         prompt = self.prompt
-        call = _Call(prompt, self._instructions(prompt, additional_rules), pages)
+        instruct = self._instructions(prompt, additional_rules)
+        call = _Call(prompt, instruct, pages, self._page_reader)
         futures = [
             self._documents.submit(copy_context().run, self._read, document, call)
             for document in documents
@@ -163,10 +169,10 @@ class DocumentReader:
         with start_span("extract", SpanType.WORKFLOW) as span:
             if call.prompt.source != "snapshot":
                 span.prompts.append(call.prompt.version)
-            span.set_attributes({"engine": self._engine.name, "prompt_uri": call.prompt.uri})
-            extraction = self._extraction(
-                source.doc_id, call.prompt, self._contents(source, span, call)
-            )
+            contents = self._contents(source, span, call)
+            engine = contents.engine or self._page_reader.engine.name
+            span.set_attributes({"engine": engine, "prompt_uri": call.prompt.uri})
+            extraction = self._extraction(source.doc_id, call.prompt, engine, contents)
             note_extraction(span, extraction, content=self.config.trace_content == "full")
             return extraction
 
@@ -176,27 +182,75 @@ class DocumentReader:
         try:
             with contextlib.closing(self._open(source, span, deadline)) as document:
                 contents = _Contents(document.page_count)
-                numbers = call.pages.of(document.page_count)
-                readings, failure = self._pages.read_all(
-                    document, numbers, call.instruct, call.prompt.schema, deadline
-                )
-                with faults_reported():
-                    fields = self._assemble(readings, call)
-                contents = replace(contents, readings=readings, failure=failure, fields=fields)
-                if self.config.repair:
-                    contents = self._repaired(contents, document, call, deadline)
+                if self._first is None:
+                    contents = self._read_document(document, call, deadline)
+                else:
+                    contents = self._escalated(document, call, deadline, self._first)
         except DocumentError as error:
             return replace(contents, failure=error)
         return contents
 
+    def _read_document(
+        self,
+        document: Document,
+        call: _Call,
+        deadline: float,
+        second_opinion: DocumentFields | None = None,
+    ) -> _Contents:
+        numbers = call.pages.of(document.page_count)
+        readings, failure = call.reader.read_all(
+            document, numbers, call.instruct, call.prompt.schema, deadline
+        )
+        with faults_reported():
+            fields = self._assemble(readings, call, second_opinion=second_opinion)
+        contents = _Contents(
+            document.page_count, readings, failure, fields, call.reader.engine.name
+        )
+        if self.config.repair:
+            return self._repaired(contents, document, call, deadline, second_opinion)
+        return contents
+
+    def _escalated(
+        self, document: Document, call: _Call, deadline: float, first: PageReader
+    ) -> _Contents:
+        """Read a document with the first engine, and again where one of its fields is doubtful.
+
+        Where the second engine fails altogether, what the first one read is kept beside its error.
+        """
+        cheap = self._read_document(document, replace(call, reader=first), deadline)
+        below = self.config.escalate_below
+        if cheap.fields and not cheap.failure and cheap.fields.reaches(below):
+            return cheap
+        dear = self._read_document(document, call, deadline, cheap.fields)
+        if dear.fields is None and dear.failure is not None and cheap.fields is not None:
+            readings = {
+                number: with_requests_of(reading, dear.readings[number])
+                if number in dear.readings
+                else reading
+                for number, reading in cheap.readings.items()
+            }
+            return replace(cheap, readings=readings, failure=dear.failure)
+        return dear
+
     def _assemble(
-        self, readings: dict[int, PageReading], call: _Call, other: DocumentFields | None = None
+        self,
+        readings: dict[int, PageReading],
+        call: _Call,
+        other: DocumentFields | None = None,
+        second_opinion: DocumentFields | None = None,
     ) -> DocumentFields | None:
         schema = call.prompt.schema
-        return None if schema is None else assemble(schema, readings, self.config.accept_at, other)
+        if schema is None:
+            return None
+        return assemble(schema, readings, self.config.accept_at, other, second_opinion)
 
     def _repaired(
-        self, contents: _Contents, document: Document, call: _Call, deadline: float
+        self,
+        contents: _Contents,
+        document: Document,
+        call: _Call,
+        deadline: float,
+        second_opinion: DocumentFields | None,
     ) -> _Contents:
         """Read pages once more if checks of their fields fail; keep the better answer.
 
@@ -208,7 +262,7 @@ class DocumentReader:
         if fields is None or not fields.failed or contents.failure or not asked:
             return contents
         told = repair_instructions(fields)
-        again, _ = self._pages.read_all(
+        again, _ = call.reader.read_all(
             document,
             pages_to_repair(fields),
             lambda ocr: call.instruct(ocr) + told,
@@ -221,10 +275,10 @@ class DocumentReader:
             whole = reading.failure is None and reading.raw_fields is not None
             second[number] = with_requests_of(reading, readings[number]) if whole else first[number]
         with faults_reported():
-            repaired = self._assemble(second, call, fields)
+            repaired = self._assemble(second, call, fields, second_opinion)
             if repaired is not None and repaired.passed > fields.passed:
                 return replace(contents, readings=second, fields=repaired)
-            kept = self._assemble(first, call, repaired)
+            kept = self._assemble(first, call, repaired, second_opinion)
         return replace(contents, readings=first, fields=kept)
 
     def _open(self, source: InputDocument, span: RecordedSpan, deadline: float) -> Document:
@@ -254,7 +308,10 @@ class DocumentReader:
 
         return instruct
 
-    def _extraction(self, doc_id: str | None, prompt: Prompt, contents: _Contents) -> Extraction:
+    @staticmethod
+    def _extraction(
+        doc_id: str | None, prompt: Prompt, engine: str, contents: _Contents
+    ) -> Extraction:
         readings, failure = list(contents.readings.values()), contents.failure
         pairs = tuple(pair for reading in readings for pair in reading.pairs)
         fields = contents.fields
@@ -267,7 +324,7 @@ class DocumentReader:
             error=str(failure) if failure else None,
             partial=failure is not None and some,
             page_count=contents.page_count,
-            engine=self._engine.name,
+            engine=engine,
             prompt_uri=prompt.uri,
             prompt_source=prompt.source,
             input_tokens=total(r.input_tokens for r in readings),

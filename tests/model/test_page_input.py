@@ -71,7 +71,7 @@ def build(page_input: str, template: str = TEMPLATE, **settings: Any) -> Documen
     version: Any = PromptVersion
     prompt = Prompt("prompts:/p/1", version("p", 1, template), "snapshot")
     words = word_reader() if page_input != "image" or config.grounding else None
-    return DocumentReader(config, prompt, OpenAIChatEngine(config), words)
+    return DocumentReader(config, prompt, OpenAIChatEngine(config), word_reader=words)
 
 
 @pytest.mark.parametrize("page_input", ["image", "text", "both"])

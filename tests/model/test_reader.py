@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import threading
 import time
@@ -19,7 +20,7 @@ from ocr_extractor.config import ExtractorConfig
 from ocr_extractor.contract import Extraction, Pair
 from ocr_extractor.documents.input_frame import InputDocument
 from ocr_extractor.documents.page_ranges import PageSelection
-from ocr_extractor.engines.base import Page, PageReading
+from ocr_extractor.engines.base import Evidence, Page, PageReading
 from ocr_extractor.errors import EngineError, InputError, PromptError
 from ocr_extractor.fields.schema import Schema
 from ocr_extractor.prompts.followed_alias import FollowedPrompt
@@ -381,3 +382,65 @@ def test_a_schema_that_changes_under_the_same_template_reaches_the_engine(store:
     assert read.prompt_uri == "prompts:/p/2"
     assert ['"total"' in told[0], '"date"' in told[0]] == [True, False]
     assert ['"total"' in told[-1], '"date"' in told[-1]] == [False, True]
+
+
+SCHEMA = Schema.parse(
+    {"type": "object", "properties": {"total": {"type": "number"}, "note": {"type": "string"}}}
+)
+
+
+def says(total: str | None, score: float, *, failure: EngineError | None = None) -> Read:
+    """Read every page as one total, with a request if the engine is an LLM."""
+
+    def read(page: Page, _: str) -> PageReading:
+        tree = None if total is None else {"total": total, "note": None}
+        evidence = {"total": Evidence(score=score)}
+        return PageReading((), attempts=1, raw_fields=tree, evidence=evidence, failure=failure)
+
+    return read
+
+
+def escalated(local: Read, llm: Read) -> tuple[Extraction, bool]:
+    """Read a page with both; return what was read, and whether the LLM was asked."""
+    version = PromptVersion("p", 1, "{{ fields }}", response_format=SCHEMA.document)  # type: ignore[abstract]
+    config = ExtractorConfig(
+        engine="openai", prompt_uri="prompts:/p/1", llm="m", escalate_below={"total": 0.9}
+    )
+    asked = threading.Event()
+
+    def ask(page: Page, instructions: str) -> PageReading:
+        asked.set()
+        return llm(page, instructions)
+
+    first, second = FakeEngine(local), FakeEngine(ask)
+    second.name = "openai"
+    prompt = Prompt("prompts:/p/1", version, "snapshot")
+    [read] = DocumentReader(config, prompt, first, second).read_all([document(21)], "")
+    return read, asked.is_set()
+
+
+@pytest.mark.parametrize(
+    ("local", "llm", "total", "engine", "confidence"),
+    [
+        pytest.param(says("7", 0.95), says("8", 0.9), 7, "local", 0.95, id="sure"),
+        pytest.param(says("7", 0.8), says("8", 0.9), 8, "openai", 0.9, id="unsure"),
+        pytest.param(says("7", 0.8), says("7.0", 0.9), 7, "openai", 0.98, id="both say the same"),
+    ],
+)
+def test_the_llm_reads_only_what_the_first_engine_is_unsure_of(
+    local: Read, llm: Read, total: int, engine: str, confidence: float
+) -> None:
+    read, asked = escalated(local, llm)
+    assert asked == (engine == "openai")
+    assert read.engine == engine
+    assert json.loads(read.values or "")["total"] == total
+    assert read.fields is not None
+    assert read.fields[0].confidence == pytest.approx(confidence)
+
+
+def test_what_the_first_engine_read_is_kept_beside_the_error_of_the_llm() -> None:
+    outage = EngineError("engine_unavailable", "Nobody answers: send it again.", retryable=True)
+    read, _ = escalated(says("7", 0.5), says(None, 0.0, failure=outage))
+    assert (read.error_code, read.partial, read.engine) == ("engine_unavailable", True, "local")
+    assert json.loads(read.values or "")["total"] == 7
+    assert read.attempts == 2

@@ -43,6 +43,13 @@ class DocumentFields:
     passed: int
     failed: tuple[Check, ...]
 
+    def reaches(self, least: Mapping[str, float] | None) -> bool:
+        """Tell whether no leaf's confidence is below the least that its pattern asks for."""
+        return all(
+            is_accepted(pattern_of(leaf.path), leaf.confidence, least) is not False
+            for leaf in self.leaves
+        )
+
     def used_by(self, check: Check) -> list[FieldValue]:
         """Return the leaves that a check uses."""
         return [leaf for leaf in self.leaves if pattern_of(leaf.path) in check.paths]
@@ -69,6 +76,7 @@ def assemble(
     pages: Mapping[int, PageReading],
     accept_at: Mapping[str, float] | None,
     other: DocumentFields | None = None,
+    second_opinion: DocumentFields | None = None,
 ) -> DocumentFields | None:
     """Join the pages' texts, normalise and check them.
 
@@ -80,6 +88,7 @@ def assemble(
         pages: The pages' readings by number, in order.
         accept_at: The setting.
         other: What another answer of the LLM gave for the same document, None without one.
+        second_opinion: What another engine read on it, None without one.
 
     Returns:
         None where no page gave an answer.
@@ -97,8 +106,15 @@ def assemble(
     held = [(check, check.holds(values)) for check in schema.checks]
     failed = tuple(check for check, holds in held if holds is False)
     others = {leaf.path: leaf.value for leaf in other.leaves} if other else {}
+    opinions = {leaf.path: leaf for leaf in second_opinion.leaves} if second_opinion else {}
     judged = tuple(
-        _judged(leaf, failed, accept_at, repeated=others.get(leaf.path, leaf.value) == leaf.value)
+        _judged(
+            leaf,
+            failed,
+            accept_at,
+            repeated=others.get(leaf.path, leaf.value) == leaf.value,
+            opinion=opinions.get(leaf.path),
+        )
         for leaf in leaves.values()
     )
     return DocumentFields(values, judged, sum(holds is True for _, holds in held), failed)
@@ -217,11 +233,19 @@ def _judged(
     accept_at: Mapping[str, float] | None,
     *,
     repeated: bool,
+    opinion: FieldValue | None,
 ) -> FieldValue:
     """Return a leaf with the checks that it fails and the confidence that they leave."""
     pattern = pattern_of(leaf.path)
     checks = tuple(str(check) for check in failed if pattern in check.paths)
-    confidence = confidence_of(leaf.status, leaf.confidence, len(checks), repeated=repeated)
+    agrees = opinion is not None and (opinion.status, opinion.value) == (leaf.status, leaf.value)
+    confidence = confidence_of(
+        leaf.status,
+        leaf.confidence,
+        len(checks),
+        repeated=repeated,
+        agreeing=opinion.confidence if opinion and agrees and leaf.status == "found" else None,
+    )
     return replace(
         leaf,
         checks=(*leaf.checks, *checks),

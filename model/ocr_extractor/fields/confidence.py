@@ -38,7 +38,12 @@ def evidence_score(evidence: Evidence) -> float | None:
 
 
 def confidence_of(
-    status: Status, score: float | None, failed_checks: int, *, repeated: bool = True
+    status: Status,
+    score: float | None,
+    failed_checks: int,
+    *,
+    repeated: bool = True,
+    agreeing: float | None = None,
 ) -> float | None:
     """Return the confidence of a leaf.
 
@@ -52,6 +57,8 @@ def confidence_of(
         score: That of its evidence, [0, 1]; None when unknown.
         failed_checks: How many checks that use it failed.
         repeated: Whether a second answer, if there was one, gave the same value.
+        agreeing: The confidence, [0, 1], of another engine that read the same value; None without
+            one. Both are wrong only if each is: 1 - (1 - a)(1 - b), as if they erred independently.
 
     Returns:
         In [0, 1]; None when nothing is known. A leaf with a text, of which only failures are known,
@@ -62,9 +69,13 @@ def confidence_of(
         factor *= _INVALID
     if not repeated:
         factor *= _REPEATED_DIFFERENTLY
-    if score is None:
-        return factor if factor < 1 and status in {"found", "invalid"} else None
-    return score * factor
+    if score is not None:
+        own: float | None = score * factor
+    else:
+        own = factor if factor < 1 and status in {"found", "invalid"} else None
+    if own is None or agreeing is None:
+        return own if agreeing is None else agreeing
+    return 1 - (1 - own) * (1 - agreeing)
 
 
 def is_accepted(
