@@ -33,7 +33,7 @@ def log_figures(evaluation: Evaluation, run_id: str) -> None:
 def _figures(evaluation: Evaluation) -> Iterator[tuple[str, Figure]]:
     yield "error_types", _error_types(evaluation)
     yield "score_by_length", _score_by_length(evaluation)
-    if evaluation.assessorsd.size:
+    if evaluation.judged.size:
         yield "reliability", _reliability(evaluation)
         yield "review", _review(evaluation)
 
@@ -66,7 +66,7 @@ def _score_by_length(evaluation: Evaluation) -> Figure:
 
 
 def _reliability(evaluation: Evaluation) -> Figure:
-    found = reliability(*evaluation.assessorsd)
+    found = reliability(*evaluation.judged)
     title = f"Reliability: expected calibration error {found.ece:.3f}"
     figure, axes = _axes(title, "confidence", f"share of the {evaluation.kind.UNIT} that are right")
     axes.plot([0, 1], [0, 1], color="grey", linestyle="--", label="perfectly calibrated")
@@ -79,7 +79,7 @@ def _reliability(evaluation: Evaluation) -> Figure:
 
 
 def _review(evaluation: Evaluation) -> Figure:
-    left = error_left(*evaluation.assessorsd)
+    left = error_left(*evaluation.judged)
     reviewed = np.linspace(0, 100, len(left))
     figure, axes = _axes(
         f"Error left if a person reviews the least confident {evaluation.kind.UNIT}",

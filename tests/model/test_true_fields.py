@@ -80,7 +80,7 @@ def reader(folder: Path, word_reader: WordReader) -> DocumentReader:
         engine="openai", prompt_uri=uri, page_input="text", grounding=True, max_concurrency=1
     )
     prompt = Prompt(uri, version, "snapshot")
-    return DocumentReader(config, prompt, OpenAIChatEngine(config), word_reader)
+    return DocumentReader(config, prompt, OpenAIChatEngine(config), word_reader=word_reader)
 
 
 def tell(row: dict[str, Any], llm: TruthLlm, table: Counter[str]) -> None:
