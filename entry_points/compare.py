@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from mlflow.exceptions import MlflowException
 
 from entry_points.command_line import cli
+from entry_points.command_line.store_watch import needs_store
 from entry_points.comparing.candidate_runs import READING_FLAGS, run
 from entry_points.comparing.candidates import read_candidates
 
@@ -29,6 +30,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 @cli.reports(MlflowException)
+@needs_store()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the entry point."""
     args = build_parser().parse_args(argv)

@@ -6,17 +6,19 @@ import argparse
 from collections.abc import Sequence
 
 import mlflow
+from mlflow.exceptions import MlflowException
 
 from data.dataset import count_documents, load_documents
 from data.fields import has_fields
 from entry_points.command_line import cli
 from entry_points.command_line.ending import end_with
+from entry_points.command_line.store_watch import needs_store
 from entry_points.command_line.tracking import talkative_mlflow
 from entry_points.evaluation.accepting import accept
 from entry_points.evaluation.assessors import load_scorers
 from entry_points.evaluation.evaluating import evaluate, report_left
 from entry_points.evaluation.printing import report, where_to_look
-from entry_points.evaluation.reading import Dataset
+from entry_points.evaluation.reading import Dataset, unwritten_traces
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -63,7 +65,8 @@ def _precision(text: str) -> float:
     return share
 
 
-@cli.reports()
+@cli.reports(MlflowException)
+@needs_store(unwritten_traces)
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the entry point."""
     args = build_parser().parse_args(argv)

@@ -10,6 +10,7 @@ from mlflow.exceptions import MlflowException
 
 from data.splits import split_of
 from entry_points.command_line import cli
+from entry_points.command_line.store_watch import needs_store
 from entry_points.comparing.candidate_runs import READING_FLAGS, run
 from entry_points.comparing.candidates import Candidate
 from entry_points.comparing.processes import require_key
@@ -83,6 +84,7 @@ def candidates_of(args: argparse.Namespace) -> list[Candidate]:
 
 
 @cli.reports(PromptError, DocumentError, MlflowException)
+@needs_store()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the entry point."""
     args = build_parser().parse_args(argv)

@@ -19,6 +19,7 @@ from mlflow.models.model import ModelInfo
 from entry_points import ROOT
 from entry_points.command_line import cli
 from entry_points.command_line.settings import read_settings
+from entry_points.command_line.store_watch import needs_store
 from entry_points.command_line.tracking import mlflow_logs_only, name_run
 from entry_points.engine_access.tiny_ocr import fetch_tiny_ocr
 from entry_points.logged_models.loading import CHOSEN, ask_for_key, has_llm_access
@@ -173,6 +174,7 @@ def travelling_requirements() -> list[str]:
 
 
 @cli.reports(ConfigError, PromptError)
+@needs_store()
 def main(argv: Sequence[str] | None = None, *, last: bool = True) -> int:
     """Run the entry point; `last` prints the next command, which is main's to print otherwise."""
     args = build_parser().parse_args(argv)

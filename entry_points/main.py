@@ -7,10 +7,12 @@ import shlex
 from collections.abc import Sequence
 
 import mlflow
+from mlflow.exceptions import MlflowException
 
 from data.dataset import count_documents, load_documents
 from entry_points.command_line import cli
 from entry_points.command_line.settings import read_settings
+from entry_points.command_line.store_watch import needs_store
 from entry_points.command_line.tracking import talkative_mlflow
 from entry_points.comparing.gate import Gate
 from entry_points.comparing.printing import report_promotion
@@ -18,7 +20,7 @@ from entry_points.comparing.processes import log_in_own_process, require_key
 from entry_points.comparing.promotion import promote
 from entry_points.evaluation.evaluating import evaluate, report_left
 from entry_points.evaluation.printing import report, where_to_look
-from entry_points.evaluation.reading import Dataset
+from entry_points.evaluation.reading import Dataset, unwritten_traces
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -29,7 +31,8 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-@cli.reports()
+@cli.reports(MlflowException)
+@needs_store(unwritten_traces)
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the entry point."""
     args = build_parser().parse_args(argv)

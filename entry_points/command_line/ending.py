@@ -24,13 +24,14 @@ def end_with(main: Callable[[], int], within_s: float = _END_S) -> NoReturn:
     try:
         code = main()
     finally:
-        end = threading.Timer(within_s, _leave, (code,))
+        end = threading.Timer(within_s, leave, (code,))
         end.daemon = True
         end.start()
     raise SystemExit(code)
 
 
-def _leave(code: int) -> NoReturn:
+def leave(code: int) -> NoReturn:
+    """End the process at once, whatever its threads and exit handlers wait for."""
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError):  # its reader has gone
             stream.flush()

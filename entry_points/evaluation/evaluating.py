@@ -15,7 +15,7 @@ from entry_points.command_line.tracking import name_run
 from entry_points.evaluation.assessors import OwnScorer, correct_format
 from entry_points.evaluation.figures import log_figures
 from entry_points.evaluation.picture import log_picture
-from entry_points.evaluation.reading import Dataset, read_and_trace
+from entry_points.evaluation.reading import Dataset, note_trace, read_and_trace
 from entry_points.evaluation.report import log_report
 from entry_points.evaluation.results import Evaluation, FormResult, headline, log
 from entry_points.logged_models.loading import (
@@ -78,7 +78,7 @@ def evaluate(  # noqa: PLR0913 - what reads what, for how much, and where it is 
     reader = config["llm" if config["engine"] == "openai" else "engine"]
     name_run(f"evaluate {version_of(model_uri)} on {dataset.name} ({reader})")
     expectations = {form.form_id: form.expectations() for form in forms}
-    assessors = [form_scorer(truths, content=content)]
+    assessors = [form_scorer(truths, content=content, note_trace=note_trace)]
     assessors += [each.to_mlflow(expectations) for each in scorers]
     if judge:
         assessors.append(correct_format(judge, content=content))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from mlflow.entities import AssessmentSource, AssessmentSourceType, Feedback
+from mlflow.entities import AssessmentSource, AssessmentSourceType, Feedback, Trace
 from mlflow.genai.scorers import Scorer, scorer
 
 from entry_points.scoring.fields import PER_FIELD
@@ -16,7 +16,12 @@ NOT_BEGUN = "not_begun"
 """The error code of a form that was left out on purpose: it has no scores."""
 
 
-def form_scorer(truths: Mapping[str, DocumentTruth[Score]], *, content: bool) -> Scorer:
+def form_scorer(
+    truths: Mapping[str, DocumentTruth[Score]],
+    *,
+    content: bool,
+    note_trace: Callable[[str], object] = lambda _: None,
+) -> Scorer:
     """Build the one scorer of a form: all metrics but single fields', from a single comparison.
 
     It takes the form's truth by `inputs["doc_id"]`, so that no true text has to stand in a
@@ -30,10 +35,15 @@ def form_scorer(truths: Mapping[str, DocumentTruth[Score]], *, content: bool) ->
         truths: By doc_id; every record's doc_id must be in it.
         content: Name the worst mistakes with their texts in the rationales; False gives counts
             only (`trace_content=metadata`).
+        note_trace: Called with the doc_id of each form whose trace is in the store.
     """
 
     @scorer(name=SCORER_NAME)
-    def form_score(inputs: dict[str, Any], outputs: dict[str, Any] | None) -> list[Feedback]:
+    def form_score(
+        inputs: dict[str, Any], outputs: dict[str, Any] | None, trace: Trace | None = None
+    ) -> list[Feedback]:
+        if trace is not None:
+            note_trace(inputs["doc_id"])
         if outputs is not None and outputs.get("error_code") == NOT_BEGUN:
             return []
         score = truths[inputs["doc_id"]].score(outputs)

@@ -14,16 +14,18 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from threading import Lock
+from typing import Any
 
 import pytest
 import requests
 
 from entry_points import ROOT
-from tests.entry_points.conftest import Project
+from tests.entry_points.conftest import FORMS, Done, Project
 from tests.entry_points.servers import free_port, log_of, served
 from tests.tcp_proxy import TcpProxy
 from tests.waiting import wait_for
@@ -263,3 +265,51 @@ def test_a_signal_ends_the_server_in_time_and_it_says_what_was_not_written(
         assert process.wait(PATIENCE_S) == 0
         assert time.monotonic() - began < 4 + 30
     assert "50 traces were not written" in log_of(there, address)
+
+
+@pytest.mark.parametrize("outage", ["hangs", "refuses connections"])
+def test_evaluate_ends_soon_after_the_server_is_gone_and_counts_its_traces(
+    there: Project, remote: TrackingServer, proxy: TcpProxy, outage: str
+) -> None:
+    gone, first = ExitStack(), Lock()
+    before = there.llm.answer
+
+    def answer(_: dict[str, Any]) -> Any:
+        if first.acquire(blocking=False):
+            gone.enter_context(remote.stopped() if outage == "hangs" else proxy.refusing())
+        return before
+
+    there.llm.answer = answer
+    flags = ("--model-uri=models:/pinned/1", f"--dataset={there.dataset}", "--cache=none")
+    try:
+        with gone:
+            done = replace(there, timeout_s=PATIENCE_S).run(
+                *("-m", "entry_points.evaluate", *flags),
+                MLFLOW_TRACKING_URI=f"http://127.0.0.1:{proxy.port}",
+                MLFLOW_HTTP_REQUEST_TIMEOUT="5",
+            )
+    finally:
+        there.llm.answer = before
+    assert done.returncode == 2, done.stdout
+    assert f"not answered for 5 s, so the command ends: {len(FORMS)} traces were" in done.stdout
+
+
+def test_evaluate_counts_the_traces_that_the_store_refuses(
+    project: Project, main_run: Done
+) -> None:
+    with sqlite3.connect(project.folder / "mlflow.db") as store:
+        store.execute(
+            "CREATE TRIGGER refuse BEFORE INSERT ON trace_info "
+            "BEGIN SELECT RAISE(ABORT, 'no more traces'); END"
+        )
+    try:
+        done = project.command(
+            "evaluate", model_uri="models:/ocr-extractor/1", dataset=project.dataset
+        )
+    finally:
+        with sqlite3.connect(project.folder / "mlflow.db") as store:
+            store.execute("DROP TRIGGER refuse")
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.splitlines()[-1] == (
+        f"{len(FORMS)} traces were not written: the tracking store did not take them."
+    )

@@ -1,0 +1,90 @@
+"""Ends a command whose tracking server no longer answers, and says which traces are lost."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from functools import partial, wraps
+from typing import Any
+
+import mlflow
+import requests
+from mlflow.environment_variables import MLFLOW_HTTP_REQUEST_TIMEOUT
+
+from entry_points.command_line.cli import Main
+from entry_points.command_line.ending import leave
+
+# The server is asked so many times in the time after which the command ends.
+_LOOKS = 10
+# The exit code of a command that has ended for that reason: the user can give it again.
+_STORE_IS_GONE = 2
+
+
+def needs_store(unwritten: Callable[[], int] = lambda: 0) -> Callable[[Main], Main]:
+    """Decorate the `main` of a command whose results are of use only in the tracking store.
+
+    MLflow waits up to MLFLOW_HTTP_REQUEST_TIMEOUT (120 s) for an answer, repeats the request seven
+    times, and makes several requests for each form. So the command looks for itself: if the server
+    has not answered for that time, the command ends, at most half of it later, whatever its
+    threads wait for. A store that is a database is not watched.
+
+    Args:
+        unwritten: Returns how many traces have not reached the store; they are counted in the
+            command's last line.
+    """
+
+    def decorate(main: Main) -> Main:
+        @wraps(main)
+        def watched(argv: Sequence[str] | None = None, **options: Any) -> int:
+            ended = threading.Event()
+            uri, limit_s = mlflow.get_tracking_uri(), MLFLOW_HTTP_REQUEST_TIMEOUT.get()
+            if uri.startswith("http"):
+                # Asked here first, so that the thread imports nothing: MLflow's import hooks and
+                # Python's import lock would wait for each other.
+                _answers(uri, limit_s / 2)
+                thread = partial(_watch, uri, limit_s, ended, unwritten)
+                threading.Thread(target=thread, daemon=True).start()
+            try:
+                code = main(argv, **options)
+            finally:
+                ended.set()
+            if count := unwritten():
+                _say(f"{count} traces were not written: the tracking store did not take them.")
+            return code
+
+        return watched
+
+    return decorate
+
+
+def _watch(uri: str, limit_s: float, ended: threading.Event, unwritten: Callable[[], int]) -> None:
+    answered = time.monotonic()
+    while not ended.wait(limit_s / _LOOKS):
+        if _answers(uri, limit_s / 2):
+            answered = time.monotonic()
+        elif time.monotonic() - answered > limit_s and not ended.is_set():
+            _say(
+                f"error: the tracking server has not answered for {limit_s} s, so the command "
+                f"ends: {unwritten()} traces were not written. Give the same command again when "
+                "the server answers; pages in the cache are not paid for again."
+            )
+            leave(_STORE_IS_GONE)
+
+
+def _answers(uri: str, within_s: float) -> bool:
+    """Tell whether the server answers a request; any answer will do."""
+    search = f"{uri.rstrip('/')}/api/2.0/mlflow/experiments/search"
+    try:
+        requests.get(search, params={"max_results": 1}, timeout=within_s)
+    except requests.exceptions.SSLError:  # MLflow may have another certificate
+        return True
+    except (requests.ConnectionError, requests.Timeout):
+        return False
+    return True
+
+
+def _say(line: str) -> None:
+    sys.stdout.flush()  # the results come first where both streams are one
+    print(line, file=sys.stderr, flush=True)

@@ -1,0 +1,85 @@
+"""A command that needs the tracking server ends when that is gone, whatever it waits for."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+
+from entry_points import ROOT
+
+COMMAND = """
+import sys, threading
+from entry_points.command_line.store_watch import needs_store
+@needs_store(lambda: 3)
+def main(argv=None):
+    print("begun")
+    threading.Event().wait(None if sys.argv[1] == "waits" else 2.5)
+    return 0
+raise SystemExit(main())
+"""
+
+
+class Refusal(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_error(401)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@contextmanager
+def server(kind: str) -> Iterator[int]:
+    """Yield the port of a server that hangs, is gone, or knows nobody."""
+    if kind == "knows nobody":
+        with HTTPServer(("127.0.0.1", 0), Refusal) as answering:
+            threading.Thread(target=answering.serve_forever, daemon=True).start()
+            yield answering.server_port
+            answering.shutdown()
+        return
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        if kind == "hangs":
+            yield port
+    if kind == "is gone":
+        yield port
+
+
+def run(port: int, what: str) -> subprocess.CompletedProcess[str]:
+    settings = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "1", "PYTHONPATH": str(ROOT)}
+    settings["MLFLOW_TRACKING_URI"] = f"http://127.0.0.1:{port}"
+    return subprocess.run(
+        [sys.executable, "-c", COMMAND, what],
+        env=os.environ | settings,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+
+
+@pytest.mark.parametrize("kind", ["hangs", "is gone"])
+def test_a_command_ends_without_its_server_and_counts_its_traces(kind: str):
+    with server(kind) as port:
+        done = run(port, "waits")
+    assert done.returncode == 2
+    first, last = done.stdout.splitlines()
+    assert first == "begun"
+    assert "not answered for 1 s, so the command ends: 3 traces were not written." in last
+
+
+def test_any_answer_keeps_a_command_and_its_last_line_counts_the_traces():
+    with server("knows nobody") as port:
+        done = run(port, "ends")
+    assert (done.returncode, done.stdout.splitlines()) == (
+        0,
+        ["begun", "3 traces were not written: the tracking store did not take them."],
+    )
