@@ -26,7 +26,7 @@ from entry_points.logged_models.loading import CHOSEN, ask_for_key, has_llm_acce
 from entry_points.prompt_versions.registration import find_prompt, schema_note, schema_of
 from entry_points.prompt_versions.schema_file import read_schema
 from ocr_extractor.config import ExtractorConfig
-from ocr_extractor.contract import input_example, signature, spark_ddl
+from ocr_extractor.contract import signature, spark_ddl
 from ocr_extractor.engines.local.learned.weights import DECISION
 from ocr_extractor.errors import ConfigError, PromptError
 from ocr_extractor.extractor import TINY_OCR_ARTIFACT, WEIGHTS_ARTIFACT
@@ -100,8 +100,8 @@ def log(
     if schema := schema_of(prompt):
         params |= {"schema_title": schema.title, "schema_fields": len(schema.leaves())}
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), mlflow_logs_only():
-        # MLflow runs an example while it logs: with an LLM that would be a paid request, so only
-        # the local engine has one, and the advice to give one is not for us.
+        # MLflow loads the model and reads an example while it logs: that took half of the CPU time
+        # with the local engine, and would be a paid request of an LLM.
         warnings.filterwarnings("ignore", ".*input example was not provided", UserWarning)
         snapshot = Path(folder) / SNAPSHOT_ARTIFACT
         write_snapshot(prompt, snapshot)
@@ -118,7 +118,6 @@ def log(
             model_config=config.model_dump(),
             params=params,
             signature=signature(),
-            input_example=input_example() if config.engine == "local" else None,
             pip_requirements=travelling_requirements(),
             prompts=[prompt],
             metadata={"spark_ddl": spark_ddl()},

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -244,16 +243,3 @@ def _spark_type(of: Any) -> str:
         return f"struct<{', '.join(fields)}>"
     name: str = of.name
     return {"long": "bigint"}.get(name, name)
-
-
-def input_example() -> pd.DataFrame:
-    """Return one document, a form with a single field, as a frame that `predict` accepts."""
-    import pandas as pd
-    from PIL import Image, ImageDraw, ImageFont
-
-    page = Image.new("L", (420, 80), 255)
-    draw = ImageDraw.Draw(page)
-    draw.text((20, 25), "Date:    November 5, 1998", fill=0, font=ImageFont.load_default(24))
-    buffer = io.BytesIO()
-    page.save(buffer, "PNG")
-    return pd.DataFrame({"image": [buffer.getvalue()], "doc_id": ["example"]})

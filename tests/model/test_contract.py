@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import pandas as pd
 import pytest
 from mlflow.models.utils import _enforce_schema
 from mlflow.types import DataType
@@ -15,12 +14,10 @@ from ocr_extractor.contract import (
     Extraction,
     FieldValue,
     Pair,
-    input_example,
     signature,
     spark_ddl,
     to_frame,
 )
-from ocr_extractor.documents.opener import open_document
 
 FIELDS = {
     "values": '{"total": 12.5, "items": []}',
@@ -172,10 +169,3 @@ def test_the_ddl_names_every_column_in_order() -> None:
 def test_every_extraction_fits_the_signature(changes: dict[str, Any]) -> None:
     frame = to_frame([extraction(**changes)])
     _enforce_schema(frame.dropna(axis="columns"), signature().outputs)
-
-
-def test_the_input_example_is_a_document_that_can_be_opened() -> None:
-    example = input_example()
-    enforced = _enforce_schema(example, signature().inputs)
-    assert isinstance(enforced, pd.DataFrame)
-    assert open_document(example["image"][0]).page(1).image.size == (420, 80)
