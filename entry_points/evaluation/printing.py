@@ -11,6 +11,7 @@ from entry_points.command_line.tracking import where_is
 from entry_points.evaluation.picture import local_picture
 from entry_points.evaluation.report import REPORT
 from entry_points.evaluation.results import Evaluation, FormResult
+from entry_points.scoring.mistakes import one_line
 
 _ITEMS = 5
 _WORST = 2
@@ -60,8 +61,8 @@ def _print_typical(evaluation: Evaluation, run: Run) -> None:
     items, kind = evaluation.items(typical), evaluation.kind
     rows = [
         (
-            _cut(item.name, 36),
-            _cut(item.text, 48),
+            one_line(item.name, 36),
+            one_line(item.text, 48),
             "" if item.confidence is None else f"{item.confidence:.2f}",
         )
         for item in items[:_ITEMS]
@@ -75,11 +76,6 @@ def _worst(evaluation: Evaluation) -> list[FormResult]:
     return sorted(evaluation.forms, key=lambda form: (form.main, -form.score.true))
 
 
-def _cut(text: str, most: int) -> str:
-    text = " ".join(text.split())
-    return text if len(text) <= most else f"{text[: most - 1]}…"
-
-
 def _print_forms(
     title: str, forms: Sequence[FormResult], evaluation: Evaluation, most: int
 ) -> None:
@@ -89,7 +85,7 @@ def _print_forms(
             f"{form.main:.2f}",
             f"{form.score.right} of {form.score.true}",
             f"{form.cost.seconds:.1f}",
-            _cut(evaluation.what_went_wrong(form), 80),
+            one_line(evaluation.what_went_wrong(form), 80),
         )
         for form in forms[:most]
     ]

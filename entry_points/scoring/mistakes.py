@@ -82,6 +82,10 @@ def _listed(lines: Iterable[str]) -> str:
 
 
 def _cut(text: str) -> str:
-    """Quote a text on one line."""
+    return repr(one_line(text, _TEXT_LIMIT))
+
+
+def one_line(text: str, most: int) -> str:
+    """Return a text on one line, cut to `most` characters."""
     line = " ".join(text.split())
-    return repr(line if len(line) <= _TEXT_LIMIT else line[: _TEXT_LIMIT - 1] + "…")
+    return line if len(line) <= most else f"{line[: most - 1]}…"

@@ -28,13 +28,9 @@ def marked(one: str, other: str) -> tuple[tuple[DiffPart, ...], tuple[DiffPart, 
         differs = step.tag != "equal"
         ours.append(DiffPart(one[step.src_start : step.src_end], differs))
         theirs.append(DiffPart(other[step.dest_start : step.dest_end], differs))
-    return tuple(filter(_has_text, ours)), tuple(filter(_has_text, theirs))
+    return tuple(part for part in ours if part.text), tuple(part for part in theirs if part.text)
 
 
 def plain(text: str, *, differs: bool = False) -> tuple[DiffPart, ...]:
     """Return a text in one piece; none for an empty text."""
     return (DiffPart(text, differs),) if text else ()
-
-
-def _has_text(piece: DiffPart) -> bool:
-    return bool(piece.text)

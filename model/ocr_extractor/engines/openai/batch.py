@@ -17,9 +17,9 @@ from openai.types import Batch
 from pydantic import BaseModel, Field
 
 from ocr_extractor.engines.openai.batched_requests import deferred
-from ocr_extractor.engines.openai.sdk_errors import SDK_ERRORS, NotACompletionError, to_engine_error
+from ocr_extractor.engines.openai.sdk_errors import SDK_ERRORS, not_a_completion, to_engine_error
 from ocr_extractor.engines.openai.transport import MAX_ANSWER_BYTES
-from ocr_extractor.errors import ConfigError, shorten
+from ocr_extractor.errors import ConfigError, EngineError, shorten
 
 _logger = logging.getLogger(__name__)
 
@@ -85,8 +85,8 @@ class BatchServer:
             yield
         except httpx2.HTTPError as error:  # in the middle of a download
             _logger.warning("A batch's file was cut off: %s", shorten(error))
-        except SDK_ERRORS as error:
-            fault = to_engine_error(error)
+        except (*SDK_ERRORS, EngineError) as error:
+            fault = error if isinstance(error, EngineError) else to_engine_error(error)
             if not fault.retryable:
                 raise fault from None
             _logger.warning("The batches' server: %s", fault)
@@ -131,7 +131,7 @@ class BatchServer:
         """Return the state of a batch."""
         batch = self._patient.batches.retrieve(batch_id)
         if not isinstance(batch, Batch):  # the SDK returns whatever comes with status 200
-            raise NotACompletionError(reports_error=True)
+            raise not_a_completion(reports_error=True)
         errors = (batch.errors.data if batch.errors else None) or []
         return BatchProgress(
             status=shorten(batch.status),

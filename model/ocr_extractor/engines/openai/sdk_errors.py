@@ -13,16 +13,6 @@ import openai
 
 from ocr_extractor.errors import EngineError, shorten
 
-
-class NotACompletionError(openai.OpenAIError):
-    """The server answered with status 200, but not with a chat completion."""
-
-    def __init__(self, *, reports_error: bool) -> None:
-        # Not quoted: the words of the server may contain the key, and traces keep this message.
-        super().__init__("The answer is not a chat completion.")
-        self.reports_error = reports_error
-
-
 # The errors that `chat.completions.create` raises (openai 3.54).
 SDK_ERRORS = (openai.OpenAIError, json.JSONDecodeError, UnicodeDecodeError, RecursionError)
 
@@ -91,8 +81,6 @@ def to_engine_error(error: Exception, sent: str = "") -> EngineError:
         )
     if isinstance(error, openai.APIConnectionError):
         return _connection_error(error)
-    if isinstance(error, NotACompletionError):
-        return not_a_completion(reports_error=error.reports_error)
     if isinstance(error, (json.JSONDecodeError, UnicodeDecodeError, RecursionError)):
         return invalid_response()
     return EngineError("engine_failed", f"The request failed: {shorten(error)}.")
