@@ -133,7 +133,8 @@ def project(main_job: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 def project_in(folder: Path, llm: CheckingLlm) -> Project:
     """Return the project of a folder, whose commands know the LLM."""
-    kept = {"PATH", "HOME", "TMPDIR", "LANG", "SSL_CERT_FILE", "PYTHONPYCACHEPREFIX"}
+    kept = {"PATH", "HOME", "TMPDIR", "LANG", "SSL_CERT_FILE"}
+    kept |= {"PYTHONPYCACHEPREFIX", "OMP_NUM_THREADS"}
     environment = {name: value for name, value in os.environ.items() if name in kept}
     bin_folder = Path(sys.executable).parent  # `python` of the entry points' commands
     environment |= {
