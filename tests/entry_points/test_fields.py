@@ -281,12 +281,12 @@ def test_a_model_without_a_schema_is_refused_on_a_dataset_of_fields(store: str):
 
 
 def test_a_model_of_fields_is_refused_on_a_dataset_of_pairs(store: str):
-    forms = load_documents(ROOT / "data" / "samples", limit=2)
+    forms, uri = load_documents(ROOT / "data" / "samples", limit=2), log_model(store, {})
     with (
         mlflow.start_run(experiment_id=store) as run,
         pytest.raises(UsageError, match="reads fields, but the dataset has pairs"),
     ):
-        evaluate(run, log_model(store, {}), Dataset("samples", forms), settings={})
+        evaluate(run, uri, Dataset("samples", forms), settings={})
 
 
 @pytest.mark.parametrize("text", ["1", "0", "high", "-0.5"])

@@ -144,7 +144,8 @@ def test_fields_are_searched_by_their_own_metric(
     shutil.copy(FIELDS / "schema.json", folder)
     for number in range(16):
         name = f"receipt-0{1 + number % 4}"
-        shutil.copy(FIELDS / "images" / f"{name}.png", folder / "images" / f"{number}.png")
+        [image] = (FIELDS / "images").glob(f"{name}.*")
+        shutil.copy(image, folder / "images" / f"{number}{image.suffix}")
         shutil.copy(FIELDS / "fields" / f"{name}.json", folder / "fields" / f"{number}.json")
     before = project.llm.answer
     request.addfinalizer(lambda: setattr(project.llm, "answer", before))

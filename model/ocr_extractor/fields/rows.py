@@ -9,7 +9,7 @@ from itertools import pairwise
 from statistics import median
 from typing import TYPE_CHECKING
 
-from ocr_extractor.ocr.neighbours import overlap_sideways, share_row
+from ocr_extractor.ocr.neighbours import share_row
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from ocr_extractor.fields.schema import Table
     from ocr_extractor.grounding.rows import TextRow
     from ocr_extractor.grounding.text_search import Finding
+    from ocr_extractor.ocr.words import Word
 
     Row = Mapping[str, str | None]
+    _Column = tuple[float, float, bool]  # from x to x, px; whether its cells have digits
 
 _FILLED = 0.8
 """Part of the rows in which a column must have been found to tell a row from other text."""
@@ -29,6 +31,11 @@ _MOST_GAP = 4.0
 """Steps from row to row without one after which the table has ended."""
 
 _DIGIT = re.compile(r"\d")
+
+# What begins the line below a table's last row.
+_SUM = re.compile(
+    r"(?:sub|sous-?|zwischen)?(?:total|sum|gesamt|netto|montant|razem)", re.IGNORECASE
+)
 
 # What stands before a sum that is taken over to the next page.
 _CARRIED = re.compile(
@@ -48,7 +55,8 @@ def count_rows(
     """Count the rows of a table that a page shows.
 
     From the first row that was read and found, each text row counts that has a word in each column
-    that is filled in nearly all rows, with a digit where these have one. The table ends at a gap.
+    that is filled in nearly all rows, with a digit where these have one. The table ends at a gap,
+    or at a sum below the last row that was read.
 
     Args:
         cells: The texts of the rows that were read.
@@ -74,7 +82,8 @@ def count_rows(
         middle = (row.box[1] + row.box[3]) / 2
         if middle < tops[0] or any(share_row(row.box, box) for box in others):
             continue
-        if middle - last > _MOST_GAP * step and middle > last_read:
+        below = middle > last_read
+        if below and (middle - last > _MOST_GAP * step or _SUM.match(row.words[0].text)):
             break
         if _is_row(row, columns):
             count, last = count + 1, middle
@@ -83,27 +92,35 @@ def count_rows(
 
 def _columns(
     cells: Sequence[Sequence[str | None]], placed: Sequence[Sequence[Finding]]
-) -> list[tuple[Box, bool]]:
-    """Return the columns that nearly all rows fill: their width, and whether they have digits."""
+) -> list[_Column]:
+    """Return the columns that nearly all rows fill."""
     columns = []
     for at in range(len(cells[0]) if cells else 0):
         boxes = [box for row in placed if (box := row[at].box)]
         if len(boxes) >= 2 and len(boxes) >= _FILLED * len(cells):
-            left, right = (sorted(box[side] for box in boxes) for side in (0, 2))
-            stray = len(boxes) // 10  # a few may have been found at a wrong place
+            # Some may have been found at a wrong place: "20" stands in many.
+            left, right = (median(box[side] for box in boxes) for side in (0, 2))
             digits = sum(bool(_DIGIT.search(row[at] or "")) for row in cells)
-            width = (left[stray], 0, right[-1 - stray], 1)
-            columns.append((width, digits >= _FILLED * len(cells)))
+            columns.append((left, right, digits >= _FILLED * len(cells)))
     return columns
 
 
-def _is_row(row: TextRow, columns: Sequence[tuple[Box, bool]]) -> bool:
-    return all(
-        any(
-            overlap_sideways(word.box, width) and (not digits or _DIGIT.search(word.text))
-            for word in row.words
-        )
-        for width, digits in columns
+def _is_row(row: TextRow, columns: Sequence[_Column]) -> bool:
+    """Tell whether each column has a word of its own in the row."""
+    free = list(row.words)
+    for column in columns:
+        word = next((word for word in free if _is_in(word, column)), None)
+        if word is None:
+            return False
+        free.remove(word)
+    return True
+
+
+def _is_in(word: Word, column: _Column) -> bool:
+    (x0, _, x1, _), (left, right, digits) = word.box, column
+    common = min(x1, right) - max(x0, left)
+    return common >= min(x1 - x0, right - left) / 2 and (
+        not digits or _DIGIT.search(word.text) is not None
     )
 
 

@@ -93,13 +93,24 @@ def test_a_wrapped_text_has_a_box_around_its_lines():
         ([*rows_of(6), ("wrapped text",), *rows_of(6, 7)], 8, 12),
         ([*rows_of(8), *[()] * 8, ("Page 1 of 3", "2", "3")], 8, 8),
         (rows_of(12), 1, None),
+        ([*rows_of(12), ("Total 12", "26", "90.00")], 12, 12),
     ],
-    ids=["all", "some missing", "a total", "wrapped", "after a gap", "one row tells too little"],
+    ids=[
+        *("all", "some missing", "a total", "wrapped", "after a gap", "one row tells too little"),
+        "a total like a row",
+    ],
 )
 def test_rows_are_counted_by_what_stands_in_their_columns(
     shown: list[tuple[str, ...]], read: int, expected: int | None
 ):
     assert counted(page(TITLES, *shown), rows_of(12)[:read]) == expected
+
+
+def test_cells_in_wrong_columns_do_not_make_other_lines_rows():
+    cells = rows_of(8)
+    shown = [each for cell in cells for each in (cell, ("Rebate 2", "5"))]
+    cells[2] = cells[2][::-1]
+    assert counted(page(TITLES, *shown), cells) == 8
 
 
 A, B, C = ({"x": text} for text in "abc")
