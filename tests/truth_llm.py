@@ -155,7 +155,7 @@ def value_f1(document: FieldDocument, read: Mapping[str, Any]) -> float:
         if one is None or other is None:
             return one is None and other is None
         if kind in {"number", "integer"}:
-            return round(abs(one - other), 6) <= 0.005
+            return bool(round(abs(one - other), 6) <= 0.005)
         if kind == "string":
             one, other = (
                 "".join(c for c in str(each) if c.isalnum()).casefold() for each in (one, other)
@@ -183,7 +183,8 @@ def wrong_leaves(document: FieldDocument, row: Mapping[str, Any]) -> dict[str, d
     wrong = {}
     for leaf in row["fields"]:
         value, truth = json.loads(leaf["value"] or "null"), true.get(leaf["path"])
-        both_texts = isinstance(value, str) and isinstance(truth, str)
-        if value != truth and not (both_texts and squeezed(value) == squeezed(truth)):
+        if isinstance(value, str) and isinstance(truth, str):
+            value, truth = squeezed(value), squeezed(truth)
+        if value != truth:
             wrong[leaf["path"]] = leaf
     return wrong

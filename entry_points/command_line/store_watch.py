@@ -39,7 +39,8 @@ def needs_store(unwritten: Callable[[], int] = lambda: 0) -> Callable[[Main], Ma
         @wraps(main)
         def watched(argv: Sequence[str] | None = None, **options: Any) -> int:
             ended = threading.Event()
-            uri, limit_s = mlflow.get_tracking_uri(), MLFLOW_HTTP_REQUEST_TIMEOUT.get()
+            uri = mlflow.get_tracking_uri()
+            limit_s = MLFLOW_HTTP_REQUEST_TIMEOUT.get()  # type: ignore[no-untyped-call]
             if uri.startswith("http"):
                 # Asked here first, so that the thread imports nothing: MLflow's import hooks and
                 # Python's import lock would wait for each other.

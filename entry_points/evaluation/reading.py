@@ -61,7 +61,7 @@ _unwritten: set[str] = set()
 
 def unwritten_traces() -> int:
     """Return how many forms of this process have no trace in the store."""
-    ratio = MLFLOW_TRACE_SAMPLING_RATIO.get()
+    ratio = MLFLOW_TRACE_SAMPLING_RATIO.get()  # type: ignore[no-untyped-call]
     return len(_unwritten) if ratio is None or ratio >= 1 else 0  # MLflow leaves some out
 
 

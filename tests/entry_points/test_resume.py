@@ -102,7 +102,7 @@ class Folder(PosixPath):
 
     made = 0
 
-    def __truediv__(self, name: Any) -> Path:
+    def __truediv__(self, name: Any) -> Any:
         Folder.made += 1
         return Path(self, name)
 
@@ -110,7 +110,12 @@ class Folder(PosixPath):
 def test_the_first_page_does_not_wait_for_a_path_of_each_document(tmp_path: Path):
     documents = InputDocuments(Folder(tmp_path), [f"{number:04}.png" for number in range(500)])
     made: list[int] = []
-    model = Model(lambda doc_id, content: made.append(Folder.made) or {})
+
+    def note(doc_id: str, content: Any) -> dict[str, Any]:
+        made.append(Folder.made)
+        return {}
+
+    model = Model(note)
     settings: dict[str, Any] = {"params": {}, "max_concurrency": 4, "max_cost": None}
     settings |= {"retry_errors": False, "model": cast("PyFuncModel", model)}
     predict(PredictTask(**settings), documents, tmp_path / "out.jsonl")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from math import prod
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -49,6 +50,13 @@ class Evidence:
     grounded: bool | None = None
     ocr_score: float | None = None
     probability: float | None = None
+
+    @property
+    def confidence(self) -> float | None:
+        """How much speaks for the text: the product of the scores that are known, [0, 1]."""
+        factors = (self.score, self.ocr_score, self.probability)
+        known = [each for each in factors if each is not None]
+        return prod(known) if known else None
 
 
 @dataclass(frozen=True)

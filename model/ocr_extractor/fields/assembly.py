@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ocr_extractor.contract import FieldValue
 from ocr_extractor.engines.base import Evidence
-from ocr_extractor.fields.confidence import confidence_of, evidence_score, is_accepted
+from ocr_extractor.fields.confidence import confidence_of, is_accepted
 from ocr_extractor.fields.normalisation import Hints, normalise
 from ocr_extractor.fields.raw_tree import cell_path, scalars, tables
 from ocr_extractor.fields.rows import own_rows
@@ -205,7 +205,7 @@ def _leaf(raw: _Raw, hints: Hints) -> FieldValue:
         status="blank",
         page=raw.page,
         box=raw.evidence.box,
-        confidence=evidence_score(raw.evidence),
+        confidence=raw.evidence.confidence,
         grounded=raw.evidence.grounded,
     )
     if not raw.text:

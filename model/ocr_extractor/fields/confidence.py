@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from math import prod
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ocr_extractor.contract import Status
-    from ocr_extractor.engines.base import Evidence
 
 _FAILED = 0.5
 """What a check that failed leaves of the confidence: it tells that one of its values is wrong."""
@@ -21,20 +19,6 @@ _REPEATED_DIFFERENTLY = 0.7
 """What is left where the LLM was asked twice and gave two values."""
 
 _OTHERS = "*"
-
-
-def evidence_score(evidence: Evidence) -> float | None:
-    """Return how much speaks for a text: the product of what is known, each in [0, 1].
-
-    The factors are how well it agrees with the page (or how sure the engine is of it), how sure the
-    OCR is of the words there, and how probable the LLM found it.
-
-    Returns:
-        None when nothing is known.
-    """
-    factors = (evidence.score, evidence.ocr_score, evidence.probability)
-    known = [each for each in factors if each is not None]
-    return prod(known) if known else None
 
 
 def confidence_of(

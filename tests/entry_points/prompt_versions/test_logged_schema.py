@@ -115,7 +115,7 @@ def test_improve_needs_a_place_for_the_champions_fields(
 def test_what_optimize_finds_keeps_the_schema_and_is_registered_once(logged: Logged) -> None:
     gain = Difference(0.5, 0.4, 0.6, 0.01)
     best = PromptCandidate(f"Optimized. {TEMPLATE}", 1.0)
-    outcome = OptimizationResult([best], best, Verdict(6, 0.5, 1.0, gain))
+    outcome = OptimizationResult([best], best, Verdict("value_f1", 6, 0.5, 1.0, gain))
     register_prompt(PROMPT, best.template, schema=Schema.parse(RECEIPT | {"title": "Other"}))
     first = register_winner(logged.prompt, outcome)
     assert register_winner(logged.prompt, outcome) == first

@@ -146,8 +146,9 @@ class Answer:
 
     def to_dict(self) -> dict[str, Any]:
         """Return what was read of the answer, in the API's own names, for a trace."""
-        left_out = {"error": True, "choices": {"__all__": {"logprobs"}}}
-        return self._body.model_dump(exclude_none=True, exclude=left_out)
+        return self._body.model_dump(
+            exclude_none=True, exclude={"error": True, "choices": {"__all__": {"logprobs"}}}
+        )
 
 
 def _to_usage(usage: UsageReport | None) -> Usage | None:

@@ -125,7 +125,7 @@ def _leaf_spans(text: str, start: int, end: int) -> dict[tuple[str | int, ...], 
             case kind, "" | "null":
                 pass
             case kind, _:
-                spans[tuple(keys)] = found.span(kind)
+                spans[tuple(keys)] = found.span(kind or 0)
     return spans
 
 

@@ -63,6 +63,8 @@ def test_what_is_no_list_of_the_completions_tokens_tells_nothing(content: Any):
 @given(st.lists(st.tuples(st.text(min_size=1, max_size=4), st.floats(0.01, 1)), min_size=1))
 def test_probabilities_are_between_0_and_1_and_that_of_all_is_the_least(given: Any):
     text = "".join(each for each, _ in given)
-    found = probabilities_of(text, tokens(*given), {at: (at, at + 1) for at in range(len(text))})
+    found = probabilities_of(
+        text, tokens(*given), {str(at): (at, at + 1) for at in range(len(text))}
+    )
     assert min(found.values()) == pytest.approx(min(p for _, p in given))
     assert all(0 <= each <= 1 for each in found.values())
