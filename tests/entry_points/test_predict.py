@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from entry_points.command_line.cli import UsageError
+from entry_points.predict import main
 from entry_points.predictions.documents import find_documents
 from tests.entry_points.conftest import Done, Project
 
@@ -103,26 +104,24 @@ def test_a_parquet_table_has_the_lines_that_are_kept_beside_it(project: Project,
     assert len(table) == 3
 
 
-def test_asks_for_a_suffix_that_it_knows(project: Project, main_run: Done):
-    done = project.command("predict", output="predictions.xlsx")
-    assert done.returncode != 0
-    assert (
-        "error: --output is predictions.xlsx: give it the suffix .jsonl, .parquet or .csv."
-        in done.stdout
+def test_asks_for_a_suffix_that_it_knows(capsys: pytest.CaptureFixture[str]):
+    assert main(["--output", "predictions.xlsx"]) == 2
+    assert capsys.readouterr().err == (
+        "error: --output is predictions.xlsx: give it the suffix .jsonl, .parquet or .csv.\n"
     )
 
 
-def test_an_output_that_cannot_be_written_is_named_before_a_page_is_read(
-    project: Project, main_run: Done
+def test_an_output_that_cannot_be_written_is_named_before_a_model_is_loaded(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
-    (project.folder / "file").touch()
-    (project.folder / "folder.parquet").mkdir()
-    asked = len(project.llm.requests)
-    below = project.command("predict", output=project.folder / "file" / "out.jsonl")
-    assert f"out.jsonl, which cannot be written ({project.folder}/file: " in below.stdout
-    folder = project.command("predict", output=project.folder / "folder.parquet")
-    assert "folder.parquet, which is not a file: name another." in folder.stdout
-    assert len(project.llm.requests) == asked
+    (tmp_path / "file").touch()
+    (tmp_path / "folder.parquet").mkdir()
+    nothing = "--model-uri=models:/nothing/1"
+    assert main([nothing, "--output", str(tmp_path / "file" / "out.jsonl")]) == 2
+    below = f"out.jsonl, which cannot be written ({tmp_path}/file: "
+    assert below in capsys.readouterr().err
+    assert main([nothing, "--output", str(tmp_path / "folder.parquet")]) == 2
+    assert "folder.parquet, which is not a file: name another." in capsys.readouterr().err
 
 
 def test_the_folder_of_the_output_is_made(project: Project, main_run: Done):
