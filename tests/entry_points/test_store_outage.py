@@ -286,12 +286,12 @@ def test_evaluate_ends_soon_after_the_server_is_gone_and_counts_its_traces(
             done = replace(there, timeout_s=PATIENCE_S).run(
                 *("-m", "entry_points.evaluate", *flags),
                 MLFLOW_TRACKING_URI=f"http://127.0.0.1:{proxy.port}",
-                MLFLOW_HTTP_REQUEST_TIMEOUT="5",
+                MLFLOW_HTTP_REQUEST_TIMEOUT="15",
             )
     finally:
         there.llm.answer = before
     assert done.returncode == 2, done.stdout
-    assert f"not answered for 5 s, so the command ends: {len(FORMS)} traces were" in done.stdout
+    assert f"not answered for 15 s, so the command ends: {len(FORMS)} traces were" in done.stdout
 
 
 def test_evaluate_counts_the_traces_that_the_store_refuses(

@@ -21,7 +21,7 @@ from entry_points.command_line.store_watch import needs_store
 @needs_store(lambda: 3)
 def main(argv=None):
     print("begun")
-    threading.Event().wait(None if sys.argv[1] == "waits" else 2.5)
+    threading.Event().wait(float(sys.argv[1]))
     return 0
 raise SystemExit(main())
 """
@@ -52,11 +52,11 @@ def server(kind: str) -> Iterator[int]:
         yield port
 
 
-def run(port: int, what: str) -> subprocess.CompletedProcess[str]:
-    settings = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "1", "PYTHONPATH": str(ROOT)}
+def run(port: int, limit_s: int, takes_s: float) -> subprocess.CompletedProcess[str]:
+    settings = {"MLFLOW_HTTP_REQUEST_TIMEOUT": str(limit_s), "PYTHONPATH": str(ROOT)}
     settings["MLFLOW_TRACKING_URI"] = f"http://127.0.0.1:{port}"
     return subprocess.run(
-        [sys.executable, "-c", COMMAND, what],
+        [sys.executable, "-c", COMMAND, str(takes_s)],
         env=os.environ | settings,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -69,7 +69,7 @@ def run(port: int, what: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize("kind", ["hangs", "is gone"])
 def test_a_command_ends_without_its_server_and_counts_its_traces(kind: str):
     with server(kind) as port:
-        done = run(port, "waits")
+        done = run(port, limit_s=1, takes_s=600.0)
     assert done.returncode == 2
     first, last = done.stdout.splitlines()
     assert first == "begun"
@@ -78,7 +78,7 @@ def test_a_command_ends_without_its_server_and_counts_its_traces(kind: str):
 
 def test_any_answer_keeps_a_command_and_its_last_line_counts_the_traces():
     with server("knows nobody") as port:
-        done = run(port, "ends")
+        done = run(port, limit_s=5, takes_s=12.5)
     assert (done.returncode, done.stdout.splitlines()) == (
         0,
         ["begun", "3 traces were not written: the tracking store did not take them."],
