@@ -100,6 +100,8 @@ def _columns(
         if len(boxes) >= 2 and len(boxes) >= _FILLED * len(cells):
             # Some may have been found at a wrong place: "20" stands in many.
             left, right = (median(box[side] for box in boxes) for side in (0, 2))
+            if sum(box[0] < right and left < box[2] for box in boxes) < _FILLED * len(boxes):
+                continue
             digits = sum(bool(_DIGIT.search(row[at] or "")) for row in cells)
             columns.append((left, right, digits >= _FILLED * len(cells)))
     return columns
@@ -118,10 +120,7 @@ def _is_row(row: TextRow, columns: Sequence[_Column]) -> bool:
 
 def _is_in(word: Word, column: _Column) -> bool:
     (x0, _, x1, _), (left, right, digits) = word.box, column
-    common = min(x1, right) - max(x0, left)
-    return common >= min(x1 - x0, right - left) / 2 and (
-        not digits or _DIGIT.search(word.text) is not None
-    )
+    return x0 < right and left < x1 and (not digits or _DIGIT.search(word.text) is not None)
 
 
 def ask_for_rows(tree: RawTree, short: Iterable[str]) -> str:

@@ -100,9 +100,10 @@ class _Loader(yaml.SafeLoader):
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         """Compose a node that is no alias."""
         if self.check_event(yaml.AliasEvent):
-            start = self.peek_event().start_mark  # type: ignore[no-untyped-call]
-            message = "aliases are not supported, use $ref"
-            raise yaml.composer.ComposerError(None, None, message, start)
+            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
+            raise yaml.composer.ComposerError(
+                None, None, "aliases are not supported, use $ref", mark
+            )
         return super().compose_node(parent, index)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:

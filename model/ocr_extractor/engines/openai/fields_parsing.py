@@ -122,10 +122,8 @@ def _leaf_spans(text: str, start: int, end: int) -> dict[tuple[str | int, ...], 
                     keys[-1] = last + 1
             case "key", key:
                 keys[-1:] = [_DECODER.decode(key)]
-            case kind, "" | "null":
-                pass
-            case kind, _:
-                spans[tuple(keys)] = found.span(kind or 0)
+            case str(kind), value if value not in {"", "null"}:
+                spans[tuple(keys)] = found.span(kind)
     return spans
 
 
