@@ -159,7 +159,7 @@ def test_max_cost_leaves_forms_and_scores_the_others(project: Project, main_run:
 
 def test_max_cost_is_not_promised_where_a_judge_spends_too(project: Project, main_run: Done):
     run = project.client.get_run(run_id_of(main_run))
-    with pytest.raises(UsageError, match="give --max-cost or --judge"):
+    with pytest.raises(UsageError, match="give only one of --max-cost and --judge"):
         evaluate(
             run,
             "models:/ocr-extractor/1",
