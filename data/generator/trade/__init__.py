@@ -1,0 +1,1 @@
+"""Draws receipts, invoices, orders and broadcast orders: words, boxes and true fields, no OCR."""
