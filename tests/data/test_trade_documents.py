@@ -14,7 +14,7 @@ from data.generator.trade.wanted import concepts, draw_wanted
 from ocr_extractor.fields.normalisation import Hints, normalise
 from ocr_extractor.fields.schema import Schema
 
-SEEDS = range(60)
+SEEDS = range(40)
 
 of_each_kind = pytest.mark.parametrize("kind", KINDS)
 
@@ -120,7 +120,8 @@ def test_each_concept_is_there_on_some_documents_and_absent_from_others(kind):
             if "[]" not in leaf:
                 (shown if leaf in document.places else missing).add(fact)
     assert shown == known
-    assert missing >= known - {"date", "total"}
+    named = {name for name in known if name.endswith(("_name", "_address"))}
+    assert missing >= known - named - {"date", "total"}
 
 
 @of_each_kind

@@ -223,6 +223,10 @@ class Canvas:
 
     def picture(self, scale: float = 1.0) -> Image.Image:
         """Return the page, RGB, `scale` times its size."""
+        # Typefaces have rounded widths at small sizes: words would run into each other.
+        return self._drawn(2 * scale).reduce(2)
+
+    def _drawn(self, scale: float) -> Image.Image:
         size = (round(self.size[0] * scale), round(self.size[1] * scale))
         image = Image.new("RGB", size, WHITE)
         draw = ImageDraw.Draw(image)

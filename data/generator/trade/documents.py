@@ -9,12 +9,17 @@ from typing import Any
 
 from data.generator.trade.canvas import Canvas, Place
 from data.generator.trade.draft import Draft
+from data.generator.trade.letters import draw_invoice, draw_order
 from data.generator.trade.receipts import draw_receipt
 from data.generator.trade.wanted import KINDS, Kind, Wanted, draw_wanted
 
 __all__ = ["KINDS", "DrawnDocument", "Kind", "draw_document"]
 
-_DRAW: dict[Kind, Callable[[Draft], None]] = {"receipts": draw_receipt}
+_DRAW: dict[Kind, Callable[[Draft], None]] = {
+    "receipts": draw_receipt,
+    "invoices": draw_invoice,
+    "orders": draw_order,
+}
 
 
 @dataclass(frozen=True)

@@ -72,6 +72,8 @@ class Draft:
         self.pages: list[Canvas] = []
         self.rows = 0
         """How many items there are."""
+        self.lines: dict[str, list[str]] = {}
+        """The lines of addresses by whose they are."""
         self.group: str = rng.choice(self.country["groups"])
         self.date_format: str = rng.choice(self.country["dates"])
         self.sign: str = rng.choice(self.country["signs"])
