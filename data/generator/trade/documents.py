@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
+from data.generator.trade.broadcasts import draw_broadcast
 from data.generator.trade.canvas import Canvas, Place
-from data.generator.trade.draft import Draft
+from data.generator.trade.draft import Draft, Order
 from data.generator.trade.letters import draw_invoice, draw_order
 from data.generator.trade.receipts import draw_receipt
 from data.generator.trade.wanted import KINDS, Kind, Wanted, draw_wanted
@@ -19,6 +20,7 @@ _DRAW: dict[Kind, Callable[[Draft], None]] = {
     "receipts": draw_receipt,
     "invoices": draw_invoice,
     "orders": draw_order,
+    "broadcasts": draw_broadcast,
 }
 
 
@@ -54,7 +56,7 @@ def draw_document(kind: Kind, seed: int, wanted: Wanted | None = None) -> DrawnD
         wanted: What is asked of it; None draws a schema, too.
     """
     rng = Random(f"{kind} {seed}")  # noqa: S311 - nothing is secret here
-    draft = Draft(rng, wanted.order if wanted else None)
+    draft = _begin(kind, rng, wanted.order if wanted else None)
     _DRAW[kind](draft)
     if wanted is None:
         wanted = draw_wanted(kind, rng, draft.order, draft.language)
@@ -62,3 +64,10 @@ def draw_document(kind: Kind, seed: int, wanted: Wanted | None = None) -> DrawnD
     values, found = wanted.truth(draft.values, places)
     pages = tuple(draft.pages)
     return DrawnDocument(kind, seed, draft.language, pages, wanted.schema, values, found)
+
+
+def _begin(kind: Kind, rng: Random, order: Order | None) -> Draft:
+    if kind != "broadcasts":
+        return Draft(rng, order)
+    # Their trade's terms are American, and most of their dates.
+    return Draft(rng, order or ("mdy" if rng.random() < 0.85 else "dmy"), "en")

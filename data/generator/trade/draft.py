@@ -58,10 +58,14 @@ class Draft:
         pages: As drawn.
     """
 
-    def __init__(self, rng: Random, order: Order | None = None) -> None:
-        countries = lexicon()["countries"]
-        if order:
-            countries = {k: v for k, v in countries.items() if v["order"] == order}
+    def __init__(
+        self, rng: Random, order: Order | None = None, language: str | None = None
+    ) -> None:
+        countries = {
+            code: country
+            for code, country in lexicon()["countries"].items()
+            if order in {None, country["order"]} and language in {None, country["language"]}
+        }
         self.rng = rng
         self.code = rng.choice(sorted(countries))
         self.country: dict[str, Any] = countries[self.code]
@@ -72,6 +76,8 @@ class Draft:
         self.pages: list[Canvas] = []
         self.rows = 0
         """How many items there are."""
+        self.below = 0.0
+        """y below the head of a page, px."""
         self.lines: dict[str, list[str]] = {}
         """The lines of addresses by whose they are."""
         self.group: str = rng.choice(self.country["groups"])

@@ -81,13 +81,14 @@ class Letter:
 
     def flow(self, parts: Iterable[tuple[str, str]], look: Look, right: float) -> None:
         """Write running text, [(text, fact)], from the left margin; a fact stays on one line."""
-        x = self.left
+        x, space = self.left, width_of("n n", look) / 3
         for text, fact in parts:
             for piece in [text] if fact else text.split():
+                x -= space if piece in {".", ","} else 0
                 if x > self.left and x + width_of(piece, look) > right:
                     x = self.left
                     self.y += look.leading * look.size
-                x = self.page.text((x, self.y), piece, look, fact) + width_of("n n", look) / 3
+                x = self.page.text((x, self.y), piece, look, fact) + space
         self.y += look.leading * look.size
 
     def rows(self, at: tuple[float, float], rows: Sequence[tuple[str, str]], tab: float) -> float:
@@ -135,7 +136,8 @@ def _sum_up(letter: Letter, goods: Decimal) -> None:
     off, freight = Decimal(0), Decimal(0)
     if letter.is_invoice:
         off = cents(goods / 20) if draft.chance(0.12) else off
-        freight = cents(Decimal(draft.rng.randint(390, 4900)) / 100) if draft.chance(0.15) else off
+        if draft.chance(0.15):
+            freight = Decimal(draft.rng.randint(390, 4900)) / 100
         draft.money("discount", -off if draft.chance(0.6) else off)
         draft.money("shipping", freight)
     net = draft.money("net", goods - off + freight)

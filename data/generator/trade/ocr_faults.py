@@ -19,6 +19,10 @@ for _pair in _ALIKE:
     _CONFUSED[_pair[0]] = _CONFUSED.get(_pair[0], "") + _pair[1]
 
 
+_TOUCHING, _WIDE = 0.04, 0.7
+"""Spaces between words that are never seen, and that are always seen, heights."""
+
+
 @dataclass(frozen=True)
 class ReadWord:
     """A word as an OCR gives it.
@@ -144,8 +148,10 @@ def _glue(line: Sequence[ReadWord], faults: Faults, rng: Random) -> list[ReadWor
     for word in line[1:]:
         last = glued[-1]
         tall = last.box[3] - last.box[1]
+        space = (word.box[0] - last.box[2]) / tall
         share = faults.glued * (4 if last.text[-1] in ":.,;#" else 1)
-        if word.box[0] - last.box[2] < 0.7 * tall and rng.random() < share:
+        # Words that touch are one to every OCR.
+        if space < _TOUCHING or (space < _WIDE and rng.random() < share):
             box = (last.box[0], last.box[1], word.box[2], last.box[3])
             text, sources = last.text + word.text, last.sources + word.sources
             glued[-1] = replace(last, text=text, box=box, sources=sources)

@@ -16,7 +16,7 @@ from data.generator.trade.draft import Order
 
 Kind = Literal["receipts", "invoices", "orders", "broadcasts"]
 
-KINDS: tuple[Kind, ...] = ("receipts", "invoices", "orders")
+KINDS: tuple[Kind, ...] = ("receipts", "invoices", "orders", "broadcasts")
 
 LANGUAGES = ("en", "de", "fr", "es")
 
