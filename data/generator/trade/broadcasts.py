@@ -78,7 +78,7 @@ class _Order:
         draft.day("entered", start - datetime.timedelta(days=draft.rng.randint(1, 40)))
         draft.lines["agency"] = draft.address(4)
         draft.lines["station"] = draft.address(3)
-        draft.rows = draft.rng.choice((1, 2, 3, 4, 6, 8, 12, 20, 30))
+        draft.rows = draft.rng.choice((1, 2, 4, 6, 8, 12, 16, 24, 36, 50))
         spots, gross = 0, Decimal(0)
         for row in range(draft.rows):
             count, amount = self._line(f"lines[{row}].", row + 1, start, end)

@@ -19,6 +19,9 @@ WHITE: Colour = (255, 255, 255)
 _EM = 100
 """px at which widths are measured; they grow with the size."""
 
+_LARGE = 2.0
+"""Scale from which text is drawn at its size."""
+
 _ASCENT, _DESCENT = 0.78, 0.22
 """What an OCR's box of a text line has above and below the baseline, em."""
 
@@ -224,7 +227,7 @@ class Canvas:
     def picture(self, scale: float = 1.0) -> Image.Image:
         """Return the page, RGB, `scale` times its size."""
         # Typefaces have rounded widths at small sizes: words would run into each other.
-        return self._drawn(2 * scale).reduce(2)
+        return self._drawn(scale) if scale >= _LARGE else self._drawn(2 * scale).reduce(2)
 
     def _drawn(self, scale: float) -> Image.Image:
         size = (round(self.size[0] * scale), round(self.size[1] * scale))
