@@ -58,6 +58,8 @@ class _Order:
         self.short = draft.pick(("%m/%d/%y", "%m/%d/%Y", "%m/%d"))
         if draft.order == "dmy":
             self.short = "%d/%m/%y"
+        elif draft.chance(0.75):
+            draft.date_format = draft.pick(("%m/%d/%y", "%m/%d/%Y"))
 
     def decide(self) -> None:
         draft = self.draft

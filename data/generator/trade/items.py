@@ -23,7 +23,7 @@ def draw_items(draft: Draft, labels: Labels, count: int, dear: float = 1.0) -> D
     unit = draft.word("units")
     for row in range(count):
         path = f"items[{row}]."
-        quantity = Decimal(draft.pick((1, 1, 1, 2, 2, 3, 4, 5, 6, 8, 10, 12, 20, 24, 50, 100)))
+        quantity = Decimal(draft.pick((1, 1, 1, 1, 1, 2, 2, 2, 3, 3, 4, 5, 6, 10, 12, 24, 50, 100)))
         if decimals and quantity < 13 and draft.chance(0.5):
             quantity += Decimal(draft.rng.randint(1, 9)) / 10
         price = cents(Decimal(str(dear * 10 ** draft.rng.uniform(-0.2, 2))))

@@ -92,15 +92,17 @@ class Letter:
         self.y += look.leading * look.size
 
     def rows(self, at: tuple[float, float], rows: Sequence[tuple[str, str]], tab: float) -> float:
-        """Write labels with their facts beside them; return the y below."""
+        """Write labels with their facts beside them, or with none; return the y below."""
         x, y = at
         face = self.bold if self.bold_labels else self.look
         tab = max([tab, *(width_of(label, face) + 0.7 * face.size for label, _ in rows)])
-        wide = max([0.0, *(width_of(self.draft.texts[fact], self.look) for _, fact in rows)])
+        texts = [self.draft.texts[fact] for _, fact in rows if fact]
+        wide = max([0.0, *(width_of(text, self.look) for text in texts)])
         x = max(self.left, min(x, self.right - tab - wide))
         for label, fact in rows:
             self.page.text((x, y), label, face)
-            self.draft.put((x + tab, y), fact, self.look)
+            if fact:
+                self.draft.put((x + tab, y), fact, self.look)
             y += self.row
         return y
 

@@ -87,6 +87,7 @@ def _sums(letter: Letter, names: list[str]) -> None:
     for name in names:
         strong = name == ("payable" if "payable" in names else "total")
         face = replace(letter.bold if strong else look, size=look.size * (1.0 + 0.15 * strong))
+        letter.y += 0.4 * letter.row * strong
         text = draft.texts[name]
         if signed == "sign":
             text = draft.priced(text)

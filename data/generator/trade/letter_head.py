@@ -103,9 +103,12 @@ def _letter(letter: Letter, shown: list[str]) -> None:
         _meta_table(letter, shown)
         return
     letter.bold_labels = draft.chance(0.35)
-    rows = [(letter.labels.asked(name), name) for name in _mixed(letter, shown)]
     # The letterhead may reach down to here.
     start = max(begin, letter.head_end + letter.row)
+    if "date" in shown and draft.chance(0.15):
+        shown.remove("date")
+        _place_and_date(letter, max(start, below) + 2 * letter.row)
+    rows = _rows(letter, shown)
     end = letter.rows((letter.at(draft.rng.uniform(0.58, 0.66)), start), rows, 0)
     letter.y = max(below, end, 480) + letter.row
     _title(letter, [])
@@ -133,7 +136,7 @@ def _columns(letter: Letter, shown: list[str]) -> None:
         _meta_table(letter, shown)
     else:
         letter.bold_labels = draft.chance(0.5)
-        rows = [(letter.labels.asked(name), name) for name in _mixed(letter, shown)]
+        rows = _rows(letter, shown)
         half = (len(rows) + 1) // 2 if draft.chance(0.5) else len(rows)
         end = letter.rows((letter.left, letter.y), rows[:half], 0)
         letter.y = max(end, letter.rows((letter.at(0.52), letter.y), rows[half:], 0))
@@ -160,7 +163,7 @@ def _banner(letter: Letter, shown: list[str]) -> None:
     party(letter, letter.recipient, letter.left, letter.at(0.45), labelled=draft.chance(0.7))
     end = letter.y
     letter.y = top
-    rows = [(letter.labels.asked(name), name) for name in _mixed(letter, shown)]
+    rows = _rows(letter, shown)
     if draft.chance(0.6):
         sender = f"{letter.sender}_address"
         page.text((letter.at(0.55), letter.y), draft.lines[letter.sender], letter.small, sender)
@@ -288,6 +291,31 @@ def _meta_table(letter: Letter, shown: list[str]) -> None:
             x = letter.left + place * wide
             page.line((x, top - 6), (x, bottom))
     letter.y = bottom + 1.5 * letter.row
+
+
+def _place_and_date(letter: Letter, y: float) -> None:
+    """Print a town and the date, which has no label then."""
+    look = letter.look
+    x = letter.right - width_of(letter.draft.texts["date"], look)
+    letter.draft.put((x, y), "date", look)
+    if letter.draft.chance(0.5):
+        letter.page.text((x - 0.4 * look.size, y), f"{letter.draft.name()},", look, align=1)
+
+
+def _rows(letter: Letter, shown: list[str]) -> list[tuple[str, str]]:
+    """Return labels with their facts; some labels may have nothing beside them."""
+    draft = letter.draft
+    rows = [(letter.labels.asked(name), name) for name in _mixed(letter, shown)]
+    left = [name for name in _SHARES if letter.has(name) and not _is_printed(letter, name)]
+    left = [name for name in left if name not in shown]
+    if left and draft.chance(0.15):
+        blank = letter.labels.asked(draft.pick(left)), ""
+        rows.insert(draft.rng.randint(0, len(rows)), blank)
+    return rows
+
+
+def _is_printed(letter: Letter, fact: str) -> bool:
+    return any(fact in page.places for page in letter.draft.pages)
 
 
 def _mixed(letter: Letter, shown: list[str]) -> list[str]:

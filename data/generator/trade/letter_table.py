@@ -69,7 +69,15 @@ class _Table:
         if draft.chance(0.1) and "rate" in self.names:
             self.names.remove("rate")
             self.names.append("rate")
-        self.style = draft.pick(("grid", "bar", "bar", "lines", "bare", "zebra", "heads"))
+        self.plain = draft.rows < 7 and draft.chance(0.06)
+        """Whether it is no more than texts with their amounts, without a head."""
+        if self.plain:
+            self.names = ["description", "amount"]
+        self.style = (
+            "bare"
+            if self.plain
+            else draft.pick(("grid", "bar", "bar", "lines", "bare", "zebra", "heads"))
+        )
         self.signed = draft.chance(0.3)
         self.glued_unit = "unit" not in self.names and draft.chance(0.2)
         self.notes = draft.chance(0.25)
@@ -120,7 +128,8 @@ class _Table:
 
     def write(self) -> None:
         letter, draft = self.letter, self.draft
-        self._head()
+        if not self.plain:
+            self._head()
         carried, group = Decimal(0), Decimal(0)
         for row in range(draft.rows):
             path = f"items[{row}]."

@@ -11,6 +11,7 @@ from data.generator.trade.canvas import Canvas, Look, width_of, wrap
 from data.generator.trade.draft import Draft, cents
 from data.generator.trade.items import draw_items
 from data.generator.trade.labels import Labels
+from data.generator.trade.wanted import concepts
 
 _FACES = (
     ("Courier", "Courier-Bold"),
@@ -171,7 +172,14 @@ class _Strip:
             self.write(draft.cased(draft.name()), look=big)
         named = draft.chance(0.95)
         if named:
-            self.write(draft.texts["company"], "company", look=big)
+            end = self.write(draft.texts["company"], "company", look=big)
+            number = draft.filled("({p6}-{T})")
+            if (
+                draft.chance(0.1)
+                and end + width_of(f" {number}", big) < self.right + self.margin / 2
+            ):
+                up = big.leading * big.size if big.size > self.look.size else self.pitch
+                self.page.text((end + 0.6 * big.size, self.y - up), number, big)
         tax_line = draft.pick(("first", "last", "last", "no"))
         if tax_line == "first":
             self._tax_line()
@@ -226,6 +234,8 @@ class _Strip:
         for label in draft.rng.sample(_ADDED[draft.language], draft.pick((0, 0, 1, 2))):
             rows.append((labels.cased(label) + ":", ""))
         draft.rng.shuffle(rows)
+        if draft.chance(0.1):
+            self._customer()
         if not self.late_date and draft.chance(0.97):
             rows.insert(draft.pick((0, len(rows))), (labels.asked("date"), "date"))
         tab = max([0.0, *(width_of(label, self.look) for label, _ in rows)]) + 0.8 * self.look.size
@@ -243,6 +253,13 @@ class _Strip:
                 x = self.left
                 self.down()
         self.down(0.2)
+
+    def _customer(self) -> None:
+        """Print who bought: a name and an address that are not the shop's."""
+        draft = self.draft
+        self.write(self.labels.cased("Bill To:" if draft.language == "en" else "M/s:"), x=self.left)
+        self.write([draft.company(), *draft.address(3)], x=self.left)
+        self.down(0.4)
 
     def _needs(self, label: str, fact: str, tab: float) -> float:
         text = self.draft.texts[fact] if fact else "00000"
@@ -356,12 +373,36 @@ class _Strip:
             count = str(sum(int(values[f"items[{row}].quantity"]) for row in range(draft.rows)))
             self._sum(self.labels.cased(_COUNTS[draft.language]) + ":", count)
         for name in names:
+            if name == "rounding" and name in shown and draft.chance(0.5):
+                self._before_rounding()
             if name in shown:
                 self._sum_of(name, big if name == "total" else self.look)
-                if name == "total" and draft.chance(0.3):
-                    self.rule()
+                if name == "total":
+                    self._again()
         if draft.chance(0.3):
             self._summary()
+
+    def _before_rounding(self) -> None:
+        """Print the sum before it is rounded, which looks like the total."""
+        draft = self.draft
+        values = (Decimal(str(draft.values[name])) for name in ("net", "tax"))
+        label = (
+            draft.pick(concepts("receipts")["total"][draft.language]).replace("{tax}", "").strip()
+        )
+        if label != self.labels["total"]:
+            self._sum(label, draft.decimal(sum(values, Decimal(0))))
+
+    def _again(self) -> None:
+        """Print the total once more under another label, or a rule, or nothing."""
+        draft = self.draft
+        if draft.chance(0.3):
+            self.rule()
+        elif draft.chance(0.12):
+            label = draft.pick(concepts("receipts")["total"][draft.language])
+            label = self.labels.cased(label.replace("{tax}", self.labels.tax))
+            self.page.text((self.start, self.y), label[:18], self.look)
+            self.amount("total")
+            self.down()
 
     def _sum_of(self, name: str, look: Look) -> None:
         label = self.labels.asked(name)
