@@ -95,7 +95,7 @@ class _Order:
         draft = self.draft
         last = draft.pick(lexicon()["last"])
         office = draft.pick(("Senate", "Governor", "Congress", "Mayor", "Judge"))
-        names = (f"{last} for {office}", f"Friends of {last}", f"{draft.name()} Action Fund")
+        names = (f"{last} for {office}", f"Friends of {last}", f"{draft.name()}/{last}/{office}")
         return draft.pick((*names, draft.company(), draft.company(), draft.company()))
 
     def _line(
@@ -142,14 +142,14 @@ class _Order:
             shown.remove("program")
             shown.insert(shown.index("end") + 1, "program")
         weeks = draft.pick((0, 0, 0, 4, 5))
-        unit = (self.right - self.left) / (sum(names[each][1] for each in shown) + 0.5 * weeks)
+        unit = (self.right - self.left) / (sum(names[each][1] for each in shown) + 0.55 * weeks)
         columns, x = [], self.left
         for name in shown:
             columns.append(_Column(name, x, x + unit * names[name][1]))
             x += unit * names[name][1]
         self.style = draft.pick(("grid", "bare", "bar", "lines"))
         self.detailed = draft.chance(0.45)
-        self.weeks = [x + unit * 0.5 * place for place in range(weeks)]
+        self.weeks = [x + unit * (0.2 + 0.5 * place) for place in range(weeks)]
         self.size = self._fitting(columns)
         self._titles(columns)
         for row in range(draft.rows):
@@ -239,6 +239,7 @@ class _Order:
                 start = x - width_of("Week: ", look) if text.startswith("Week") else x
                 self.page.text((max(self.left, start), self.y), text, look)
             self.y += 1.2 * look.size
+        self.y += 0.35 * look.size
 
     def sums(self) -> None:
         """Print the totals: in the table's row, as a table of months, or one below the other."""
