@@ -47,7 +47,7 @@ class _Order:
     def __init__(self, draft: Draft) -> None:
         self.draft, self.labels = draft, Labels(draft, "broadcasts")
         face, bold = draft.pick(FACES)
-        self.look = Look(face, draft.rng.uniform(12.5, 16) * (0.92 if "D" in face[:1] else 1))
+        self.look = Look(face, draft.rng.uniform(14, 19) * (0.92 if "D" in face[:1] else 1))
         self.bold = replace(self.look, face=bold)
         size = (1275, 1650) if draft.chance(0.65) else (1650, 1275)
         draft.page(size)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import re
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import ROUND_HALF_UP, Decimal
 from functools import cache
 from pathlib import Path
@@ -107,24 +107,22 @@ class Draft:
         """Fill the slots of a text.
 
         They are {p3} for three digits, {n} and {k} for numbers of up to three digits and one,
-        {T} for a capital, {w} for an invented name, {t} for a town, {s} for a surname.
+        {T} for a capital, {w} for an invented name, {t} for a town, {s} for a surname, {d} for
+        some date.
         """
         return _SLOT.sub(self._slot, pattern)
 
     def _slot(self, found: re.Match[str]) -> str:
-        match found[1]:
-            case "p":
-                return str(self.rng.randint(1, 9)) + self.digits(int(found[2]) - 1)
-            case "n":
-                return str(self.rng.randint(1, 400))
-            case "k":
-                return str(self.rng.randint(2, 9))
-            case "T":
-                return self.pick("ABCDEFGHJKLMNPRSTUWXYZ")
-            case "s":
-                return str(self.pick(lexicon()["last"]))
-            case _:
-                return self.name()
+        rng, names = self.rng, lexicon()
+        draw: dict[str, Callable[[], str]] = {
+            "p": lambda: str(rng.randint(1, 9)) + self.digits(int(found[2]) - 1),
+            "n": lambda: str(rng.randint(1, 400)),
+            "k": lambda: str(rng.randint(2, 9)),
+            "T": lambda: rng.choice("ABCDEFGHJKLMNPRSTUWXYZ"),
+            "s": lambda: str(rng.choice(names["last"])),
+            "d": lambda: self.date(self.a_day()),
+        }
+        return draw.get(found[1], self.name)()
 
     def digits(self, count: int) -> str:
         """Return so many digits."""
@@ -225,7 +223,7 @@ class Draft:
 
     def a_day(self) -> datetime.date:
         """Return a day of the last years."""
-        return datetime.date(2012, 1, 1) + datetime.timedelta(days=self.rng.randint(0, 6000))
+        return datetime.date(2012, 1, 1) + datetime.timedelta(days=self.rng.randint(0, 5200))
 
     def time(self) -> str:
         """Print a time of day."""

@@ -44,7 +44,7 @@ class Letter:
         self.is_invoice = kind == "invoices"
         self.is_credit = self.is_invoice and draft.chance(0.07)
         face, bold = draft.pick(FACES)
-        size = rng.uniform(16, 21) * (0.9 if "DejaVu" in face or "Courier" in face else 1.0)
+        size = rng.uniform(16, 23) * (0.9 if "DejaVu" in face or "Courier" in face else 1.0)
         self.look = Look(face, size, leading=rng.uniform(1.15, 1.5))
         self.bold = replace(self.look, face=bold)
         self.small = replace(self.look, size=0.75 * size, leading=1.2)
@@ -127,7 +127,7 @@ def decide(letter: Letter) -> None:
         draft.texts["iban"] = draft.iban()
         draft.values["iban"] = draft.texts["iban"].replace(" ", "")
     draft.values["currency"] = draft.texts["currency"] = draft.country["currency"]
-    draft.rows = rng.choice((1, 1, 2, 2, 3, 3, 4, 5, 6, 8, 10, 15, 25, 40))
+    draft.rows = rng.choice((1, 1, 1, 2, 2, 3, 3, 4, 5, 6, 8, 12, 20, 35))
     total = draw_items(draft, letter.labels, draft.rows, dear=rng.choice((0.5, 1, 3, 10)))
     _sum_up(letter, total)
 

@@ -31,6 +31,12 @@ _TERMS = {
         "Importe de {total} a ingresar en {iban} , BIC {bic} .",
     ),
 }
+_GOODS = {
+    "en": ("Items total", "Goods", "Merchandise"),
+    "de": ("Warenwert", "Positionssumme", "Summe der Positionen"),
+    "fr": ("Total des lignes", "Marchandises", "Total brut HT"),
+    "es": ("Importe bruto", "Suma de líneas", "Total artículos"),
+}
 _BASE = {"en": "Net", "de": "Netto", "fr": "Base HT", "es": "Base"}
 _BOSS = {"en": "Director", "de": "Geschäftsführer", "fr": "Gérant", "es": "Gerente"}
 
@@ -45,7 +51,7 @@ def foot(letter: Letter) -> None:
         _taxes(letter)
     _sums(letter, sums)
     letter.y += letter.row
-    for _ in range(draft.pick((0, 1, 1, 2))):
+    for _ in range(draft.pick((0, 1, 1, 2, 3))):
         for line in wrap(draft.word("closing"), letter.look, letter.right - letter.left):
             letter.page.text((letter.left, letter.y), line, letter.look)
             letter.y += letter.row
@@ -84,6 +90,7 @@ def _sums(letter: Letter, names: list[str]) -> None:
     signed = draft.pick(("no", "no", "sign", "code"))
     start = letter.left if way == "left" else letter.at(draft.rng.uniform(0.5, 0.62))
     top = letter.y - 1.1 * look.size
+    goods = letter.labels.cased(draft.pick(_GOODS[draft.language]))
     for name in names:
         strong = name == ("payable" if "payable" in names else "total")
         face = replace(letter.bold if strong else look, size=look.size * (1.0 + 0.15 * strong))
@@ -103,7 +110,7 @@ def _sums(letter: Letter, names: list[str]) -> None:
         if signed == "code":
             draft.put((edge, letter.y), "currency", face, align=1)
             edge -= width_of(draft.texts["currency"], face) + 0.5 * face.size
-        label = letter.labels.asked("net" if name == "goods" else name)
+        label = goods if name == "goods" else letter.labels.asked(name)
         if way == "ends":
             _label(letter, edge - width_of(label, face), label, face)
         else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from data.generator.trade.canvas import WHITE, Look, width_of
+from data.generator.trade.canvas import WHITE, Look, width_of, wrap
 from data.generator.trade.letter import SIZE, Letter
 
 _TITLES: dict[str, dict[str, tuple[str, ...]]] = {
@@ -37,10 +37,10 @@ _SHIP_TO = {
 _SHARES = {
     "number": 0.95,
     "date": 0.95,
-    "due": 0.4,
-    "delivery": 0.45,
+    "due": 0.45,
+    "delivery": 0.6,
     "order_number": 0.4,
-    "customer_number": 0.45,
+    "customer_number": 0.5,
     "contact": 0.35,
     "currency": 0.2,
 }
@@ -56,6 +56,10 @@ def head(letter: Letter) -> None:
         draft.lines[party] = lines
     shown = [name for name in _SHARES if letter.has(name) and draft.chance(_SHARES[name])]
     {"letter": _letter, "columns": _columns, "banner": _banner, "list": _list}[kind](letter, shown)
+    for _ in range(draft.pick((0, 0, 0, 1, 2))):
+        for line in wrap(draft.word("closing"), letter.look, letter.right - letter.left):
+            letter.page.text((letter.left, letter.y), line, letter.look)
+            letter.y += letter.row
     letter.y += letter.row * draft.rng.uniform(0.5, 1.5)
 
 

@@ -55,6 +55,7 @@ class Faults:
         split: Share of words that are cut in two.
         lost: Share of lines that are not seen.
         jitter: Standard deviation of a box's sides, in heights of the line.
+        pad: What a box has above and below its line, in heights of it.
         gap: Space between two words from which they are in different lines, in heights.
     """
 
@@ -64,6 +65,7 @@ class Faults:
     split: float = 0.0
     lost: float = 0.0
     jitter: float = 0.0
+    pad: float = 0.0
     gap: float = 1.5
 
 
@@ -77,6 +79,7 @@ def draw_faults(rng: Random) -> Faults:
         split=0.01 * bad,
         lost=0.004 * bad,
         jitter=0.06 * min(bad, 1.5),
+        pad=rng.uniform(0.05, 0.2),
         gap=rng.uniform(0.8, 2.2),
     )
 
@@ -130,7 +133,8 @@ def _read_line(
 ) -> list[ReadWord]:
     y0, y1 = min(word.box[1] for word in line), max(word.box[3] for word in line)
     tall = y1 - y0
-    top, bottom = y0 + rng.gauss(0, faults.jitter) * tall, y1 + rng.gauss(0, faults.jitter) * tall
+    top = y0 + (rng.gauss(0, faults.jitter) - faults.pad) * tall
+    bottom = y1 + (rng.gauss(0, faults.jitter) + faults.pad) * tall
     found: list[ReadWord] = []
     for word in _cut(_glue(line, faults, rng), faults, rng):
         text = _misread(word.text, faults, rng)

@@ -46,7 +46,7 @@ def _decide(draft: Draft, labels: Labels) -> None:
     draft.set("cashier", draft.cased(draft.pick((draft.person(), draft.person().split()[0]))))
     draft.set("phone", draft.filled(draft.pick(draft.country["phone"])))
     draft.set("tax_id", draft.filled(draft.pick(draft.country["tax_number"])))
-    draft.rows = draft.pick((1, 1, 2, 2, 3, 4, 5, 6, 8, 12, 18))
+    draft.rows = draft.pick((1, 1, 1, 2, 2, 3, 3, 4, 6, 9, 15))
     gross = draw_items(draft, labels, draft.rows, dear=draft.pick((0.1, 0.2, 0.5, 2)))
     # In most countries prices on a shelf have the tax in them.
     added = draft.chance(0.85 if draft.code == "US" else 0.3)
