@@ -16,11 +16,10 @@ class Labels:
         rate: In percent.
     """
 
-    def __init__(self, draft: Draft, kind: str, *, language: str = "") -> None:
+    def __init__(self, draft: Draft, kind: str) -> None:
         self.tax: str = draft.pick(draft.country["tax"])
         self.rate = Decimal(str(draft.pick(draft.country["rates"])))
         self._draft, self._kind = draft, kind
-        self._language = language or draft.language
         self._upper = draft.chance(0.3)
         self._mark = draft.pick((":", ":", " :", "", ""))
         self._chosen: dict[str, str] = {}
@@ -29,7 +28,7 @@ class Labels:
         """Return the label of a concept without a mark."""
         if name not in self._chosen:
             table, _, column = name.rpartition(".")
-            labels = concepts(table or self._kind)[column][self._language]
+            labels = concepts(table or self._kind)[column][self._draft.language]
             text = self._draft.pick(labels).replace("{tax}", self.tax)
             rate = str(self.rate).replace(".", self._draft.country["decimal"])
             text = text.replace("{rate}", rate)

@@ -79,7 +79,6 @@ class _Table:
             else draft.pick(("grid", "bar", "bar", "lines", "bare", "zebra", "heads"))
         )
         self.signed = draft.chance(0.3)
-        self.glued_unit = "unit" not in self.names and draft.chance(0.2)
         self.notes = draft.chance(0.25)
         self.look = letter.look
         self.needs_head = draft.chance(0.75)
