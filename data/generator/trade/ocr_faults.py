@@ -11,7 +11,7 @@ from data.generator.trade.canvas import DrawnWord
 
 _ALIKE = (
     *("0O", "O0", "1l", "1I", "l1", "I1", "5S", "S5", "8B", "B8", "6G", "2Z", "Z2", "gq", "vy"),
-    *("uv", "ce", "ec", ".,", ",.", ":.", "-~", "ée", "èe", "üu"),
+    *("uv", "ce", "ec", ".,", ",.", ":.", "-~", "-.", "x×", "ée", "èe", "üu"),
     *("äa", "öo", "ßB", "ñn", "/1", "tf", "ft", "ij", "DO", "CG", "EF", "MN", "UV", "39", "71"),
 )
 _CONFUSED: dict[str, str] = {}
@@ -75,12 +75,12 @@ def draw_faults(rng: Random) -> Faults:
     return Faults(
         wrong=0.006 * bad,
         dropped=0.002 * bad,
-        glued=0.05 * bad,
+        glued=0.03 * bad,
         split=0.01 * bad,
         lost=0.004 * bad,
         jitter=0.06 * min(bad, 1.5),
         pad=rng.uniform(0.05, 0.2),
-        gap=rng.uniform(0.8, 2.2),
+        gap=rng.uniform(0.8, 1.5),
     )
 
 
