@@ -112,7 +112,8 @@ def test_the_checks_of_the_schema_hold(kind):
 @of_each_kind
 def test_each_concept_is_there_on_some_documents_and_absent_from_others(kind):
     known = set(concepts(kind))
-    shown, missing = set(), set()
+    shown: set[str] = set()
+    missing: set[str] = set()
     for seed in range(150):
         wanted = draw_wanted(kind, Random(seed))
         document = draw_document(kind, seed, wanted)

@@ -11,7 +11,7 @@ from data.generator.trade.canvas import DrawnWord
 
 _ALIKE = (
     *("0O", "O0", "1l", "1I", "l1", "I1", "5S", "S5", "8B", "B8", "6G", "2Z", "Z2", "gq", "vy"),
-    *("uv", "ce", "ec", ".,", ",.", ":.", "-~", "-.", "x×", "ée", "èe", "üu"),
+    *("uv", "ce", "ec", ".,", ",.", ":.", "-~", "-.", "x\u00d7", "ée", "èe", "üu"),
     *("äa", "öo", "ßB", "ñn", "/1", "tf", "ft", "ij", "DO", "CG", "EF", "MN", "UV", "39", "71"),
 )
 _CONFUSED: dict[str, str] = {}
