@@ -27,6 +27,7 @@ from entry_points.prompt_versions.registration import find_prompt, schema_note, 
 from entry_points.prompt_versions.schema_file import read_schema
 from ocr_extractor.config import ExtractorConfig
 from ocr_extractor.contract import signature, spark_ddl
+from ocr_extractor.engines.local.fields.ranker import SETTINGS
 from ocr_extractor.engines.local.learned.weights import DECISION
 from ocr_extractor.errors import ConfigError, PromptError
 from ocr_extractor.extractor import TINY_OCR_ARTIFACT, WEIGHTS_ARTIFACT
@@ -138,7 +139,7 @@ def fetch_weights(uri: str, folder: Path) -> Path:
         raise cli.UsageError(f"{uri} cannot be fetched ({error.message}).") from error
     of_model = fetched / "artifacts" / WEIGHTS_ARTIFACT
     weights = of_model if of_model.is_dir() else fetched
-    if not (weights / DECISION).is_file():
+    if not any((weights / file).is_file() for file in (DECISION, SETTINGS)):
         raise cli.UsageError(
             f"{uri} holds no weights of the local engine: give runs:/<id>/{WEIGHTS_ARTIFACT} as "
             f"`{cli.RUN} -e train` prints it, or an extractor that was logged with one."

@@ -334,6 +334,7 @@ def _build_local_engine(
     return LocalEngine(
         tiny_ocr=tiny_ocr,
         include_blank=config.include_blank,
+        with_pairs=config.with_pairs,
         weights=Path(weights) if weights else BUNDLED_WEIGHTS,
     )
 

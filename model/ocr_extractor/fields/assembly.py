@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -81,7 +82,8 @@ def assemble(
     """Join the pages' texts, normalise and check them.
 
     A scalar is taken from the first page that has it: a page on which the OCR found it, too, comes
-    before one on which it did not, and a text before a blank. Rows come in the pages' order.
+    before one on which it did not, and a text before a blank. Where the engine itself says how sure
+    it is, the surest page counts. Rows come in the pages' order.
 
     Args:
         schema: The fields.
@@ -130,9 +132,22 @@ def _choose(leaf: Scalar, pages: Mapping[int, PageReading]) -> _Raw:
     # max() keeps the first of equals.
     return max(
         found,
-        key=lambda raw: (bool(raw.text), raw.evidence.grounded is not False),
-        default=_Raw(leaf.path, leaf.field, None),
+        key=lambda raw: (bool(raw.text), raw.evidence.grounded is not False, _own_score(raw)),
+        default=_Raw(leaf.path, leaf.field, None, evidence=_absence(leaf, pages)),
     )
+
+
+def _own_score(raw: _Raw) -> float:
+    """Return how sure the engine is; what only tells of the OCR's agreement does not count."""
+    score = raw.evidence.score if raw.evidence.grounded is None else None
+    return score or 0.0
+
+
+def _absence(leaf: Scalar, pages: Mapping[int, PageReading]) -> Evidence:
+    """Return how sure it is that no page has a leaf: each page of it, where all of them say so."""
+    scores = [page.evidence.get(leaf.path, _UNKNOWN).score for page in pages.values()]
+    known = [score for score in scores if score is not None]
+    return Evidence(score=math.prod(known) if len(known) == len(scores) else None)
 
 
 def _join(table: Table, pages: Mapping[int, PageReading]) -> list[dict[str, _Raw]]:
@@ -198,7 +213,7 @@ def _leaves(
 def _leaf(raw: _Raw, hints: Hints) -> FieldValue:
     """Return a leaf with its normalised value; its confidence is yet the score of its evidence."""
     if raw.text is None:
-        return FieldValue(raw.path)
+        return FieldValue(raw.path, confidence=raw.evidence.score)
     leaf = FieldValue(
         raw.path,
         raw=raw.text,

@@ -31,6 +31,12 @@ _NAMED: tuple[tuple[DateOrder, re.Pattern[str]], ...] = (
 _EAST_ASIAN = str.maketrans({"年": "-", "月": "-", "日": " ", "년": "-", "월": "-", "일": " "})
 _RANGE = re.compile(r"\s*(?:-|~|/|to|bis|until|till|through|thru|au|al|tot|a|até|hasta)\s*\S*\d")
 
+_TOLD: dict[DateOrder, tuple[str, ...]] = {
+    "dmy": ("day first", "dd/mm", "dd.mm", "dd-mm", "tt.mm", "jj/mm", "day/month", "day, month"),
+    "mdy": ("month first", "mm/dd", "mm-dd", "month/day", "month, day"),
+    "ymd": ("year first", "yyyy/mm", "yyyy.mm", "year/month"),
+}
+
 _Readings = dict[DateOrder, date]
 
 
@@ -71,6 +77,19 @@ def order_of(text: str) -> DateOrder | None:
         if len(readings) == 1 and "ymd" not in readings:
             return next(iter(readings))
     return None
+
+
+def date_spans(text: str) -> list[tuple[int, int]]:
+    """Return where dates stand in a text, from left to right; ends are exclusive."""
+    folded = (fold(each) for each in text)
+    plain = "".join(each if len(each) == 1 else " " for each in folded)
+    return [span for _, span in _found(plain, None)]
+
+
+def told_order(description: str) -> DateOrder | None:
+    """Return the order that the description of a field names, None if it names none."""
+    told = description.casefold()
+    return next((order for order, words in _TOLD.items() if any(w in told for w in words)), None)
 
 
 def _found(

@@ -112,14 +112,48 @@ def test_a_document_without_the_fields_is_absent_and_one_without_an_answer_is_no
             ],
             ("A", 1),
         ),
+        (
+            [
+                page(company="A", evidence={"company": Evidence(None, 0.4)}),
+                page(company="B", evidence={"company": Evidence(None, 0.9)}),
+            ],
+            ("B", 2),
+        ),
+        (
+            [
+                page(company="A", evidence={"company": Evidence(None, 0.4, grounded=True)}),
+                page(company="B", evidence={"company": Evidence(None, 0.9, grounded=True)}),
+            ],
+            ("A", 1),
+        ),
     ],
-    ids=["first", "only", "text before blank", "grounded before not", "text before grounded blank"],
+    ids=[
+        "first",
+        "only",
+        "text before blank",
+        "grounded before not",
+        "text before grounded blank",
+        "the engine's surest",
+        "first of two that agree with the OCR",
+    ],
 )
 def test_a_scalar_comes_from_the_page_that_has_it_best(
     pages: list[PageReading], expected: tuple[str, int]
 ):
     found = leaf(read(*pages), "company")
     assert (found.raw, found.page) == expected
+
+
+@pytest.mark.parametrize(
+    ("scores", "expected"), [([0.9], 0.9), ([0.9, 0.8], 0.72), ([0.9, None], None)]
+)
+def test_an_absent_leaf_is_as_sure_as_all_pages_together(
+    scores: list[float | None], expected: float | None
+):
+    pages = [page(evidence={"company": Evidence(score=score)}) for score in scores]
+    found = leaf(read(*pages), "company")
+    assert found.status == "absent"
+    assert found.confidence == (None if expected is None else pytest.approx(expected))
 
 
 def test_rows_are_joined_without_what_a_page_break_repeats():

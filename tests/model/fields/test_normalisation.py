@@ -330,6 +330,19 @@ def test_a_hint_decides_what_can_be_read_in_two_ways():
 
 
 @pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        ("Invoice date; printed day first", "2020-04-03"),
+        ("Begin, MM/DD/YYYY", "2020-03-04"),
+        ("Datum (TT.MM.JJJJ)", "2020-04-03"),
+        ("Day of the sale", None),
+    ],
+)
+def test_a_description_may_tell_the_order_of_dates(told: str, expected: str | None):
+    assert value_of(Field("x", "date", told), "03/04/2020", Hints()) == expected
+
+
+@pytest.mark.parametrize(
     ("field", "raw", "value"),
     [
         (Field("x"), "  MVM\n Musterhafter\t e.V. ", "MVM Musterhafter e.V."),

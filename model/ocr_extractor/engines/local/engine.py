@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ocr_extractor.engines.base import PageReading
 from ocr_extractor.engines.local.blanks import add_blanks
-from ocr_extractor.engines.local.fields import find_lines, to_fields
+from ocr_extractor.engines.local.fields.search import find_fields
 from ocr_extractor.engines.local.options import choose_options
 from ocr_extractor.ocr.checkboxes import mark_checkboxes
 from ocr_extractor.ocr.recognition import WordReader
 from ocr_extractor.ocr.ruled_lines import mark_ruled
 
 if TYPE_CHECKING:
+    from ocr_extractor.contract import Pair
     from ocr_extractor.engines.base import Page
     from ocr_extractor.fields.schema import Schema
 
@@ -30,6 +32,7 @@ class LocalEngine:
         *,
         tiny_ocr: Path | None = None,
         include_blank: bool = False,
+        with_pairs: bool = True,
         weights: Path = BUNDLED_WEIGHTS,
     ) -> None:
         """Load the models.
@@ -37,16 +40,24 @@ class LocalEngine:
         Args:
             tiny_ocr: As `tiny` of `WordReader`.
             include_blank: Whether fields without an entry are given, too.
-            weights: Folder of the layout models' weights.
+            with_pairs: Whether pairs are wanted beside the fields of a schema.
+            weights: Folder of weights for pairs, for fields, or for both; what it has not is
+                taken from the bundled ones.
 
         Raises:
-            ConfigError: The folder lacks some of them.
+            ConfigError: The folder lacks some of them, or they are of another version.
         """
-        from ocr_extractor.engines.local.learned.weights import Weights
+        from ocr_extractor.engines.local.fields.ranker import SETTINGS, Ranker
+        from ocr_extractor.engines.local.learned.weights import DECISION, Weights
 
+        of_pairs, of_fields = (
+            weights if (weights / file).is_file() else BUNDLED_WEIGHTS
+            for file in (DECISION, SETTINGS)
+        )
         self._reader = WordReader(tiny_ocr)
-        self._weights = Weights(weights)
-        self._include_blank = include_blank
+        self._weights = Weights(of_pairs)
+        self._ranker = Ranker(of_fields)
+        self._include_blank, self._with_pairs = include_blank, with_pairs
 
     def read(
         self,
@@ -58,7 +69,7 @@ class LocalEngine:
 
         Returns:
             The page's pairs with boxes and confidence, without token counts; with a schema also
-            the fields, whose evidence is that of their pairs.
+            the fields, of which an absent one may have a confidence, too.
 
         Raises:
             EngineError: With code `ocr_failed`: the page cannot be read.
@@ -68,13 +79,20 @@ class LocalEngine:
         read = self._reader.read_upright(page.image)
         marked = mark_checkboxes(read.words, read.image)
         words = mark_ruled(marked, read.image)
-        pairs = link(words, read.image, self._weights, page.number)
-        pairs = choose_options(pairs, words, page.number)
+        pairs: tuple[Pair, ...] = ()
+        if schema is None or self._with_pairs or self._include_blank:
+            pairs = link(words, read.image, self._weights, page.number)
+            pairs = choose_options(pairs, words, page.number)
         if self._include_blank:
             pairs = add_blanks(pairs, marked, page.number)
-        pairs = read.lie.give_back(pairs)
         if schema is None:
-            return PageReading(pairs)
-        lines = read.lie.give_back(find_lines(words, page.number))
-        tree, evidence = to_fields(schema, pairs, lines)
-        return PageReading(pairs, raw_fields=tree, evidence=evidence)
+            return PageReading(read.lie.give_back(pairs))
+        tree, evidence = find_fields(schema, words, pairs, page.number, self._ranker)
+        return PageReading(
+            read.lie.give_back(pairs),
+            raw_fields=tree,
+            evidence={
+                path: replace(each, box=read.lie.box_as_given(each.box))
+                for path, each in evidence.items()
+            },
+        )

@@ -1,4 +1,4 @@
-"""The local engine's pairs become fields by their labels and by what their answers can be."""
+"""The local engine finds a schema's fields on a page: by labels, by place, all of them together."""
 
 from __future__ import annotations
 
@@ -7,112 +7,196 @@ from typing import Any
 import pytest
 
 from ocr_extractor.contract import Pair
-from ocr_extractor.engines.base import Evidence
-from ocr_extractor.engines.local.fields import find_lines, to_fields
-from ocr_extractor.fields.schema import Schema
-from ocr_extractor.ocr.words import Word
-
-BOX = (1, 2, 3, 4)
-
-
-def schema(**fields: Any) -> Schema:
-    return Schema.parse({"type": "object", "properties": fields})
-
-
-def pair(question: str, answer: str | None, confidence: float | None = 0.5) -> Pair:
-    return Pair(question, answer, 1, confidence, None, BOX)
-
+from ocr_extractor.engines.local.engine import BUNDLED_WEIGHTS
+from ocr_extractor.engines.local.fields.candidates import Candidate, Candidates
+from ocr_extractor.engines.local.fields.choice import Option, choose
+from ocr_extractor.engines.local.fields.labels import likeness
+from ocr_extractor.engines.local.fields.layout import Layout
+from ocr_extractor.engines.local.fields.ranker import Ranker
+from ocr_extractor.engines.local.fields.search import find_fields
+from ocr_extractor.fields.raw_tree import scalars
+from ocr_extractor.fields.schema import Field, Schema
+from tests.true_words import read_words
 
 TOTAL = {"type": "number"}
 DATE = {"type": "string", "format": "date"}
 NAME = {"type": "string"}
 
+INVOICE = (
+    ((60, 50), "Nordwind Supplies Ltd"),
+    ((60, 80), "27 Harbour Lane"),
+    ((60, 110), "Northwick NW9 4QQ"),
+    ((500, 60), "INVOICE"),
+    ((60, 200), "Bill to:"),
+    ((60, 230), "Alder Street Hardware"),
+    ((500, 200), "Invoice No.:"),
+    ((660, 200), "R2026-00417"),
+    ((500, 230), "Invoice date:"),
+    ((660, 230), "05 March 2026"),
+    ((500, 260), "Period:"),
+    ((660, 260), "02/18/2026 - 02/24/2026"),
+    ((60, 400), "Desk lamp, black"),
+    ((660, 400), "100.00"),
+    ((500, 500), "Subtotal"),
+    ((660, 500), "100.00"),
+    ((500, 530), "VAT 20%"),
+    ((660, 530), "20.00"),
+    ((500, 560), "Total due"),
+    ((660, 560), "120.00"),
+)
+
+
+def schema(**fields: Any) -> Schema:
+    checks = fields.pop("checks", [])
+    return Schema.parse({"type": "object", "properties": fields, "x-checks": checks})
+
+
+@pytest.fixture(scope="module")
+def ranker() -> Ranker:
+    return Ranker(BUNDLED_WEIGHTS)
+
 
 @pytest.mark.parametrize(
-    ("field", "pairs", "expected"),
+    ("field", "expected"),
     [
-        ({"total": TOTAL}, [pair("Total:", "5.00")], "5.00"),
-        ({"grand_total": TOTAL}, [pair("Gesamtbetrag", "5,00 EUR")], "5,00 EUR"),
-        ({"sum": TOTAL | {"x-labels": ["À payer"]}}, [pair("A payer", "5,00")], "5,00"),
-        (
-            {"due": DATE | {"description": "Payment date"}},
-            [pair("Payment", "2018-03-05")],
-            "2018-03-05",
-        ),
-        ({"total": TOTAL}, [pair("Total", "see below"), pair("Totals", "5.00")], "5.00"),
-        ({"total": TOTAL}, [pair("Telephone", "5.00")], None),
-        ({"company": NAME}, [pair("Company", "002643278-A")], None),
-        ({"company": NAME}, [pair("Company", "Ann & Sons")], "Ann & Sons"),
-        ({"company": NAME}, [pair("Company", None)], ""),
+        ({"invoice_number": NAME}, "R2026-00417"),
+        ({"issue_date": DATE}, "05 March 2026"),
+        ({"grand_total": TOTAL}, "120.00"),
+        ({"zu_zahlen": TOTAL | {"x-labels": ["Total due"]}}, "120.00"),
+        ({"tax": TOTAL | {"description": "Total tax"}}, "20.00"),
+        ({"buyer": NAME | {"x-labels": ["Bill to"]}}, "Alder Street Hardware"),
+        ({"company": NAME | {"description": "Company that issued it"}}, "Nordwind Supplies Ltd"),
+        ({"iban": NAME | {"x-type": "iban"}}, None),
+        ({"currency": NAME | {"x-type": "currency"}}, None),
     ],
     ids=[
-        "name",
-        "another language",
+        "label beside",
+        "date",
+        "another name of its label",
         "x-labels",
-        "a word of the description",
-        "type decides",
-        "no label like it",
-        "a number is no name",
-        "text",
-        "blank",
+        "description",
+        "label above",
+        "no label: the letterhead",
+        "no text is an IBAN",
+        "no currency",
     ],
 )
-def test_a_field_gets_the_answer_of_its_label(
-    field: dict[str, Any], pairs: list[Pair], expected: str | None
+def test_a_field_is_found_by_its_label_or_its_place(
+    ranker: Ranker, field: dict[str, Any], expected: str | None
 ):
-    tree, _ = to_fields(schema(**field), pairs)
-    assert list(tree.values()) == [expected]
+    [name] = field
+    tree, evidence = find_fields(schema(**field), read_words(INVOICE), (), 1, ranker)
+    assert tree == {name: expected}
+    score = evidence[name].score
+    assert score is not None
+    assert 0 < score <= 1
+    assert (evidence[name].box is None) == (expected is None)
+
+
+def test_a_range_of_dates_fills_both_of_its_ends(ranker: Ranker):
+    wanted = schema(period_from=DATE, period_to=DATE)
+    tree, evidence = find_fields(wanted, read_words(INVOICE), (), 1, ranker)
+    assert tree == {"period_from": "02/18/2026", "period_to": "02/24/2026"}
+    assert evidence["period_from"].box != evidence["period_to"].box
+
+
+def test_a_place_serves_one_field(ranker: Ranker):
+    tree, _ = find_fields(
+        schema(total=TOTAL, tax=TOTAL, net=TOTAL), read_words(INVOICE), (), 1, ranker
+    )
+    assert tree == {"total": "120.00", "tax": "20.00", "net": "100.00"}
+
+
+def test_a_label_without_an_answer_makes_a_field_blank(ranker: Ranker):
+    blank = Pair("Order number", None, 1, 0.9, (10, 10, 50, 30))
+    tree, evidence = find_fields(
+        schema(order_number=NAME), read_words(INVOICE[:3]), [blank], 1, ranker
+    )
+    assert tree == {"order_number": ""}
+    assert evidence["order_number"].box == (10, 10, 50, 30)
+
+
+def test_a_group_is_filled(ranker: Ranker):
+    buyer = {"type": "object", "properties": {"name": NAME | {"x-labels": ["Bill to"]}}}
+    tree, evidence = find_fields(schema(buyer=buyer), read_words(INVOICE), (), 1, ranker)
+    assert tree == {"buyer": {"name": "Alder Street Hardware"}}
+    assert list(evidence) == ["buyer.name"]
+
+
+def test_a_page_without_words_has_no_fields(ranker: Ranker):
+    assert find_fields(schema(total=TOTAL), [], (), 1, ranker) == ({"total": None}, {})
 
 
 @pytest.mark.parametrize(
-    ("fields", "pairs", "expected"),
+    ("kind", "line", "expected"),
     [
-        ({"date": DATE}, [], "05 Mar 2018 10:15"),
-        ({"date": DATE}, [pair("Date", "2018-03-07")], "2018-03-07"),
-        ({"date": DATE}, [pair("Date", None)], ""),
-        ({"from": DATE, "to": DATE}, [], None),
-        ({"total": TOTAL}, [], None),
+        ("dates", "Flight 03/05/20-03/17/20", ["03/05/20", "03/17/20"]),
+        ("dates", "12/03/201810:15:22", ["12/03/2018"]),
+        ("dates", "vom 5. März 2026", ["5. März 2026"]),
+        ("numbers", "RM12.50", ["12.50"]),
+        ("numbers", "1 234,56 EUR", ["1 234,56"]),
+        ("numbers", "2 x 5.00", ["2", "5.00"]),
+        ("numbers", "Total 12 .50", ["12.50"]),
+        ("numbers", "05.03.2026 7,00-", ["7,00-"]),
+        ("numbers", "10:30 AB-12 4/5", []),
+        ("currencies", "Total EUR 5,00", ["EUR"]),
     ],
-    ids=["the first", "a label counts more", "a blank label, too", "two dates", "no date"],
 )
-def test_the_only_date_needs_no_label(
-    fields: dict[str, Any], pairs: list[Pair], expected: str | None
-):
-    texts = ("Ann & Sons 5", "05 Mar 2018 10:15", "2018-03-06")
-    words = [
-        Word(text, (10, 30 * at, 50, 30 * at + 20), at)
-        for at, line in reversed(list(enumerate(texts)))
-        for text in line.split()
+def test_candidates_are_cut_out_by_their_type(kind: str, line: str, expected: list[str]):
+    layout = Layout.of(read_words([((10, 10), line)]))
+    assert layout is not None
+    assert [each.text for each in getattr(Candidates(layout), kind)] == expected
+
+
+def test_texts_are_lines_blocks_and_what_stands_behind_a_label():
+    layout = Layout.of(
+        read_words([((10, 10), "Client Ann & Sons (123-X)"), ((10, 40), "5 High Street")])
+    )
+    assert layout is not None
+    texts = {each.text for each in Candidates(layout).texts}
+    assert {"Client Ann & Sons (123-X)", "Ann & Sons (123-X)", "Client Ann & Sons"} <= texts
+    assert "Client Ann & Sons (123-X) 5 High Street" in texts
+
+
+@pytest.mark.parametrize(
+    ("field", "printed", "least", "most"),
+    [
+        (Field("total", "number"), "Total", 100, 100),
+        (Field("total", "number"), "Gesamtbetrag", 100, 100),
+        (Field("total", "number"), "Tota1", 70, 100),
+        (Field("total", "number"), "Telephone", 0, 60),
+        (Field("x", labels=("À payer",)), "A payer:", 100, 100),
+        (Field("x", description="Payment date", type="date"), "Payment", 60, 90),
+        (Field("contract_num"), "Contract / Revision", 60, 95),
+        (Field("x"), "", 0, 0),
+    ],
+)
+def test_likeness_of_a_label(field: Field, printed: str, least: float, most: float):
+    assert least <= likeness(field, printed) <= most
+
+
+def _option(value: Any, probability: float, *tops: int) -> Option:
+    places = tuple(Candidate(str(value), (0, top, 50, top + 10), 0, "part") for top in tops)
+    return Option(value, places, probability)
+
+
+def test_checks_decide_between_values_that_are_as_likely():
+    wanted = schema(net=TOTAL, tax=TOTAL, sum=TOTAL, checks=["net + tax == sum"])
+    options = [
+        [_option(100.0, 0.9, 0), _option(None, 0.1)],
+        [_option(20.0, 0.9, 20), _option(None, 0.1)],
+        [_option(110.0, 0.46, 40), _option(120.0, 0.44, 60), _option(None, 0.1)],
     ]
-    tree, evidence = to_fields(schema(**fields), pairs, find_lines(words, 1))
-    assert next(iter(tree.values())) == expected
-    if expected == "05 Mar 2018 10:15":
-        assert evidence["date"].box == (10, 30, 50, 50)
+    chosen = choose(list(scalars(wanted)), options, wanted.checks)
+    assert [each.candidate.text for each in chosen if each.candidate] == ["100.0", "20.0", "120.0"]
+    assert chosen[2].probability > 0.6
 
 
-def test_each_pair_is_used_once_and_the_best_match_comes_first():
-    tree, _ = to_fields(
-        schema(tax_total=TOTAL, grand_total=TOTAL),
-        [pair("Total", "5.00"), pair("Tax total", "1.00")],
-    )
-    assert tree == {"tax_total": "1.00", "grand_total": "5.00"}
-
-
-def test_evidence_is_that_of_the_pair():
-    _, evidence = to_fields(schema(total=TOTAL), [pair("Total", "5.00", 0.8)])
-    assert evidence == {"total": Evidence(BOX, 0.8, None)}
-
-
-def test_a_group_is_filled_and_a_table_is_empty():
-    rows = {"type": "array", "items": {"type": "object", "properties": {"amount": TOTAL}}}
-    seller = {"type": "object", "properties": {"name": NAME | {"x-labels": ["Seller"]}}}
-    tree, evidence = to_fields(schema(seller=seller, items=rows), [pair("Seller:", "Ann")])
-    assert tree == {"seller": {"name": "Ann"}, "items": []}
-    assert list(evidence) == ["seller.name"]
-
-
-def test_a_range_of_dates_fills_both_of_its_ends():
-    tree, _ = to_fields(
-        schema(flight_from=DATE, flight_to=DATE), [pair("Flight Dates:", "02/18/20 - 02/24/20")]
-    )
-    assert tree == {"flight_from": "02/18/20", "flight_to": "02/24/20"}
+def test_the_second_field_takes_another_place_of_the_same_value():
+    wanted = schema(total=TOTAL, paid=TOTAL)
+    same = [_option(5.0, 0.9, 0, 30), _option(None, 0.1)]
+    both = choose(list(scalars(wanted)), [same, same], ())
+    assert {each.candidate.box[1] for each in both if each.candidate} == {0, 30}
+    once = [_option(5.0, 0.6, 0), _option(None, 0.4)]
+    both = choose(list(scalars(wanted)), [once, once], ())
+    assert sum(each.candidate is None for each in both) == 1

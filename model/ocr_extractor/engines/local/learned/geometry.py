@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from ocr_extractor.engines.local.learned.columns import Whole
     from ocr_extractor.engines.local.learned.segmentation import LearnedSegment
+    from ocr_extractor.ocr.segments import Segment
 
 Values = NDArray[np.float64]
 
@@ -53,7 +54,7 @@ class Geometry:
     gaps: dict[str, Values]
 
 
-def measure_geometry(segments: Sequence[LearnedSegment]) -> Geometry:
+def measure_geometry(segments: Sequence[LearnedSegment] | Sequence[Segment]) -> Geometry:
     """Measure a page of at least one segment."""
     box = np.array([segment.box for segment in segments], np.float64)
     heights = np.array([segment.height for segment in segments])

@@ -1,0 +1,157 @@
+"""What a user's own documents teach of each field: what stands beside it, where it stands."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from rapidfuzz import fuzz, process
+
+from ocr_extractor.engines.local.fields.features import NAMES, SLOTS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from ocr_extractor.engines.local.fields.features import Asked
+    from ocr_extractor.engines.local.learned.columns import Floats
+
+EXAMPLES = "fields_own.json"
+
+_ALIKE = 85.0
+"""Likeness of two texts, [0, 100], from which they are the same label."""
+
+_NEAR = 0.04
+"""How far values of one layout stray, of the page's text."""
+
+_PLACES = ("left", "top", "bottom", "row", "row from below")
+
+OWN_NAMES = (
+    *(f"own {slot}" for slot in SLOTS),
+    "own place",
+    "own place from below",
+    "own row",
+    "own row from below",
+    "own shape",
+    "own value",
+    "own source",
+    "own lines",
+    "own labels",
+    "own best example",
+    "own lead",
+)
+
+
+@dataclass(frozen=True)
+class Example:
+    """Where a true value stands on a document.
+
+    Attributes:
+        slots: The texts in its slots, folded.
+        place: Its left, top and bottom, shares of the page's text; its row from above and below.
+        shape: Its characters by kind.
+        value: Its text or number.
+        source: How it was cut out of the page.
+        lines: How many it has.
+    """
+
+    slots: tuple[str, ...]
+    place: tuple[float, ...]
+    shape: str
+    value: str
+    source: str
+    lines: int
+
+
+def example_of(asked: Asked, number: int) -> Example:
+    """Describe a candidate as an example."""
+    candidate, row = asked.candidates[number], asked.rows[number]
+    return Example(
+        asked.slots[number],
+        tuple(round(float(row[NAMES.index(name)]), 4) for name in _PLACES),
+        shape_of(candidate.text),
+        str(asked.values[number]),
+        candidate.source,
+        candidate.lines,
+    )
+
+
+def shape_of(text: str) -> str:
+    """Return the kinds of a text's characters: runs of letters are one, digits are counted."""
+    return re.sub(r"\d", "9", re.sub(r"[^\W\d_]+", "a", text)).replace(" ", "")[:24]
+
+
+def own_rows(asked: Asked, examples: Sequence[Example]) -> Floats:
+    """Return (n + 1, own features) of a field's candidates; zeros for "absent".
+
+    Args:
+        asked: The candidates.
+        examples: Where the field stands on other documents; none gives zeros.
+    """
+    count = len(asked.candidates)
+    rows = np.zeros((count + 1, len(OWN_NAMES)), np.float32)
+    if not examples or not count:
+        return rows
+    alike = [_slot_alike(asked, examples, slot) for slot in range(len(SLOTS))]
+    places = asked.rows[:count][:, [NAMES.index(name) for name in _PLACES]]
+    known = np.array([each.place for each in examples], np.float32)
+    apart = places[:, None, :] - known[None]
+    left, top, bottom = (np.exp(-((apart[:, :, n] / _NEAR) ** 2) / 2) for n in range(3))
+    near = [
+        left * top,
+        left * bottom,
+        np.abs(apart[:, :, 3]) < 1,
+        np.abs(apart[:, :, 4]) < 1,
+    ]
+    texts = [each.text for each in asked.candidates]
+    same = [
+        _equal([shape_of(text) for text in texts], [each.shape for each in examples]),
+        _equal([str(value) for value in asked.values], [each.value for each in examples]),
+        _equal([c.source for c in asked.candidates], [each.source for each in examples]),
+        _equal([c.lines for c in asked.candidates], [each.lines for each in examples]),
+    ]
+    labelled = np.maximum.reduce(alike)
+    likeness = sum(alike) / 2 + near[0] + near[1] / 2 + sum(same) / 2
+    columns = [*alike, *near, *same, labelled]
+    rows[:count, : len(columns)] = np.stack([each.mean(axis=1) for each in columns], axis=1)
+    rows[:count, -2] = likeness.max(axis=1)
+    rows[:count, -1] = likeness.max(axis=1) - likeness.max(initial=0.0)
+    return rows
+
+
+def _slot_alike(asked: Asked, examples: Sequence[Example], slot: int) -> Floats:
+    """Return (n, examples): whether the same label stands in a slot."""
+    mine = [each[slot] for each in asked.slots]
+    known = [each.slots[slot] for each in examples]
+    alike = process.cdist(mine, known, scorer=fuzz.ratio, dtype=np.float32, score_cutoff=_ALIKE)
+    there = np.outer([bool(each) for each in mine], [bool(each) for each in known])
+    return np.asarray((alike > 0) & there, np.float32)
+
+
+def _equal(mine: Sequence[object], known: Sequence[object]) -> Floats:
+    return np.array([[one == other for other in known] for one in mine], np.float32)
+
+
+def save_examples(folder: Path, examples: Mapping[str, Sequence[Example]]) -> None:
+    """Write the examples of each field, by its path, into a folder of weights."""
+    stored = {path: [asdict(each) for each in of] for path, of in examples.items()}
+    text = json.dumps(stored, indent=0, ensure_ascii=False) + "\n"
+    (folder / EXAMPLES).write_text(text, encoding="utf-8")
+
+
+def load_examples(folder: Path) -> dict[str, list[Example]]:
+    """Read them; none where the weights are not of a user's own documents."""
+    file = folder / EXAMPLES
+    if not file.is_file():
+        return {}
+    stored = json.loads(file.read_text(encoding="utf-8"))
+    return {
+        path: [
+            Example(**each | {"slots": tuple(each["slots"]), "place": tuple(each["place"])})
+            for each in of
+        ]
+        for path, of in stored.items()
+    }

@@ -1,0 +1,122 @@
+"""The trained ranker: how likely each candidate of a field, and its absence, is the truth."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ocr_extractor.engines.local.fields.features import NAMES, pool_of
+from ocr_extractor.engines.local.fields.own import OWN_NAMES, load_examples, own_rows
+from ocr_extractor.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from ocr_extractor.engines.local.fields.features import Asked
+    from ocr_extractor.engines.local.learned.columns import Floats
+    from ocr_extractor.fields.schema import Field
+
+TREES, SETTINGS, OWN_TREES = "fields.onnx", "fields.json", "fields_own.onnx"
+
+_VERSION = zlib.crc32(" ".join((*NAMES, *OWN_NAMES)).encode())
+"""Trees know features by their place only: those of other features would give nonsense."""
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """How the trees' scores become probabilities.
+
+    Attributes:
+        sharpness: What scores are multiplied by before they become odds.
+        absent: What the odds of "absent" on a page are multiplied by: the value may stand there
+            although nothing tells for sure.
+        curves: What share of the values of a probability was right, by "text" and "typed": rising
+            probabilities, and shares that do not fall. A text may be misread in one letter.
+    """
+
+    sharpness: float = 1.0
+    absent: float = 1.0
+    curves: Mapping[str, tuple[tuple[float, ...], tuple[float, ...]]] = field(default_factory=dict)
+
+    def odds(self, scores: Floats) -> Floats:
+        """Return (n + 1,) probabilities of a field's candidates and, last, of "absent"."""
+        sharp = scores.astype(np.float64) * self.sharpness
+        odds = np.exp(sharp - sharp.max())
+        odds[-1] *= self.absent
+        return np.asarray(odds / odds.sum())
+
+    def confidence(self, of: Field, probability: float) -> float:
+        """Return the share, [0, 1], of a field's values of this probability that are right."""
+        curve = self.curves.get(curve_of(of), ((0.0, 1.0), (0.0, 1.0)))
+        return float(np.interp(probability, *curve))
+
+    def save(self, folder: Path) -> None:
+        """Write it into a folder of weights."""
+        stored = asdict(self) | {"features": _VERSION}
+        (folder / SETTINGS).write_text(json.dumps(stored, indent=1) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path) -> Calibration:
+        """Read it from a folder of weights.
+
+        Raises:
+            ConfigError: The weights are those of another version of the features.
+        """
+        raw: dict[str, Any] = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
+        if raw.pop("features") != _VERSION:
+            raise ConfigError(
+                f"The weights for fields in {folder} are of another version: train them again."
+            )
+        raw["curves"] = {
+            kind: (tuple(scores), tuple(shares)) for kind, (scores, shares) in raw["curves"].items()
+        }
+        return cls(**raw)
+
+
+def curve_of(field: Field) -> str:
+    """Return which of the curves is a field's."""
+    return "text" if pool_of(field) == "texts" else "typed"
+
+
+class Ranker:
+    """Scores the candidates of fields; safe to share between threads."""
+
+    def __init__(self, folder: Path) -> None:
+        """Load a folder of weights: general ones, or those of a user's own documents.
+
+        Raises:
+            ConfigError: The weights are those of another version of the features.
+        """
+        self.calibration = Calibration.load(folder)
+        self.examples = load_examples(folder)
+        self._trees = _session(folder / TREES)
+        self._own = _session(folder / OWN_TREES) if self.examples else None
+
+    def probabilities(self, asked: Sequence[Asked]) -> list[Floats]:
+        """Return (n + 1,) of each field: of its candidates and, last, of "absent"."""
+        return [self.calibration.odds(scores) for scores in self.scores(asked)]
+
+    def scores(self, asked: Sequence[Asked]) -> list[Floats]:
+        """Return (n + 1,) of each field: the logarithms of odds, not calibrated."""
+        rows = np.concatenate([each.rows for each in asked])
+        [scores] = self._trees.run(None, {"rows": rows})
+        if self._own is not None:
+            own = [own_rows(each, self.examples.get(each.path, ())) for each in asked]
+            both = np.concatenate([rows, np.concatenate(own), scores], axis=1)
+            scores = scores + self._own.run(None, {"rows": both})[0]
+        ends = np.cumsum([len(each.rows) for each in asked])[:-1]
+        return list(np.split(scores.ravel(), ends))
+
+
+def _session(file: Path) -> Any:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.log_severity_level = 3  # as in learned.weights
+    return onnxruntime.InferenceSession(file, options)
