@@ -92,6 +92,11 @@ def load_folder(
     return [read_form(annotation, image) for annotation, image in found]
 
 
+def has_annotations(folder: Path) -> bool:
+    """Tell whether a dataset folder holds annotated forms."""
+    return (folder / ANNOTATIONS).is_dir()
+
+
 def count_forms(folder: Path) -> int:
     """Return how many annotated forms a FUNSD-layout folder holds."""
     return count(folder, ANNOTATIONS)

@@ -1,4 +1,7 @@
-"""Trains the local engine's layout models on annotated forms; log -P local_weights= uses them."""
+"""Trains the local engine on annotated forms, on documents with true fields, or on both.
+
+log -P local_weights= uses what it learns.
+"""
 
 from __future__ import annotations
 
@@ -6,19 +9,28 @@ import argparse
 import json
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import mlflow
 
+from data.field_schema import read_json
+from data.fields import FieldDocument, has_fields
+from data.fields import load_folder as load_fields
 from data.forms import Form
-from data.funsd import dataset_digest, load_folder
+from data.funsd import dataset_digest, has_annotations, load_folder
 from data.progress import Progress
 from entry_points.command_line import cli
 from entry_points.command_line.tracking import name_run
 from entry_points.scoring.forms import Truth
 from entry_points.scoring.scores import aggregate, score_forms
+from entry_points.training.field_figures import (
+    Learned,
+    curve_sizes,
+    print_learned,
+    score_fields,
+)
 from entry_points.training.figures import (
     Answers,
     calibration_error,
@@ -26,13 +38,15 @@ from entry_points.training.figures import (
     draw_importances,
     draw_reliability,
 )
+from entry_points.training.own_fields import OwnTrainer
 from entry_points.training.pages import PageReader, TrainingPage
 from entry_points.training.stacking import Trained, fits_of, fold_of, train_stages
 from ocr_extractor.engines.local.learned.candidates import PairCandidate, select
 from ocr_extractor.engines.local.learned.cascade import TREES
 from ocr_extractor.engines.local.learned.page_features import LABELS
-from ocr_extractor.errors import DocumentError, EngineError
+from ocr_extractor.errors import DocumentError, EngineError, SchemaError
 from ocr_extractor.extractor import WEIGHTS_ARTIFACT
+from ocr_extractor.fields.schema import Schema
 
 INNER_FOLDS = 3
 """Folds for the out-of-fold answers of the stages; more folds take time and change little."""
@@ -61,6 +75,12 @@ def build_parser() -> argparse.ArgumentParser:
         type=int,
         default="5",
         help="parts of the forms, each scored by models without it",
+    )
+    parser.add_argument(
+        "--learning-curve",
+        choices=sorted(cli.BOOLEANS),
+        default="false",
+        help="whether to score fields learned from fewer documents, too",
     )
     parser.add_argument(
         "--cache", default=".cache/words", help="folder that keeps the words the OCR has read"
@@ -163,23 +183,80 @@ def _log_pictures(answers: Answers, trained: Trained, held: Sequence[Held]) -> N
         mlflow.log_figure(draw_reliability(confidences, right), "reliability.png")
 
 
-@cli.reports(DocumentError, EngineError)
+def train_fields(
+    documents: Sequence[FieldDocument], *, folds: int, seed: int, cache: Path, curve: bool = False
+) -> Learned:
+    """Train within the active run on true fields: log k-fold figures, then the weights.
+
+    Args:
+        documents: Documents of one schema.
+        folds: Parts of them for the figures, from 2.
+        seed: Deals the documents, draws candidates and features.
+        cache: Folder that keeps the words the OCR has read.
+        curve: Whether figures are wanted for fewer documents, too.
+
+    Returns:
+        The figures on the held-out folds.
+    """
+    with Progress(total=len(documents), desc="reading", unit="documents") as bar:
+        pages = PageReader(cache).read_fields(documents, bar.update)
+    trainer = OwnTrainer(Schema.parse(read_json(documents[0].truth_paths[1])), seed)
+    own = [trainer.prepare(*each) for each in zip(documents, pages, strict=True)]
+    if sum(bool(each.examples()) for each in own) < LEAST_FORMS:
+        raise cli.UsageError(
+            f"the true values of fewer than {LEAST_FORMS} documents were found on their pages: "
+            "check that the truth files belong to the images."
+        )
+    sizes = curve_sizes(len(documents), folds) if curve else ()
+    points = {}
+    with Progress(total=(len(sizes) + 1) * folds + 1, desc="fitting", unit="models") as bar:
+        for size in sizes:
+            rows, _ = trainer.hold_out(own, folds, bar.update, size)
+            points[size] = score_fields(documents, rows).metrics["value_f1"]
+        rows, calibration = trainer.hold_out(own, folds, bar.update)
+        learned = replace(score_fields(documents, rows), curve=points)
+        with tempfile.TemporaryDirectory() as folder:
+            trainer.train(own, calibration, Path(folder))
+            bar.update()
+            mlflow.log_artifacts(folder, WEIGHTS_ARTIFACT)
+    mlflow.log_metrics(dict(learned.metrics))
+    mlflow.log_params({"documents": len(documents), "dataset_digest": dataset_digest(documents)})
+    for size, value_f1 in points.items():
+        mlflow.log_metric("learning_curve_value_f1", value_f1, step=size)
+    if learned.judged:
+        mlflow.log_figure(draw_reliability(*zip(*learned.judged, strict=True)), "reliability.png")
+    return learned
+
+
+@cli.reports(DocumentError, EngineError, SchemaError)
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the entry point."""
     args = build_parser().parse_args(argv)
-    forms = load_folder(cli.in_project(args.dataset), limit=args.limit, seed=args.seed)
-    if len(forms) < LEAST_FORMS or not 2 <= args.folds <= len(forms):
-        raise cli.UsageError(
-            f"{len(forms)} forms in {args.folds} folds: training needs {LEAST_FORMS} forms or "
-            "more, and from 2 folds to as many as there are forms."
-        )
+    folder, cache = cli.in_project(args.dataset), cli.in_project(args.cache)
+    drawn = {"limit": args.limit, "seed": args.seed}
+    documents = load_fields(folder, **drawn) if has_fields(folder) else []
+    forms = load_folder(folder, **drawn) if not documents or has_annotations(folder) else []
+    for count, unit in ((len(documents), "documents"), (len(forms), "forms")):
+        if count and (count < LEAST_FORMS or not 2 <= args.folds <= count):
+            raise cli.UsageError(
+                f"{count} {unit} in {args.folds} folds: training needs {LEAST_FORMS} {unit} or "
+                f"more, and from 2 folds to as many as there are {unit}."
+            )
+    shared = {"folds": args.folds, "seed": args.seed, "cache": cache}
+    others = f"each read by models trained on the other {args.folds - 1} folds"
     with mlflow.start_run() as run:
-        name_run(f"train on {len(forms)} forms of {cli.in_project(args.dataset).name}")
-        metrics = train(forms, folds=args.folds, seed=args.seed, cache=cli.in_project(args.cache))
-    print(f"{len(forms)} forms, each found by models trained on the other {args.folds - 1} folds")
-    names = (*_SHOWN, "calibration_error")
-    cli.print_table([(name, f"{metrics[name]:.3f}") for name in names], ("metric", "value"))
-    print(f"Run {run.info.run_id} (weights, confusion matrices, importances). Use the weights:")
+        name_run(f"train on {len(documents) or len(forms)} documents of {folder.name}")
+        if documents:
+            curve = cli.BOOLEANS[args.learning_curve]
+            learned = train_fields(documents, curve=curve, **shared)
+            print(f"{len(documents)} documents, {others}")
+            print_learned(learned)
+        if forms:
+            metrics = train(forms, **shared)
+            print(f"{len(forms)} forms, {others}")
+            names = (*_SHOWN, "calibration_error")
+            cli.print_table([(name, f"{metrics[name]:.3f}") for name in names], ("metric", "value"))
+    print(f"Run {run.info.run_id} (weights and figures). Use the weights:")
     weights = f"runs:/{run.info.run_id}/{WEIGHTS_ARTIFACT}"
     print(f"  {cli.RUN} -P engine=local -P local_weights={weights}")
     return 0

@@ -105,7 +105,7 @@ def test_every_parameter_and_setting_that_is_mentioned_exists(path: Path):
 @every_page
 def test_every_module_and_file_that_a_command_names_exists(path: Path):
     for command in commands(path):
-        for module in re.findall(r"python -m ((?:entry_points|data|docs)\.\w+)", command):
+        for module in re.findall(r"python -m ((?:entry_points|data|docs)(?:\.\w+)+)", command):
             assert (ROOT / f"{module.replace('.', '/')}.py").is_file(), command
         for file in re.findall(
             r"\b((?:tests|docs|data|model|entry_points)/[\w/.-]+\.\w+)", command

@@ -9,8 +9,10 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
 from data.forms import Form
+from entry_points.training.field_lessons import FieldPage
 from entry_points.training.truth import PageTruth
 from ocr_extractor.documents.limits import PageLimits
 from ocr_extractor.documents.opener import open_document
@@ -20,6 +22,14 @@ from ocr_extractor.ocr import recognition as ocr
 from ocr_extractor.ocr.checkboxes import mark_checkboxes
 from ocr_extractor.ocr.ruled_lines import mark_ruled
 from ocr_extractor.ocr.words import Word
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from data.fields import FieldDocument
+
+_D = TypeVar("_D")
+_R = TypeVar("_R")
 
 
 @dataclass(frozen=True)
@@ -61,18 +71,22 @@ class PageReader:
         Raises:
             DocumentError: As for `read`, and so does EngineError.
         """
+        found = _side_by_side(lambda form: list(self.read(form)), forms, finished)
+        return [page for pages in found for page in pages]
 
-        def read(form: Form) -> list[TrainingPage]:
-            pages = list(self.read(form))
-            finished()
-            return pages
+    def read_fields(
+        self, documents: Sequence[FieldDocument], finished: Callable[[], object]
+    ) -> list[list[FieldPage]]:
+        """Return the pages that hold words of each document with fields, as the engine reads them.
 
-        with ThreadPoolExecutor(ocr.usable_cores()) as threads:
-            try:
-                return [page for pages in threads.map(read, forms) for page in pages]
-            except BaseException:
-                threads.shutdown(cancel_futures=True)
-                raise
+        Args:
+            documents: The documents.
+            finished: Called after each one.
+
+        Raises:
+            DocumentError: As for `read`, and so does EngineError.
+        """
+        return _side_by_side(self._read_fields, documents, finished)
 
     def read(self, form: Form) -> Iterator[TrainingPage]:
         """Yield the pages of a form that hold words.
@@ -81,19 +95,57 @@ class PageReader:
             DocumentError: The document cannot be opened.
             EngineError: A page of it cannot be read.
         """
-        data = form.image_path.read_bytes()
+        for page, words in self._kept(form.form_id, form.image_path, self._reader.read, ""):
+            if words:
+                yield _training_page(form, page, words)
+
+    def _read_fields(self, document: FieldDocument) -> list[FieldPage]:
+        def read(image: Image.Image) -> Sequence[Word]:
+            upright = self._reader.read_upright(image)
+            return mark_ruled(mark_checkboxes(upright.words, upright.image), upright.image)
+
+        found = self._kept(document.form_id, document.image_path, read, "fields")
+        name = document.form_id
+        return [FieldPage(name, page.number, tuple(words)) for page, words in found if words]
+
+    def _kept(
+        self,
+        name: str,
+        path: Path,
+        read: Callable[[Image.Image], Sequence[Word]],
+        purpose: str,
+    ) -> Iterator[tuple[Page, list[Word]]]:
+        """Yield the pages of a document with the words that are stored of them, or are now."""
+        data = path.read_bytes()
         document = open_document(data, PageLimits())
         pages = [document.page(number) for number in range(1, document.page_count + 1)]
-        kept = self._cache / f"{hashlib.sha256(self._version + data).hexdigest()}.json"
+        key = hashlib.sha256(self._version + purpose.encode() + data).hexdigest()
+        kept = self._cache / f"{key}.json"
         if not kept.exists():
-            found = [[asdict(word) for word in self._reader.read(page.image)] for page in pages]
-            part = self._cache / f"{form.form_id}.part"  # another thread may have the same document
+            found = [[asdict(word) for word in read(page.image)] for page in pages]
+            part = self._cache / f"{name}.part"  # another thread may have the same document
             part.write_text(json.dumps(found), encoding="utf-8")
             part.replace(kept)
         for page, rows in zip(pages, json.loads(kept.read_text(encoding="utf-8")), strict=True):
-            words = [Word(**row | {"box": tuple(row["box"])}) for row in rows]
-            if words:
-                yield _training_page(form, page, words)
+            yield page, [Word(**row | {"box": tuple(row["box"])}) for row in rows]
+
+
+def _side_by_side(
+    read: Callable[[_D], _R], documents: Sequence[_D], finished: Callable[[], object]
+) -> list[_R]:
+    """Read documents on all cores; the first error stops the others."""
+
+    def one(document: _D) -> _R:
+        found = read(document)
+        finished()
+        return found
+
+    with ThreadPoolExecutor(ocr.usable_cores()) as threads:
+        try:
+            return list(threads.map(one, documents))
+        except BaseException:
+            threads.shutdown(cancel_futures=True)
+            raise
 
 
 def _training_page(form: Form, page: Page, words: Sequence[Word]) -> TrainingPage:

@@ -1,4 +1,4 @@
-"""Train, log with the weights, evaluate: the real commands on four forms."""
+"""Train, log with the weights, evaluate: the real commands on four forms, or four documents."""
 
 from __future__ import annotations
 
@@ -38,6 +38,32 @@ def test_trained_weights_travel_with_the_extractor_that_is_logged_with_them(
         "log", engine="local", model_name=name, local_weights=f"models:/{name}/1"
     )
     assert again.returncode == 0, again.stdout
+
+
+def test_weights_for_fields_travel_with_the_extractor_too(project: Project, tmp_path: Path):
+    receipts = SAMPLES.parent / "samples-fields" / "receipts"
+    done = project.command(
+        "train", dataset=receipts, folds=2, cache=tmp_path, learning_curve="true"
+    )
+    assert done.returncode == 0, done.stdout
+    assert "4 documents, each read by models trained on the other 1 folds" in done.stdout
+    weights = done.stdout.split("local_weights=")[1].split()[0]
+    run = project.client.get_run(weights.split("/")[1])
+    assert {"value_f1", "field_f1/total", "calibration_error"} <= run.data.metrics.keys()
+
+    name, prompt = "trained-receipts", "trained-receipts-fields"
+    logged = project.command(
+        "log",
+        engine="local",
+        model_name=name,
+        prompt_name=prompt,
+        schema=receipts / "schema.json",
+        local_weights=weights,
+    )
+    assert logged.returncode == 0, logged.stdout
+    done = project.command("evaluate", model_uri=f"models:/{name}/1", dataset=receipts, limit=1)
+    assert done.returncode == 0, done.stdout
+    assert f"models:/{name}/1: 1 documents, 0 failed" in done.stdout
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,71 @@
+"""Figures of fields on held-out documents, and of what more documents bring."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from entry_points.command_line import cli
+from entry_points.scoring.fields import PER_FIELD, FieldTruth
+from entry_points.scoring.scores import aggregate
+from entry_points.training.figures import calibration_error
+
+if TYPE_CHECKING:
+    from data.fields import FieldDocument
+
+_SHOWN = ("value_f1", "value_f1_lenient", "document_accuracy", "calibration_error")
+_FIRST = 5
+"""Documents of the learning curve's first point; each further one has twice as many."""
+
+
+@dataclass(frozen=True)
+class Learned:
+    """How well held-out documents were read.
+
+    Attributes:
+        metrics: Those of `evaluate`, and `calibration_error` of the leaves.
+        judged: The confidence of each leaf, and whether it is right.
+        curve: `value_f1` by the number of documents that were learned from.
+    """
+
+    metrics: Mapping[str, float]
+    judged: Sequence[tuple[float, bool]]
+    curve: Mapping[int, float] = field(default_factory=dict)
+
+
+def curve_sizes(documents: int, folds: int) -> list[int]:
+    """Return the numbers of documents of a learning curve, all but the last one."""
+    most, sizes = documents * (folds - 1) // folds, []
+    size = _FIRST
+    while size < most:
+        sizes.append(size)
+        size *= 2
+    return sizes
+
+
+def score_fields(
+    documents: Sequence[FieldDocument], rows: Mapping[str, Mapping[str, Any]]
+) -> Learned:
+    """Score the rows of held-out documents."""
+    truths = {each.form_id: FieldTruth.of(each) for each in documents}
+    scores = [truths[name].score(row) for name, row in rows.items()]
+    judged = [each for name, row in rows.items() for each in truths[name].judged(row)]
+    error = calibration_error([c for c, _ in judged], [right for _, right in judged])
+    return Learned(aggregate(scores) | {"calibration_error": error}, judged)
+
+
+def print_learned(learned: Learned) -> None:
+    """Print the metrics, the fields' F1 and the learning curve."""
+    rows = [(name, f"{learned.metrics[name]:.3f}") for name in _SHOWN]
+    rows += [
+        (name, f"{value:.3f}")
+        for name, value in learned.metrics.items()
+        if name.startswith(PER_FIELD)
+    ]
+    cli.print_table(rows, ("metric", "value"))
+    if learned.curve:
+        points = [(f"{size}", f"{value:.3f}") for size, value in learned.curve.items()]
+        cli.print_table(
+            [*points, ("all", f"{learned.metrics['value_f1']:.3f}")], ("documents", "value_f1")
+        )

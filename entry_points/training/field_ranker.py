@@ -1,0 +1,251 @@
+"""Fits the ranker of fields: trees whose scores make odds among a field's candidates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import lightgbm
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.isotonic import IsotonicRegression
+from sklearn.linear_model import LogisticRegression
+
+from entry_points.training.field_lessons import Lesson
+from ocr_extractor.engines.local.fields.choice import choose, options_of
+from ocr_extractor.engines.local.fields.features import NAMES
+from ocr_extractor.engines.local.fields.ranker import Calibration, curve_of
+from ocr_extractor.engines.local.learned.columns import Floats
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+Values = NDArray[np.float64]
+Features = NDArray[np.float32]
+
+Describe = Callable[[Lesson], tuple[Features, Values]]
+"""Returns the rows of a lesson's candidates, and the scores that trees start from."""
+
+_RANDOM, _LABELLED = 40, 20
+"""Wrong candidates of a lesson that are learned from: any, and the best labelled."""
+
+
+@dataclass(frozen=True)
+class Growth:
+    """How trees are grown.
+
+    Attributes:
+        rounds: How many.
+        leaves: Of a tree.
+        rate: Learning rate.
+        share: Of the features that a tree may use.
+        least: Candidates of a leaf.
+    """
+
+    rounds: int
+    leaves: int
+    rate: float
+    share: float
+    least: int
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The candidates of many lessons.
+
+    Attributes:
+        rows: (n, features).
+        right: (n,) which are true.
+        starts: (lessons,) the first row of each.
+        base: (n,) the scores that trees start from.
+    """
+
+    rows: Features
+    right: NDArray[np.bool_]
+    starts: NDArray[np.intp]
+    base: Values
+
+    @classmethod
+    def of(cls, lessons: Sequence[Lesson], rng: np.random.Generator, describe: Describe) -> Rows:
+        """Draw rows of the lessons that teach something, at least one.
+
+        Args:
+            lessons: What is to be learned.
+            rng: Draws among the wrong candidates.
+            describe: Gives the features.
+        """
+        best = NAMES.index("best label of the value")
+        parts: list[Rows] = []
+        for lesson in lessons:
+            if not lesson.right.any() or len(lesson.right) < 2:
+                continue
+            wrong = np.flatnonzero(~lesson.right[:-1])
+            labelled = wrong[np.argsort(-lesson.asked.rows[wrong, best])[:_LABELLED]]
+            some = rng.permutation(wrong)[:_RANDOM]
+            last = len(lesson.right) - 1
+            kept = np.union1d(np.union1d(labelled, some), [*np.flatnonzero(lesson.right), last])
+            rows, base = (each[kept] for each in describe(lesson))
+            parts.append(cls(rows, lesson.right[kept], np.zeros(1, np.intp), base))
+        return cls.joined(parts)
+
+    @classmethod
+    def joined(cls, parts: Sequence[Rows]) -> Rows:
+        """Return the rows of several, at least one."""
+        begins = np.cumsum([0, *(len(part.right) for part in parts)])
+        return cls(
+            np.concatenate([part.rows for part in parts]),
+            np.concatenate([part.right for part in parts]),
+            np.concatenate([part.starts + at for part, at in zip(parts, begins, strict=False)]),
+            np.concatenate([part.base for part in parts]),
+        )
+
+
+def plain(lesson: Lesson) -> tuple[Features, Values]:
+    """Describe a lesson for the general ranker."""
+    return lesson.asked.rows, np.zeros(len(lesson.asked.rows))
+
+
+def softmax(scores: Values, starts: NDArray[np.intp]) -> Values:
+    """Return the odds of each row within its lesson."""
+    sizes = np.diff(np.append(starts, len(scores)))
+    top = np.repeat(np.maximum.reduceat(scores, starts), sizes)
+    odds = np.exp(scores - top)
+    return np.asarray(odds / np.repeat(np.add.reduceat(odds, starts), sizes))
+
+
+def fit_trees(data: Rows, growth: Growth, seed: int) -> lightgbm.Booster:
+    """Fit trees that raise the odds of the true candidates.
+
+    Where several are true, each counts by its own odds: which of them is meant is learned, too.
+
+    Args:
+        data: What is learned.
+        growth: How the trees are grown.
+        seed: Draws features.
+    """
+    weights = data.right.astype(np.float64)
+    sizes = np.diff(np.append(data.starts, len(weights)))
+
+    def slope(scores: Values, _: lightgbm.Dataset) -> tuple[Values, Values]:
+        odds = softmax(scores, data.starts)
+        true = odds * weights
+        whole = np.repeat(np.add.reduceat(true, data.starts), sizes)
+        return odds - true / np.maximum(whole, 1e-12), np.maximum(odds * (1 - odds), 1e-4)
+
+    parameters = {
+        "objective": slope,
+        "num_leaves": growth.leaves,
+        "learning_rate": growth.rate,
+        "feature_fraction": growth.share,
+        "min_data_in_leaf": growth.least,
+        "min_sum_hessian_in_leaf": 0.5,
+        "lambda_l2": 5.0,
+        "max_bin": 63,
+        "seed": seed,
+        "deterministic": True,
+        "force_row_wise": True,
+        "num_threads": 1,
+        "verbosity": -1,
+    }
+    dataset = lightgbm.Dataset(data.rows, weights, init_score=data.base)
+    return lightgbm.train(parameters, dataset, growth.rounds)
+
+
+def save_trees(booster: lightgbm.Booster, file: Path) -> None:
+    """Write trees as ONNX."""
+    from onnxmltools import convert_lightgbm
+    from onnxmltools.convert.common.data_types import FloatTensorType
+
+    # The objective is our own; what it makes of the scores is in `Ranker`.
+    text = booster.model_to_string().replace("[objective: custom]", "[objective: regression]")
+    named = text.replace("\nfeature_names=", "\nobjective=regression\nfeature_names=", 1)
+    plain = lightgbm.Booster(model_str=named)
+    shape = FloatTensorType([None, booster.num_feature()])
+    network: Any = convert_lightgbm(plain, name="fields", initial_types=[("rows", shape)])
+    network.opset_import.sort(key=lambda opset: opset.domain)
+    file.write_bytes(network.SerializeToString())
+
+
+Scored = tuple[Lesson, Floats]
+"""A lesson with the scores of its candidates, by trees that have not seen it."""
+
+
+def calibrate(documents: Sequence[Sequence[Scored]], absent: float = 1.0) -> Calibration:
+    """Choose how the scores of trees become probabilities.
+
+    Args:
+        documents: The scored lessons of each document.
+        absent: What an absent value counts, of 1, where more are absent than users' documents have.
+    """
+    known = [each for scored in documents for each in scored if each[0].right.any()]
+
+    def loss(calibration: Calibration) -> float:
+        total = 0.0
+        for lesson, scores in known:
+            odds = calibration.odds(scores)[lesson.right].sum()
+            total -= (absent if lesson.right[-1] else 1.0) * float(np.log(max(odds, 1e-6)))
+        return total
+
+    sharp = min((Calibration(each) for each in _SHARPNESS), key=loss)
+    best = min((replace(sharp, absent=each) for each in _ABSENT), key=loss)
+    judged: dict[str, list[tuple[float, bool]]] = {"text": [], "typed": []}
+    for scored in documents:
+        for kind, probability, right in _judged(best, scored):
+            judged[kind].append((probability, right))
+    curves = {kind: _curve(*np.array(each, np.float64).T) for kind, each in judged.items() if each}
+    return replace(best, curves=curves)
+
+
+_SHARPNESS = (0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.15, 1.3)
+_ABSENT = (0.15, 0.25, 0.4, 0.6, 0.8, 1.0, 1.3, 1.7, 2.5)
+_MANY = 1000
+"""Judged values from which a curve is fitted to them, not only a slope and a shift."""
+
+
+def _curve(scores: Values, hits: Values) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return what share of the choices of each probability was right."""
+    if len(scores) >= _MANY:
+        curve = IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip").fit(scores, hits)
+        knots, shares = curve.X_thresholds_, curve.y_thresholds_
+    else:
+        knots = np.linspace(0.0, 1.0, 41)
+        if 0 < hits.sum() < len(hits):
+            line = LogisticRegression(C=1.0).fit(_logit(scores), hits)
+            shares = line.predict_proba(_logit(knots))[:, 1]
+        else:
+            shares = np.full(41, (hits.sum() + 1) / (len(hits) + 2))
+    rising = np.maximum.accumulate(shares)
+    return tuple(knots.round(4).tolist()), tuple(rising.round(4).tolist())
+
+
+def _logit(share: Values) -> Values:
+    within = np.clip(share, 0.005, 0.995)
+    return np.asarray(np.log(within / (1 - within))[:, None])
+
+
+def _judged(
+    calibration: Calibration, scored: Sequence[Scored]
+) -> Iterator[tuple[str, float, bool]]:
+    """Yield the kind and the probability of a document's choices, and whether each is right.
+
+    As in `fields.assembly`, the surest page counts, and a field is absent where no page has it.
+    """
+    pages: dict[int, list[Scored]] = {}
+    for each in scored:
+        pages.setdefault(each[0].page.number, []).append(each)
+    found: dict[str, tuple[str, float, bool]] = {}
+    absent: dict[str, tuple[str, float, bool]] = {}
+    for of in pages.values():
+        options = [options_of(one.asked, calibration.odds(scores)) for one, scores in of]
+        leaves = [lesson.leaf for lesson, _ in of]
+        for (lesson, _), chosen in zip(of, choose(leaves, options, ()), strict=True):
+            path, kind = lesson.leaf.path, curve_of(lesson.leaf.field)
+            if chosen.candidate is None:
+                _, share, right = absent.get(path, (kind, 1.0, True))
+                absent[path] = kind, share * chosen.probability, right and bool(lesson.exact[-1])
+            elif chosen.probability > found.get(path, (kind, 0.0, False))[1]:
+                right = bool(lesson.exact[lesson.asked.candidates.index(chosen.candidate)])
+                found[path] = kind, chosen.probability, right
+    yield from (absent | found).values()

@@ -1,0 +1,131 @@
+"""The ranker of fields learns from a user's own documents what it cannot know in general."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from data.field_schema import parse_schema
+from data.fields import FieldDocument
+from entry_points.training.drawn_pages import drawn_pages
+from entry_points.training.field_figures import curve_sizes, score_fields
+from entry_points.training.field_lessons import FieldPage, lessons_of
+from entry_points.training.field_ranker import calibrate, softmax
+from entry_points.training.own_fields import OwnDocument, OwnTrainer, read_row
+from ocr_extractor.engines.local.engine import BUNDLED_WEIGHTS
+from ocr_extractor.engines.local.fields.ranker import Calibration, Ranker
+from ocr_extractor.fields.schema import Schema
+from tests.true_words import read_words
+
+# Nothing tells in general which of the figures the field is.
+PLAIN = {
+    "type": "object",
+    "properties": {
+        "zorp": {"type": ["number", "null"], "description": "What we call it here"},
+        "day": {"type": ["string", "null"], "format": "date", "description": "printed day first"},
+    },
+}
+DOCUMENTS = 14
+
+
+def own_document(number: int) -> tuple[FieldDocument, FieldPage]:
+    """Return a document that calls its amount `Kessel`, among others of the same look."""
+    rng = np.random.default_rng(number)
+    amounts = [f"{value:.2f}" for value in rng.uniform(100, 900, 4)]
+    labels = ["Foss", "Kessel", "Brill", "Tand"]
+    lines = [((60, 40), "Works sheet"), ((60, 80), f"{number + 1:02}.03.2026")]
+    for row, at in enumerate(rng.permutation(4)):
+        lines += [((60, 140 + 40 * row), labels[at]), ((400, 140 + 40 * row), amounts[at])]
+    values = {"zorp": float(amounts[1]), "day": f"2026-03-{number + 1:02}"}
+    name = f"sheet-{number}"
+    truth = FieldDocument(name, Path(), (), parse_schema(PLAIN, "schema"), values)
+    return truth, FieldPage(name, 1, read_words(lines))
+
+
+@pytest.fixture(scope="module")
+def trainer() -> OwnTrainer:
+    return OwnTrainer(Schema.parse(PLAIN), 0)
+
+
+@pytest.fixture(scope="module")
+def documents(trainer: OwnTrainer) -> list[OwnDocument]:
+    return [trainer.prepare(truth, [page]) for truth, page in map(own_document, range(DOCUMENTS))]
+
+
+def test_a_label_that_only_a_users_documents_have_is_learned(
+    trainer: OwnTrainer, documents: list[OwnDocument]
+):
+    fits: list[None] = []
+    rows, _ = trainer.hold_out(documents, 3, lambda: fits.append(None))
+    learned = score_fields([each.truth for each in documents], rows)
+    general = Ranker(BUNDLED_WEIGHTS)
+    before = score_fields(
+        [each.truth for each in documents],
+        {
+            each.truth.form_id: read_row(Schema.parse(PLAIN), each.pages, general)
+            for each in documents
+        },
+    )
+    assert len(fits) == 3
+    assert learned.metrics["field_f1/zorp"] >= 0.9
+    assert before.metrics["field_f1/zorp"] < 0.6
+    assert learned.metrics["field_f1/day"] >= 0.9
+
+
+def test_weights_are_a_folder_that_the_engine_loads(
+    trainer: OwnTrainer, documents: list[OwnDocument], tmp_path: Path
+):
+    trainer.train(documents, Calibration(sharpness=0.7), tmp_path)
+    truth, page = own_document(DOCUMENTS)
+    row = read_row(Schema.parse(PLAIN), [page], Ranker(tmp_path))
+    assert json.loads(row["values"]) == truth.values
+    assert Ranker(tmp_path).calibration.sharpness == 0.7
+
+
+def test_a_value_is_looked_up_on_every_page_and_may_stand_at_several_places():
+    schema = Schema.parse({"type": "object", "properties": {"total": {"type": "number"}}})
+    pages = [
+        FieldPage(
+            "a", number, read_words([((10, 10 + 30 * at), text) for at, text in enumerate(texts)])
+        )
+        for number, texts in enumerate([["5.00", "5.00 EUR", "6.00"], ["7.00"]], 1)
+    ]
+
+    def right(total: float | None) -> list[list[bool]]:
+        return [each.right.tolist() for each in lessons_of(schema, {"total": total}, pages)]
+
+    assert right(5.0) == [[True, True, False, False], [False, True]]
+    assert right(None) == [[False, False, False, True], [False, True]]
+    assert right(9.0) == [[False] * 4, [False] * 2]
+
+
+def test_drawn_documents_teach_most_of_their_fields():
+    lessons = [each for seed in range(3) for each in lessons_of(*drawn_pages("invoices", seed))]
+    assert sum(each.right.any() for each in lessons) >= 0.8 * len(lessons)
+
+
+def test_odds_add_up_to_one_in_each_lesson():
+    odds = softmax(np.array([1.0, 2.0, 500.0, 3.0]), np.array([0, 2]))
+    assert odds[:2].sum() == pytest.approx(1)
+    assert odds[2:].tolist() == pytest.approx([1, 0])
+
+
+def test_scores_that_are_too_sure_are_made_less_so(documents: list[OwnDocument]):
+    rng = np.random.default_rng(0)
+    scored = [
+        [(lesson, 9.0 * (rng.random(len(lesson.right)) < 0.5)) for lesson in each.lessons]
+        for each in documents
+    ]
+    calibration = calibrate(scored)
+    assert calibration.sharpness == 0.4
+    assert calibration.confidence(documents[0].lessons[0].leaf.field, 0.9) < 0.8
+
+
+@pytest.mark.parametrize(
+    ("documents", "folds", "sizes"), [(40, 5, [5, 10, 20]), (12, 4, [5]), (4, 2, [])]
+)
+def test_a_learning_curve_doubles_until_all_documents(documents: int, folds: int, sizes: list[int]):
+    assert curve_sizes(documents, folds) == sizes
