@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import permutations
+from statistics import median
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -30,7 +32,7 @@ _HEADS: Mapping[str, str] = {
     "article": "article number|article no|item number|item code|part number|part no|sku|code|ref|"
     "reference|product code|artikelnummer|artikelnr|art nr|artnr|material|materialnummer|"
     "bestellnummer|ean|gtin|référence|réf|code article|referencia|código|codice|artikel nr",
-    "description": "description|item|items|item description|product|product name|article|service|"
+    "description": "description|desc|bez|item|items|item description|product|product name|article|service|"
     "details|particulars|name|text|beschreibung|bezeichnung|artikel|artikelbezeichnung|"
     "artikelbeschreibung|leistung|produkt|produktbezeichnung|ware|gegenstand|leistungsbeschreibung|"
     "désignation|libellé|produit|prestation|article désignation|descripción|concepto|producto|"
@@ -51,7 +53,7 @@ _HEADS: Mapping[str, str] = {
     "amount": "amount|total|line total|net amount|total price|extended|extended price|ext price|"
     "subtotal|sum|value|betrag|gesamt|gesamtpreis|gesamtbetrag|summe|wert|netto|nettobetrag|"
     "betrag netto|gesamt netto|g preis|gp|positionsbetrag|warenwert|montant|montant ht|total ht|"
-    "prix total|importe|total neto|importo|totale|bedrag|totaal|valor",
+    "prix total|entgelt|importe|total neto|importo|totale|bedrag|totaal|valor",
     "gross": "gross|gross amount|amount incl vat|total incl vat|brutto|bruttobetrag|gesamt brutto|"
     "ttc|montant ttc|total ttc|importe con iva",
     "date": "date|datum|leistungsdatum|lieferdatum|delivery date|fecha|data",
@@ -74,6 +76,9 @@ _HEAD, _TYPE, _SUMS, _PLACE = 0.45, 0.25, 0.2, 0.1
 
 _LEAST = 0.4
 """Evidence from which a column holds a member."""
+
+_RAGGED = 0.6
+"""Part of the rows that must have several cells in a stripe for it to be several columns."""
 
 _TITLE_WORDS = 5
 _DATE_LIKE = re.compile(r"\d[./-]\d|\d\s?[^\W\d_]{3}")
@@ -161,7 +166,7 @@ def _alike(printed: str, title: str) -> float:
     best = max(fuzz.ratio(squeezed, other), fuzz.token_sort_ratio(printed, title))
     if min(len(squeezed), len(other)) <= 3:
         best = 0.0
-    if len(squeezed) >= 3 and other.startswith(squeezed):
+    if len(squeezed) >= 4 and other.startswith(squeezed):
         best = max(best, 82.0)
     words, own = printed.split(), set(title.split())
     if own < set(words) and len(words) <= _TITLE_WORDS:
@@ -213,7 +218,24 @@ def find_spans(
             spans[-1] = (spans[-1][0], right)
         else:
             spans.append((left, right))
-    return spans
+    return [part for span in spans for part in _parted(span, rows)]
+
+
+def _parted(span: tuple[int, int], rows: Sequence[Sequence[Run]]) -> list[tuple[int, int]]:
+    """Return the columns of a stripe in which most rows have several cells, ragged ones."""
+    cells = [[run for run in row if span[0] <= run.left and run.right <= span[1]] for row in rows]
+    counts = Counter(len(row) for row in cells if row)
+    often, times = counts.most_common(1)[0] if counts else (1, 0)
+    if often < 2 or times < _RAGGED * counts.total():
+        return [span]
+    same = [row for row in cells if len(row) == often]
+    return [
+        (
+            int(median(row[place].left for row in same)),
+            int(median(row[place].right for row in same)),
+        )
+        for place in range(often)
+    ]
 
 
 def nearest(left: float, right: float, spans: Sequence[tuple[int, int]]) -> int:
@@ -348,6 +370,8 @@ def _fit(kind: Kind, columns: Sequence[Column], at: int, below: frozenset[float]
     titled = kind.likeness(column.title) if column.title else 0.0
     titled = titled if titled >= _ALIKE - 15 else 0.0
     fit = _type_fit(kind, column)
+    if kind.role == "description" and titled > 90:  # the first line may be a number
+        fit = max(fit, 0.5)
     if fit < 0.5 or (kind.field is None and not titled):
         return 0.0
     place = 0.0

@@ -55,6 +55,9 @@ _SUPPORT = 0.6
 
 _DECIMALS = re.compile(r"\d([.,])\d{2}(?!\d)")
 _MONEY = re.compile(r"\d[.,]\d{2}(?!\d)")
+_LEAST_ROOM = 0.4
+"""Part of its room that the longest line of a text column fills, if lines are broken there."""
+
 _NEXT_LINE = 0.6
 """White space, in text heights, up to which a text goes on in the next line."""
 
@@ -68,12 +71,12 @@ _NOTE = re.compile(
 _TIMES = {"x", "X", "*", "@", "×", "à", "a"}  # noqa: RUF001 - printed so
 
 _TOTAL = re.compile(
-    r"^\W*(?:(?:sub|grand|net|gross|order|invoice)[\s-]?)?total|^\W*(?:zwischen|gesamt|end|netto|"
+    r"^\W*\w*(?:summe|betrag|beitrag)\b|^\W*(?:(?:sub|grand|net|gross|order|invoice)[\s-]?)?total|^\W*(?:zwischen|gesamt|end|netto|"
     r"brutto|rechnungs|waren|zahl)?-?(?:summe|betrag|wert)\b|^\W*gesamt|^\W*(?:sous|sub)[\s-]?total"
     r"|^\W*(?:total|totale|totaal|summe|sum|suma|somme)\b|^\W*montant|^\W*importe\b|^\W*base\b|"
     r"^\W*(?:zzgl|inkl|enth|plus|incl|davon|dont|including)\b.*(?:st|vat|tax|tva|iva)|"
     r"^\W*(?:mwst|ust|umsatzsteuer|mehrwertsteuer|vat|tax|sales tax|gst|tva|t\.v\.a|iva|btw|"
-    r"steuer)\b|^\W*(?:net|netto|brutto|gross)\b|(?:amount|balance|total)\s+(?:due|payable)|"
+    r"steuer)\b|^\W*versicherungs?teuer|^\W*(?:net|netto|brutto|gross)\b|(?:amount|balance|total)\s+(?:due|payable)|"
     r"^\W*(?:net\s+)?(?:à|a)\s+payer|^\W*zahlbetrag|^\W*zu zahlen|^\W*(?:change|cash|paid|bar|"
     r"gegeben|rückgeld|espèces|rendu|rounding)\b|^\W*carr(?:y|ied)|brought\s*forward|"
     r"^\W*balance\s*forward|(?:ü|u|ue)bertrag|(?:à|a)\s+reporter|^\W*report\b|riporto|"
@@ -208,7 +211,7 @@ class _Page:
     def _cut(self, words: Sequence[Word]) -> Iterator[Run]:
         cell: list[Word] = []
         for word in words:
-            if cell and self._is_apart(cell[-1], word):
+            if cell and (self._is_apart(cell[-1], word) or self._is_next(cell, word)):
                 yield _run(cell)
                 cell = []
             cell.append(word)
@@ -220,6 +223,14 @@ class _Page:
         both = _MONEY.search(left.text) and _MONEY.search(right.text)
         close = both or left.line != right.line or right.walled
         return gap > _SPLIT * self.height / (2 if close else 1)
+
+    def _is_next(self, cell: Sequence[Word], word: Word) -> bool:
+        """Tell whether a number follows another one, of which it is no part."""
+        return (
+            np.isfinite(self.number(word.text))
+            and np.isfinite(self.number(_text(cell)))
+            and not np.isfinite(self.number(f"{_text(cell)} {word.text}"))
+        )
 
     def number(self, text: str) -> float:
         """Return the number that a text is, NaN for none."""
@@ -345,7 +356,14 @@ class _Reading:
         """The evidence of the members' columns, more for more rows; 0 for too little."""
         members = [at for at in self.found.columns if self.kinds[at].field is not None]
         asked = sum(kind.field is not None for kind in self.kinds)
+        roles = {self.kinds[at].role for at in self.found.columns}
+        is_text = any(kind.role == "description" for kind in self.kinds)
         if len(members) < min(2, asked) or 2 * len(members) < asked:
+            return 0.0
+        # Taxes by their rates are no items.
+        if "tax amount" in roles and not roles & {"quantity", "unit_price"}:
+            return 0.0
+        if is_text and "description" not in roles and len(members) < 3:
             return 0.0
         known = sum(self.found.evidence[at] for at in members)
         sums = 0.0 if np.isnan(self.found.sums) else self.found.sums
@@ -369,7 +387,7 @@ class _Reading:
         """Return the rows, each with the first `asked` kinds, which are the members."""
         if not self.worth:
             return []
-        holds = self._holds()
+        holds = self.holds
         rows = []
         for at in range(len(self.anchors)):
             row: dict[str, Cell | None] = {}
@@ -379,7 +397,8 @@ class _Reading:
             rows.append(row)
         return rows
 
-    def _holds(self) -> list[float]:
+    @cached_property
+    def holds(self) -> list[float]:
         """Return how sure each row is: whether its numbers agree."""
         roles = {kind.role: self.found.columns.get(at) for at, kind in enumerate(self.kinds)}
         trio = [roles.get(role) for role in ("quantity", "unit_price", "amount")]
@@ -407,7 +426,7 @@ class _Reading:
             words = self._joined([*parts[0], words, *parts[1]], column)
         if not words:
             return None
-        text = _text(words)
+        text = _joined(words)
         evidence = min(1.0, self.found.evidence.get(place, 0.5)) * sure
         return Cell(text, union(word.box for word in words), round(evidence, 4))
 
@@ -488,6 +507,14 @@ class _Reading:
                 blocks[lower][0].extend(reversed(above))
         return blocks
 
+    @cached_property
+    def _text_end(self) -> int:
+        """Where the longest line of all texts ends, px."""
+        lines = [self.lines[at] for at in self.anchors]
+        lines += [line for block in self._blocks for part in block for line in part]
+        words = [word for line in lines for word in self._words(line, self._text_column)]
+        return max((word.box[2] for word in words), default=0)
+
     def _run_of(self, numbers: Sequence[int]) -> list[_Line]:
         """Return the lines that follow the first of some without a gap or a sum."""
         found = []
@@ -504,8 +531,9 @@ class _Reading:
         parts = [part for part in parts if part]
         if column is None:
             return parts[-1] if parts else []
-        left, right = self.spans[column]
+        left = self.spans[column][0]
         room = self.spans[column + 1][0] if column + 1 < len(self.spans) else self.page.width
+        is_narrow = self._text_end - left < _LEAST_ROOM * (room - left)
         words: list[Word] = []
         for part in parts:
             first = part[0]
@@ -514,11 +542,11 @@ class _Reading:
             if words:
                 end = max(word.box[2] for word in words if word.line == words[-1].line)
                 needed = end + first.box[2] - first.box[0] + 0.3 * self.page.height
-                full = needed > max(right, left + 0.75 * (room - left))
+                needed += 2 * self.page.height if first.text[0].islower() else 0
+                full = needed > self._text_end and not is_narrow
                 says = " ".join(word.text for word in part)
                 is_apart = first.box[1] - words[-1].box[3] > _NEXT_LINE * self.page.height
-                goes_on = full or first.text[0].islower()
-                if is_apart or not goes_on or ":" in says[:20] or _NOTE.search(says):
+                if is_apart or not full or ":" in says[:20] or _NOTE.search(says):
                     break
             words += part
         return words
@@ -561,7 +589,7 @@ def _read(page: _Page, kinds: Sequence[Kind], head: _Head | None) -> _Reading | 
     later: list[int] = []
     if head is None:
         lines, begin = page.numbered, 0
-        anchors = _agreeing(page)
+        anchors = _agreeing(page) or _summed(page)
     else:
         lines, begin = page.lines, head.last + 1
         anchors, later = _below(page, kinds, head)
@@ -725,15 +753,24 @@ def _titles_over(page: _Page, head: _Head | None, spans: Sequence[tuple[int, int
     ]
     cells = find_spans([[run] for run in runs], page.height, page.width, least=1)
     over = match_spans(cells, spans)
-    titles: list[list[str]] = [[] for _ in spans]
+    titles: list[list[Word]] = [[] for _ in spans]
     for run in runs:
-        titles[over[nearest(run.left, run.right, cells)]].append(run.text)
-    return [fold_title(_joined(texts)) if texts else "" for texts in titles]
+        titles[over[nearest(run.left, run.right, cells)]] += run.words
+    return [fold_title(_joined(words)) if words else "" for words in titles]
 
 
-def _joined(texts: Sequence[str]) -> str:
-    """Join the lines of a title, without a hyphen at the end of one."""
-    return " ".join(texts).replace("- ", "")
+def _joined(words: Sequence[Word]) -> str:
+    """Return the text of words; one that is broken at the end of a line is put together."""
+    text = ""
+    for before, word in zip((None, *words), words, strict=False):
+        is_broken = before is not None and before.box[3] <= (word.box[1] + word.box[3]) / 2
+        if is_broken and re.search(r"[^\W\d]-$", text) and word.text[0].islower():
+            text = text[:-1] + word.text
+        elif is_broken and (text.endswith("-") or re.match(r"-[^\W\d]", word.text)):
+            text += word.text
+        else:
+            text = f"{text} {word.text}".lstrip()
+    return text
 
 
 def _below(page: _Page, kinds: Sequence[Kind], head: _Head) -> tuple[list[int], list[int]]:
@@ -747,7 +784,7 @@ def _below(page: _Page, kinds: Sequence[Kind], head: _Head) -> tuple[list[int], 
     numeric, money = set(), set()
     for at, title in enumerate(_titles_over(page, head, spans)):
         best = max(kinds, key=lambda kind: kind.likeness(title))
-        if title and best.is_numeric and best.likeness(title) >= _TITLED:
+        if title and (best.is_numeric or best.likeness(title) < _TITLED):
             numeric.add(at)
             if best.is_money:
                 money.add(at)
@@ -806,6 +843,30 @@ def _agreeing(page: _Page) -> list[int]:
     return found if max(gaps) < 12 else []
 
 
+def _summed(page: _Page) -> list[int]:
+    """Return the lines of a text and an amount each whose sum is the total below them."""
+    for at, line in enumerate(page.numbered):
+        if not line.is_total or len(line.runs) < 2:
+            continue
+        total, end = page.number(line.runs[-1].text), line.runs[-1].right
+        found: list[int] = []
+        sum_ = 0.0
+        for above in range(at - 1, -1, -1):
+            *texts, amount = page.numbered[above].runs
+            number = page.number(amount.text)
+            if page.numbered[above].is_total or at - above > 40:
+                break
+            if abs(amount.right - end) > page.height or not _MONEY.search(amount.text):
+                continue
+            if not texts or not np.isfinite(number):
+                break
+            found.insert(0, above)
+            sum_ += number
+            if abs(sum_ - total) < 0.005 and total:
+                return found
+    return []
+
+
 def _own(reading: _Reading) -> list[int]:
     """Return the lines of a reading that are rows: no sums, and with what the others have."""
     strong = []
@@ -817,9 +878,11 @@ def _own(reading: _Reading) -> list[int]:
             if 2 * filled_here.sum() >= len(reading.anchors):
                 strong.append(filled_here)
     kept = []
+    sure = reading.holds
     for place, at in enumerate(reading.anchors):
         filled = sum(bool(column[place]) for column in strong)
-        is_total = reading.lines[at].is_total and (filled < len(strong) or len(strong) < 2)
-        if not is_total and filled >= _SUPPORT * len(strong):
+        if not (reading.lines[at].is_total and sure[place] < 1) and filled >= _SUPPORT * len(
+            strong
+        ):
             kept.append(at)
     return kept
