@@ -112,7 +112,7 @@ class Kind:
 
     def likeness(self, title: str) -> float:
         """Return how like a printed title is to those of this kind, [0, 100]."""
-        return max((worth * _alike(title, own) for own, worth in self.titles), default=0.0)
+        return _best(title, self.titles)
 
 
 @lru_cache(maxsize=64)
@@ -156,6 +156,10 @@ def fold_title(text: str) -> str:
 
 
 @lru_cache(maxsize=65536)
+def _best(title: str, own: tuple[tuple[str, float], ...]) -> float:
+    return max((worth * _alike(title, each) for each, worth in own), default=0.0)
+
+
 def _alike(printed: str, title: str) -> float:
     """Return how like two folded titles are, [0, 100]; one may be abbreviated or longer."""
     if not printed or not title:
@@ -163,9 +167,9 @@ def _alike(printed: str, title: str) -> float:
     squeezed, other = printed.replace(" ", ""), title.replace(" ", "")
     if squeezed == other:
         return 100.0
-    best = max(fuzz.ratio(squeezed, other), fuzz.token_sort_ratio(printed, title))
-    if min(len(squeezed), len(other)) <= 3:
-        best = 0.0
+    best = 0.0
+    if 3 < min(len(squeezed), len(other)) > 0.5 * max(len(squeezed), len(other)):
+        best = max(fuzz.ratio(squeezed, other), fuzz.token_sort_ratio(printed, title))
     if len(squeezed) >= 4 and other.startswith(squeezed):
         best = max(best, 82.0)
     words, own = printed.split(), set(title.split())

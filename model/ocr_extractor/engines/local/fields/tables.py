@@ -30,6 +30,7 @@ from ocr_extractor.engines.local.fields.columns import (
 )
 from ocr_extractor.fields.raw_tree import cell_path, tables
 from ocr_extractor.ocr.segments import is_sideways
+from ocr_extractor.ocr.text_shapes import has_digits
 from ocr_extractor.ocr.words import union
 
 if TYPE_CHECKING:
@@ -47,8 +48,14 @@ _SPLIT = 0.8
 _HEADS_READ = 4
 """Rows of titles that are looked at closely on a page."""
 
+_TITLE_WORDS = 8
+"""A cell of more words is no title, nor several ones that stand close."""
+
 _TITLED = 75.0
 """Likeness, [0, 100], from which a text is the title of a column."""
+
+_BY_PLACE = 0.5
+"""Evidence that type and place alone do not reach."""
 
 _SUPPORT = 0.6
 """Part of the numeric columns that a row must fill to be one."""
@@ -249,7 +256,7 @@ class _Page:
                 is_unit = len(part) == 1 and np.isfinite(self.number(f"{part[0].text} {word.text}"))
                 is_number = np.isfinite(self.number(word.text))
                 ends = part and np.isfinite(self.number(_text(part))) and not is_unit
-                if part and (is_times or is_number or ends):
+                if part and (is_times or (is_number and not is_unit) or ends):
                     yield _run(part)
                     part = []
                 if not is_times:
@@ -313,7 +320,7 @@ def _titles(line: _Line, kinds: Sequence[Kind]) -> float:
     """Return how much a line is a row of titles; 0 for not at all."""
     if len(line.runs) < 2 and len(line.text.split()) < 3:
         return 0.0
-    if any(_MONEY.search(run.text) for run in line.runs):
+    if any(_MONEY.search(run.text) or len(run.words) > _TITLE_WORDS for run in line.runs):
         return 0.0
     texts = []
     for run in line.runs:
@@ -364,6 +371,9 @@ class _Reading:
         if "tax amount" in roles and not roles & {"quantity", "unit_price"}:
             return 0.0
         if is_text and "description" not in roles and len(members) < 3:
+            return 0.0
+        titled = sum(self.found.evidence[at] > _BY_PLACE for at in members)
+        if any(column.title for column in self.columns) and titled < min(2, asked):
             return 0.0
         known = sum(self.found.evidence[at] for at in members)
         sums = 0.0 if np.isnan(self.found.sums) else self.found.sums
@@ -804,7 +814,8 @@ def _below(page: _Page, kinds: Sequence[Kind], head: _Head) -> tuple[list[int], 
         else:
             filled = {nearest(run.left, run.right, spans) for run in line.runs}
         is_money = any(_MONEY.search(run.text) for run in line.runs)
-        if line.is_total and is_money and len(filled) < max(most, 2):
+        is_head = len(line.runs) > 2 and not any(has_digits(run.text) for run in line.runs)
+        if line.is_total and (is_money or is_head) and len(filled) < max(most, 2):
             ended = ended or bool(support)
             continue
         if filled:
