@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from ocr_extractor.engines.base import PageReading
 from ocr_extractor.engines.local.blanks import add_blanks
-from ocr_extractor.engines.local.fields.search import find_fields
 from ocr_extractor.engines.local.options import choose_options
 from ocr_extractor.ocr.checkboxes import mark_checkboxes
 from ocr_extractor.ocr.recognition import WordReader
@@ -74,6 +73,7 @@ class LocalEngine:
         Raises:
             EngineError: With code `ocr_failed`: the page cannot be read.
         """
+        from ocr_extractor.engines.local.fields.search import find_fields
         from ocr_extractor.engines.local.learned.linker import link
 
         read = self._reader.read_upright(page.image)
