@@ -19,6 +19,7 @@ from ocr_extractor.engines.local.fields.table_page import (
     text_of,
     words_in,
 )
+from ocr_extractor.engines.local.fields.table_rows import titles_in
 from ocr_extractor.engines.local.fields.table_spans import nearest
 from ocr_extractor.ocr.words import union
 
@@ -252,14 +253,15 @@ class Reading:
         return max((word.box[2] for word in words), default=0)
 
     def _run_of(self, numbers: Sequence[int]) -> list[Line]:
-        """Return the lines that follow the first of some without a gap or a sum."""
+        """Return the lines that follow the first of some without a gap, a sum or titles."""
         found = []
         for before, number in pairwise(numbers):
             upper, lower = sorted((number, before))
             gap = self.lines[lower].box[1] - self.lines[upper].box[3]
-            if self.lines[number].is_total or gap > 1.2 * self.page.height:
+            line = self.lines[number]
+            if line.is_total or gap > 1.2 * self.page.height or titles_in(line, self.kinds):
                 break
-            found.append(self.lines[number])
+            found.append(line)
         return found
 
     def _text(self, parts: Sequence[list[Word]], column: int | None) -> list[Word]:

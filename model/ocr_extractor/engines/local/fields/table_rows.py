@@ -53,7 +53,7 @@ def find_heads(page: TablePage, kinds: Sequence[Kind]) -> list[Head]:
     """Return the lines that are titles of columns, the best first."""
     scored = []
     for at, line in enumerate(page.lines):
-        worth = _titles(line, kinds)
+        worth = titles_in(line, kinds)
         if worth:
             scored.append((worth, at))
     heads = []
@@ -77,7 +77,7 @@ def _may_join(page: TablePage, upper: int, lower: int) -> bool:
     )
 
 
-def _titles(line: Line, kinds: Sequence[Kind]) -> float:
+def titles_in(line: Line, kinds: Sequence[Kind]) -> float:
     """Return how much a line is a row of titles; 0 for not at all."""
     if len(line.runs) < 2 and len(line.text.split()) < 3:
         return 0.0
