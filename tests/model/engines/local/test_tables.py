@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from PIL import Image
@@ -19,7 +19,7 @@ from ocr_extractor.ocr.words import Word
 
 SAMPLES = Path(__file__).parents[4] / "data" / "samples-fields"
 
-NUMBER = "number"
+NUMBER: Final = "number"
 ITEMS = Table(
     "items",
     (
@@ -65,7 +65,10 @@ def _words(text: str) -> list[tuple[int, str]]:
 
 
 def read(words: list[Word], table: Table = ITEMS) -> list[tuple[str | None, ...]]:
-    return [tuple(cell and cell.text for cell in row.values()) for row in read_table(words, table)]
+    return [
+        tuple(cell.text if cell else None for cell in row.values())
+        for row in read_table(words, table)
+    ]
 
 
 TITLES = {
@@ -144,6 +147,14 @@ PAGES: dict[str, tuple[tuple[str | tuple[float, str], ...], list[tuple[str | Non
             "Total                                        24.50",
             "VAT 20%                                       4.90",
             "Total due                                    29.40",
+        ),
+        [BOLTS, LAMP],
+    ),
+    "a title that stands beside its texts": (
+        (
+            "                       Description        Qty    Unit price    Amount",
+            "Steel bolts                                 3          1.50      4.50",
+            "Desk lamp                                   2         10.00     20.00",
         ),
         [BOLTS, LAMP],
     ),

@@ -156,7 +156,7 @@ def _fit(kind: Kind, columns: Sequence[Column], at: int, below: frozenset[float]
 def is_sum(numbers: NDArray[np.float64], below: frozenset[float]) -> bool:
     """Tell whether the sum of some numbers is one of others."""
     known = numbers[np.isfinite(numbers)]
-    return len(known) > 1 and round(float(known.sum()), 2) in below
+    return len(known) > 0 and round(float(known.sum()), 2) in below
 
 
 def _type_fit(kind: Kind, column: Column) -> float:

@@ -36,6 +36,9 @@ _HEADS_READ = 4
 _TITLE_WORDS = 8
 """A cell of more words is no title, nor several ones that stand close."""
 
+_LEAST_CUT = 0.35
+"""White space, in text heights, from which a number may be a cell of its own."""
+
 SUPPORT = 0.6
 """Part of the numeric columns that a row must fill to be one."""
 
@@ -262,7 +265,9 @@ def aligned(page: TablePage, lines: Sequence[Line], anchors: Sequence[int]) -> l
         return same > 1 and bool(np.isfinite(page.number(word.text)))
 
     def is_cut(left: Word, right: Word, *, last: bool, whole: bool) -> bool:
-        if is_below(left, alone, right_end=whole) and left.box[2] < right.box[0]:
+        if right.box[0] - left.box[2] < _LEAST_CUT * page.height:
+            return False
+        if is_below(left, alone, right_end=whole):
             return any(map(str.isdigit, right.text))
         if not any(map(str.isalpha, left.text)):
             return False

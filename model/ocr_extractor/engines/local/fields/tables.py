@@ -79,7 +79,7 @@ def fill_tables(schema: Schema, words: Sequence[Word], tree: RawTree) -> dict[st
     for table in tables(schema):
         rows = read_table(words, table)
         tree[table.name] = [
-            {name: cell and cell.text for name, cell in row.items()} for row in rows
+            {name: cell.text if cell else None for name, cell in row.items()} for row in rows
         ]
         for at, row in enumerate(rows):
             for column in table.columns:
@@ -152,16 +152,18 @@ def _assigned(
 def _empty(
     page: TablePage, kinds: Sequence[Kind], head: Head | None, spans: Sequence[tuple[int, int]]
 ) -> list[tuple[int, int]]:
-    """Return where a text column has a title and nothing on the lines of the numbers, px."""
+    """Return where a text column has a title, and texts only beside the lines of numbers, px."""
     text = next((kind for kind in kinds if kind.role == "description"), None)
     if head is None or text is None:
         return []
+    below = [run for line in page.lines[head.last + 1 :] for run in line.runs]
     return [
         (run.left, run.right)
         for line in page.lines[head.first : head.last + 1]
         for run in line.runs
         if text.likeness(fold_title(run.text)) >= ALIKE
         and not any(left < run.right and right > run.left for left, right in spans)
+        and any(abs(each.left - run.left) < page.height for each in below)
     ]
 
 
