@@ -491,7 +491,10 @@ def test_what_one_engine_needs_is_not_loaded_for_the_other() -> None:
 
 @pytest.mark.parametrize(
     ("settings", "says"),
-    [({"follow_alias": True}, "the same prompt until its end"), ({"engine": "local"}, "has no LLM")],
+    [
+        ({"follow_alias": True}, "the same prompt until its end"),
+        ({"engine": "local"}, "has no LLM"),
+    ],
 )
 def test_batches_need_an_llm_and_one_prompt(
     logged: Logged, llm: CheckingLlm, settings: dict[str, Any], says: str
