@@ -115,7 +115,7 @@ def softmax(scores: Values, starts: NDArray[np.intp]) -> Values:
     return np.asarray(odds / np.repeat(np.add.reduceat(odds, starts), sizes))
 
 
-def fit_trees(data: Rows, growth: Growth, seed: int) -> lightgbm.Booster:
+def fit_trees(data: Rows, growth: Growth, seed: int, trends: Sequence[int]) -> lightgbm.Booster:
     """Fit trees that raise the odds of the true candidates.
 
     Where several are true, each counts by its own odds: which of them is meant is learned, too.
@@ -124,6 +124,8 @@ def fit_trees(data: Rows, growth: Growth, seed: int) -> lightgbm.Booster:
         data: What is learned.
         growth: How the trees are grown.
         seed: Draws features.
+        trends: Of each feature 1 where more of it never makes a candidate worse, else 0; empty for
+            zeros.
     """
     weights = data.right.astype(np.float64)
     sizes = np.diff(np.append(data.starts, len(weights)))
@@ -143,6 +145,7 @@ def fit_trees(data: Rows, growth: Growth, seed: int) -> lightgbm.Booster:
         "min_sum_hessian_in_leaf": 0.5,
         "lambda_l2": 5.0,
         "max_bin": 63,
+        "monotone_constraints": list(trends) or None,
         "seed": seed,
         "deterministic": True,
         "force_row_wise": True,

@@ -42,7 +42,7 @@ def build_parser() -> argparse.ArgumentParser:
         prog="python -m entry_points.training.general_fields", description=__doc__
     )
     parser.add_argument("--output", type=Path, required=True, help="folder of weights")
-    parser.add_argument("--documents", type=int, default=2200, help="to draw (default: 2200)")
+    parser.add_argument("--documents", type=int, default=2400, help="to draw (default: 2400)")
     parser.add_argument("--kinds", nargs="+", default=KINDS, choices=KINDS, help="of documents")
     parser.add_argument("--rounds", type=int, default=_GROWTH.rounds, help="trees")
     return parser
@@ -59,7 +59,7 @@ def train_general(output: Path, documents: int, kinds: Sequence[Kind], rounds: i
         else:
             held.append(lessons)
     output.mkdir(parents=True, exist_ok=True)
-    trees = fit_trees(Rows.joined(learned), replace(_GROWTH, rounds=rounds), seed=0)
+    trees = fit_trees(Rows.joined(learned), replace(_GROWTH, rounds=rounds), 0)
     save_trees(trees, output / TREES)
     Calibration().save(output)
     ranker = Ranker(output)

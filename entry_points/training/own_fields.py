@@ -26,7 +26,14 @@ from entry_points.training.field_ranker import (
 from entry_points.training.stacking import fold_of
 from ocr_extractor.engines.base import PageReading
 from ocr_extractor.engines.local.engine import BUNDLED_WEIGHTS
-from ocr_extractor.engines.local.fields.own import Example, example_of, own_rows, save_examples
+from ocr_extractor.engines.local.fields.features import NAMES
+from ocr_extractor.engines.local.fields.own import (
+    OWN_NAMES,
+    Example,
+    example_of,
+    own_rows,
+    save_examples,
+)
 from ocr_extractor.engines.local.fields.ranker import OWN_TREES, TREES, Calibration, Ranker
 from ocr_extractor.engines.local.fields.search import find_fields
 from ocr_extractor.fields.assembly import assemble
@@ -39,7 +46,9 @@ if TYPE_CHECKING:
     from ocr_extractor.engines.local.learned.columns import Floats
     from ocr_extractor.fields.schema import Schema
 
-_GROWTH = Growth(rounds=80, leaves=6, rate=0.08, share=0.5, least=8)
+# The more like the other documents, the better.
+_TRENDS = (*(0 for _ in NAMES), *(1 for _ in OWN_NAMES), 0)
+_GROWTH = Growth(rounds=200, leaves=6, rate=0.08, share=0.5, least=8)
 
 
 @dataclass(frozen=True)
@@ -126,7 +135,8 @@ class OwnTrainer:
         data = Rows.of(lessons, np.random.default_rng(self._seed), describe)
         folder.mkdir(parents=True, exist_ok=True)
         shutil.copy(BUNDLED_WEIGHTS / TREES, folder / TREES)
-        save_trees(fit_trees(data, _GROWTH, self._seed), folder / OWN_TREES)
+        trees = fit_trees(data, _GROWTH, self._seed, _TRENDS)
+        save_trees(trees, folder / OWN_TREES)
         save_examples(folder, examples)
         calibration.save(folder)
         return Ranker(folder)

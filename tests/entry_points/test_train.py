@@ -63,7 +63,7 @@ def test_weights_for_fields_travel_with_the_extractor_too(project: Project, tmp_
     assert logged.returncode == 0, logged.stdout
     done = project.command("evaluate", model_uri=f"models:/{name}/1", dataset=receipts, limit=1)
     assert done.returncode == 0, done.stdout
-    assert f"models:/{name}/1: 1 documents, 0 failed" in done.stdout
+    assert f"models:/{name}/1: 1 forms, 0 failed" in done.stdout
 
 
 @pytest.mark.parametrize(

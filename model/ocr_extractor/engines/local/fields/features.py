@@ -252,8 +252,8 @@ class PageQuestions:
         for name, value in constants.items():
             rows[:, _AT[name]] = value
         rows[count, _AT["absent"]] = 1
-        for name in ("best label", "label of the page", "best: own", "best: concept"):
-            rows[count, _AT[name]] = rows[:count, _AT[name]].max(initial=0.0)
+        for name in ("own", "concept"):
+            rows[:, _AT[f"best of all: {name}"]] = rows[:count, _AT[f"best: {name}"]].max(initial=0)
         return rows
 
 
@@ -312,7 +312,7 @@ def _names() -> tuple[str, ...]:
     first, *rest = own.split(",")
     names = [*first.split(), *rest, *(f"from {source}" for source in SOURCES)]
     names += [f"{name} words" for name in PATTERNS]
-    around = (*PATTERNS, "digits", "text")
+    around = (*PATTERNS, "digits", "comma", "text")
     names += [f"{side}: {name}" for side in ("above", "below") for name in around]
     names += ["ends in a colon", "begins with a digit", "has a colon", "ends in a comma"]
     names += ["logarithm", "has two decimals", "is larger", "part of the largest", "percent"]
@@ -321,6 +321,7 @@ def _names() -> tuple[str, ...]:
     names += ["earlier dates", "later dates", "dates", "first of two", "second of two"]
     names += [f"{slot}: {name}" for name in _LIKENESSES for slot in SLOTS]
     names += ["best: own", "best: concept", "best: rival", "larger ones labelled"]
+    names += ["best of all: own", "best of all: concept"]
     names += ["best rival of the value", "labelled places of the value"]
     names += [f"itself: {name}" for name in _LIKENESSES if name != "described"]
     names += ["best label", "lead of the label", "label of the page", "repeats"]

@@ -222,6 +222,7 @@ def around_columns(found: Sequence[Candidate], layout: Layout) -> Columns:
     texts = [segment.text for segment in layout.segments]
     kinds = {name: counts(pattern, texts) for name, pattern in PATTERNS.items()}
     kinds["digits"] = np.array([sum(map(str.isdigit, text)) / len(text) for text in texts])
+    kinds["comma"] = np.array([text.rstrip().endswith(",") for text in texts], np.float64)
     kinds["text"] = np.ones(len(texts))
     nearest = layout.geometry.nearest
     columns: Columns = {}
