@@ -115,7 +115,9 @@ def softmax(scores: Values, starts: NDArray[np.intp]) -> Values:
     return np.asarray(odds / np.repeat(np.add.reduceat(odds, starts), sizes))
 
 
-def fit_trees(data: Rows, growth: Growth, seed: int, trends: Sequence[int]) -> lightgbm.Booster:
+def fit_trees(
+    data: Rows, growth: Growth, seed: int, trends: Sequence[int] = ()
+) -> lightgbm.Booster:
     """Fit trees that raise the odds of the true candidates.
 
     Where several are true, each counts by its own odds: which of them is meant is learned, too.
