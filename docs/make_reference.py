@@ -43,6 +43,7 @@ ENTRY_POINTS = (
     "predict",
     "optimize",
     "label",
+    "review",
     "train",
     "serve",
     "benchmark",

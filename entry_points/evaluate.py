@@ -35,6 +35,7 @@ def build_parser() -> argparse.ArgumentParser:
         "cache",
         "max-cost",
         "verbose",
+        "precision",
     )
     parser.add_argument(
         "--judge",
@@ -48,21 +49,7 @@ def build_parser() -> argparse.ArgumentParser:
         type=cli.ValueOr("none", (), cli.ids, "package.module:function"),
         help="your own scorers, package.module:function, separated by commas, or none",
     )
-    parser.add_argument(
-        "--precision",
-        default="none",
-        type=cli.ValueOr("none", None, _precision, "a share below 1, such as 0.99"),
-        help="find the confidences from which on this share of a field's values is right, and "
-        "let the model accept such values, or none",
-    )
     return parser
-
-
-def _precision(text: str) -> float:
-    share = float(text)
-    if not 0 < share < 1:
-        raise ValueError(text)
-    return share
 
 
 @cli.reports(MlflowException)

@@ -3,32 +3,30 @@
 from __future__ import annotations
 
 import argparse
-import os
 import shlex
-import shutil
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
-from typing import IO, Any
+from pathlib import Path
+from typing import Any
 
 import mlflow
 
 from entry_points.command_line import cli
 from entry_points.command_line.tracking import name_run
 from entry_points.labelling.feedback import Traces, log_review
+from entry_points.labelling.labelled_folder import LabelledFolder
 from entry_points.labelling.review import (
     ACCEPT,
     DELETE,
     OPEN,
     ReviewLine,
     by_document,
+    confirmed_by,
     lines_of,
     read_lines,
     write_lines,
 )
-from entry_points.labelling.truth_files import truths_of
-from entry_points.predictions.documents import Unread, find_documents, open_document
+from entry_points.predictions.documents import find_documents
 from entry_points.predictions.output import read_rows
 
 REVIEW = "review.csv"
@@ -67,7 +65,8 @@ def build_parser() -> argparse.ArgumentParser:
         "--schema",
         default="none",
         type=cli.ValueOr("none"),
-        help="where fields were read, their schema, a .json or .yaml file; or none",
+        help="where fields were read, the .json or .yaml file of their schema; none: the prompt "
+        "version has it",
     )
     return parser
 
@@ -92,20 +91,11 @@ def label(
         UsageError: A document is missing or cannot be copied, two would get one name, a line
             cannot be used, or the folder cannot be made.
     """
-    if missing := sorted(rows.keys() - documents.keys()):
-        raise cli.UsageError(
-            f"{len(missing)} predicted documents are not among the --input, the first is "
-            f"{missing[0][:80]!r}: give what predict was given."
-        )
-    names = _form_ids(rows)
-    truths = truths_of(rows, schema, output)
+    folder = LabelledFolder(output, rows, documents, schema)
     review = output / REVIEW
     lines = read_lines(review, rows)
     listed = {line.doc_id for line in lines}
     new = [line for doc_id, row in rows.items() if doc_id not in listed for line in lines_of(row)]
-    with cli.writing(output):
-        (output / "images").mkdir(parents=True, exist_ok=True)
-        truths.prepare()
     if new:
         write_lines(review, [*lines, *new])
     traces = Traces(experiment_id)
@@ -116,39 +106,15 @@ def label(
             continue
         outcome.labelled.append(doc_id)
         row = rows[doc_id]
-        truth = truths.truth(of_document, row)
-        image = output / "images" / f"{names[doc_id]}{documents[doc_id].suffix.lower()}"
-        with _opened(documents[doc_id]) as file:
-            if not truths.write(names[doc_id], truth, row):
-                continue
-            with cli.writing(output), image.open("wb") as copy:
-                shutil.copyfileobj(file, copy)
+        truth = folder.truth(doc_id, confirmed_by(of_document, row))
+        if not folder.save(doc_id, truth, row["page_count"] or 1):
+            continue
         outcome.changed.append(doc_id)
         if trace_id := traces.find(row):
             read = sum(bool(line.pair) for line in lines_of(row))
             log_review(trace_id, truth, _kept(of_document, row), read)
             outcome.traced += 1
     return outcome
-
-
-def _opened(document: Path) -> IO[bytes]:
-    """Open a document of which predict may have taken another file of the same name."""
-    file = open_document(document)
-    if isinstance(file, Unread):
-        raise cli.UsageError(f"a labelled document cannot be copied: {file.reason}")
-    return os.fdopen(file, "rb")
-
-
-def _form_ids(doc_ids: Iterable[str]) -> dict[str, str]:
-    """Return a file name without suffix for each document, one folder deep."""
-    names = {
-        doc_id: PurePosixPath(doc_id).with_suffix("").as_posix().replace("/", "_")
-        for doc_id in doc_ids
-    }
-    twice = [name for name, count in Counter(names.values()).items() if count > 1]
-    if twice:
-        raise cli.UsageError(f"several documents would be named {twice[0][:80]!r}: rename them.")
-    return names
 
 
 def _kept(lines: Sequence[ReviewLine], row: Mapping[str, Any]) -> int:

@@ -104,6 +104,13 @@ IDS = ValueOr("none", (), ids, "a list of ids, a,b")
 _USD = ValueOr("none", None, float, "an amount")
 
 
+def _precision(text: str) -> float:
+    share = float(text)
+    if not 0 < share < 1:
+        raise ValueError(text)
+    return share
+
+
 def model_uri(text: str) -> str:
     """Read the URI of a model. MLproject checks the same for `mlflow run`.
 
@@ -175,6 +182,12 @@ _COMMON: dict[str, dict[str, Any]] = {
         "default": "none",
         "type": _USD,
         "help": "stop before costing more than this, USD, or none",
+    },
+    "precision": {
+        "default": "none",
+        "type": ValueOr("none", None, _precision, "a share below 1, such as 0.99"),
+        "help": "find the confidences from which on this share of a field's values is right, or "
+        "none",
     },
     "local-weights": {
         "default": "auto",

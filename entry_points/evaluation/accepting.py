@@ -37,11 +37,12 @@ def accept(evaluation: Evaluation, documents: Sequence[Document], precision: flo
     if evaluation.model_id is not None:
         tag = json.dumps(dict(found.fields), ensure_ascii=False)
         mlflow.set_logged_model_tags(evaluation.model_id, {ACCEPT_AT: tag})
-    _report(found)
+    report_acceptance(found)
     return found
 
 
-def _report(found: Acceptance) -> None:
+def report_acceptance(found: Acceptance) -> None:
+    """Print what needs no person."""
     asked = f"{found.precision:g}"
     print(f"Values that need no person, at a precision of {asked} (95 % sure, each by itself):")
     rows = [

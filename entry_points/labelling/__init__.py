@@ -1,1 +1,1 @@
-"""The review file of `label`, and what happens with the reviewed pairs."""
+"""What `label` and `review` share, and the review file of `label`."""

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, TextIO
 
+from data.annotations import LabelledPair
 from data.field_schema import value_at
 from entry_points.command_line.cli import UsageError
 from entry_points.predictions.output import KEY
@@ -163,3 +164,18 @@ def by_document(lines: Sequence[ReviewLine]) -> dict[str, list[ReviewLine]]:
     for line in lines:
         found.setdefault(line.doc_id, []).append(line)
     return found
+
+
+def confirmed_by(lines: Sequence[ReviewLine], row: Mapping[str, Any]) -> list[LabelledPair]:
+    """Return what a document's lines confirm; a corrected pair keeps the boxes of what was read."""
+    pairs = []
+    for line in lines:
+        if line.verdict == ACCEPT and line.question:
+            read = row["pairs"][int(line.pair) - 1] if line.pair and not has_values(row) else {}
+            question_box, answer_box = (
+                tuple(read[side]) if read.get(side) else None
+                for side in ("question_box", "answer_box")
+            )
+            texts = line.question, line.answer or None
+            pairs.append(LabelledPair(*texts, int(line.page), question_box, answer_box))
+    return pairs

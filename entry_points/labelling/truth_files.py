@@ -1,12 +1,14 @@
-"""Writes what a person has confirmed of a document: its annotation, or its fields."""
+"""What a person has confirmed of a document becomes its truth file: an annotation, or fields."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
+
+import mlflow
 
 from data.annotations import LabelledPair, to_annotation
 from data.errors import DatasetError
@@ -15,30 +17,34 @@ from data.fields import FIELDS, SCHEMA, from_leaves, parse_value
 from data.funsd import ANNOTATIONS
 from entry_points.command_line import cli
 from entry_points.labelling.feedback import Truth
-from entry_points.labelling.review import ACCEPT, ReviewLine, has_values
+from entry_points.labelling.review import has_values
 
 _PATH = re.compile(r"[^\[\]]+(\[\d{1,6}\]\.[^\[\]]+)?")
 
 
 class TruthFiles(Protocol):
-    """Makes one kind of truth of the lines that a person has reviewed."""
+    """Makes one kind of truth of what a person has confirmed."""
+
+    @property
+    def folder(self) -> Path:
+        """Where the files are."""
 
     def prepare(self) -> None:
         """Make the folder."""
 
-    def truth(self, lines: Sequence[ReviewLine], row: Mapping[str, Any]) -> Truth:
+    def truth(self, doc_id: str, confirmed: Sequence[LabelledPair]) -> Truth:
         """Return what is true of a document.
 
         Args:
-            lines: Its lines, each with a verdict.
-            row: Its prediction.
+            doc_id: The document.
+            confirmed: Its pairs; or for each field its path and its value as a person writes it.
 
         Raises:
-            UsageError: A line cannot be used.
+            UsageError: One of them cannot be used.
         """
 
-    def write(self, name: str, truth: Any, row: Mapping[str, Any]) -> bool:
-        """Write a document's truth file, unless it stands there already; tell whether it did."""
+    def text(self, truth: Any, page_count: int) -> str:
+        """Return what the truth file of a document holds."""
 
 
 def truths_of(rows: Mapping[str, Mapping[str, Any]], schema: str, output: Path) -> TruthFiles:
@@ -52,85 +58,100 @@ def truths_of(rows: Mapping[str, Mapping[str, Any]], schema: str, output: Path) 
     Raises:
         UsageError: Fields were read and there is no schema, or it cannot be read.
     """
-    if not any(map(has_values, rows.values())):
+    document, source = schema_of(rows, schema)
+    if document is None:
         return _Pairs(output / ANNOTATIONS)
-    if not schema:
-        raise cli.UsageError("fields were read: give --schema, the file of their schema.")
-    document = cli.read_file(schema, "--schema")
-    return _Fields(output, document, parse_schema(document, schema))
+    return _Fields(output, document, parse_schema(document, source))
+
+
+def schema_of(rows: Mapping[str, Mapping[str, Any]], schema: str) -> tuple[Any, str]:
+    """Return the schema of the fields that were read, and where it is from; None without fields.
+
+    A prompt version in the registry has its schema with it.
+
+    Args:
+        rows: The predictions by doc_id.
+        schema: The schema's file, "" to ask the registry.
+
+    Raises:
+        UsageError: There is none, or it cannot be read.
+    """
+    with_values = [row for row in rows.values() if has_values(row)]
+    if schema and (with_values or not any(row["pairs"] for row in rows.values())):
+        return cli.read_file(schema, "--schema"), schema
+    if not with_values:
+        return None, ""
+    uri = with_values[0].get("prompt_uri")
+    if uri:
+        version = mlflow.genai.load_prompt(uri, allow_missing=True, link_to_model=False)
+        if version is not None and version.response_format is not None:
+            return version.response_format, uri
+    raise cli.UsageError("fields were read: give --schema, the file of their schema.")
 
 
 class _Pairs:
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder = folder
 
     def prepare(self) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True)
+        self.folder.mkdir(parents=True, exist_ok=True)
 
-    def truth(self, lines: Sequence[ReviewLine], row: Mapping[str, Any]) -> list[LabelledPair]:
-        """Return the accepted pairs; a line that was corrected keeps the boxes of what was read."""
-        pairs = []
-        for line in lines:
-            if line.verdict == ACCEPT and line.question:
-                read = row["pairs"][int(line.pair) - 1] if line.pair else {}
-                question_box, answer_box = (
-                    tuple(read[side]) if read.get(side) else None
-                    for side in ("question_box", "answer_box")
-                )
-                texts = line.question, line.answer or None
-                pairs.append(LabelledPair(*texts, int(line.page), question_box, answer_box))
-        return pairs
+    def truth(
+        self,
+        doc_id: str,  # noqa: ARG002 - fields need it
+        confirmed: Sequence[LabelledPair],
+    ) -> list[LabelledPair]:
+        return list(confirmed)
 
-    def write(self, name: str, truth: Sequence[LabelledPair], row: Mapping[str, Any]) -> bool:
-        annotation = to_annotation(truth, row["page_count"] or 1)
-        text = json.dumps(annotation, ensure_ascii=False)
-        return _write(self._folder / f"{name}.json", text)
+    def text(self, truth: Sequence[LabelledPair], page_count: int) -> str:
+        return json.dumps(to_annotation(truth, page_count), ensure_ascii=False)
 
 
 class _Fields:
     def __init__(self, output: Path, document: Any, schema: FieldSchema) -> None:
-        self._output, self._document, self._schema = output, document, schema
+        self.folder = output / FIELDS
+        self._document, self._schema = document, schema
 
     def prepare(self) -> None:
-        (self._output / FIELDS).mkdir(parents=True, exist_ok=True)
-        _write(self._output / SCHEMA, json.dumps(self._document, ensure_ascii=False, indent=1))
+        self.folder.mkdir(parents=True, exist_ok=True)
+        text = json.dumps(self._document, ensure_ascii=False, indent=1)
+        write_text(self.folder.parent / SCHEMA, text)
 
-    def truth(
-        self,
-        lines: Sequence[ReviewLine],
-        row: Mapping[str, Any],  # noqa: ARG002 - pairs need it
-    ) -> dict[str, Any]:
+    def truth(self, doc_id: str, confirmed: Sequence[LabelledPair]) -> dict[str, Any]:
         """Return the accepted values; a row is there if one of its cells was accepted."""
         leaves = self._schema.leaves
         values: dict[str, Any] = {}
-        for line in lines:
-            if line.verdict != ACCEPT or not line.question:
-                continue
-            path = line.question
-            if not _PATH.fullmatch(path) or pattern(path) not in leaves:
-                raise self._fault(line, f"the schema has no field {path[:80]!r}: name one it has.")
+        for path, text in ((each.question, each.answer or "") for each in confirmed):
+            if not is_path(path, leaves):
+                fault = f"the schema has no field {path[:80]!r}: name one it has."
+                raise self._fault(doc_id, fault)
             if path in values:
-                raise self._fault(line, f"{path[:80]} is accepted twice: delete one of the lines.")
+                fault = f"{path[:80]} is accepted twice: delete one of the lines."
+                raise self._fault(doc_id, fault)
             try:
-                values[path] = parse_value(leaves[pattern(path)], line.answer)
+                values[path] = parse_value(leaves[pattern(path)], text)
             except DatasetError as error:
-                raise self._fault(line, str(error)) from error
+                raise self._fault(doc_id, str(error)) from error
         return from_leaves(self._schema, values)
 
-    def write(
+    def text(
         self,
-        name: str,
         truth: Mapping[str, Any],
-        row: Mapping[str, Any],  # noqa: ARG002 - pairs need it
-    ) -> bool:
-        text = json.dumps(truth, ensure_ascii=False, indent=1) + "\n"
-        return _write(self._output / FIELDS / f"{name}.json", text)
+        page_count: int,  # noqa: ARG002 - pairs need it
+    ) -> str:
+        return json.dumps(truth, ensure_ascii=False, indent=1) + "\n"
 
-    def _fault(self, line: ReviewLine, reason: str) -> cli.UsageError:
-        return cli.UsageError(f"the review of {line.doc_id[:80]}: {reason}")
+    def _fault(self, doc_id: str, reason: str) -> cli.UsageError:
+        return cli.UsageError(f"the review of {doc_id[:80]}: {reason}")
 
 
-def _write(file: Path, text: str) -> bool:
+def is_path(path: str, leaves: Container[str]) -> bool:
+    """Tell whether a path, `items[3].amount`, is one of a document with these leaves."""
+    return bool(_PATH.fullmatch(path)) and pattern(path) in leaves
+
+
+def write_text(file: Path, text: str) -> bool:
+    """Write a file, unless it holds this text already; tell whether it did."""
     if file.exists() and file.read_text(encoding="utf-8") == text:
         return False
     file.write_text(text, encoding="utf-8")

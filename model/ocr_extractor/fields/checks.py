@@ -99,6 +99,23 @@ class Check:
         held = [found for row in rows if (found := self._holds(values, row)) is not None]
         return all(held) if held else None
 
+    def numbers(self, values: Mapping[str, Any]) -> str:
+        """Return the check with its numbers, "61.30 == 61.31"; "" where it does not fail.
+
+        Of a table's columns it is the first row that fails.
+
+        Args:
+            values: As for `holds`.
+        """
+        rows: list[Mapping[str, Any]] = [{}]
+        if self._table:
+            rows = values.get(self._table) or []
+        for row in rows:
+            if self._holds(values, row) is False:
+                left, right = (_value(side, values, row, []) for side in self._sides)
+                return f"{_shown(left)} {self._sign} {_shown(right)}"
+        return ""
+
     def _holds(self, values: Mapping[str, Any], row: Mapping[str, Any]) -> bool | None:
         used: list[Decimal] = []
         try:
@@ -141,6 +158,10 @@ def _value(
                 _value(left, values, row, used), _value(right, values, row, used)
             )
     raise AssertionError(node)
+
+
+def _shown(value: Any) -> str:
+    return f"{round(value, 6).normalize():f}" if isinstance(value, Decimal) else str(value)
 
 
 def _at(values: Mapping[str, Any], path: str) -> Any:

@@ -1,0 +1,200 @@
+"""The pages of the documents: their pictures, their words, and what stands in a box of one."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from PIL import ImageOps
+
+from entry_points.command_line.cli import UsageError
+from entry_points.predictions.documents import Unread, read_document
+from ocr_extractor.documents.limits import PageLimits
+from ocr_extractor.documents.opener import Opener
+from ocr_extractor.ocr.checkboxes import mark_checkboxes
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from entry_points.reviewing.journal import Journal
+    from ocr_extractor.contract import Box
+    from ocr_extractor.ocr.recognition import WordReader
+
+# A page on a screen, px of its longest side; the original is sent when it is asked for.
+_LONGEST_SIDE = 1800
+_QUALITY = 82
+# Pages that stay decoded: the one that is looked at, and the next. An A4 page takes 26 MB.
+_PAGES_KEPT = 4
+_PICTURES_KEPT = 40
+# A line of text is read best when it is about this high, px, with some paper around it.
+_LINE_PX, _PAPER_PX = 48, 12
+_MOST_TIMES = 4
+
+Size = tuple[int, int]
+
+
+class Pages:
+    """Draws and reads pages on demand; for several threads."""
+
+    def __init__(self, documents: Mapping[str, Path], folder: Path, journal: Journal) -> None:
+        """Open nothing yet.
+
+        Args:
+            documents: The files by doc_id.
+            folder: Where they are; what a link leads out of it to is not opened.
+            journal: Keeps words that were read.
+        """
+        self._documents, self._folder, self._journal = documents, folder.resolve(), journal
+        self._limits = PageLimits()
+        self._opener = Opener(self._limits)
+        self._lock = threading.Lock()
+        self._pages: OrderedDict[tuple[str, int], Image.Image] = OrderedDict()
+        self._pictures: OrderedDict[tuple[str, int], bytes] = OrderedDict()
+        self._reading = threading.Lock()
+
+    def path(self, doc_id: str) -> Path:
+        """Return a document's file.
+
+        Raises:
+            UsageError: It is a link out of the folder.
+        """
+        path = self._documents[doc_id]
+        if not path.resolve().is_relative_to(self._folder):
+            raise UsageError(f"{doc_id[:80]} is a link that leads out of --input: copy the file.")
+        return path
+
+    def content(self, doc_id: str) -> bytes:
+        """Return a document's bytes.
+
+        Raises:
+            UsageError: It cannot be read, or is a link out of the folder.
+        """
+        found = read_document(self.path(doc_id), self._limits.max_document_bytes)
+        if isinstance(found, Unread):
+            raise UsageError(found.reason)
+        return found
+
+    def count(self, doc_id: str) -> int:
+        """Return how many pages a document has.
+
+        Raises:
+            UsageError: See `content`.
+            DocumentError: It cannot be opened.
+        """
+        with contextlib.closing(self._opener.open(self.content(doc_id))) as opened:
+            return opened.page_count
+
+    def picture(self, doc_id: str, number: int, *, full: bool) -> tuple[bytes, Size]:
+        """Return a page as a JPEG file, and the size of the page, px, that boxes refer to.
+
+        Args:
+            doc_id: The document.
+            number: The page, from 1.
+            full: At the document's own resolution.
+
+        Raises:
+            UsageError: See `content`; or it has no such page.
+            DocumentError: The page cannot be drawn.
+        """
+        page, key = self._page(doc_id, number), (doc_id, number)
+        with self._lock:
+            kept = None if full else self._pictures.get(key)
+        if kept is None:
+            shown = page
+            if not full and max(page.size) > _LONGEST_SIDE:
+                shown = page.copy()
+                shown.thumbnail((_LONGEST_SIDE, _LONGEST_SIDE), reducing_gap=2.0)
+            buffer = io.BytesIO()
+            shown.save(buffer, "JPEG", quality=95 if full else _QUALITY)
+            kept = buffer.getvalue()
+            if not full:
+                with self._lock:
+                    _keep(self._pictures, key, kept, _PICTURES_KEPT)
+        return kept, page.size
+
+    def words(self, doc_id: str, number: int) -> list[Any]:
+        """Return [text, x0, y0, x1, y1, line] of each word of a page, px, in reading order.
+
+        Raises:
+            UsageError: See `picture`.
+            DocumentError: The page cannot be drawn, or read.
+        """
+        content = self.content(doc_id)
+        key = f"{hashlib.sha256(content).hexdigest()}-{number}"
+        if (kept := self._journal.words(key)) is not None:
+            return kept
+        with self._reading:  # one page after another: each takes all cores
+            if (kept := self._journal.words(key)) is not None:
+                return kept
+            found = self._words(content, doc_id, number)
+            self._journal.keep_words(key, found)
+        return found
+
+    def _words(self, content: bytes, doc_id: str, number: int) -> list[Any]:
+        page = self._page(doc_id, number)
+        with contextlib.closing(self._opener.open(content)) as opened:
+            printed = opened.text_layer(number)
+        read = (
+            self._reader.read_upright(page)
+            if printed is None
+            else self._reader.printed(page, printed)
+        )
+        words = mark_checkboxes(read.words, read.image)
+        return [
+            [word.text, *(read.lie.box_as_given(word.box) or word.box), word.line] for word in words
+        ]
+
+    def text_in(self, doc_id: str, number: int, box: Box) -> str:
+        """Read what stands in a box of a page, "" where nothing can be read.
+
+        Raises:
+            UsageError: See `picture`.
+            DocumentError: The page cannot be drawn, or read.
+        """
+        page = self._page(doc_id, number)
+        x0, y0, x1, y1 = (
+            min(max(0, edge), limit) for edge, limit in zip(box, page.size * 2, strict=True)
+        )
+        if x1 - x0 < 2 or y1 - y0 < 2:
+            return ""
+        part = page.crop((x0, y0, x1, y1))
+        times = min(_MOST_TIMES, _LINE_PX / part.height)
+        if times > 1:
+            part = part.resize((round(part.width * times), round(part.height * times)))
+        part = ImageOps.expand(part, _PAPER_PX, "white")
+        with self._reading:
+            return " ".join(word.text for word in self._reader.read(part))
+
+    @cached_property
+    def _reader(self) -> WordReader:
+        from ocr_extractor.ocr.recognition import WordReader
+
+        return WordReader()
+
+    def _page(self, doc_id: str, number: int) -> Image.Image:
+        key = (doc_id, number)
+        with self._lock:
+            if key in self._pages:
+                self._pages.move_to_end(key)
+                return self._pages[key]
+        with contextlib.closing(self._opener.open(self.content(doc_id))) as opened:
+            if not 1 <= number <= opened.page_count:
+                raise UsageError(f"{doc_id[:80]} has no page {number}.")
+            page = opened.page(number).image
+        with self._lock:
+            _keep(self._pages, key, page, _PAGES_KEPT)
+        return page
+
+
+def _keep(kept: OrderedDict[Any, Any], key: Any, value: Any, most: int) -> None:
+    kept[key] = value
+    kept.move_to_end(key)
+    while len(kept) > most:
+        kept.popitem(last=False)

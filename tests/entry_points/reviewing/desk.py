@@ -1,0 +1,156 @@
+"""Predictions to review, and the server of the review page on loopback."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import requests
+import uvicorn
+
+from data.fields import FieldDocument, from_leaves, load_folder
+from entry_points import ROOT
+from entry_points.predictions.output import KEY
+from entry_points.review import review
+from entry_points.reviewing.review import Review
+from entry_points.reviewing.server import TOKEN_HEADER, Access, build_app
+from entry_points.reviewing.summary import summarise
+from tests.entry_points.scoring.field_rows import row
+from tests.waiting import wait_for
+
+RECEIPTS = ROOT / "data" / "samples-fields" / "receipts"
+SCHEMA = RECEIPTS / "schema.json"
+TOKEN = "token-of-the-tests"
+
+# What was read wrong, by receipt: path, the text that was read, the text that is printed.
+WRONG = {
+    "receipt-01": [("total", "61.37", "61.31"), ("items[1].amount", "18.48", "13.48")],
+    "receipt-02": [("date", "no date", None)],
+    "receipt-03": [],
+    "receipt-04": [("company", "Nobody", None)],
+}
+
+
+def predicted(document: FieldDocument) -> dict[str, Any]:
+    """Return a row as predict would write it, with the mistakes of `WRONG`."""
+    found = row(json.loads(json.dumps(document.values)))
+    leaves = {leaf["path"]: leaf for leaf in found["fields"]}
+    for path, place in document.places.items():
+        leaves[path] |= {"box": list(place.box), "page": place.page}
+    for path, text, _ in WRONG[document.form_id]:
+        valid = path != "date"
+        value = float(text) if path.endswith(("total", "amount")) else text
+        status = "found" if valid else "invalid"
+        wrong = {"raw": text, "value": json.dumps(value) if valid else None, "status": status}
+        leaves[path] |= wrong | {"confidence": 0.4, "grounded": False}
+    read = {path: json.loads(leaf["value"] or "null") for path, leaf in leaves.items()}
+    tables = document.schema.tables
+    cells = {path: value for path, value in read.items() if path not in tables}
+    name = document.image_path.name
+    return found | {
+        "doc_id": name,
+        KEY: f"{document.form_id:0<64}",
+        "page_count": 1,
+        "prompt_uri": "",
+        "values": json.dumps(from_leaves(document.schema, cells)),
+    }
+
+
+def scans(folder: Path, documents: int | None = None) -> dict[str, dict[str, Any]]:
+    """Put receipts into a folder; return their predictions."""
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = {}
+    for document in load_folder(RECEIPTS)[:documents]:
+        shutil.copy(document.image_path, folder)
+        rows[document.image_path.name] = predicted(document)
+    return rows
+
+
+def write_predictions(file: Path, rows: dict[str, dict[str, Any]]) -> Path:
+    file.write_text("".join(json.dumps(each) + "\n" for each in rows.values()), encoding="utf-8")
+    return file
+
+
+def opened(folder: Path, rows: dict[str, Any], schema: str = str(SCHEMA)) -> Review:
+    """Open a review of documents in `folder/scans`; its output is `folder/labelled`."""
+    documents = {name: folder / "scans" / name for name in rows}
+    return review(rows, documents, folder / "scans", folder / "labelled", schema)
+
+
+@dataclass
+class Client:
+    """A page of the review, without a browser.
+
+    Attributes:
+        address: The server's.
+        page: The page's own name.
+        who: The person's.
+    """
+
+    address: str
+    page: str = "page-1"
+    who: str = "ann"
+
+    def ask(self, method: str, path: str, **options: Any) -> requests.Response:
+        headers = {
+            TOKEN_HEADER: TOKEN,
+            "Origin": self.address,
+            "X-Review-Page": self.page,
+            "X-Reviewer": json.dumps(self.who),
+        }
+        headers |= options.pop("headers", {})
+        sent = {name: value for name, value in headers.items() if value is not None}
+        return requests.request(
+            method, f"{self.address}{path}", headers=sent, timeout=120, **options
+        )
+
+    def get(self, path: str) -> Any:
+        answer = self.ask("GET", path)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def document(self, number: int) -> dict[str, Any]:
+        return self.get(f"/api/documents/{number}")
+
+    def save(self, number: int, version: int, **change: Any) -> requests.Response:
+        return self.ask(
+            "POST", f"/api/documents/{number}/save", json={"version": version, **change}
+        )
+
+    def change(self, number: int, path: str, **changed: Any) -> dict[str, Any]:
+        """Change one leaf of the newest version."""
+        document = self.document(number)
+        leaf = document["leaves"][path] | changed
+        answer = self.save(number, document["version"], leaves={path: leaf})
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def accept(self, number: int) -> requests.Response:
+        """Accept all leaves of a document, and the document."""
+        document = self.document(number)
+        leaves = {path: leaf | {"ok": True} for path, leaf in document["leaves"].items()}
+        return self.save(number, document["version"], leaves=leaves, verdict={"status": "accepted"})
+
+
+@contextmanager
+def served(review: Review) -> Iterator[str]:
+    """Serve a review from a thread of this process; yield its address."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        app = build_app(review, Access(TOKEN, "ann", True), lambda: summarise(review).to_dict())
+        server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        try:
+            wait_for(lambda: server.started)
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join()
