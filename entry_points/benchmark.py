@@ -23,6 +23,7 @@ from entry_points.benchmarks.hostile import hostile
 from entry_points.benchmarks.measurements import HEADER, Measurement, plot_ratios
 from entry_points.benchmarks.models import log_models
 from entry_points.benchmarks.overhead import memory, overhead
+from entry_points.benchmarks.review_page import review_page
 from entry_points.benchmarks.serving import serving, startup
 from entry_points.benchmarks.throughput import throughput
 from entry_points.command_line import cli
@@ -41,6 +42,7 @@ SUITES: dict[str, Suite] = {
     "startup": startup,
     "memory": memory,
     "hostile": hostile,
+    "review": review_page,
 }
 TABLE = "benchmark.json"
 PLOT = "benchmark.png"

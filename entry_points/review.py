@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import getpass
 import os
 import secrets
@@ -11,6 +12,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -90,11 +92,33 @@ def review(
     return Review(rows, task, journal, labelled, Pages(documents, folder, journal))
 
 
-def serve(opened: Review, host: str, port: int, announce: Callable[[str], None]) -> None:
+def kept_token(output: Path) -> str:
+    """Return the token of this folder: a page that is open goes on when the server starts again.
+
+    Only the user who has made it can read its file; another one gets a token for this start.
+    """
+    file = output / "review.token"
+    try:
+        with contextlib.suppress(FileExistsError), file.open("x", opener=_for_me_only) as new:
+            new.write(secrets.token_urlsafe(24))
+        kept = file.read_text(encoding="ascii")
+    except OSError:
+        kept = ""
+    return kept or secrets.token_urlsafe(24)
+
+
+def _for_me_only(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+def serve(
+    opened: Review, token: str, host: str, port: int, announce: Callable[[str], None]
+) -> None:
     """Serve the page until it is finished there, or Ctrl-C is pressed.
 
     Args:
         opened: What is reviewed.
+        token: What requests need.
         host: The address to listen on.
         port: The port, 0 for a free one.
         announce: Is told the page's address once the port is open.
@@ -111,7 +135,6 @@ def serve(opened: Review, host: str, port: int, announce: Callable[[str], None])
             raise cli.UsageError(
                 f"{host}:{port} cannot be listened on ({error.strerror}): give another --port."
             ) from error
-        token = secrets.token_urlsafe(24)
         is_loopback = host in {"127.0.0.1", "localhost", "::1"}
         access = Access(token, getpass.getuser(), is_loopback)
 
@@ -172,7 +195,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     with mlflow.start_run() as run:
         name_run(f"review {predictions.name}")
         opened = review(rows, dict(found), found.folder, output, args.schema)
-        serve(opened, args.host, args.port, lambda address: _announce(opened, output, address))
+        token = kept_token(output)
+        serve(opened, token, args.host, args.port, partial(_announce, opened, output))
         summary = summarise(opened)
         told = tell_traces(opened, run.info.experiment_id)
         mlflow.log_metrics({f"documents_{name}": n for name, n in summary.statuses.items()})

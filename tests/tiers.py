@@ -25,6 +25,7 @@ SLOW = {
         "collect_garbage",
     },
     "starts a server": {"served", "served_by_mlflow", "echo_process", "llama"},
+    "starts a browser": {"chromium"},
     "measures": {"SUITES", "log_models", "tracemalloc", "setswitchinterval"},
     "reads many forms": {"funsd_training", "check_real_pages"},
     "needs Spark": {"spark"},

@@ -16,7 +16,6 @@ from data.field_schema import FieldSchema, parse_schema, pattern
 from data.fields import from_leaves, parse_value
 from entry_points.scoring.fields import shown
 from ocr_extractor.fields import members
-from ocr_extractor.fields.checks import Check
 from ocr_extractor.fields.normalisation import Hints, normalise
 from ocr_extractor.fields.schema import Schema
 
@@ -157,20 +156,18 @@ class Task:
         """Return what the prediction says of whole tables, such as rows that were not read."""
         if self.is_pairs:
             return {}
+        known = set(map(str, self.schema.checks))
         notes = {
-            leaf["path"]: [each for each in leaf["checks"] if each not in self.check_paths]
+            leaf["path"]: [each for each in leaf["checks"] if each not in known]
             for leaf in row["fields"] or ()
             if leaf["path"] in self.shape.tables
         }
         return {path: texts for path, texts in notes.items() if texts}
 
     def checks(self, leaves: Leaves) -> list[dict[str, Any]]:
-        """Return each check, whether it holds (None: unknown), and its numbers where it fails."""
+        """Return where each check fails, as (row or None, numbers)."""
         values = self.values(leaves)
-        return [
-            {"text": str(each), "holds": each.holds(values), "numbers": each.numbers(values)}
-            for each in self.schema.checks
-        ]
+        return [{"failures": check.failures(values)} for check in self.schema.checks]
 
     def values(self, leaves: Leaves) -> dict[str, Any]:
         """Return the values in the schema's shape."""
@@ -231,10 +228,9 @@ class Task:
         return [each for member in self.schema.members for each in _described(member)]
 
     @property
-    def check_paths(self) -> dict[str, list[str]]:
-        """The patterns of the leaves that each check uses."""
-        checks: tuple[Check, ...] = self.schema.checks
-        return {str(each): list(each.paths) for each in checks}
+    def described_checks(self) -> list[dict[str, Any]]:
+        """The checks in the schema's order, for the page."""
+        return [{"text": str(each), "paths": each.paths} for each in self.schema.checks]
 
 
 def row_of(path: str) -> int:

@@ -130,14 +130,6 @@ class Review:
         )
         return Document(fresh, leaves, Verdict())
 
-    def tried(self, doc_id: str, edit: Edit) -> tuple[dict[str, Leaf], dict[str, Leaf]]:
-        """Return (all leaves, the changed ones) after an edit that is not saved.
-
-        Raises:
-            RefusedError: A path is none of the schema.
-        """
-        return self._applied(doc_id, self.document(doc_id), edit)
-
     def save(
         self, doc_id: str, version: int, edit: Edit, author: Author
     ) -> tuple[Document, list[str]]:
@@ -236,7 +228,7 @@ class Review:
             "left": len(left),
             "all": sum(map(self.task.is_judged, document.leaves)),
             "needs": sorted({self._patterns[pattern(path)] for path in left}),
-            "fails": [at for at, each in enumerate(checks) if each["holds"] is False],
+            "fails": [at for at, each in enumerate(checks) if each["failures"]],
             "least": min(known) if known else None,
             "text": " ".join(leaf.raw for leaf in document.leaves.values() if leaf.raw).lower(),
             "error": self.rows[doc_id]["error_code"],

@@ -28,10 +28,15 @@ TOKEN_HEADER = "X-Review-Token"  # noqa: S105 - its name
 _MAX_BODY_BYTES = 4_000_000
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 _SHARED = ROOT / "entry_points" / "evaluation" / "html"
-_TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
+_TYPES = {
+    ".html": "text/html",
+    ".css": "text/css",
+    ".js": "text/javascript",
+    ".svg": "image/svg+xml",
+}
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
-    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    "connect-src 'self'; require-trusted-types-for 'script'; trusted-types 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 _HEADERS = {
     "Content-Security-Policy": _POLICY,
@@ -65,17 +70,14 @@ class _Body(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class _Change(_Body):
+class _Save(_Body):
+    version: Annotated[int, Field(ge=0)]
     leaves: dict[Annotated[str, Field(max_length=200)], Leaf | None] = {}
     verdict: Verdict | None = None
     ms: Annotated[int, Field(ge=0, le=3_600_000)] = 0
 
     def edit(self) -> Edit:
         return Edit(self.leaves, self.verdict, self.ms)
-
-
-class _Save(_Change):
-    version: Annotated[int, Field(ge=0)]
 
 
 class _Take(_Body):
@@ -204,7 +206,6 @@ class _Routes:
         app.get("/api/documents")(self.documents)
         app.get("/api/documents/{n}")(self.document)
         app.post("/api/documents/{n}/save")(self.save)
-        app.post("/api/documents/{n}/try")(self.tried)
         app.post("/api/documents/{n}/take")(self.take)
         app.post("/api/leave")(self.leave)
         app.get("/api/documents/{n}/pages/{page}")(self.picture)
@@ -220,7 +221,7 @@ class _Routes:
                 "pairs": task.is_pairs,
                 "members": task.described,
                 "patterns": list(task.shape.leaves),
-                "checks": [{"text": text, "paths": p} for text, p in task.check_paths.items()],
+                "checks": task.described_checks,
                 "user": person.who,
                 "documents": self._review.lines(person.page),
             }
@@ -247,18 +248,11 @@ class _Routes:
             }
         )
 
-    def tried(self, n: Number, body: _Change) -> Response:
-        leaves, changed = self._review.tried(self._id(n), body.edit())
-        return JSONResponse(
-            {
-                "leaves": {path: _plain(leaf) for path, leaf in changed.items()},
-                "checks": self._review.task.checks(leaves),
-            }
-        )
-
     def take(self, n: Number, body: _Take, person: Person) -> Response:
-        holder = self._review.journal.take(self._id(n), person, force=body.force)
-        return JSONResponse({"holder": holder})
+        doc_id = self._id(n)
+        holder = self._review.journal.take(doc_id, person, force=body.force)
+        version = self._review.document(doc_id).reviewed.version
+        return JSONResponse({"holder": holder, "version": version})
 
     def leave(self, person: Person) -> Response:
         self._review.journal.take("", person)

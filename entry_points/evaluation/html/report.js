@@ -1,4 +1,3 @@
-"use strict";
 const overview = document.getElementById("overview");
 const detail = document.getElementById("form");
 const table = document.querySelector("#forms tbody");
@@ -7,12 +6,6 @@ const shown = { kind: "", hidden: new Set() };
 
 const rows = () => [...table.rows].filter((row) => !row.hidden);
 const opened = () => location.hash.slice(1);
-
-function mark(number) {
-  for (const one of detail.querySelectorAll(".hot")) one.classList.remove("hot");
-  if (number === undefined) return;
-  for (const one of detail.querySelectorAll(`[data-row="${number}"]`)) one.classList.add("hot");
-}
 
 function apply() {
   for (const button of detail.querySelectorAll("[data-kind]"))
@@ -55,27 +48,9 @@ function toggle(side) {
   apply();
 }
 
-function sort(header) {
-  const column = header.cellIndex;
-  const up = header.getAttribute("aria-sort") !== "ascending";
-  for (const one of header.parentNode.cells) one.removeAttribute("aria-sort");
-  header.setAttribute("aria-sort", up ? "ascending" : "descending");
-  const by = (row) => row.cells[column].dataset.by;
-  const order = (a, b) => by(a).localeCompare(by(b), undefined, { numeric: true }) * (up ? 1 : -1);
-  const numbers = [...table.rows].every((row) => by(row) !== "" && !Number.isNaN(Number(by(row))));
-  const byNumber = (a, b) => (by(a) - by(b)) * (up ? 1 : -1);
-  table.append(...[...table.rows].sort(numbers ? byNumber : order));
-}
-
-function turn() {
-  const dark = matchMedia("(prefers-color-scheme: dark)").matches;
-  const now = document.documentElement.dataset.theme ?? (dark ? "dark" : "light");
-  document.documentElement.dataset.theme = now === "dark" ? "light" : "dark";
-}
-
-document.getElementById("theme").addEventListener("click", turn);
+document.getElementById("theme").addEventListener("click", () => turn());
 for (const header of document.querySelectorAll("#forms th"))
-  header.querySelector("button")?.addEventListener("click", () => sort(header));
+  header.querySelector("button")?.addEventListener("click", () => sort(table, header));
 table.addEventListener("click", (event) => {
   location.hash = event.target.closest("tr").dataset.form;
 });
@@ -95,7 +70,7 @@ detail.addEventListener("click", (event) => {
 });
 for (const kind of ["mouseover", "focusin"])
   detail.addEventListener(kind, (event) => {
-    mark(event.target.closest("[data-row]")?.dataset.row);
+    mark(detail, event.target.closest("[data-row]")?.dataset.row);
   });
 const keys = {
   j: () => move(1),
@@ -103,7 +78,7 @@ const keys = {
   ArrowRight: () => detail.hidden || move(1),
   ArrowLeft: () => detail.hidden || move(-1),
   Escape: () => (location.hash = ""),
-  d: turn,
+  d: () => turn(),
   t: () => toggle("true"),
   p: () => toggle("read"),
 };

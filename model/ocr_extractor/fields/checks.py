@@ -99,22 +99,25 @@ class Check:
         held = [found for row in rows if (found := self._holds(values, row)) is not None]
         return all(held) if held else None
 
-    def numbers(self, values: Mapping[str, Any]) -> str:
-        """Return the check with its numbers, "61.30 == 61.31"; "" where it does not fail.
-
-        Of a table's columns it is the first row that fails.
+    def failures(self, values: Mapping[str, Any]) -> list[tuple[int | None, str]]:
+        """Return where the check fails, with its numbers: "61.31 == 61.37".
 
         Args:
             values: As for `holds`.
+
+        Returns:
+            (row of the table from 0, numbers) of each failure; the row is None for a check that is
+            not of a table's rows.
         """
         rows: list[Mapping[str, Any]] = [{}]
         if self._table:
             rows = values.get(self._table) or []
-        for row in rows:
+        failed = []
+        for number, row in enumerate(rows):
             if self._holds(values, row) is False:
-                left, right = (_value(side, values, row, []) for side in self._sides)
-                return f"{_shown(left)} {self._sign} {_shown(right)}"
-        return ""
+                left, right = (_shown(_value(side, values, row, [])) for side in self._sides)
+                failed.append((number if self._table else None, f"{left} {self._sign} {right}"))
+        return failed
 
     def _holds(self, values: Mapping[str, Any], row: Mapping[str, Any]) -> bool | None:
         used: list[Decimal] = []

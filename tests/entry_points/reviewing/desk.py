@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 import shutil
 import socket
 import threading
@@ -79,9 +81,34 @@ def write_predictions(file: Path, rows: dict[str, dict[str, Any]]) -> Path:
 
 
 def opened(folder: Path, rows: dict[str, Any], schema: str = str(SCHEMA)) -> Review:
-    """Open a review of documents in `folder/scans`; its output is `folder/labelled`."""
+    """Open a review of documents in `folder/scans`; its output is `folder/labelled`.
+
+    Their words are known, without OCR: those of the true values.
+    """
     documents = {name: folder / "scans" / name for name in rows}
-    return review(rows, documents, folder / "scans", folder / "labelled", schema)
+    begun = review(rows, documents, folder / "scans", folder / "labelled", schema)
+    for document in load_folder(RECEIPTS):
+        digest = hashlib.sha256(document.image_path.read_bytes()).hexdigest()
+        begun.journal.keep_words(f"{digest}-1", words_of(document))
+    return begun
+
+
+def words_of(document: FieldDocument) -> list[list[Any]]:
+    """Return the words of the true values, each with a part of the value's box."""
+    words: list[list[Any]] = []
+    for line, (path, place) in enumerate(document.places.items()):
+        texts = str(_at(document.values, path)).split()
+        x0, y0, x1, y1 = place.box
+        step = (x1 - x0) // len(texts)
+        for at, text in enumerate(texts):
+            words.append([text, x0 + at * step, y0, x0 + (at + 1) * step - 1, y1, line])
+    return words
+
+
+def _at(values: Any, path: str) -> Any:
+    for key in re.findall(r"[^.\[\]]+", path):
+        values = values[int(key) if key.isdecimal() else key]
+    return values
 
 
 @dataclass
@@ -92,15 +119,17 @@ class Client:
         address: The server's.
         page: The page's own name.
         who: The person's.
+        token: The server's.
     """
 
     address: str
     page: str = "page-1"
     who: str = "ann"
+    token: str = TOKEN
 
     def ask(self, method: str, path: str, **options: Any) -> requests.Response:
         headers = {
-            TOKEN_HEADER: TOKEN,
+            TOKEN_HEADER: self.token,
             "Origin": self.address,
             "X-Review-Page": self.page,
             "X-Reviewer": json.dumps(self.who),
@@ -140,7 +169,7 @@ class Client:
 
 
 @contextmanager
-def served(review: Review) -> Iterator[str]:
+def page_server(review: Review) -> Iterator[str]:
     """Serve a review from a thread of this process; yield its address."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))

@@ -1,0 +1,190 @@
+"""The command: it reads first if asked, says where the page is, and sums up at the end."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import mlflow
+import pytest
+
+from data.fields import load_folder
+from entry_points import ROOT
+from entry_points.command_line.cli import UsageError
+from entry_points.labelling.truth_files import schema_of
+from entry_points.reviewing.summary import compute_thresholds, summarise, tell_traces
+from tests.entry_points.reviewing.browser import chromium, reviewing
+from tests.entry_points.reviewing.desk import (
+    SCHEMA,
+    Client,
+    opened,
+    page_server,
+    scans,
+    write_predictions,
+)
+from tests.entry_points.servers import free_port
+
+
+@dataclass
+class Desk:
+    """A folder with scans and predictions, and the command that reviews them.
+
+    Attributes:
+        folder: Where.
+        port: The page's.
+    """
+
+    folder: Path
+    port: int
+
+    @contextmanager
+    def running(self, *flags: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+        """Run the command; yield its process and the page's address with the token."""
+        store = f"sqlite:///{self.folder / 'mlflow.db'}"
+        named = {"predictions": "predictions.jsonl", "input": "scans", "output": "labelled"}
+        words = [f"--{name}={self.folder / file}" for name, file in named.items()]
+        words += [f"--schema={SCHEMA}", f"--port={self.port}", *flags]
+        process = subprocess.Popen(
+            [sys.executable, "-m", "entry_points.review", *words],
+            cwd=self.folder,
+            env=os.environ | {"MLFLOW_TRACKING_URI": store, "PYTHONPATH": str(ROOT)},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            assert process.stdout is not None
+            address = next(filter(None, map(_address, process.stdout)))
+            yield process, address
+        finally:
+            if process.poll() is None:
+                process.kill()
+            process.wait()
+
+
+def _address(line: str) -> str | None:
+    found = re.search(r"http://\S+#\S+", line)
+    return found and found[0]
+
+
+@pytest.fixture
+def desk(tmp_path: Path, empty_store: Path) -> Desk:
+    shutil.copy(empty_store, tmp_path / "mlflow.db")
+    write_predictions(tmp_path / "predictions.jsonl", scans(tmp_path / "scans"))
+    return Desk(tmp_path, free_port())
+
+
+def test_a_killed_server_loses_nothing_and_the_page_goes_on(desk: Desk):
+    with chromium() as browser, desk.running() as (process, address):
+        origin, token = address.split("/#")
+        with reviewing(browser, origin, token) as person:
+            person.open(0)
+            person.choose("company")
+            person.type("Before")
+            person.press("Enter")
+            person.page.wait_for_function(
+                "() => document.getElementById('saved').textContent === 'Saved'"
+            )
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+            person.choose("address")
+            person.type("While it was down")
+            person.page.wait_for_function(
+                "() => document.getElementById('saved').textContent.startsWith('Not saved')"
+            )
+            with desk.running() as (_, again):
+                assert again == address  # the page that is open has the token
+                person.page.wait_for_function(
+                    "() => document.getElementById('saved').textContent === 'Saved'"
+                )
+                person.page.reload()
+                person.on(0)
+                assert person.value("company").input_value() == "Before"
+                assert person.value("address").input_value() == "While it was down"
+
+
+def test_ctrl_c_sums_up_and_names_the_next_command(desk: Desk):
+    with desk.running("--precision=0.5") as (process, address):
+        origin, token = address.split("/#")
+        client = Client(origin, token=token)
+        assert client.accept(2).status_code == 200
+        process.send_signal(signal.SIGINT)
+        assert process.stdout is not None
+        said = process.stdout.read()
+        assert process.wait() == 0
+    assert "4 documents: 3 open, 1 accepted." in said
+    assert f"-e evaluate -P dataset={desk.folder / 'labelled'}" in said
+    assert "-P examples=receipt-03" in said
+    assert "Values that need no person" in said
+    assert [each.form_id for each in load_folder(desk.folder / "labelled")] == ["receipt-03"]
+
+
+def test_only_the_user_can_read_the_token(desk: Desk):
+    with desk.running():
+        file = desk.folder / "labelled" / "review.token"
+        assert file.stat().st_mode & 0o077 == 0
+
+
+@pytest.fixture
+def experiment(tmp_path: Path, empty_store: Path):
+    shutil.copy(empty_store, tmp_path / "mlflow.db")
+    before = mlflow.get_tracking_uri()
+    mlflow.set_tracking_uri(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    yield mlflow.create_experiment("reviews", (tmp_path / "artifacts").as_uri())
+    mlflow.set_tracking_uri(before)
+
+
+def test_the_trace_of_a_prediction_is_told_once_what_is_true(tmp_path: Path, experiment: str):
+    rows = scans(tmp_path / "scans", 1)
+    [(name, row)] = rows.items()
+    mlflow.set_experiment(experiment_id=experiment)
+    with mlflow.start_span("extract") as span:
+        span.set_inputs(name)
+        span.set_outputs({"pairs": [], "values": row["values"]})
+        mlflow.update_current_trace(request_preview=name)
+    review = opened(tmp_path, rows)
+    with page_server(review) as address:
+        client = Client(address)
+        client.change(0, "total", raw="61.31", status="found", ok=True)
+        assert client.accept(0).status_code == 200
+    told = tell_traces(review, experiment)
+    assert told == 1
+    known = {each.name: each.value for each in mlflow.get_trace(span.trace_id).info.assessments}
+    assert known["values"]["total"] == 61.31
+    assert known["values_accepted"] == pytest.approx(29 / 30)
+    assert tell_traces(review, experiment) == 0
+
+
+def test_thresholds_are_found_from_what_was_reviewed(
+    tmp_path: Path, experiment: str, capsys: pytest.CaptureFixture[str]
+):
+    review = opened(tmp_path, scans(tmp_path / "scans"))
+    with page_server(review) as address:
+        assert Client(address).accept(2).status_code == 200
+    with mlflow.start_run(experiment_id=experiment) as run:
+        compute_thresholds(review, 0.04)
+        compute_thresholds(review, None)
+    found = mlflow.artifacts.load_dict(f"{run.info.artifact_uri}/accept_at.json")
+    assert found["accept_at"]["total"] == 0.9
+    assert "judged by" in capsys.readouterr().out
+    assert summarise(review).corrected == ("receipt-03.jpg",)
+
+
+def test_the_schema_comes_from_the_prompt_that_has_read(tmp_path: Path, experiment: str):
+    document = json.loads(SCHEMA.read_text(encoding="utf-8"))
+    version = mlflow.genai.register_prompt("receipts", "{{ fields }}", response_format=document)
+    rows = scans(tmp_path / "scans", 1)
+    [row] = rows.values()
+    row["prompt_uri"] = version.uri
+    assert schema_of(rows, "")[0] == document
+    row["prompt_uri"] = "prompts:/none/1"
+    with pytest.raises(UsageError, match="give --schema"):
+        schema_of(rows, "")
