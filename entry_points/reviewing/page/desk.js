@@ -170,7 +170,7 @@ export class Desk {
       try {
         const saved = await ask(`/api/documents/${n}/save`, { ...sent, version: this.version });
         this.version = saved.version;
-        this.merge(saved);
+        this.merge(saved, sent);
         this.handlers.saved(this.pending ? "Saving" : "Saved");
       } catch (fault) {
         if (fault.status === 409) await this.settle(fault.data.theirs, sent);
@@ -185,11 +185,11 @@ export class Desk {
   }
 
   /** Takes what the server made of a change, but for what has changed again since. */
-  merge(saved) {
+  merge(saved, sent) {
     for (const [path, leaf] of Object.entries(saved.leaves)) {
-      if (this.pending?.leaves?.[path] !== undefined || !this.doc.leaves[path]) continue;
-      this.doc.leaves[path] = leaf;
-      for (const entry of [...this.done, ...this.undone].slice(-3)) if (entry[path]?.[1]?.raw === leaf.raw) entry[path][1] = leaf;
+      const mine = sent.leaves[path];
+      if (this.doc.leaves[path] === mine) this.doc.leaves[path] = leaf;
+      for (const entry of [...this.done, ...this.undone]) for (const side of [0, 1]) if (entry[path]?.[side] === mine) entry[path][side] = leaf;
     }
     this.doc.checks = this.known(saved).checks;
     this.values.refreshAll();

@@ -95,7 +95,7 @@ export class Values {
       ),
     );
     section.replaceChildren(
-      h("div", { className: "tools" }, h("h3", {}, member.path.replaceAll("_", " ")), h("small", {}, `${count} rows`), ...notes.map((note) => h("small", { className: "invalid note" }, note)), h("button", { type: "button", onclick: () => this.handlers.row("Add", `${member.path}[${count - 1}]`) }, "Add row ", h("kbd", {}, "Alt R"))),
+      h("div", { className: "tools" }, h("h2", {}, member.path.replaceAll("_", " ")), h("small", {}, `${count} rows`), ...notes.map((note) => h("small", { className: "invalid note" }, note)), h("button", { type: "button", onclick: () => this.handlers.row("Add", `${member.path}[${count - 1}]`) }, "Add row ", h("kbd", {}, "Alt R"))),
       h("div", { className: "scroll" }, h("table", {}, h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "row"), ...member.columns.map((column) => h("th", { scope: "col", title: column.description }, column.path.replaceAll("_", " "))), h("td", {}))), h("tbody", {}, ...body))),
     );
   }

@@ -5,6 +5,8 @@ import { h, picture } from "./api.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const LINE = 26; // px of the screen that a chosen value is high, about
+const LEGIBLE = 16; // if it is so high where the page is as wide as its view, that is shown: labels count
+const EDGE = 0.06; // part of the view that may stay empty beside a page
 const MOST = 8; // px of the screen for one of the page
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 
@@ -109,7 +111,9 @@ export class Viewer {
       return;
     }
     const [x0, y0, x1, y1] = box;
-    const scale = Math.max(whole, Math.min(LINE / (y1 - y0), (0.8 * width) / (x1 - x0), (0.8 * height) / (y1 - y0), MOST));
+    const across = width / this.size[0];
+    const near = (y1 - y0) * across >= LEGIBLE ? across : LINE / (y1 - y0);
+    const scale = Math.max(whole, Math.min(near, (0.8 * width) / (x1 - x0), (0.8 * height) / (y1 - y0), MOST));
     this.move(scale, width / 2 - (scale * (x0 + x1)) / 2, height / 2 - (scale * (y0 + y1)) / 2, atOnce);
   }
 
@@ -127,7 +131,7 @@ export class Viewer {
 
   move(scale, left, top, atOnce = false) {
     const { clientWidth: width, clientHeight: height } = this.stage;
-    const held = (at, size, room) => (size <= room ? (room - size) / 2 : Math.min(room * 0.5, Math.max(room * 0.5 - size, at)));
+    const held = (at, size, room) => (size <= room ? (room - size) / 2 : Math.min(room * EDGE, Math.max(room * (1 - EDGE) - size, at)));
     left = held(left, scale * this.size[0], width);
     top = held(top, scale * this.size[1], height);
     this.view = [scale, left, top];
