@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import getpass
 import os
 import secrets
@@ -99,16 +98,13 @@ def kept_token(output: Path) -> str:
     """
     file = output / "review.token"
     try:
-        with contextlib.suppress(FileExistsError), file.open("x", opener=_for_me_only) as new:
-            new.write(secrets.token_urlsafe(24))
+        if not file.exists():
+            file.touch(0o600, exist_ok=False)
+            file.write_text(secrets.token_urlsafe(24), encoding="ascii")
         kept = file.read_text(encoding="ascii")
     except OSError:
         kept = ""
     return kept or secrets.token_urlsafe(24)
-
-
-def _for_me_only(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
 
 
 def serve(
@@ -148,6 +144,7 @@ def serve(
         )
         opened.lines("")  # the first list opens as fast as the others
         named = f"[{host}]" if ":" in host else host
+        listener.listen()  # who opens the address at once waits until the server answers
         announce(f"http://{named}:{listener.getsockname()[1]}/#{token}")
         try:
             server.run(sockets=[listener])

@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
+import os
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -57,7 +59,8 @@ class Pages:
         self._lock = threading.Lock()
         self._pages: OrderedDict[tuple[str, int], Image.Image] = OrderedDict()
         self._pictures: OrderedDict[tuple[str, int], bytes] = OrderedDict()
-        self._reading = threading.Lock()
+        # One page after another: each takes all cores. The page that people use goes first.
+        self._reading = ThreadPoolExecutor(1, "ocr", initializer=_behind_others)
 
     def path(self, doc_id: str) -> Path:
         """Return a document's file.
@@ -130,14 +133,11 @@ class Pages:
         key = f"{hashlib.sha256(content).hexdigest()}-{number}"
         if (kept := self._journal.words(key)) is not None:
             return kept
-        with self._reading:  # one page after another: each takes all cores
-            if (kept := self._journal.words(key)) is not None:
-                return kept
-            found = self._words(content, doc_id, number)
-            self._journal.keep_words(key, found)
-        return found
+        return self._reading.submit(self._words, key, content, doc_id, number).result()
 
-    def _words(self, content: bytes, doc_id: str, number: int) -> list[Any]:
+    def _words(self, key: str, content: bytes, doc_id: str, number: int) -> list[Any]:
+        if (kept := self._journal.words(key)) is not None:
+            return kept
         page = self._page(doc_id, number)
         with contextlib.closing(self._opener.open(content)) as opened:
             printed = opened.text_layer(number)
@@ -169,8 +169,8 @@ class Pages:
         if times > 1:
             part = part.resize((round(part.width * times), round(part.height * times)))
         part = ImageOps.expand(part, _PAPER_PX, "white")
-        with self._reading:
-            return " ".join(word.text for word in self._reader.read(part))
+        words = self._reading.submit(lambda: self._reader.read(part)).result()
+        return " ".join(word.text for word in words)
 
     @cached_property
     def _reader(self) -> WordReader:
@@ -191,6 +191,12 @@ class Pages:
         with self._lock:
             _keep(self._pages, key, page, _PAGES_KEPT)
         return page
+
+
+def _behind_others() -> None:
+    """Lower the priority of this thread, and of those that it starts, where the system can."""
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
 
 
 def _keep(kept: OrderedDict[Any, Any], key: Any, value: Any, most: int) -> None:

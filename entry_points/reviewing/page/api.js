@@ -9,10 +9,11 @@ const storage = (area, name, value) => {
   }
 };
 
-const given = location.hash.slice(1);
-if (given && !given.startsWith("/")) {
+// The printed address is #<token>; #<token>/3 opens a document at once.
+const [given, wanted = ""] = location.hash.slice(1).split("/");
+if (given) {
   storage(sessionStorage, "token", given);
-  history.replaceState(null, "", "#/");
+  history.replaceState(null, "", `#/${wanted}`);
 }
 const token = storage(sessionStorage, "token") ?? "";
 const page = storage(sessionStorage, "page") ?? storage(sessionStorage, "page", crypto.randomUUID?.() ?? String(Math.random()));

@@ -5,6 +5,7 @@ import { Values, doubt, kindOf, patternOf, rowOf } from "./values.js";
 import { Viewer } from "./viewer.js";
 
 const SAVE_MS = 150; // a pause in typing after which it is saved
+const LOOK_MS = 400; // words of a page are read for who stays on it
 const RETRY_MS = 1500;
 const KEEP_MS = 20000; // how often a page says that it still has a document
 const ENTERED = { confidence: null, grounded: null };
@@ -65,7 +66,7 @@ export class Desk {
     this.refresh();
     this.next();
     $("desk").dataset.n = n; // it is there
-    if (next !== undefined) setTimeout(() => this.fetch(next).doc.then((other) => other.pages && ask(`/api/documents/${next}/pages/1/words`)).catch(() => {}), 300);
+    if (next !== undefined) setTimeout(() => this.fetch(next).doc.catch(() => {}), 100);
   }
 
   known(found) {
@@ -330,6 +331,9 @@ export class Desk {
   }
 
   async words(page) {
+    const { n } = this;
+    await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+    if (n !== this.n) return [];
     $("reading").textContent = "Reading words …";
     const words = await ask(`/api/documents/${this.n}/pages/${page}/words`).catch(() => null);
     $("reading").textContent = words ? "" : "Words cannot be read.";

@@ -51,6 +51,7 @@ export class Viewer {
     if (number < 1 || number > this.count || number === this.number) return;
     const { n } = this;
     Object.assign(this, { number, words: [], chosen: [], full: false });
+    this.stage.dataset.words = "false";
     this.tabs();
     this.ready[number] ??= picture(n, number);
     const shown = await this.ready[number];
@@ -64,7 +65,9 @@ export class Viewer {
     this.draw();
     this.place(this.target, true);
     const words = await this.handlers.words(number);
-    if (n === this.n && number === this.number) this.words = words;
+    if (n !== this.n || number !== this.number) return;
+    this.words = words;
+    this.stage.dataset.words = "true";
   }
 
   tabs() {

@@ -6,10 +6,11 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from tests.waiting import wait_for
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -76,6 +77,10 @@ class Reviewer:
         """The path of the value that is chosen."""
         return str(self.page.evaluate("document.activeElement.dataset.path ?? ''"))
 
+    def left(self, path: str) -> None:
+        """Wait until another value is chosen."""
+        wait_for(lambda: self.path != path)
+
     def value(self, path: str) -> Any:
         return self.page.locator(f'[id="v-{path}"]')
 
@@ -125,7 +130,3 @@ def reviewing(browser: Browser, address: str, token: str, **options: Any) -> Ite
     yield Reviewer(page, faults)
     context.close()
     assert faults == []
-
-
-def save_picture(page: Page, file: Path) -> None:
-    page.screenshot(path=str(file))

@@ -32,7 +32,7 @@ SCHEMA = RECEIPTS / "schema.json"
 TOKEN = "token-of-the-tests"
 
 # What was read wrong, by receipt: path, the text that was read, the text that is printed.
-WRONG = {
+WRONG: dict[str, list[tuple[str, str, str | None]]] = {
     "receipt-01": [("total", "61.37", "61.31"), ("items[1].amount", "18.48", "13.48")],
     "receipt-02": [("date", "no date", None)],
     "receipt-03": [],
@@ -146,7 +146,7 @@ class Client:
         return answer.json()
 
     def document(self, number: int) -> dict[str, Any]:
-        return self.get(f"/api/documents/{number}")
+        return dict(self.get(f"/api/documents/{number}"))
 
     def save(self, number: int, version: int, **change: Any) -> requests.Response:
         return self.ask(
@@ -159,7 +159,7 @@ class Client:
         leaf = document["leaves"][path] | changed
         answer = self.save(number, document["version"], leaves={path: leaf})
         assert answer.status_code == 200, answer.text
-        return answer.json()
+        return dict(answer.json())
 
     def accept(self, number: int) -> requests.Response:
         """Accept all leaves of a document, and the document."""

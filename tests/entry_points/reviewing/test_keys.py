@@ -17,7 +17,6 @@ from tests.entry_points.reviewing.desk import (
     scans,
 )
 from tests.entry_points.reviewing.test_server import truth
-from tests.waiting import wait_for
 
 
 def wrong_leaves(client: Client, number: int, form_id: str) -> dict[str, str]:
@@ -53,7 +52,7 @@ def correct(reviewer: Reviewer, wrong: dict[str, str]) -> None:
             reviewer.press("Enter")
         else:
             reviewer.press("Shift+Enter")
-        wait_for(lambda before=path: reviewer.path != before)
+        reviewer.left(path)
     reviewer.press("Control+Enter")
 
 

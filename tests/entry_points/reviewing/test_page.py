@@ -141,7 +141,7 @@ def test_undo_works_after_the_page_was_loaded_again(reviewer: Reviewer, client: 
 def words_are_there(reviewer: Reviewer) -> None:
     reviewer.page.wait_for_function(
         "() => document.querySelector('#sheet img').complete"
-        " && document.getElementById('reading').textContent === ''"
+        " && document.getElementById('stage').dataset.words === 'true'"
     )
 
 

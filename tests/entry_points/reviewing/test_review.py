@@ -60,14 +60,15 @@ class Desk:
             stdout=subprocess.PIPE,
             text=True,
         )
+        assert process.stdout is not None
         try:
-            assert process.stdout is not None
             address = next(filter(None, map(_address, process.stdout)))
             yield process, address
         finally:
             if process.poll() is None:
                 process.kill()
             process.wait()
+            process.stdout.close()
 
 
 def _address(line: str) -> str | None:
@@ -150,6 +151,7 @@ def test_the_trace_of_a_prediction_is_told_once_what_is_true(tmp_path: Path, exp
         span.set_inputs(name)
         span.set_outputs({"pairs": [], "values": row["values"]})
         mlflow.update_current_trace(request_preview=name)
+    mlflow.flush_trace_async_logging()
     review = opened(tmp_path, rows)
     with page_server(review) as address:
         client = Client(address)

@@ -321,7 +321,7 @@ def test_a_document_that_was_not_read_and_one_that_is_none_can_be_rejected(tmp_p
         assert client.ask("GET", "/api/documents/0/pages/1").status_code == 404
 
 
-PAIRS = [
+PAIRS: list[dict[str, Any]] = [
     {
         "question": "Date",
         "answer": "May 5",
@@ -337,8 +337,14 @@ def pairs(tmp_path: Path):
     folder = tmp_path / "scans"
     folder.mkdir()
     Image.new("RGB", (100, 60), "white").save(folder / "a.png")
-    told = {"page": 1, "confidence": 0.5, "grounded": None}
-    row = {"doc_id": "a.png", KEY: "0" * 64, "page_count": 1, "error_code": None, "error": None}
+    told: dict[str, Any] = {"page": 1, "confidence": 0.5, "grounded": None}
+    row: dict[str, Any] = {
+        "doc_id": "a.png",
+        KEY: "0" * 64,
+        "page_count": 1,
+        "error_code": None,
+        "error": None,
+    }
     row |= {"pairs": [pair | told for pair in PAIRS], "values": None, "fields": None}
     with page_server(opened(tmp_path, {"a.png": row}, "")) as address:
         yield Client(address)
