@@ -56,7 +56,8 @@ def review_page(stage: Environment, models: Mapping[str, str]) -> list[Measureme
     Raises:
         UsageError: There is no Chromium, no playwright, or the page does not open.
     """
-    program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
+    names = ("chromium", "chromium-browser", "google-chrome")
+    program = next(filter(None, map(shutil.which, names)), None)
     try:
         from playwright.sync_api import sync_playwright
     except ImportError:
@@ -77,7 +78,6 @@ def review_page(stage: Environment, models: Mapping[str, str]) -> list[Measureme
     aims = {"the list opens": 1000.0, "a document opens": 200.0, "a key answers": 50.0}
     return [
         Measurement(
-            "review",
             f"{what}, {count} documents of {leaves} values",
             "ms",
             Sample(tuple(times)),

@@ -76,9 +76,12 @@ class LabelledFolder:
         with cli.writing(file):
             if image.exists() and file.exists() and file.read_text(encoding="utf-8") == text:
                 return False
-            with _opened(self._documents[doc_id]) as document, replacing(image) as new:
-                with new.open("wb") as copy:
-                    shutil.copyfileobj(document, copy)
+            with (
+                _opened(self._documents[doc_id]) as document,
+                replacing(image) as new,
+                new.open("wb") as copy,
+            ):
+                shutil.copyfileobj(document, copy)
             with replacing(file) as new:
                 new.write_text(text, encoding="utf-8")
         return True
