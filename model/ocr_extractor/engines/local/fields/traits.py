@@ -31,7 +31,7 @@ _COMPANY = re.compile(
 _ADDRESS = re.compile(
     r"\b(?:street|st|road|rd|avenue|ave|lane|ln|drive|dr|blvd|boulevard|suite|floor|p\.?o\.? box|"
     r"highway|hwy|park|square|\w*stra(?:ss|ß)e|\w*str|\w*weg|\w*platz|\w*allee|\w*gasse|rue|quai|"
-    r"place|chemin|impasse|calle|avenida|av|plaza|paseo|camino|jalan|jln|no|lot|unit)\b\.?",
+    r"place|chemin|impasse|calle|avenida|av|plaza|paseo|camino|no|lot|unit)\b\.?",
     re.IGNORECASE,
 )
 _POSTCODE = re.compile(r"\b(?:[A-Z]{1,2}-)?\d{4,6}\b|\b[A-Z]{1,2}\d[A-Z\d]? ?\d[A-Z]{2}\b")
