@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _DOCUMENTS, _SCALARS, _ROWS, _COLUMNS = 500, 12, 12, 4
 _PAGES = 20  # the documents are copies of so many
 _OPENED, _KEYS = 20, 40
+_BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 # From the key to the frame that shows what it has done, ms.
 _TIME_KEYS = """() => {
@@ -56,8 +57,7 @@ def review_page(stage: Environment, models: Mapping[str, str]) -> list[Measureme
     Raises:
         UsageError: There is no Chromium, no playwright, or the page does not open.
     """
-    names = ("chromium", "chromium-browser", "google-chrome")
-    program = next(filter(None, map(shutil.which, names)), None)
+    program = next(filter(None, map(shutil.which, _BROWSERS)), None)
     try:
         from playwright.sync_api import sync_playwright
     except ImportError:

@@ -26,6 +26,7 @@ from entry_points.benchmarks.overhead import request_of_ours
 from entry_points.command_line.cli import UsageError
 from ocr_extractor.documents.encoding import is_plain_png
 from tests.entry_points.conftest import SAMPLES, Project
+from tests.entry_points.reviewing.browser import chromium_or_skip
 from tests.llm_servers.completions import KEY
 
 SCALE = 0.001
@@ -66,6 +67,8 @@ def no_uv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_every_other_suite_runs(name: str, stage: Environment, models: dict[str, str]) -> None:
     if name == "startup" and not (ROOT / ".git").exists():
         pytest.skip("it clones the repository")
+    if name == "review":
+        chromium_or_skip()
     lines = SUITES[name](stage, models)
     assert {line.suite for line in lines} == {name}
     assert all(math.isfinite(line.ours.median) for line in lines)

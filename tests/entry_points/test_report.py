@@ -193,7 +193,7 @@ BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil
 def dom(folder, actions, route=""):
     """Return the page as Chromium has it after some actions, as markup."""
     html = report()
-    [nonce] = set(re.findall(r'<script nonce="([^"]+)"', html))
+    [nonce] = set(re.findall(r'<script type="module" nonce="([^"]+)"', html))
     script = (
         f"<script nonce='{nonce}'>window.addEventListener('load', () => {{{actions}}})</script>"
     )
