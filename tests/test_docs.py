@@ -168,6 +168,13 @@ def test_columns_table_is_the_models():
     assert columns[: len(OUTPUT_COLUMNS)] == list(OUTPUT_COLUMNS)
 
 
+def test_a_room_has_one_row_in_the_architecture():
+    rows = re.findall(
+        r"^\| (`?[a-z].*?) \|", section("architecture.md", "## Rooms and modules"), re.M
+    )
+    assert [each for each in rows if rows.count(each) > 1 and each != "topic"] == []
+
+
 def test_the_room_of_every_module_is_in_the_architecture():
     told = section("architecture.md", "## Rooms and modules")
     for room in ("model/ocr_extractor", "entry_points", "data"):
