@@ -118,8 +118,9 @@ function step(by) {
 
 async function route() {
   const n = Number(/^#\/(\d+)$/.exec(location.hash)?.[1] ?? NaN);
-  const one = all.documents[n];
   try {
+    if (!all.documents.length && !Number.isNaN(n)) await load();
+    const one = all.documents[n];
     if (one) {
       document.title = `${one.id} · Review`;
       $("where").textContent = `${one.id} · ${n + 1} of ${all.documents.length}`;
@@ -186,5 +187,4 @@ body.addEventListener("click", (event) => {
   if (!event.target.closest("a")) location.hash = `#/${event.target.closest("tr").dataset.n}`;
 });
 addEventListener("hashchange", route);
-await load().catch((fault) => saved(fault.message, true));
 await route();
