@@ -56,6 +56,7 @@ TRAVELLING = (
     "rapidfuzz",
     "babel",
     "pyyaml",
+    "scipy",
     "pip",
 )
 
