@@ -66,12 +66,19 @@ class FollowedPrompt:
 
     def refreshed(self) -> Prompt:
         """Look the alias up, wait for the answer, and return the version that is then in force."""
+        until = time.monotonic() + self._timeout_s
         with self._changed:
-            if not self._under_way:
+            # A lookup that is under way may have begun before the alias was moved.
+            if self._answered(until):
                 self._begin()
-            self._changed.wait_for(lambda: not self._under_way, self._timeout_s)
+                self._answered(until)
             self._note_delay()
             return self._current
+
+    def _answered(self, until: float) -> bool:
+        """Wait for the lookup that is under way, until a moment of `time.monotonic`."""
+        left_s = max(0.0, until - time.monotonic())
+        return self._changed.wait_for(lambda: not self._under_way, left_s)
 
     def _begin(self) -> None:
         self._under_way = True
