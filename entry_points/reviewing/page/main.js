@@ -130,7 +130,7 @@ async function route() {
     } else {
       await desk.flush();
       await load();
-      ask("/api/leave", {});
+      ask("/api/leave", {}).catch((fault) => saved(fault.message, true));
       document.title = "Review";
       $("where").textContent = `${all.documents.length} documents`;
       $("desk").hidden = true;
@@ -149,7 +149,9 @@ async function finish() {
   const total = {};
   for (const counted of Object.values(fields)) for (const [kind, count] of Object.entries(counted)) total[kind] = (total[kind] ?? 0) + count;
   const told = (counted) => Object.entries(counted).map(([kind, count]) => `${count} ${kind}`).join(", ");
-  document.body.replaceChildren(h("main", { className: "ended" }, h("h2", {}, "Finished"), h("p", {}, `Documents: ${told(statuses)}.`), h("p", {}, told(total) ? `Values of accepted documents: ${told(total)}.` : ""), h("p", { className: "soft" }, "The terminal has the next command. You can close this page.")));
+  // Hidden, not removed: answers that come late still find their places.
+  for (const part of document.body.children) part.hidden = true;
+  document.body.append(h("main", { className: "ended" }, h("h2", {}, "Finished"), h("p", {}, `Documents: ${told(statuses)}.`), h("p", {}, told(total) ? `Values of accepted documents: ${told(total)}.` : ""), h("p", { className: "soft" }, "The terminal has the next command. You can close this page.")));
 }
 
 function listKey(event) {

@@ -139,4 +139,4 @@ def reviewing(browser: Browser, address: str, token: str, **options: Any) -> Ite
     page.wait_for_selector("#forms tbody tr")
     yield Reviewer(page, faults)
     context.close()
-    assert faults == []
+    assert not faults, faults

@@ -349,3 +349,4 @@ def test_finishing_shows_what_was_corrected(reviewer: Reviewer, client: Client):
     reviewer.page.locator("#ask").get_by_role("button", name="Finish").click()
     reviewer.page.wait_for_selector(".ended")
     assert "1 accepted" in reviewer.page.locator(".ended").inner_text()
+    assert not reviewer.page.get_by_role("button", name="Keys").is_visible()
