@@ -22,8 +22,8 @@ def build_parser() -> argparse.ArgumentParser:
         "--tier",
         default="standard",
         choices=TIERS,
-        help="standard takes minutes; rest is what it leaves out, without the suites of the "
-        "benchmark; full is all",
+        help="standard takes minutes; rest is what it leaves out, without tests that take "
+        "minutes each; full is all",
     )
     parser.add_argument(
         "--select",

@@ -2,8 +2,8 @@
 
 Slow is also what only repeats with other data what the standard tier has done once.
 
-`-m "not slow"` is the standard tier, `-m "slow and not measures"` the rest; a test that measures
-runs suites of the benchmark, which take minutes.
+`-m "not slow"` is the standard tier, `-m "slow and not measures"` the rest. What is left to the
+full tier takes minutes: suites of the benchmark, leaks, real LLMs, searches for prompts.
 """
 
 from __future__ import annotations
@@ -49,6 +49,14 @@ STANDARD = {
     "entry_points/training/test_stacking.py": {"trained"},
     "model/documents/test_hostile_documents.py": {"test_a_slow_pdf_does_not_hold_the_others"},
 }
+# Files whose slow tests take minutes, as suites of the benchmark do.
+MINUTES = {
+    "test_compare_local.py",
+    "test_llm_peer.py",
+    "test_optimize.py",
+    "test_prompt_loop_real.py",
+    "test_serve_leaks.py",
+}
 _TESTS = Path(__file__).parent
 # Methods of other libraries whose name is that of our `Project.run`.
 _NO_COMMANDS = {"asyncio.run", "copy_context().run", "server.run"}
@@ -66,8 +74,8 @@ def is_slow(path: Path, test: str, fixtures: Iterable[str]) -> bool:
 
 
 def measures(path: Path, test: str, fixtures: Iterable[str]) -> bool:
-    """Tell whether a test runs suites of the benchmark; the arguments are those of `is_slow`."""
-    return _reaches({"SUITES", "log_models"}, path, test, fixtures)
+    """Tell whether a slow test takes minutes; the arguments are those of `is_slow`."""
+    return path.name in MINUTES or _reaches({"SUITES", "log_models"}, path, test, fixtures)
 
 
 def _reaches(names: Collection[str], path: Path, test: str, fixtures: Iterable[str]) -> bool:
