@@ -242,8 +242,7 @@ def test_who_draws_strangers_pdfs_does_not_see_the_callers_keys(
 CALLER = """
     import os, signal, sys, threading, time
     from data.hostile import deflated_paths_pdf
-    from ocr_extractor.documents.pdf import PdfDocument
-from ocr_extractor.documents.opener import Opener
+    from ocr_extractor.documents.opener import Opener
     from tests.model.sample_documents import pdf
     from tests.model.pdf_processes import cpu_seconds, pdf_processes
     from tests.waiting import wait_for
