@@ -150,7 +150,9 @@ class Forgetful(Model):
 
     def predict(self, frame: pd.DataFrame, params: dict[str, Any]) -> pd.DataFrame:
         row = super().predict(frame, params)
-        self.read.clear()
+        if len(self.read) >= 200:
+            self.read.clear()
+            gc.collect()  # in a large process Python lets much garbage pile up
         return row
 
 
