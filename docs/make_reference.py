@@ -102,7 +102,10 @@ _VARIABLES = (
         "The tracking store. Without it: `mlflow.db` in the folder where the command starts.",
     ),
     ("`MLFLOW_TRACE_SAMPLING_RATIO`", "The share of documents that get a trace, [0, 1]."),
-    ("`MLFLOW_MODEL_CATALOG_URI`", "If empty, MLflow does not look for newer prices."),
+    (
+        "`MLFLOW_MODEL_CATALOG_URI`",
+        "If empty, MLflow asks no server for a price that its list lacks when it stores a trace.",
+    ),
     ("`OMP_NUM_THREADS`", "The cores that OCR may use. Spark sets it from `spark.task.cpus`."),
 )
 

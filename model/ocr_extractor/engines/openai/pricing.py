@@ -1,4 +1,4 @@
-"""The cost of tokens, from the user's prices or MLflow's price list."""
+"""The cost of tokens, from the user's prices or those that were installed with MLflow."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def cost_of(usage: Usage, config: ExtractorConfig) -> float | None:
 def costs_of(usage: Usage, config: ExtractorConfig) -> dict[str, float] | None:
     """Return what tokens cost by MLflow's `CostKey`, USD, None when the price is not known.
 
-    The prices in the settings, if both are given, replace MLflow's.
+    The prices in the settings, if both are given, replace those that were installed with MLflow.
     """
     if config.input_price is not None and config.output_price is not None:
         read = usage.input * config.input_price / 1e6
@@ -37,7 +37,8 @@ def costs_of(usage: Usage, config: ExtractorConfig) -> dict[str, float] | None:
         TokenUsageKey.OUTPUT_TOKENS: usage.output,
         TokenUsageKey.CACHE_READ_INPUT_TOKENS: usage.cached,
     }
-    listed = calculate_cost_by_model_and_token_usage(config.llm, tokens, "openai")
+    # With a provider's name MLflow would ask GitHub for newer prices, while the page waits.
+    listed = calculate_cost_by_model_and_token_usage(config.llm, tokens)
     if not listed or not listed.get(CostKey.TOTAL_COST):
         return None
     return {name: dollars * config.price_factor for name, dollars in listed.items()}

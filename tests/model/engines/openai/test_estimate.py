@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from PIL import Image
+from pytest_httpserver import HTTPServer
 
 from ocr_extractor.config import ExtractorConfig
 from ocr_extractor.documents.opener import Opener
@@ -37,6 +38,14 @@ def test_pages_images_prompt_and_output_count():
 
 def test_pages_are_estimated_as_they_are_sent():
     assert told([tiff((1024, 1024))], max_size=512) == told([tiff((512, 512))])
+
+
+def test_the_prices_are_the_installed_ones(httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("MLFLOW_MODEL_CATALOG_URI", httpserver.url_for("/newer"))
+    found = told([tiff((512, 512))])
+    assert found.cost is not None
+    assert found.cost > 0
+    assert not httpserver.log  # without a network, each start waited 7 s for a newer list
 
 
 @pytest.mark.parametrize("settings", [{"llm": "my-own"}, {"page_input": "text"}], ids=str)
