@@ -106,7 +106,10 @@ _VARIABLES = (
         "`MLFLOW_MODEL_CATALOG_URI`",
         "If empty, MLflow asks no server for a price that its list lacks when it stores a trace.",
     ),
-    ("`MLFLOW_DISABLE_TELEMETRY`", "If `true`, MLflow does not tell its maintainers about its use."),
+    (
+        "`MLFLOW_DISABLE_TELEMETRY`",
+        "If `true`, MLflow does not tell its maintainers about its use.",
+    ),
     ("`OMP_NUM_THREADS`", "The cores that OCR may use. Spark sets it from `spark.task.cpus`."),
 )
 

@@ -1,7 +1,8 @@
-"""Ends a command whose tracking server no longer answers, and says which traces are lost."""
+"""Ends a command whose tracking store no longer answers, and says which traces are lost."""
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import threading
 import time
@@ -11,13 +12,17 @@ from typing import Any
 
 import mlflow
 import requests
+import sqlalchemy
 from mlflow.environment_variables import MLFLOW_HTTP_REQUEST_TIMEOUT
+from sqlalchemy.exc import SQLAlchemyError
 
 from entry_points.command_line.cli import Main
 from entry_points.command_line.ending import leave
 
-# The server is asked so many times in the time after which the command ends.
+# The store is asked so many times in the time after which the command ends.
 _LOOKS = 10
+# Stores that may not answer; a file does, or fails at once.
+_SERVERS = ("http", "postgresql", "mysql", "mssql")
 # The exit code of a command that has ended for that reason: the user can give it again.
 _STORE_IS_GONE = 2
 
@@ -25,10 +30,10 @@ _STORE_IS_GONE = 2
 def needs_store(unwritten: Callable[[], int] = lambda: 0) -> Callable[[Main], Main]:
     """Decorate the `main` of a command whose results are of use only in the tracking store.
 
-    MLflow waits up to MLFLOW_HTTP_REQUEST_TIMEOUT (120 s) for an answer, repeats the request seven
-    times, and makes several requests for each form. So the command looks for itself: if the server
-    has not answered for that time, the command ends, at most half of it later, whatever its
-    threads wait for. A store that is a database is not watched.
+    MLflow waits up to MLFLOW_HTTP_REQUEST_TIMEOUT (120 s) for a server's answer, repeats the
+    request seven times, and makes several requests for each form; for a database it waits without
+    end. So the command looks for itself: if the store has not answered for that time, the command
+    ends, at most half of it later, whatever its threads wait for.
 
     Args:
         unwritten: Returns how many traces have not reached the store; they are counted in the
@@ -41,7 +46,7 @@ def needs_store(unwritten: Callable[[], int] = lambda: 0) -> Callable[[Main], Ma
             ended = threading.Event()
             uri = mlflow.get_tracking_uri()
             limit_s = MLFLOW_HTTP_REQUEST_TIMEOUT.get()  # type: ignore[no-untyped-call]
-            if uri.startswith("http"):
+            if uri.startswith(_SERVERS):
                 # Asked here first, so that the thread imports nothing: MLflow's import hooks and
                 # Python's import lock would wait for each other.
                 _answers(uri, limit_s / 2)
@@ -67,15 +72,17 @@ def _watch(uri: str, limit_s: float, ended: threading.Event, unwritten: Callable
             answered = time.monotonic()
         elif time.monotonic() - answered > limit_s and not ended.is_set():
             _say(
-                f"error: the tracking server has not answered for {limit_s} s, so the command "
+                f"error: the tracking store has not answered for {limit_s} s, so the command "
                 f"ends: {unwritten()} traces were not written. Give the same command again when "
-                "the server answers; pages in the cache are not paid for again."
+                "it answers; pages in the cache are not paid for again."
             )
             leave(_STORE_IS_GONE)
 
 
 def _answers(uri: str, within_s: float) -> bool:
-    """Tell whether the server answers a request; any answer will do."""
+    """Tell whether the store answers; any answer of a server will do."""
+    if not uri.startswith("http"):
+        return _database_answers(uri, within_s)
     search = f"{uri.rstrip('/')}/api/2.0/mlflow/experiments/search"
     try:
         requests.get(search, params={"max_results": 1}, timeout=within_s)
@@ -84,6 +91,22 @@ def _answers(uri: str, within_s: float) -> bool:
     except (requests.ConnectionError, requests.Timeout):
         return False
     return True
+
+
+def _database_answers(uri: str, within_s: float) -> bool:
+    """Tell whether a new connection can be opened, which takes its driver no bounded time."""
+    opened = threading.Event()
+
+    def connect() -> None:
+        without_pool = partial(sqlalchemy.create_engine, poolclass=sqlalchemy.NullPool)
+        # MLflow reports what is wrong with the address or its driver.
+        with contextlib.suppress(SQLAlchemyError, ImportError), without_pool(uri).connect():
+            opened.set()
+
+    asked = threading.Thread(target=connect, daemon=True)
+    asked.start()
+    asked.join(within_s)
+    return opened.is_set()
 
 
 def _say(line: str) -> None:

@@ -52,9 +52,9 @@ def server(kind: str) -> Iterator[int]:
         yield port
 
 
-def run(port: int, limit_s: int, takes_s: float) -> subprocess.CompletedProcess[str]:
+def run(store: str, limit_s: int, takes_s: float) -> subprocess.CompletedProcess[str]:
     settings = {"MLFLOW_HTTP_REQUEST_TIMEOUT": str(limit_s), "PYTHONPATH": str(ROOT)}
-    settings["MLFLOW_TRACKING_URI"] = f"http://127.0.0.1:{port}"
+    settings["MLFLOW_TRACKING_URI"] = store
     return subprocess.run(
         [sys.executable, "-c", COMMAND, str(takes_s)],
         env=os.environ | settings,
@@ -67,9 +67,12 @@ def run(port: int, limit_s: int, takes_s: float) -> subprocess.CompletedProcess[
 
 
 @pytest.mark.parametrize("kind", ["hangs", "is gone"])
-def test_a_command_ends_without_its_server_and_counts_its_traces(kind: str):
+@pytest.mark.parametrize("scheme", ["http", "postgresql"])
+def test_a_command_ends_without_its_store_and_counts_its_traces(scheme: str, kind: str):
+    if scheme == "postgresql":
+        pytest.importorskip("psycopg2")
     with server(kind) as port:
-        done = run(port, limit_s=1, takes_s=600.0)
+        done = run(f"{scheme}://127.0.0.1:{port}", limit_s=1, takes_s=600.0)
     assert done.returncode == 2
     first, last = done.stdout.splitlines()
     assert first == "begun"
@@ -78,7 +81,7 @@ def test_a_command_ends_without_its_server_and_counts_its_traces(kind: str):
 
 def test_any_answer_keeps_a_command_and_its_last_line_counts_the_traces():
     with server("knows nobody") as port:
-        done = run(port, limit_s=5, takes_s=12.5)
+        done = run(f"http://127.0.0.1:{port}", limit_s=5, takes_s=12.5)
     assert (done.returncode, done.stdout.splitlines()) == (
         0,
         ["begun", "3 traces were not written: the tracking store did not take them."],
