@@ -30,7 +30,7 @@ from ocr_extractor.contract import signature, spark_ddl
 from ocr_extractor.engines.local.fields.ranker import SETTINGS
 from ocr_extractor.engines.local.learned.weights import DECISION
 from ocr_extractor.errors import ConfigError, PromptError
-from ocr_extractor.extractor import TINY_OCR_ARTIFACT, WEIGHTS_ARTIFACT
+from ocr_extractor.extractor import TINY_OCR_ARTIFACT, WEIGHTS_ARTIFACT, check_escalation
 from ocr_extractor.prompts.prompt import SNAPSHOT_ARTIFACT, write_snapshot
 
 # What the logged model needs: all that `model/` imports, and what MLflow adds to each Python model.
@@ -93,13 +93,15 @@ def log(
             **settings,
         }
     )
+    schema = schema_of(prompt)
+    check_escalation(config, has_schema=schema is not None)
     # MLflow also tries to log the settings as the run's params, where `mlflow run` has put the
     # entry point's of the same names, and warns; the LoggedModel has them all.
     logging.getLogger("mlflow.models.model").addFilter(
         lambda record: "Failed to log model config as params" not in record.getMessage()
     )
     params = config.model_dump()
-    if schema := schema_of(prompt):
+    if schema:
         params |= {"schema_title": schema.title, "schema_fields": len(schema.leaves())}
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), mlflow_logs_only():
         # MLflow loads the model and reads an example while it logs: that took half of the CPU time

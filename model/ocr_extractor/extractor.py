@@ -343,14 +343,23 @@ def _build_first_engine(
     config: ExtractorConfig, prompt: Prompt, weights: str | None, tiny_ocr: Path | None
 ) -> list[Engine]:
     """Return what reads each document before the LLM does."""
+    check_escalation(config, has_schema=prompt.schema is not None)
     if config.escalate_below is None:
         return []
-    if config.engine == "local" or prompt.schema is None:
+    return [_build_local_engine(config, weights, tiny_ocr)]
+
+
+def check_escalation(config: ExtractorConfig, *, has_schema: bool) -> None:
+    """Check that `escalate_below` is given only where two engines can read fields.
+
+    Raises:
+        ConfigError: The engine is the local one, or the prompt has no schema.
+    """
+    if config.escalate_below is not None and (config.engine == "local" or not has_schema):
         raise ConfigError(
             "escalate_below lets the LLM read what the local engine is unsure of in the fields of "
             "a schema: log with engine=openai and a prompt that has a schema, or without it."
         )
-    return [_build_local_engine(config, weights, tiny_ocr)]
 
 
 def _build_word_reader(config: ExtractorConfig, tiny_ocr: Path | None) -> WordReader | None:
