@@ -40,6 +40,7 @@ ENTRY_POINTS = (
     "improve",
     "promote",
     "rollback",
+    "history",
     "predict",
     "optimize",
     "label",

@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
@@ -24,6 +24,7 @@ from pydantic import TypeAdapter, ValidationError
 from entry_points.command_line.cli import UsageError
 
 # A move's tag is `promotion.000001`. MLflow's column holds 5,000 characters, and names have 256.
+_LONGEST = 5000
 _KEY = "promotion.{:06}"
 _IS_KEY = re.compile(r"promotion\.\d{6}")
 _CLAIM = "promotion_claim."
@@ -40,13 +41,27 @@ class InForce:
 
 @dataclass(frozen=True)
 class Move:
-    """One change of the versions in force; who made it, and in which run."""
+    """One change of the versions in force.
+
+    Attributes:
+        before: What was in force.
+        after: What is in force since then.
+        is_rollback: Whether it restores what an earlier promotion replaced.
+        run_id: The run that made it.
+        user: Who started that run.
+        at: When, in ISO 8601 (UTC); "" if an earlier release has written the move.
+        evidence: The runs of the compared evaluations.
+        objections: The gate's objections that were overridden.
+    """
 
     before: InForce
     after: InForce
     is_rollback: bool
     run_id: str
     user: str
+    at: str = ""
+    evidence: tuple[str, ...] = ()
+    objections: tuple[str, ...] = ()
 
 
 _MOVE = TypeAdapter(Move)
@@ -163,8 +178,7 @@ class History:
             raise
 
     def _set(self, key: str, move: Move) -> None:
-        value = _MOVE.dump_json(move).decode()
-        self.client.set_registered_model_tag(self.model_name, key, value)
+        self.client.set_registered_model_tag(self.model_name, key, _fitting_text(move))
 
     def _parse(self, key: str, value: str) -> Move:
         try:
@@ -174,3 +188,16 @@ class History:
                 f"the tag {key} of the model {self.model_name} is no move of its history: "
                 f"{value[:80]!r}. Restore it or delete it."
             ) from None
+
+
+def _fitting_text(move: Move) -> str:
+    """Return a move as JSON that fits into a tag: the last of many objections and runs may lack."""
+    text = _MOVE.dump_json(move).decode()
+    for name in ("objections", "evidence"):
+        given = kept = getattr(move, name)
+        while kept and len(text) > _LONGEST:
+            kept = kept[:-1]
+            left = f"and {len(given) - len(kept)} more"
+            move = replace(move, **{name: (*kept, left)})
+            text = _MOVE.dump_json(move).decode()
+    return text

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 import mlflow
 from mlflow.entities import Run
@@ -56,7 +57,8 @@ def promote(run: Run, model_uri: str, gate: Gate, *, force: bool = False) -> Pro
     if config["engine"] != "openai" and not _has_schema(history.client, prompt):
         prompt = ""
     after = InForce(version, prompt or before.production)
-    move(history, Move(before, after, False, run.info.run_id, user(run)))
+    by = run.info.run_id, user(run)
+    move(history, Move(before, after, False, *by, evidence=run_ids, objections=objections))
     tags = {"promotion.evidence": ", ".join(run_ids) or "none: there was no champion"}
     if objections:
         tags |= {"promotion.forced_by": user(run), "promotion.objections": "; ".join(objections)}
@@ -121,7 +123,7 @@ def move(history: History, step: Move) -> None:
         UsageError: Another writer has written one since the history was read.
     """
     client = history.client
-    history.append(step)
+    history.append(replace(step, at=datetime.now(UTC).isoformat(timespec="seconds")))
     client.set_registered_model_alias(history.model_name, cli.CHAMPION, step.after.champion)
     if step.after.production != step.before.production:
         name, version = _prompt(step.after.production)

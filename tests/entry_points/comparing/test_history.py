@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from threading import Barrier
 from time import monotonic
 
@@ -55,6 +55,28 @@ def test_moves_are_read_back_in_order(client: MlflowClient, name: str):
     for each in steps:
         History(client, name).append(each)
     assert History(client, name).moves == steps
+
+
+def test_a_move_of_an_earlier_release_has_no_time_and_no_evidence(client: MlflowClient, name: str):
+    written = {
+        key: value
+        for key, value in asdict(step(0, 1)).items()
+        if key not in {"at", "evidence", "objections"}
+    }
+    client.set_registered_model_tag(name, "promotion.000001", json.dumps(written))
+    assert History(client, name).moves == [step(0, 1)]
+
+
+def test_a_move_with_very_many_objections_and_runs_fits_into_a_tag(client: MlflowClient, name: str):
+    run_ids = tuple(f"{number:032}" for number in range(200))
+    objections = tuple(f"field_f1/{number} may be worse" * 3 for number in range(500))
+    move = replace(step(1, 2), evidence=run_ids, objections=objections)
+    History(client, name).append(move)
+    assert len(client.get_registered_model(name).tags["promotion.000001"]) <= 5000
+    [kept] = History(client, name).moves
+    assert kept.objections == ("and 500 more",)
+    assert kept.evidence[:50] == run_ids[:50]
+    assert kept.evidence[-1] == f"and {201 - len(kept.evidence)} more"
 
 
 def test_moves_outlive_every_version_and_run(client: MlflowClient, name: str):

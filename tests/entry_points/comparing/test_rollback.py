@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import mlflow
@@ -48,6 +49,16 @@ def name(client: MlflowClient, request: pytest.FixtureRequest, tmp_path: Path) -
     collect_garbage(client, first)
     yield name
     mlflow.set_tracking_uri(before)
+
+
+def test_a_move_says_when_it_was_made_and_what_was_overridden(client: MlflowClient, name: str):
+    first, second, third = History(client, name).moves
+    assert first.objections == ()
+    for move in (second, third):
+        [objection] = move.objections
+        assert "they were not evaluated on the same forms" in objection
+    assert first.at <= second.at <= third.at
+    assert (datetime.now(UTC) - datetime.fromisoformat(first.at)) < timedelta(hours=1)
 
 
 def test_a_champion_that_was_deleted_is_rolled_back(client: MlflowClient, name: str):
