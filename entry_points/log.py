@@ -22,6 +22,8 @@ from entry_points.command_line.settings import read_settings
 from entry_points.command_line.store_watch import needs_store
 from entry_points.command_line.tracking import mlflow_logs_only, name_run
 from entry_points.engine_access.tiny_ocr import fetch_tiny_ocr
+from entry_points.logged_models.card import keep_card
+from entry_points.logged_models.card_text import write_card
 from entry_points.logged_models.loading import CHOSEN, ask_for_key, has_llm_access
 from entry_points.prompt_versions.registration import find_prompt, schema_note, schema_of
 from entry_points.prompt_versions.schema_file import read_schema
@@ -110,8 +112,9 @@ def log(
         snapshot = Path(folder) / SNAPSHOT_ARTIFACT
         write_snapshot(prompt, snapshot)
         artifacts = {SNAPSHOT_ARTIFACT: str(snapshot)}
-        if local_weights:
-            artifacts[WEIGHTS_ARTIFACT] = str(fetch_weights(local_weights, Path(folder)))
+        weights = fetch_weights(local_weights, Path(folder)) if local_weights else None
+        if weights:
+            artifacts[WEIGHTS_ARTIFACT] = str(weights)
         if config.ocr_quality == "fast":
             artifacts[TINY_OCR_ARTIFACT] = str(fetch_tiny_ocr())
         info: ModelInfo = mlflow.pyfunc.log_model(
@@ -126,6 +129,11 @@ def log(
             prompts=[prompt],
             metadata={"spark_ddl": spark_ddl()},
             registered_model_name=model_name,
+        )
+        card = write_card(config, prompt, schema, TRAVELLING, weights)
+        keep_card(card, info.model_id)
+        mlflow.MlflowClient().update_model_version(
+            model_name, info.registered_model_version, description=card
         )
     return info
 

@@ -38,6 +38,7 @@ from entry_points.training.figures import (
     draw_importances,
     draw_reliability,
 )
+from entry_points.training.origin import note_origin
 from entry_points.training.own_fields import OwnTrainer
 from entry_points.training.pages import PageReader, TrainingPage
 from entry_points.training.stacking import Trained, fits_of, fold_of, train_stages
@@ -88,11 +89,14 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def train(forms: Sequence[Form], *, folds: int, seed: int, cache: Path) -> dict[str, float]:
+def train(
+    forms: Sequence[Form], *, dataset: str, folds: int, seed: int, cache: Path
+) -> dict[str, float]:
     """Train within the active run: log k-fold figures, then weights trained on all forms.
 
     Args:
         forms: Annotated forms.
+        dataset: The name of their folder.
         folds: Parts of the forms for the figures, from 2.
         seed: Deals the forms, and draws rows and features; the same seed gives the same weights.
         cache: Folder that keeps the words the OCR has read.
@@ -114,6 +118,7 @@ def train(forms: Sequence[Form], *, folds: int, seed: int, cache: Path) -> dict[
     _log_pictures(answers, trained, held)
     with tempfile.TemporaryDirectory() as folder:
         trained.save(Path(folder))
+        note_origin(Path(folder), "pairs", dataset, forms)
         mlflow.log_artifacts(folder, WEIGHTS_ARTIFACT)
     return metrics
 
@@ -183,13 +188,20 @@ def _log_pictures(answers: Answers, trained: Trained, held: Sequence[Held]) -> N
         mlflow.log_figure(draw_reliability(confidences, right), "reliability.png")
 
 
-def train_fields(
-    documents: Sequence[FieldDocument], *, folds: int, seed: int, cache: Path, curve: bool = False
+def train_fields(  # noqa: PLR0913 - what to learn from, and how it is scored
+    documents: Sequence[FieldDocument],
+    *,
+    dataset: str,
+    folds: int,
+    seed: int,
+    cache: Path,
+    curve: bool = False,
 ) -> Learned:
     """Train within the active run on true fields: log k-fold figures, then the weights.
 
     Args:
         documents: Documents of one schema.
+        dataset: The name of their folder.
         folds: Parts of them for the figures, from 2.
         seed: Deals the documents, draws candidates and features.
         cache: Folder that keeps the words the OCR has read.
@@ -217,6 +229,7 @@ def train_fields(
         learned = replace(score_fields(documents, rows), curve=points)
         with tempfile.TemporaryDirectory() as folder:
             trainer.train(own, calibration, Path(folder))
+            note_origin(Path(folder), "fields", dataset, documents)
             bar.update()
             mlflow.log_artifacts(folder, WEIGHTS_ARTIFACT)
     mlflow.log_metrics(dict(learned.metrics))
@@ -242,7 +255,8 @@ def main(argv: Sequence[str] | None = None) -> int:
                 f"{count} {unit} in {args.folds} folds: training needs {LEAST_FORMS} {unit} or "
                 f"more, and from 2 folds to as many as there are {unit}."
             )
-    shared = {"folds": args.folds, "seed": args.seed, "cache": cache}
+    dataset = cli.printable(folder.name)
+    shared = {"dataset": dataset, "folds": args.folds, "seed": args.seed, "cache": cache}
     others = f"each read by models trained on the other {args.folds - 1} folds"
     with mlflow.start_run() as run:
         name_run(f"train on {len(documents) or len(forms)} documents of {folder.name}")

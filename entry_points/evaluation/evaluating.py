@@ -8,6 +8,7 @@ from typing import Any
 
 import mlflow
 from mlflow.entities import Run
+from mlflow.exceptions import MlflowException
 
 from data.funsd import dataset_digest
 from entry_points.command_line import cli
@@ -18,6 +19,7 @@ from entry_points.evaluation.picture import log_picture
 from entry_points.evaluation.reading import Dataset, note_trace, read_and_trace
 from entry_points.evaluation.report import log_report
 from entry_points.evaluation.results import Evaluation, FormResult, headline, log
+from entry_points.logged_models.card import write_scores
 from entry_points.logged_models.loading import (
     extractor_config,
     load_extractor,
@@ -115,10 +117,21 @@ def evaluate(  # noqa: PLR0913 - what reads what, for how much, and where it is 
         blanks_asked=config["engine"] == "openai" or bool(config.get("include_blank")),
     )
     log(evaluation)
+    update_card(evaluation)
     log_figures(evaluation, run.info.run_id)
     log_picture(evaluation, forms, model)
     log_report(evaluation, forms, truths, model, run)
     return evaluation
+
+
+def update_card(evaluation: Evaluation) -> None:
+    """Write the scores into the logged model's card; an evaluation never fails because of it."""
+    if evaluation.model_id is None:
+        return
+    try:
+        write_scores(evaluation.model_uri, evaluation.model_id)
+    except MlflowException as error:  # who may evaluate need not be allowed to edit the model
+        print(f"The model card does not have these scores: {cli.printable(error.message)[:200]}")
 
 
 def _own_means(scorers: Sequence[OwnScorer]) -> dict[str, float]:

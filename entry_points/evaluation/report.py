@@ -17,6 +17,7 @@ from entry_points.evaluation.html.render import render
 from entry_points.evaluation.html.views import FormView, PageView, Row, form_rows, page_views
 from entry_points.evaluation.reading import Reading
 from entry_points.evaluation.results import Evaluation
+from entry_points.logged_models.card import card_of, sections_of
 from entry_points.scoring.fields import FieldScore, FieldTruth
 from entry_points.scoring.forms import Truth
 from entry_points.scoring.scores import DocumentTruth, Score
@@ -54,7 +55,8 @@ def log_report(
         )
     address = f"{experiment}/runs/{run.info.run_id}"
     lines = _lines(evaluation, next(iter(truths.values())))
-    mlflow.log_text(render(evaluation, views, address, lines), REPORT, run.info.run_id)
+    card = sections_of(card_of(evaluation.model_id)) if evaluation.model_id else []
+    mlflow.log_text(render(evaluation, views, address, lines, card), REPORT, run.info.run_id)
 
 
 def _rows(form: Document, truth: DocumentTruth[Score], reading: Reading) -> list[Row]:

@@ -204,8 +204,8 @@ def log(evaluation: Evaluation) -> None:
     metrics = {**evaluation.metrics, **ends}
     mlflow.log_metrics(metrics, model_id=evaluation.model_id, dataset=dataset)
     mlflow.log_input(dataset, context="evaluation")
-    digest = {"dataset_digest": evaluation.digest}
-    mlflow.set_tags({"model_uri": evaluation.model_uri, **digest, **evaluation.read_by})
+    read = {"dataset_digest": evaluation.digest, "documents": len(evaluation.forms)}
+    mlflow.set_tags({"model_uri": evaluation.model_uri, **read, **evaluation.read_by})
     mlflow.log_table(scores, SCORES)
     mlflow.log_table(
         pd.DataFrame([_prediction(form, evaluation) for form in evaluation.forms]), PREDICTIONS

@@ -31,18 +31,20 @@ def render(
     forms: Sequence[FormView],
     run_address: str,
     lines: Sequence[FieldLine] = (),
+    card: Sequence[tuple[str, Sequence[str]]] = (),
 ) -> str:
     """Return the report as one HTML page that needs nothing else.
 
     Every text is escaped by the template. A content security policy lets the browser run the
     report's own script only, by its nonce, and fetch nothing. `lines` is the table of fields, empty
-    if pairs were read.
+    if pairs were read; `card` has the title and the lines of each section of the model card.
     """
     page = templates().get_template("report.html")
     return page.render(
         evaluation=evaluation,
         forms=sorted(forms, key=lambda form: form.result.main),
         lines=lines,
+        card=card,
         per_field=PER_FIELD,
         kinds=SHOWN[evaluation.kind.UNIT],
         run_address=run_address,
