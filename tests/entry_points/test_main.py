@@ -83,6 +83,18 @@ def test_registers_prompt_and_champion(project: Project, main_run: Done):
     assert {metric.key for metric in model.metrics or []} >= METRICS
 
 
+def test_the_model_has_a_card_with_the_scores(project: Project, main_run: Done):
+    run = project.client.get_run(run_id_of(main_run))
+    described = project.client.get_model_version("ocr-extractor", "1").description
+    assert "the LLM `loopback-vision`" in described
+    assert "`prompts:/ocr-question-answer/1`" in described
+    assert f"| 3 of forms@{run.data.tags['dataset_digest'][:8]} | pair_f1 " in described
+    assert str(project.folder) not in described
+    assert project.llm.base_url not in described
+    report = mlflow.artifacts.load_text(f"{run.info.artifact_uri}/report.html")
+    assert "<h3>Trained on</h3>" in report
+
+
 def test_sends_the_page_and_the_registered_prompt(main_job: Path):
     requests = told(main_job)["requests"]
     assert len(requests) == 3

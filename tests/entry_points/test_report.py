@@ -119,7 +119,8 @@ def report(*, content=True):
         )
         for each, result in zip(FORMS, results, strict=True)
     ]
-    return render(evaluation, views, "http://127.0.0.1:5000/#/run")
+    card = [("Made of", [f"Fields of `{HOSTILE}`: `total`."])]
+    return render(evaluation, views, "http://127.0.0.1:5000/#/run", card=card)
 
 
 def test_rows_say_what_became_of_every_pair():
@@ -185,6 +186,14 @@ def test_without_content_the_report_counts_and_shows_nothing():
         assert text not in html
     assert "trace_content=metadata" in html
     assert html.count("<template") == len(FORMS)
+
+
+def test_the_model_card_is_a_part_of_it():
+    [card] = re.findall(r'<details class="card">(.*?)</details>', report(), re.DOTALL)
+    shown = unescape(card)
+    assert "<h3>Made of</h3>" in card
+    assert f"Fields of <code>{HOSTILE}</code>: <code>total</code>." in shown
+    assert HOSTILE not in card
 
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("chrome")
