@@ -14,7 +14,7 @@ import mlflow
 from entry_points.command_line import cli
 from entry_points.command_line.tracking import name_run
 from entry_points.labelling.feedback import Traces, log_review
-from entry_points.labelling.labelled_folder import LabelledFolder
+from entry_points.labelling.labelled_folder import LabelledFolder, add_predicted_flags
 from entry_points.labelling.review import (
     ACCEPT,
     DELETE,
@@ -52,10 +52,7 @@ class LabelResult:
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the entry point's flags."""
     parser = cli.parser(__doc__)
-    parser.add_argument("--predictions", default="predictions.jsonl", help="what predict wrote")
-    parser.add_argument(
-        "--input", default="data/samples/images", help="the documents, as predict was given them"
-    )
+    add_predicted_flags(parser)
     parser.add_argument(
         "--output",
         default="labelled",

@@ -21,7 +21,7 @@ import uvicorn
 from entry_points import ROOT
 from entry_points.command_line import cli
 from entry_points.command_line.tracking import name_run
-from entry_points.labelling.labelled_folder import LabelledFolder
+from entry_points.labelling.labelled_folder import LabelledFolder, add_predicted_flags
 from entry_points.labelling.truth_files import schema_of
 from entry_points.predictions.documents import find_documents
 from entry_points.predictions.output import read_rows
@@ -41,10 +41,7 @@ def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the entry point's flags."""
     parser = cli.parser(__doc__, "precision")
     parser.set_defaults(precision="0.95")
-    parser.add_argument("--predictions", default="predictions.jsonl", help="what predict wrote")
-    parser.add_argument(
-        "--input", default="data/samples/images", help="the documents, as predict was given them"
-    )
+    add_predicted_flags(parser)
     parser.add_argument(
         "--model-uri",
         default="none",

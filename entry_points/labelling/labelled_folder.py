@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import shutil
 from collections import Counter
@@ -17,6 +18,14 @@ from entry_points.predictions.documents import Unread, open_document
 from entry_points.predictions.output import replacing
 
 IMAGES = "images"
+
+
+def add_predicted_flags(parser: argparse.ArgumentParser) -> None:
+    """Add the flags that name the predictions and their documents."""
+    parser.add_argument("--predictions", default="predictions.jsonl", help="what predict wrote")
+    parser.add_argument(
+        "--input", default="data/samples/images", help="the documents, as predict was given them"
+    )
 
 
 class LabelledFolder:
