@@ -41,6 +41,7 @@ TRAVELLING = (
     "mlflow",
     "opentelemetry-api",
     "opentelemetry-sdk",
+    "opentelemetry-exporter-otlp-proto-http",
     "openai",
     "httpx2",
     "httpcore2",

@@ -52,7 +52,6 @@ from mlflow.tracing.utils import (
     encode_trace_id,
     maybe_get_request_id,
 )
-from mlflow.tracing.utils.otlp import should_use_otlp_exporter
 from mlflow.tracking import fluent
 from mlflow.utils.uri import is_databricks_uri
 from opentelemetry import trace as otel
@@ -60,9 +59,8 @@ from opentelemetry.context import Context as OtelContext
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SpanExporter
-from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 
-from ocr_extractor.runtime.spans import RecordedSpan, TraceOrigin
+from ocr_extractor.runtime.spans import GivenTraceId, RecordedSpan, TraceOrigin
 
 if TYPE_CHECKING:
     from mlflow.entities import LiveSpan, Span, Trace
@@ -92,7 +90,6 @@ def find_origin() -> TraceOrigin | None:
     by_mlflow = (
         not MLFLOW_ENABLE_ASYNC_TRACE_LOGGING.get()
         or not MLFLOW_USE_DEFAULT_TRACER_PROVIDER.get()
-        or should_use_otlp_exporter()
         or maybe_get_request_id(is_evaluate=True) is not None
         or is_databricks_uri(mlflow.get_tracking_uri())
     )
@@ -156,6 +153,8 @@ def _tell_trace(trace_id: str, span: RecordedSpan, *, is_root: bool) -> None:
 class TraceStore:
     """Makes MLflow's traces of recorded ones and writes them; used by one thread."""
 
+    name = "the tracking store"
+
     def __init__(self, flush: Callable[[float], object]) -> None:
         """Make the parts; sends no request to the tracking server.
 
@@ -163,7 +162,7 @@ class TraceStore:
             flush: What `mlflow.flush_trace_async_logging` calls with a time limit, s.
         """
         self._processor = _Processor(flush)
-        self._ids = _GivenTraceId()
+        self._ids = GivenTraceId()
         provider = TracerProvider(
             id_generator=self._ids, resource=Resource.get_empty(), shutdown_on_exit=False
         )
@@ -286,12 +285,3 @@ class _Processor(MlflowV3SpanProcessor):
     def force_flush(self, timeout_millis: float = 30_000) -> bool:
         self._flush(timeout_millis / 1000)
         return True
-
-
-class _GivenTraceId(RandomIdGenerator):
-    """Gives a trace the id that was promised when it began."""
-
-    trace_id = 0
-
-    def generate_trace_id(self) -> int:
-        return self.trace_id

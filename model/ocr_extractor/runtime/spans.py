@@ -6,6 +6,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
+
 if TYPE_CHECKING:
     from contextvars import Context
 
@@ -21,7 +23,7 @@ class TraceOrigin:
         context: The caller's context: its model, tags and metadata, and its destination.
         parent: The caller's own span around the call; None where there is none.
         by_mlflow: Whether MLflow itself writes the trace, by its own rules: with a parent, while
-            it evaluates, to OpenTelemetry or Databricks, or where asynchronous logging is off.
+            it evaluates, to Databricks, or where asynchronous logging is off.
         otel_id: The trace's id, 128 bits.
         run: (run id, experiment id) of the active run; None where there is none.
     """
@@ -94,3 +96,13 @@ class RecordedSpan:
     def set_failed(self) -> None:
         """Make the status ERROR."""
         self.failed = True
+
+
+class GivenTraceId(RandomIdGenerator):
+    """Gives a trace the id that was promised when it began."""
+
+    trace_id = 0
+
+    def generate_trace_id(self) -> int:
+        """Return it."""
+        return self.trace_id

@@ -1,4 +1,4 @@
-"""Writes traces in the background: no page waits for the tracking store."""
+"""Writes traces in the background: no page waits for the tracking store, nor for a collector."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import threading
 import time
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from mlflow.tracing.attachments import Attachment
 from mlflow.utils.logging_utils import suppress_logs_in_thread
@@ -16,11 +16,12 @@ from mlflow.utils.logging_utils import suppress_logs_in_thread
 from ocr_extractor.errors import in_one_line
 from ocr_extractor.runtime import memory
 from ocr_extractor.runtime.mlflow_traces import TraceStore, hand_to_mlflow, is_passing, make_last
+from ocr_extractor.runtime.otlp import Collector, goes_to_collector, goes_to_mlflow
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-    from mlflow.entities import Trace
+    from mlflow.entities.model_registry import PromptVersion
 
     from ocr_extractor.runtime.spans import RecordedSpan, TraceOrigin
 
@@ -47,6 +48,26 @@ _STALL_S = 5.0
 _EXIT_S = 60.0
 
 
+class Destination(Protocol):
+    """Where traces are written; used by one thread.
+
+    Attributes:
+        name: What messages call it.
+    """
+
+    name: str
+
+    def prepare(self, root: RecordedSpan, origin: TraceOrigin) -> Any:
+        """Make what `write` takes of a recorded trace."""
+
+    def write(
+        self,
+        batch: Sequence[tuple[Any, Sequence[PromptVersion]]],
+        note_progress: Callable[[], None],
+    ) -> None:
+        """Write prepared traces with their prompts; call `note_progress` after each step."""
+
+
 @dataclass(eq=False)
 class _Waiting:
     """A recorded trace that waits to be written.
@@ -55,13 +76,13 @@ class _Waiting:
         root: Its spans.
         origin: Where it belongs.
         size: Its memory, bytes.
-        trace: MLflow's trace of it; None before the first attempt to write it.
+        trace: What its destination takes; None before the first attempt to write it.
     """
 
     root: RecordedSpan
     origin: TraceOrigin
     size: int
-    trace: Trace | None = None
+    trace: Any = None
 
 
 class TraceQueue:
@@ -71,8 +92,15 @@ class TraceQueue:
     and counted; they never make a page wait.
     """
 
-    def __init__(self) -> None:
-        """Start with an empty queue."""
+    def __init__(
+        self, make_destination: Callable[[Callable[[float], object]], Destination] = TraceStore
+    ) -> None:
+        """Start with an empty queue.
+
+        Args:
+            make_destination: Makes the destination of `flush`, for the first trace; sends nothing.
+        """
+        self._make_destination = make_destination
         self._changed = threading.Condition()
         self._waiting: deque[_Waiting] = deque()
         self._bytes = 0
@@ -84,7 +112,7 @@ class TraceQueue:
         self._progress = 0.0
         self._said = -_SAY_EVERY_S
         self._writer: threading.Thread | None = None
-        self._store: TraceStore | None = None
+        self._store: Destination | None = None
 
     @property
     def dropped(self) -> int:
@@ -96,11 +124,12 @@ class TraceQueue:
         entry = _Waiting(root, origin, _size_of_span(root))
         with self._changed:
             if self._store is None:
-                self._store = TraceStore(self.flush)
+                self._store = self._make_destination(self.flush)
                 atexit.register(self._flush_at_exit)
             count = len(self._waiting) + self._writing
             if count >= _MOST_TRACES or self._bytes + entry.size > _MOST_BYTES:
-                self._drop(1, "the tracking store takes them more slowly than documents are read")
+                name = self._store.name
+                self._drop(1, f"{name} takes them more slowly than documents are read")
                 return
             self._waiting.append(entry)
             self._bytes += entry.size
@@ -150,7 +179,7 @@ class TraceQueue:
             self._said = now
             _logger.warning("%s", message)
 
-    def _write_all(self, store: TraceStore) -> None:
+    def _write_all(self, store: Destination) -> None:
         """Write until the queue is empty."""
         while batch := self._next_batch():
             self._write(store, batch)
@@ -178,7 +207,7 @@ class TraceQueue:
             self._writing = len(batch)
             return batch
 
-    def _write(self, store: TraceStore, batch: Sequence[_Waiting]) -> None:
+    def _write(self, store: Destination, batch: Sequence[_Waiting]) -> None:
         """Write a batch; one by one if the store refuses it, later if the store is unreachable."""
         pause = _FIRST_PAUSE_S
         for _ in range(_MOST_TRIES):
@@ -200,12 +229,12 @@ class TraceQueue:
                             self._write(store, [entry])
                         return
                     break
-                self._pause(pause, reason)
+                self._pause(pause, f"{store.name} fails ({reason})")
                 pause = min(2 * pause, _LONGEST_PAUSE_S)
             else:
                 return
         with self._changed:
-            self._drop(len(batch), f"the tracking store does not take them ({reason})")
+            self._drop(len(batch), f"{store.name} does not take them ({reason})")
 
     def _note_progress(self) -> None:
         self._progress = time.monotonic()
@@ -215,21 +244,26 @@ class TraceQueue:
         with self._changed:
             self._failures += 1
             waiting = len(self._waiting) + self._writing
-            self._say(f"{waiting} traces wait: the tracking store fails ({reason}).")
+            self._say(f"{waiting} traces wait: {reason}.")
             self._changed.notify_all()
             self._changed.wait_for(lambda: self._flushing, seconds)
 
 
 _queue = TraceQueue()
+# Its own queue: a store that is gone does not hold up the collector, nor the other way round.
+_to_collector = TraceQueue(lambda _: Collector())
 
 
 def export(root: RecordedSpan, origin: TraceOrigin) -> None:
     """Queue a finished trace, or let MLflow write it where it must."""
     if origin.by_mlflow:
         hand_to_mlflow(root, origin.parent)
-    else:
-        make_last(origin)
+        return
+    make_last(origin)
+    if goes_to_mlflow():
         _queue.put(root, origin)
+    if goes_to_collector():
+        _to_collector.put(root, origin)
 
 
 def flush_traces(timeout_s: float) -> int:
@@ -241,12 +275,14 @@ def flush_traces(timeout_s: float) -> int:
     Returns:
         How many traces of this process were not written: queued and dropped ones.
     """
-    return _queue.flush(timeout_s) + _queue.dropped
+    until = time.monotonic() + timeout_s
+    waiting = [queue.flush(max(0.0, until - time.monotonic())) for queue in (_queue, _to_collector)]
+    return sum(waiting) + dropped_traces()
 
 
 def dropped_traces() -> int:
     """Return how many traces of this process were dropped so far."""
-    return _queue.dropped
+    return _queue.dropped + _to_collector.dropped
 
 
 def _size_of(value: Any) -> int:
