@@ -28,7 +28,7 @@ from entry_points.benchmarks.serving import serving, startup
 from entry_points.benchmarks.throughput import throughput
 from entry_points.command_line import cli
 from entry_points.command_line.ending import unwind_on_sigterm
-from entry_points.command_line.tracking import name_run
+from entry_points.command_line.tracking import name_run, where_is
 
 Suite = Callable[[Environment, Mapping[str, str]], list[Measurement]]
 """Takes where to run and the URIs of the logged models; returns the lines of the table."""
@@ -123,7 +123,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(f"\n{before}; medians of {args.repeats}")
     cli.print_table([line.cells() for line in lines], HEADER)
     print(f"\nRun {run.info.run_id} ({TABLE}, {PLOT}, metrics). Look at it:")
-    print(f"  mlflow ui --backend-store-uri {mlflow.get_tracking_uri()}")
+    print(f"  {where_is(run.info.run_id)}")
     for failure in failures:
         print(failure, file=sys.stderr)
     return 1 if failures else 0

@@ -19,6 +19,7 @@ import yaml
 from data.errors import DatasetError
 from data.splits import SPLITS, Split
 from entry_points import ROOT
+from entry_points.command_line.rights import errors_of_server, missing_right, without_password
 from entry_points.command_line.tracking import quiet_mlflow
 
 MODEL_NAME = "ocr-extractor"
@@ -39,8 +40,6 @@ RUN = "mlflow run . --env-manager uv"
 
 STOPPED = 130
 """The exit code of a command that Ctrl-C or SIGTERM ended."""
-
-_PASSWORD = re.compile(r"//[^/\s]*@")
 
 
 # The suffixes of files that a flag accepts in place of a text.
@@ -245,7 +244,7 @@ class UsageError(Exception):
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         # The message quotes the value, for example -P base_url=http://user:password@host.
-        super().error(printable(_PASSWORD.sub("//***@", message)))
+        super().error(printable(without_password(message, "***@")))
 
 
 def parser(description: str | None, *common: str) -> argparse.ArgumentParser:
@@ -313,7 +312,8 @@ Main = Callable[..., int]
 def reports(*mendable: type[Exception]) -> Callable[[Main], Main]:
     """Decorate `main`: errors that a user can correct end in one sentence and exit code 2.
 
-    Such errors are `UsageError`, `DatasetError`, and those given, whose message says what to do.
+    Such errors are `UsageError`, `DatasetError`, and those given, whose message says what to do;
+    and what a tracking server refuses its user.
     """
     caught: tuple[type[Exception], ...] = (UsageError, DatasetError, *mendable)
 
@@ -323,9 +323,12 @@ def reports(*mendable: type[Exception]) -> Callable[[Main], Main]:
             quiet_mlflow()
             try:
                 return main(argv, **options)
-            except caught as error:
-                lines = map(printable, str(error).split("\n"))
-                print("error:", "\n".join(lines), file=sys.stderr)
+            except (*caught, *errors_of_server()) as error:
+                refused = missing_right(error)
+                if refused is None and not isinstance(error, caught):
+                    raise
+                lines = map(printable, (refused or str(error)).split("\n"))
+                print("error:", without_password("\n".join(lines), "***@"), file=sys.stderr)
                 return 2
 
         return reporting

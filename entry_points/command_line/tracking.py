@@ -6,6 +6,9 @@ import contextlib
 import logging
 import os
 from collections.abc import Iterator
+from typing import Literal
+
+from entry_points.command_line.rights import without_password
 
 _LEVEL = "MLFLOW_LOGGING_LEVEL"
 
@@ -87,14 +90,22 @@ def where_is(run_id: str) -> str:
 
     uri = mlflow.get_tracking_uri()
     if not uri.startswith("http"):
-        return f"mlflow ui --backend-store-uri {uri}"
+        return f"mlflow ui --backend-store-uri {without_password(uri, '***@')}"
     return f"{experiment_page(mlflow.get_run(run_id).info.experiment_id)}/runs/{run_id}"
 
 
 def experiment_page(experiment_id: str) -> str:
     """Return the address of an experiment in MLflow's UI; of a local store, where it listens."""
+    return f"{_ui()}/#/experiments/{experiment_id}"
+
+
+def list_of(what: Literal["models", "prompts"]) -> str:
+    """Return what shows all models or prompts: a web address, or MLflow's UI of a local store."""
+    return f"{ui}/#/{what}" if (ui := _ui()) != _LOCAL_UI else "`mlflow ui`"
+
+
+def _ui() -> str:
     import mlflow
 
     uri = mlflow.get_tracking_uri()
-    ui = uri.rstrip("/") if uri.startswith("http") else _LOCAL_UI
-    return f"{ui}/#/experiments/{experiment_id}"
+    return without_password(uri).rstrip("/") if uri.startswith("http") else _LOCAL_UI

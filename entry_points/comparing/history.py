@@ -22,6 +22,7 @@ from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
 from pydantic import TypeAdapter, ValidationError
 
 from entry_points.command_line.cli import UsageError
+from entry_points.command_line.tracking import list_of
 
 # A move's tag is `promotion.000001`. MLflow's column holds 5,000 characters, and names have 256.
 _LONGEST = 5000
@@ -140,8 +141,8 @@ class History:
                 raise UsageError(
                     f"{theirs.user} is promoting version {theirs.after.champion} (run "
                     f"{theirs.run_id}). Try again when that run has ended; if its process has "
-                    f"died, delete the tag {first} of the model {self.model_name}: `mlflow ui` "
-                    "shows it."
+                    f"died, delete the tag {first} of the model {self.model_name}: see "
+                    f"{list_of('models')}."
                 )
             time.sleep(_POLL_S)
 
@@ -173,7 +174,7 @@ class History:
         except MlflowException as error:
             if is_missing(error):
                 raise UsageError(
-                    f"no model is registered as {self.model_name[:80]!r}: `mlflow ui` lists them."
+                    f"no model is registered as {self.model_name[:80]!r}: see {list_of('models')}."
                 ) from None
             raise
 

@@ -24,6 +24,7 @@ from mlflow.store.artifact.utils.models import get_model_name_and_version
 from data.fields import FieldDocument
 from data.forms import Document, Form
 from entry_points.command_line.cli import RUN, UsageError
+from entry_points.command_line.tracking import list_of
 from entry_points.predictions.documents import read_document
 
 D = TypeVar("D")
@@ -85,7 +86,7 @@ def extractor_config(model_uri: str) -> dict[str, Any]:
     except MlflowException as error:
         raise UsageError(
             f"{model_uri} cannot be found ({error.message}). `{RUN}` logs an extractor and makes "
-            "it the champion; `mlflow ui` lists the models."
+            f"it the champion; the models: {list_of('models')}."
         ) from error
     config = (info.flavors or {}).get("python_function", {}).get("config") or {}
     if "engine" not in config:

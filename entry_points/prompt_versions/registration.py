@@ -12,6 +12,7 @@ from mlflow.exceptions import MlflowException
 
 from entry_points import ROOT
 from entry_points.command_line import cli
+from entry_points.command_line.tracking import list_of
 from ocr_extractor.errors import PromptError, shorten
 from ocr_extractor.fields.schema import Schema
 from ocr_extractor.prompts.prompt import Prompt, check_template_and_schema
@@ -130,7 +131,7 @@ def load_version(uri: str) -> PromptVersion:
         raise cli.UsageError(
             f"{uri} cannot be loaded ({error.message}). Register a template with "
             f"`{cli.RUN} -e register_prompt -P alias={cli.PRODUCTION}`, or name a version that "
-            "exists: `mlflow ui` lists them."
+            f"exists: see {list_of('prompts')}."
         ) from error
     try:
         Prompt(uri, version, "registry").check()

@@ -1,0 +1,100 @@
+"""Names the right on the tracking server that a command lacks, and who can give it."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+_UNKNOWN_USER, _NOT_ALLOWED = 401, 403
+# MLflow's error codes for the two, in MLflow's own errors.
+_STATUS = {
+    "UNAUTHENTICATED": _UNKNOWN_USER,
+    "CUSTOMER_UNAUTHORIZED": _UNKNOWN_USER,
+    "PERMISSION_DENIED": _NOT_ALLOWED,
+}
+_PASSWORD = re.compile(r"//[^/\s]*@")
+_ENDPOINT = re.compile(r"endpoint (\S+) failed")
+_READS = re.compile(r"/(get|list|search|get-[a-z-]+|m-[0-9a-f]{32})$")
+
+
+def errors_of_server() -> tuple[type[Exception], ...]:
+    """Return what MLflow raises for a refused request; nothing while MLflow is not imported."""
+    if "mlflow" not in sys.modules:  # its import takes seconds, and a wrong flag is told at once
+        return ()
+    from mlflow.exceptions import MlflowException
+    from requests import HTTPError
+
+    return MlflowException, HTTPError
+
+
+def missing_right(error: BaseException) -> str | None:
+    """Return what to tell a user whom the tracking server has refused something.
+
+    Args:
+        error: What a command ended with; the server's answer may be one of its causes.
+
+    Returns:
+        One sentence, without a password; None if the server refused nothing.
+    """
+    for each in _causes(error):
+        if not isinstance(each, errors_of_server()):
+            continue
+        answer = getattr(each, "response", None)  # of an artifact's request
+        status = getattr(answer, "status_code", 0) or _STATUS.get(getattr(each, "error_code", ""))
+        if status == _UNKNOWN_USER:
+            return (
+                f"the tracking server {_server()} does not know {_user()} with this password: set "
+                "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or ask its administrator "
+                "for an account."
+            )
+        if status == _NOT_ALLOWED:
+            endpoint, right = _refused(each)
+            return (
+                f"{_user()} lacks the right {right}: the tracking server refused {endpoint}; ask "
+                f"the administrator of {_server()} for that right."
+            )
+    return None
+
+
+def without_password(text: str, instead: str = "") -> str:
+    """Return a text whose URLs have `instead` for what stands before @: user name and password."""
+    return _PASSWORD.sub(f"//{instead}", text)
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _refused(error: BaseException) -> tuple[str, str]:
+    """Return the refused endpoint, as short as it is clear, and the right that it needs."""
+    request = getattr(error, "request", None)
+    found = _ENDPOINT.search(str(error))
+    path = urlsplit(request.url).path if request else found[1] if found else "the request"
+    endpoint = path.rpartition("/mlflow/")[2]
+    if "mlflow-artifacts" in path:
+        reads = request is not None and request.method == "GET"
+        return "an artifact", f"{'READ' if reads else 'EDIT'} on the experiment"
+    if endpoint == "registered-models/alias":  # GET looks it up, POST moves it: both are possible
+        return endpoint, "READ (to follow an alias) or EDIT (to move it) on the model or prompt"
+    of_registry = endpoint.startswith(("registered-models", "model-versions"))
+    on = "the registered model or prompt" if of_registry else "the experiment"
+    return endpoint, f"{'READ' if _READS.search(endpoint) else 'EDIT'} on {on}"
+
+
+def _user() -> str:
+    import mlflow
+    from mlflow.utils.credentials import read_mlflow_creds
+
+    in_uri = urlsplit(mlflow.get_tracking_uri()).username
+    name = in_uri or read_mlflow_creds().username  # type: ignore[no-untyped-call]
+    return f"the user {name}" if name else "a user without a name"
+
+
+def _server() -> str:
+    import mlflow
+
+    return without_password(mlflow.get_tracking_uri()).rstrip("/")

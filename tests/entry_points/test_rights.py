@@ -1,0 +1,147 @@
+"""A right that the tracking server refuses is named in one sentence, and no password is shown."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+
+import pytest
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+from pytest_httpserver import HTTPServer
+
+from entry_points.command_line import cli
+from entry_points.command_line.tracking import experiment_page, list_of, where_is
+from entry_points.logged_models.loading import extractor_config
+
+API = "/api/2.0/mlflow"
+RUN_ID = "0" * 32
+RUN = {"info": {"run_id": RUN_ID, "experiment_id": "7", "artifact_uri": "mlflow-artifacts:/7/a"}}
+Ask = Callable[[MlflowClient], object]
+
+REFUSED: dict[str, tuple[Ask, str]] = {
+    "a run": (lambda client: client.create_run("7"), "EDIT on the experiment: "),
+    "a tag of a run": (
+        lambda client: client.set_tag(RUN_ID, "a", "b"),
+        "EDIT on the experiment: ",
+    ),
+    "an experiment to read": (
+        lambda client: client.get_experiment("7"),
+        "READ on the experiment: ",
+    ),
+    "a tag of a model": (
+        lambda client: client.set_registered_model_tag("m", "a", "b"),
+        "EDIT on the registered model or prompt: ",
+    ),
+    "a version to read": (
+        lambda client: client.get_model_version("m", "1"),
+        "READ on the registered model or prompt: ",
+    ),
+    "an alias": (
+        lambda client: client.set_registered_model_alias("m", "champion", "1"),
+        "READ (to follow an alias) or EDIT (to move it) on the model or prompt: ",
+    ),
+    "a model that is not found otherwise": (
+        lambda client: extractor_config("models:/m/1"),
+        "READ on the registered model or prompt: ",
+    ),
+    "an artifact": (
+        lambda client: client.log_text(RUN_ID, "text", "a.txt"),
+        "EDIT on the experiment: the tracking server refused an artifact;",
+    ),
+    "a logged model to read": (
+        lambda client: client.get_logged_model(f"m-{RUN_ID}"),
+        "READ on the experiment: ",
+    ),
+}
+
+
+def address(server: HTTPServer) -> str:
+    return server.url_for("").rstrip("/")
+
+
+@pytest.fixture
+def refusing(httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch) -> HTTPServer:
+    """A tracking server that knows one run and allows nothing; its address has a password."""
+    monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "ann")
+    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "s3cret")
+    httpserver.expect_request(f"{API}/runs/get").respond_with_json({"run": RUN})
+    model = {"registered_model": {"name": "m"}}  # MLflow looks whether it is a prompt
+    httpserver.expect_request(f"{API}/registered-models/get").respond_with_json(model)
+    refused = re.compile("/.*")
+    httpserver.expect_request(refused).respond_with_data("Permission denied", status=403)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", address(httpserver))
+    return httpserver
+
+
+def last_line(doing: Callable[[], object], capsys: pytest.CaptureFixture[str]) -> str:
+    """Run a command that does something the server refuses; return the only line it prints."""
+
+    @cli.reports()
+    def main(argv: Sequence[str] | None = None) -> int:
+        doing()
+        return 0
+
+    assert main() == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert "s3cret" not in line
+    return str(line)
+
+
+@pytest.mark.parametrize(("ask", "right"), REFUSED.values(), ids=REFUSED)
+def test_a_missing_right_is_named(
+    refusing: HTTPServer, ask: Ask, right: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server = address(refusing)
+    line = last_line(lambda: ask(MlflowClient(server)), capsys)
+    assert line.startswith(f"error: the user ann lacks the right {right}")
+    assert line.endswith(f"; ask the administrator of {server} for that right.")
+
+
+@pytest.mark.parametrize("place", ["environment", "address"])
+def test_an_unknown_user_is_told_by_name(
+    place: str,
+    httpserver: HTTPServer,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    server = address(httpserver)
+    if place == "environment":
+        monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "ann")
+        monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "s3cret")
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", server)
+    else:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", server.replace("//", "//ann:s3cret@"))
+    httpserver.expect_request(re.compile("/.*")).respond_with_data("Who are you?", status=401)
+    line = last_line(lambda: MlflowClient().create_run("7"), capsys)
+    assert line == (
+        f"error: the tracking server {server} does not know the user ann with this password: set "
+        "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or ask its administrator for an "
+        "account."
+    )
+
+
+def test_an_error_that_is_no_refusal_stays_what_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    @cli.reports()
+    def main(argv: Sequence[str] | None = None) -> int:
+        raise MlflowException("the disk is full")
+
+    with pytest.raises(MlflowException, match="the disk is full"):
+        main()
+
+
+def test_the_addresses_of_a_server_have_no_password(
+    refusing: HTTPServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = address(refusing)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server.replace("//", "//ann:s3cret@"))
+    assert where_is(RUN_ID) == f"{server}/#/experiments/7/runs/{RUN_ID}"
+    assert experiment_page("7") == f"{server}/#/experiments/7"
+    assert list_of("prompts") == f"{server}/#/prompts"
+
+
+def test_a_database_is_shown_without_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "postgresql+psycopg2://ann:s3cret@db:5432/mlflow")
+    expected = "mlflow ui --backend-store-uri postgresql+psycopg2://***@db:5432/mlflow"
+    assert where_is(RUN_ID) == expected
+    assert list_of("models") == "`mlflow ui`"
