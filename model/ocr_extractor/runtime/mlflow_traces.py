@@ -60,6 +60,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SpanExporter
 
+from ocr_extractor.errors import in_one_line
 from ocr_extractor.runtime.spans import GivenTraceId, RecordedSpan, TraceOrigin
 
 if TYPE_CHECKING:
@@ -70,6 +71,11 @@ if TYPE_CHECKING:
     Begin = Callable[[RecordedSpan, LiveSpan | None], LiveSpan]
 
 _SERVER_ERROR = 500
+# What a tracking server's refusals mean, by HTTP status.
+_REFUSALS = {
+    401: "it does not know MLFLOW_TRACKING_USERNAME with this password",
+    403: "its user lacks the right EDIT on the experiment",
+}
 
 
 def find_origin() -> TraceOrigin | None:
@@ -266,6 +272,16 @@ def is_passing(error: Exception) -> bool:
     """Tell whether a store that raised this may take the same trace later."""
     refused = isinstance(error, MlflowException) and error.get_http_status_code() < _SERVER_ERROR
     return not refused
+
+
+def reason_of(error: Exception) -> str:
+    """Return in one line why a store did not take a trace."""
+    cause: BaseException | None = error  # MLflow says of an experiment that it does not exist
+    while cause is not None:
+        if isinstance(cause, MlflowException) and cause.get_http_status_code() in _REFUSALS:
+            return _REFUSALS[cause.get_http_status_code()]
+        cause = cause.__cause__ or cause.__context__
+    return in_one_line(error)
 
 
 class _Processor(MlflowV3SpanProcessor):

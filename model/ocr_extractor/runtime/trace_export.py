@@ -13,9 +13,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 from mlflow.tracing.attachments import Attachment
 from mlflow.utils.logging_utils import suppress_logs_in_thread
 
-from ocr_extractor.errors import in_one_line
 from ocr_extractor.runtime import memory
-from ocr_extractor.runtime.mlflow_traces import TraceStore, hand_to_mlflow, is_passing, make_last
+from ocr_extractor.runtime.mlflow_traces import (
+    TraceStore,
+    hand_to_mlflow,
+    is_passing,
+    make_last,
+    reason_of,
+)
 from ocr_extractor.runtime.otlp import Collector, goes_to_collector, goes_to_mlflow
 
 if TYPE_CHECKING:
@@ -222,7 +227,7 @@ class TraceQueue:
                         self._note_progress,
                     )
             except Exception as error:  # a store raises the errors of its driver
-                reason = in_one_line(error)
+                reason = reason_of(error)
                 if not is_passing(error):
                     if len(batch) > 1:
                         for entry in batch:

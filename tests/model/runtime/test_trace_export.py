@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 import sqlite3
 import threading
 import time
@@ -14,6 +15,7 @@ import pytest
 from mlflow.entities import TraceInfo
 from mlflow.tracing.attachments import Attachment
 from mlflow.tracing.client import TracingClient
+from pytest_httpserver import HTTPServer
 
 from ocr_extractor.runtime import trace_export
 from ocr_extractor.runtime.trace_export import TraceQueue
@@ -170,6 +172,32 @@ def test_what_is_too_much_is_dropped_counted_and_said_once(
         "are read. Reading continues."
     ]
     assert trace_export.flush_traces(0) == trace_export.dropped_traces() == 12
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [(401, "does not know MLFLOW_TRACKING_USERNAME"), (403, "lacks the right EDIT")],
+)
+def test_the_log_names_the_right_that_the_store_s_user_lacks(
+    status: int,
+    reason: str,
+    queue: TraceQueue,
+    httpserver: HTTPServer,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", "7")
+    monkeypatch.setattr(trace_export, "_FEW", 1000)
+    httpserver.expect_request(re.compile("/.*")).respond_with_data("No", status=status)
+    before = mlflow.get_tracking_uri()
+    mlflow.set_tracking_uri(httpserver.url_for(""))
+    try:
+        trace()
+        queue.flush(PATIENCE_S)
+    finally:
+        mlflow.set_tracking_uri(before)
+    assert queue.dropped == 1
+    assert reason in caplog.text
 
 
 def test_a_trace_that_the_store_refuses_costs_no_other(
