@@ -35,12 +35,11 @@ def rollback(run: Run, model_name: str) -> InForce:
         )
     config = extractor_config(f"models:/{model_name}/{after.champion}")
     before = in_force(history, after.production or config["prompt_uri"])
-    move(history, Move(before, after, True, run.info.run_id, user(run)))
-    if before.champion:  # a deleted version has lost the alias and cannot be tagged
-        by = f"{user(run)}, {run.info.run_id}"
-        history.client.set_model_version_tag(
-            model_name, before.champion, "promotion.rolled_back_by", by
-        )
+    step = Move(before, after, True, run.info.run_id, user(run))
+    tags = {"promotion.rolled_back_by": f"{user(run)}, {run.info.run_id}"}
+    # A deleted version has lost its alias and is not tagged; neither is a prompt that stays.
+    replaced = before.production if before.production != after.production else ""
+    move(history, step, InForce(before.champion, replaced), tags)
     return after
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from mlflow import MlflowClient
@@ -91,8 +91,13 @@ class History:
         self._last = max(entries, default="")
         self.moves: Sequence[Move] = [self._parse(*entry) for entry in entries.items()]
 
-    def append(self, move: Move, *, patience_s: float = 30.0) -> None:
+    def append(
+        self, move: Move, record: Callable[[], None] = lambda: None, *, patience_s: float = 30.0
+    ) -> None:
         """Write the next move, the only one of its run; wait `patience_s` seconds for others.
+
+        `record` is called before it is written, by the one writer that writes: what it raises, for
+        example because its user may not change the prompt, leaves the history as it was.
 
         Raises:
             UsageError: Another writer has written a move since this list was read, or is writing.
@@ -108,6 +113,7 @@ class History:
                     f"{theirs.user} was faster: version {theirs.after.champion} is in force (run "
                     f"{theirs.run_id}). Compare with that one."
                 )
+            record()
             number = int(self._last[-6:] or 0) + 1
             self._set(_KEY.format(number), move)
         finally:

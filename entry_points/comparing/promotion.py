@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -57,15 +58,19 @@ def promote(run: Run, model_uri: str, gate: Gate, *, force: bool = False) -> Pro
     if config["engine"] != "openai" and not _has_schema(history.client, prompt):
         prompt = ""
     after = InForce(version, prompt or before.production)
-    by = run.info.run_id, user(run)
-    move(history, Move(before, after, False, *by, evidence=run_ids, objections=objections))
     tags = {"promotion.evidence": ", ".join(run_ids) or "none: there was no champion"}
     if objections:
         tags |= {"promotion.forced_by": user(run), "promotion.objections": "; ".join(objections)}
-    for key, value in tags.items():
-        history.client.set_model_version_tag(name, version, key, value)
-        if prompt:
-            history.client.set_prompt_version_tag(*_prompt(prompt), key, value)
+    step = Move(
+        before,
+        after,
+        is_rollback=False,
+        run_id=run.info.run_id,
+        user=user(run),
+        evidence=run_ids,
+        objections=objections,
+    )
+    move(history, step, InForce(version, prompt), tags)
     return PromotionResult(candidate, before, after, objections, run_ids)
 
 
@@ -116,14 +121,24 @@ def _is_running(client: mlflow.MlflowClient, run_id: str) -> bool:
         raise
 
 
-def move(history: History, step: Move) -> None:
-    """Write the next move and set the aliases.
+def move(history: History, step: Move, tagged: InForce, tags: Mapping[str, str]) -> None:
+    """Write the next move and set the aliases; tag some versions first, the prompt's as well.
+
+    So who may change the model but not the prompt is refused before anything has moved.
 
     Raises:
         UsageError: Another writer has written one since the history was read.
     """
     client = history.client
-    history.append(replace(step, at=datetime.now(UTC).isoformat(timespec="seconds")))
+
+    def record() -> None:
+        for key, value in tags.items():
+            if tagged.champion:
+                client.set_model_version_tag(history.model_name, tagged.champion, key, value)
+            if tagged.production:
+                client.set_prompt_version_tag(*_prompt(tagged.production), key, value)
+
+    history.append(replace(step, at=datetime.now(UTC).isoformat(timespec="seconds")), record)
     client.set_registered_model_alias(history.model_name, cli.CHAMPION, step.after.champion)
     if step.after.production != step.before.production:
         name, version = _prompt(step.after.production)

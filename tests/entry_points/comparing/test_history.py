@@ -120,6 +120,19 @@ def test_moves_of_the_earlier_place_are_gone_with_their_run(client: MlflowClient
     assert History(client, name).moves == []
 
 
+def test_a_move_whose_record_fails_is_not_written(client: MlflowClient, name: str):
+    def refused() -> None:
+        raise PermissionError
+
+    with pytest.raises(PermissionError):
+        History(client, name).append(step(0, 1), refused)
+    assert not client.get_registered_model(name).tags
+
+    recorded: list[str] = []
+    History(client, name).append(step(0, 1), lambda: recorded.append("once"))
+    assert (History(client, name).moves, recorded) == ([step(0, 1)], ["once"])
+
+
 def test_of_two_who_have_read_the_same_list_one_is_told(client: MlflowClient, name: str):
     one, other = History(client, name), History(client, name)
     one.append(step(1, 2, "ann"))
