@@ -47,6 +47,7 @@ ENTRY_POINTS = (
     "review",
     "train",
     "serve",
+    "webhook",
     "benchmark",
     "test",
 )
@@ -118,8 +119,8 @@ _EXIT_CODES = (
     ("0", "Everything was done."),
     (
         "1",
-        "`promote`: the gate does not let the candidate through. Any other command: an unexpected "
-        "error, with a stack trace.",
+        "`promote`: the gate does not let the candidate through. `webhook`: the test delivery did "
+        "not arrive. Any other command: an unexpected error, with a stack trace.",
     ),
     (
         "2",

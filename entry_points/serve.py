@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
-import json
+import asyncio
 import os
 import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict
 
 import uvicorn
 
@@ -16,9 +14,11 @@ from entry_points.command_line import cli
 from entry_points.command_line.tracking import name_run
 from entry_points.logged_models.loading import ask_for_key, extractor_config, version_of
 from entry_points.serving.answering import Options
-from entry_points.serving.app import OPTIONS_VARIABLE, load_served
-from entry_points.serving.connection import BoundedConnection
+from entry_points.serving.app import build_served, load_served
+from entry_points.serving.connection import http_settings
 from entry_points.serving.metrics import SHARED_FOLDER_VARIABLE
+from entry_points.serving.registered_alias import RegisteredAlias
+from entry_points.serving.supervisor import Supervisor
 
 SAMPLE = "data/samples/images/invoice-01.png"
 
@@ -49,7 +49,24 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--shutdown-s", type=int, default=60, help="wait for requests and traces after SIGTERM, s"
     )
+    parser.add_argument(
+        "--follow-champion",
+        default="false",
+        choices=sorted(cli.BOOLEANS),
+        help="switch to another version when the alias of --model-uri is moved to it",
+    )
+    parser.add_argument(
+        "--webhook-secret",
+        default="none",
+        type=_secret_variable,
+        help="the environment variable with the secret of MLflow's webhooks, or none for no "
+        "webhooks",
+    )
     return parser
+
+
+def _secret_variable(text: str) -> str:
+    return "" if text == "none" else cli.secret_variable(text)
 
 
 def curl(port: int) -> str:
@@ -61,48 +78,62 @@ def curl(port: int) -> str:
     )
 
 
-def serve(options: Options, *, host: str, port: int, workers: int) -> None:
-    """Serve in `workers` processes until a signal arrives; then finish the requests in flight.
+def serve(
+    options: Options, *, host: str, port: int, workers: int, followed: RegisteredAlias | None
+) -> None:
+    """Serve until a signal arrives; then finish the requests in flight.
+
+    Args:
+        options: What to serve, and within which limits.
+        host: The address to listen on.
+        port: The port to listen on.
+        workers: How many processes take requests.
+        followed: The alias whose version is served; None for the version of `options`.
 
     Raises:
         UsageError: The extractor refuses to load for a reason that it names.
     """
-    os.environ[OPTIONS_VARIABLE] = json.dumps(asdict(options))
-    with contextlib.ExitStack() as kept:
-        if workers > 1:
-            folder = kept.enter_context(tempfile.TemporaryDirectory())
-            os.environ[SHARED_FOLDER_VARIABLE] = folder
-            # uvicorn restarts a worker that cannot load without end.
-            load_served(options.model_uri)
-        uvicorn.run(
-            "entry_points.serving.app:create_app",
-            factory=True,
-            host=host,
-            port=port,
-            workers=workers,
-            http=BoundedConnection,
-            # It is told to stop when no request is left, but answers may still be in transfer.
-            timeout_graceful_shutdown=1,
+    if workers == 1 and followed is None:
+        served = build_served(load_served(options.model_uri), options)
+        uvicorn.run(served.app, host=host, port=port, **http_settings())
+        return
+    listener = uvicorn.Config("", host=host, port=port).bind_socket()
+    with tempfile.TemporaryDirectory() as folder, listener:
+        os.environ[SHARED_FOLDER_VARIABLE] = folder
+        asyncio.run(Supervisor(options, workers, listener, folder, followed).run())
+
+
+def _followed(model_uri: str) -> RegisteredAlias:
+    name, _, alias = model_uri.removeprefix("models:/").partition("@")
+    if not alias or not model_uri.startswith("models:/"):
+        raise cli.UsageError(
+            f"--follow-champion needs an alias, and --model-uri is {model_uri[:80]}: give "
+            "models:/<name>@<alias>."
         )
+    return RegisteredAlias(name, alias)
 
 
 @cli.reports()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the entry point."""
     args = build_parser().parse_args(argv)
+    followed = _followed(args.model_uri) if cli.BOOLEANS[args.follow_champion] else None
     config = extractor_config(args.model_uri)
     ask_for_key(config)
-    name_run(f"serve {version_of(args.model_uri)} on port {args.port}")
+    version = version_of(args.model_uri)
+    name_run(f"serve {version} on port {args.port}")
     print(f"When the server runs, in another terminal:\n  {curl(args.port)}", flush=True)
     options = Options(
-        model_uri=args.model_uri,
+        # All workers load one version, also those that replace others after the alias was moved.
+        model_uri=f"models:/{version}" if "@" in args.model_uri else args.model_uri,
         timeout_s=args.timeout,
         max_request_bytes=args.max_request_bytes,
         max_requests=args.max_requests,
         max_held_bytes=args.max_held_bytes,
         shutdown_s=args.shutdown_s,
+        webhook_secret=args.webhook_secret,
     )
-    serve(options, host=args.host, port=args.port, workers=args.workers)
+    serve(options, host=args.host, port=args.port, workers=args.workers, followed=followed)
     return 0
 
 

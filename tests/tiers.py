@@ -24,7 +24,7 @@ SLOW = {
         "predict_where",
         "collect_garbage",
     },
-    "starts a server": {"served", "served_by_mlflow", "echo_process", "llama"},
+    "starts a server": {"served", "served_by_mlflow", "following", "echo_process", "llama"},
     "starts a browser": {"chromium"},
     "measures": {"SUITES", "log_models", "tracemalloc", "setswitchinterval"},
     "reads many forms": {"funsd_training", "check_real_pages"},
@@ -56,6 +56,7 @@ MINUTES = {
     "test_optimize.py",
     "test_prompt_loop_real.py",
     "test_serve_leaks.py",
+    "test_serve_promotions.py",
 }
 _TESTS = Path(__file__).parent
 # Methods of other libraries whose name is that of our `Project.run`.

@@ -7,6 +7,7 @@ import contextlib
 import errno
 import functools
 import json
+import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -120,6 +121,21 @@ def model_uri(text: str) -> str:
         raise argparse.ArgumentTypeError(
             f"{text[:_SHOWN]!r} is not a URI: give models:/<name>/<version>, models:/<name>@<alias>"
             " or file:///<folder>"
+        )
+    return text
+
+
+def secret_variable(text: str) -> str:
+    """Read the name of an environment variable that holds a secret.
+
+    Raises:
+        ArgumentTypeError: It is not the name of one that is set; a secret that was given instead
+            is not shown.
+    """
+    if not os.environ.get(text):
+        raise argparse.ArgumentTypeError(
+            "it is not the name of an environment variable that is set: set one to the secret and "
+            "give its name; a secret never belongs on a command line"
         )
     return text
 

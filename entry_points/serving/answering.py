@@ -41,12 +41,13 @@ class Options:
     """What to serve, and within which limits.
 
     Attributes:
-        model_uri: The logged extractor.
+        model_uri: The logged extractor; an alias is resolved already.
         timeout_s: Longest time of a request, from its head to its answer, s.
         max_request_bytes: Largest body, bytes.
         max_requests: Most requests in a process's memory at once.
         max_held_bytes: Most bytes of their bodies.
         shutdown_s: Longest wait for requests and traces after SIGTERM or Ctrl-C, s.
+        webhook_secret: The environment variable with the secret of MLflow's webhooks; "" for none.
     """
 
     model_uri: str
@@ -55,6 +56,7 @@ class Options:
     max_requests: int
     max_held_bytes: int
     shutdown_s: float
+    webhook_secret: str
 
 
 class Admission:

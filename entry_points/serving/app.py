@@ -2,36 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import mlflow
 from fastapi import FastAPI, Request
+from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response
 from fastapi_offline import FastAPIOffline
 from mlflow.pyfunc import PyFuncModel
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from entry_points.logged_models.loading import load_extractor
+from entry_points.command_line.cli import PRODUCTION
+from entry_points.logged_models.loading import load_extractor, version_of
 from entry_points.serving.answering import Answering, Options, refusal
 from entry_points.serving.body import HttpError
 from entry_points.serving.example import openapi
 from entry_points.serving.metrics import Metrics
 from entry_points.serving.shutdown import Shutdown, stopping
-
-# Passes the options to the workers, which are separate processes.
-OPTIONS_VARIABLE = "OCR_EXTRACTOR_SERVER"
-
-
-def create_app() -> FastAPI:
-    """Load the extractor that the environment names, and build the app around it.
-
-    Raises:
-        UsageError: It cannot be found, or refuses to load for a reason that it names.
-    """
-    options = Options(**json.loads(os.environ[OPTIONS_VARIABLE]))
-    return build_app(load_served(options.model_uri), options)
+from entry_points.serving.webhooks import PROMPT_ALIAS, AliasEvent, Webhooks, add_route
 
 
 def load_served(model_uri: str) -> PyFuncModel:
@@ -52,13 +45,75 @@ def _serving_settings() -> dict[str, Any]:
     return settings if isinstance(settings, dict) else {}
 
 
-def build_app(model: PyFuncModel, options: Options) -> FastAPI:
-    """Build the app: /invocations, /ping, /health, /ready, /metrics, /version, /docs."""
+class FollowedAlias:
+    """The alias that a model follows to its prompt; for one event loop."""
+
+    def __init__(self, model: PyFuncModel) -> None:
+        """Take the alias from the model's settings; a model may follow none."""
+        settings = model.model_config | _serving_settings()
+        self._extractor: Any = model.unwrap_python_model()  # type: ignore[no-untyped-call]
+        name = settings["prompt_uri"].removeprefix("prompts:/").rpartition("/")[0]
+        self._followed = (name, PRODUCTION) if settings["follow_alias"] else None
+        self._lookups = set[asyncio.Task[Any]]()
+        self._one = asyncio.Lock()
+
+    def take(self, event: AliasEvent) -> None:
+        """If an event is about this alias, look it up now, behind the requests."""
+        is_ours = event.kind == PROMPT_ALIAS and (event.name, event.alias) == self._followed
+        # One that runs may have begun before the alias was moved; one that waits has not.
+        if is_ours and len(self._lookups) < 2:
+            lookup = asyncio.ensure_future(self._look_up())
+            self._lookups.add(lookup)
+            lookup.add_done_callback(self._lookups.discard)
+
+    async def _look_up(self) -> None:
+        async with self._one:
+            await run_in_threadpool(self._extractor.followed_prompt)
+
+
+@dataclass(frozen=True)
+class Served:
+    """The app of one extractor, and what its process must reach besides.
+
+    Attributes:
+        app: The routes.
+        metrics: What the process counts.
+        alias: The alias of the prompt.
+        webhooks: What receives deliveries; None if the server takes none.
+    """
+
+    app: FastAPI
+    metrics: Metrics
+    alias: FollowedAlias
+    webhooks: Webhooks | None
+
+    def take(self, event: AliasEvent) -> None:
+        """Act on an event that this or another process has received."""
+        if self.webhooks:
+            self.webhooks.remember(event.delivery)
+        self.alias.take(event)
+
+
+def build_served(
+    model: PyFuncModel,
+    options: Options,
+    forward: Callable[[AliasEvent], None] | None = None,
+    seen: Iterable[str] = (),
+) -> Served:
+    """Build the app: /invocations, /ping, /health, /ready, /metrics, /version, /docs, webhooks.
+
+    Args:
+        model: The loaded extractor.
+        options: What to serve, and within which limits.
+        forward: Passes an event on to all processes, this one too; None if this one is alone.
+        seen: Ids of the webhook deliveries that other processes have accepted.
+    """
     extractor: Any = model.unwrap_python_model()  # type: ignore[no-untyped-call]
     settings = model.model_config | _serving_settings()
-    metrics = Metrics(extractor.traces_dropped)
+    metrics = Metrics(version_of(options.model_uri), extractor.traces_dropped)
     shutdown = Shutdown(options.shutdown_s, extractor.flush_traces)
     answering = Answering(model, options, settings["max_documents"], shutdown, metrics)
+    alias = FollowedAlias(model)
     # FastAPI's own /docs page loads its scripts from the internet.
     app = FastAPIOffline(
         redoc_url=None,
@@ -98,4 +153,8 @@ def build_app(model: PyFuncModel, options: Options) -> FastAPI:
         """Read documents and return a row each, in the order of the request."""
         return await answering.answer(request)
 
-    return app
+    webhooks = None
+    if options.webhook_secret:
+        webhooks = Webhooks(os.environ[options.webhook_secret], forward or alias.take, seen)
+        add_route(app, webhooks)
+    return Served(app, metrics, alias, webhooks)

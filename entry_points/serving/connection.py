@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -34,3 +35,9 @@ class BoundedConnection(H11Protocol):
     def _close_without_request(self) -> None:
         if self.cycle is None or self.cycle.response_complete:
             self.timeout_keep_alive_handler()
+
+
+def http_settings() -> dict[str, Any]:
+    """Return uvicorn's settings for every process of a server."""
+    # It is told to stop when no request is left, but answers may still be in transfer.
+    return {"http": BoundedConnection, "timeout_graceful_shutdown": 1}

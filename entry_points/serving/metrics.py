@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
 # The folder through which prometheus-client sums the counters of several processes.
@@ -27,8 +27,13 @@ _LOST_S = 30.0
 class Metrics:
     """The counters of one process; for one event loop."""
 
-    def __init__(self, traces_dropped: Callable[[], int]) -> None:
-        """Begin at zero; `traces_dropped` returns how many this process has dropped so far."""
+    def __init__(self, model: str, traces_dropped: Callable[[], int]) -> None:
+        """Begin at zero.
+
+        Args:
+            model: The model that answers, `ocr-extractor/3`.
+            traces_dropped: Returns how many traces this process has dropped so far.
+        """
         self._traces_dropped = traces_dropped
         self._registry = CollectorRegistry()
         self._requests = self._counter("requests", "Requests to /invocations.", "status")
@@ -47,6 +52,24 @@ class Metrics:
         self._cost = self._counter("cost_usd", "Cost of the documents whose cost is known, USD.")
         self._dropped = self._counter("traces_dropped", "Traces that were never written.")
         self._dropped_before = 0
+        workers = Gauge(
+            "ocr_extractor_workers",
+            "Processes that take requests, by the version of their model.",
+            ["model"],
+            registry=self._registry,
+            multiprocess_mode="livesum",
+        )
+        self._worker = workers.labels(model)
+        self._worker.set(1)
+        self._switches = self._counter("switches", "Switches to another version of the model.")
+
+    def note_retirement(self) -> None:
+        """Note that this process takes no further requests."""
+        self._worker.set(0)
+
+    def note_switch(self) -> None:
+        """Count a switch to this process's model; one of its processes does so."""
+        self._switches.inc()
 
     def _counter(self, name: str, documentation: str, *labels: str) -> Counter:
         return Counter(f"ocr_extractor_{name}", documentation, labels, registry=self._registry)

@@ -1,0 +1,125 @@
+"""A worker process as its parent sees it: what it has reached, and how it is ended."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import sys
+from collections.abc import Callable
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from typing import Any
+
+from entry_points.serving.messages import Job, Stage, Unusable
+from entry_points.serving.webhooks import AliasEvent
+
+# How long a process may take to load its version, or to listen, s.
+_START_S = 300.0
+
+
+class WorkerError(Exception):
+    """A worker did not get as far as it should; the message says why."""
+
+
+class WorkerProcess:
+    """A child process; for one event loop.
+
+    Attributes:
+        pid: Its process id.
+        ended: Done when it has ended, with its exit code.
+    """
+
+    def __init__(
+        self,
+        process: asyncio.subprocess.Process,
+        pipe: Connection,
+        on_event: Callable[[AliasEvent], None],
+    ) -> None:
+        """Hear what a process says that was started; see `start`."""
+        loop = asyncio.get_running_loop()
+        self.pid = process.pid
+        self.ended = asyncio.ensure_future(process.wait())
+        self._process = process
+        self._pipe = pipe
+        self._on_event = on_event
+        self._reached = {stage: loop.create_future() for stage in Stage}
+        self._reason = ""
+        loop.add_reader(pipe.fileno(), self._hear)
+
+    @classmethod
+    async def start(
+        cls, job: Job, listener: socket.socket, on_event: Callable[[AliasEvent], None]
+    ) -> WorkerProcess:
+        """Start a process.
+
+        Args:
+            job: What it does.
+            listener: The socket that it takes connections from when it may.
+            on_event: Receives the events that it gets from MLflow's webhooks.
+        """
+        ours, its = Pipe()
+        with its:
+            descriptors = (listener.fileno(), its.fileno())
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                *("-m", "entry_points.serving.worker", *map(str, descriptors)),
+                stdin=asyncio.subprocess.DEVNULL,
+                pass_fds=descriptors,
+            )
+        worker = cls(process, ours, on_event)
+        worker.send(job)
+        return worker
+
+    def _hear(self) -> None:
+        try:
+            message = self._pipe.recv()
+        except (EOFError, OSError):  # it has ended
+            asyncio.get_running_loop().remove_reader(self._pipe.fileno())
+            return
+        if isinstance(message, AliasEvent):
+            self._on_event(message)
+        elif isinstance(message, Unusable):
+            self._reason = message.reason
+        else:
+            self._reached[message].set_result(None)
+
+    def send(self, message: Any) -> None:
+        """Send a message; a process that has ended misses it."""
+        with contextlib.suppress(OSError):
+            self._pipe.send(message)
+
+    async def reaches(self, stage: Stage) -> None:
+        """Wait until the process has reached a stage.
+
+        Raises:
+            WorkerError: It has ended, or did not get there in time.
+        """
+        reached = self._reached[stage]
+        either = {reached, self.ended}
+        await asyncio.wait(either, timeout=_START_S, return_when=asyncio.FIRST_COMPLETED)
+        if reached.done():
+            return
+        if not self.ended.done():
+            raise WorkerError(f"it was not ready within {_START_S:g} s")
+        code = self.ended.result()
+        raise WorkerError(
+            self._reason or f"its process ended with exit code {code}; its last lines say why"
+        )
+
+    async def ends_within(self, seconds: float) -> bool:
+        """Wait for the end of the process; return whether it has ended."""
+        await asyncio.wait({self.ended}, timeout=seconds)
+        return self.ended.done()
+
+    def terminate(self) -> None:
+        """Let it answer its requests and end; kill it if it takes none yet."""
+        if not self._reached[Stage.LISTENING].done():
+            self.kill()
+        with contextlib.suppress(ProcessLookupError):
+            self._process.terminate()
+
+    def kill(self) -> None:
+        """End it at once."""
+        with contextlib.suppress(ProcessLookupError):
+            self._process.kill()
