@@ -58,15 +58,11 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--webhook-secret",
         default="none",
-        type=_secret_variable,
+        type=cli.ValueOr("none"),
         help="the environment variable with the secret of MLflow's webhooks, or none for no "
         "webhooks",
     )
     return parser
-
-
-def _secret_variable(text: str) -> str:
-    return "" if text == "none" else cli.secret_variable(text)
 
 
 def curl(port: int) -> str:
@@ -117,6 +113,8 @@ def _followed(model_uri: str) -> RegisteredAlias:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the entry point."""
     args = build_parser().parse_args(argv)
+    if args.webhook_secret:
+        cli.secret_in(args.webhook_secret, "--webhook-secret")
     followed = _followed(args.model_uri) if cli.BOOLEANS[args.follow_champion] else None
     config = extractor_config(args.model_uri)
     ask_for_key(config)

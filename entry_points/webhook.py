@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Sequence
 
 import mlflow
@@ -26,7 +25,6 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--webhook-secret",
         required=True,
-        type=cli.secret_variable,
         help="the environment variable with the secret that serve was given too",
     )
     parser.add_argument(
@@ -65,6 +63,7 @@ def register(name: str, url: str, secret: str) -> tuple[Webhook, bool]:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the entry point; exit code 1 if the server's delivery does not arrive."""
     args = build_parser().parse_args(argv)
+    secret = cli.secret_in(args.webhook_secret, "--webhook-secret")
     registry = mlflow.get_registry_uri()
     if not registry.startswith("http"):
         raise cli.UsageError(
@@ -73,7 +72,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
     name_run(f"webhook {args.name}")
     try:
-        webhook, is_new = register(args.name, args.url, os.environ[args.webhook_secret])
+        webhook, is_new = register(args.name, args.url, secret)
     except MlflowException as error:
         raise cli.UsageError(
             f"the MLflow server does not take the webhook: {cli.without_password(error.message)} "

@@ -125,21 +125,6 @@ def model_uri(text: str) -> str:
     return text
 
 
-def secret_variable(text: str) -> str:
-    """Read the name of an environment variable that holds a secret.
-
-    Raises:
-        ArgumentTypeError: It is not the name of one that is set; a secret that was given instead
-            is not shown.
-    """
-    if not os.environ.get(text):
-        raise argparse.ArgumentTypeError(
-            "it is not the name of an environment variable that is set: set one to the secret and "
-            "give its name; a secret never belongs on a command line"
-        )
-    return text
-
-
 _COMMON: dict[str, dict[str, Any]] = {
     "dataset": {
         "default": "data/samples",
@@ -305,6 +290,21 @@ def read_file(path: str, flag: str) -> Any:
             f"{file} cannot be read ({str(error)[:_SHOWN]}): correct it; a date needs quotes."
         ) from None
     return found
+
+
+def secret_in(variable: str, flag: str) -> str:
+    """Return the secret in the environment variable that a flag names.
+
+    Raises:
+        UsageError: There is no such variable; a secret that was given instead is not shown.
+    """
+    if not (secret := os.environ.get(variable)):
+        raise UsageError(
+            f"{flag} is not the name of an environment variable that is set: set one to the secret "
+            "and give its name. If you gave the secret itself, choose another one: commands and "
+            "MLflow's runs show their parameters."
+        )
+    return secret
 
 
 def reading_settings(args: argparse.Namespace) -> dict[str, Any]:

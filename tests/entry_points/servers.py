@@ -51,13 +51,29 @@ def served_by_mlflow(
         yield f"http://127.0.0.1:{port}", process
 
 
+@contextmanager
+def tracking_server(project: Project, **environment: str) -> Iterator[str]:
+    """Run `mlflow server` on the project's store; yield its address."""
+    port = free_port()
+    words = ["mlflow", "server", "--port", str(port), "--workers", "1"]
+    words += ["--backend-store-uri", project.tracking_uri]
+    # Its consumers of jobs, eleven processes, have nothing to do here.
+    environment |= {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    with _running(project, words, port, environment, "health"):
+        yield f"http://127.0.0.1:{port}"
+
+
 def _log(project: Project, port: int) -> Path:
     return project.folder / f"serve-{port}.log"
 
 
 @contextmanager
 def _running(
-    project: Project, words: list[str], port: int, environment: dict[str, str]
+    project: Project,
+    words: list[str],
+    port: int,
+    environment: dict[str, str],
+    route: str = "ping",
 ) -> Iterator[Process]:
     log = _log(project, port)
     with log.open("w") as output:
@@ -75,7 +91,7 @@ def _running(
         def answers() -> bool:
             assert server.poll() is None, log.read_text()
             try:
-                return requests.get(f"http://127.0.0.1:{port}/ping", timeout=5).ok
+                return requests.get(f"http://127.0.0.1:{port}/{route}", timeout=5).ok
             except (requests.ConnectionError, requests.Timeout):
                 return False
 

@@ -8,7 +8,8 @@ import os
 import signal
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -27,7 +28,6 @@ from tests.entry_points.following import (
     tell,
     tiny_versions,
     wait_for_only,
-    workers,
 )
 from tests.entry_points.servers import log_of
 from tests.entry_points.serving.tiny_extractor import HELD, READING, RELEASED
@@ -42,10 +42,21 @@ def tiny(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Iterato
         yield project
 
 
-def children(pid: int) -> set[int]:
-    """Return the processes of a server besides its parent (Linux)."""
-    tasks = Path(f"/proc/{pid}/task").glob("*/children")
-    return {int(child) for task in tasks for child in task.read_text().split()}
+@dataclass(frozen=True)
+class Server:
+    """A server that follows the champion: whose store it has, its address, and its parent."""
+
+    project: Project
+    url: str
+    parent: int
+
+    def workers(self) -> set[int]:
+        """Return the processes besides the parent (Linux)."""
+        tasks = Path(f"/proc/{self.parent}/task").glob("*/children")
+        return {int(child) for task in tasks for child in task.read_text().split()}
+
+    def log(self) -> str:
+        return log_of(self.project, self.url)
 
 
 def is_running(group: int) -> bool:
@@ -56,30 +67,40 @@ def is_running(group: int) -> bool:
     return True
 
 
-@pytest.mark.parametrize("count", [1, 2])
-def test_a_promoted_version_takes_over_and_the_one_before_ends(tiny: Project, count: int):
-    with following(tiny, f"--workers={count}") as (url, server):
-        assert ask(url) == "one"
-        before = children(server.pid)
-        assert (len(before), workers(url)) == (count, {"tiny/1": count})
-        promote(tiny, url, 2)
-        wait_for_only(url, 2, count)
-        assert ask(url) == "two"
-        wait_for(lambda: not before & children(server.pid))
-        assert counted(url, "switches_total") == 1
-        promote(tiny, url, 1)
-        wait_for_only(url, 1, count)
-        assert ask(url) == "one"
-        assert counted(url, "switches_total") == 2
-        assert counted(url, "requests_total") == 3
-        assert SECRET not in log_of(tiny, url)
-    assert not is_running(server.pid)
+@pytest.fixture(scope="module")
+def running(tiny: Project) -> Iterator[Server]:
+    """A server of two workers, for all tests that do not end it."""
+    with following(tiny, "--workers=2", "--shutdown-s=5") as (url, process):
+        yield Server(tiny, url, process.pid)
+    assert SECRET not in log_of(tiny, url)
+    assert not is_running(process.pid)
 
 
-def test_without_webhooks_the_alias_is_looked_up(tiny: Project):
-    with following(tiny) as (url, _):
-        move(tiny, 2)
-        wait_for_only(url, 2)
+@pytest.fixture
+def server(running: Server) -> Server:
+    """The running server, whose workers all have the first version."""
+    promote(running.project, running.url, 1)
+    wait_for_only(running.url, 1, 2)
+    wait_for(lambda: len(running.workers()) == 2)
+    return running
+
+
+def test_a_promoted_version_takes_over_and_the_one_before_ends(server: Server):
+    before, switches = server.workers(), counted(server.url, "switches_total")
+    requests_before = counted(server.url, "requests_total")
+    assert ask(server.url) == "one"
+    promote(server.project, server.url, 2)
+    wait_for_only(server.url, 2, 2)
+    assert ask(server.url) == "two"
+    wait_for(lambda: not before & server.workers())
+    assert len(server.workers()) == 2
+    assert counted(server.url, "switches_total") == switches + 1
+    assert counted(server.url, "requests_total") == requests_before + 2
+
+
+def test_without_an_event_the_alias_is_looked_up(server: Server):
+    move(server.project, 2)
+    wait_for_only(server.url, 2, 2)
 
 
 @contextmanager
@@ -95,82 +116,83 @@ def held_page(project: Project, url: str) -> Iterator[Future[requests.Response]]
         (project.folder / RELEASED).touch()
 
 
-def test_requests_in_flight_and_open_connections_are_answered(tiny: Project):
-    """A page is read over the switch, and a connection that had answers before it has one more."""
-    with following(tiny) as (url, server), held_page(tiny, url) as held:
-        [old] = children(server.pid)
-        promote(tiny, url, 2)
-        connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=300)
+def test_requests_in_flight_and_open_connections_are_answered(server: Server):
+    """A page is read over the switch, and connections that had answers before it have one more."""
+    with held_page(server.project, server.url) as held:
+        old = server.workers()
+        promote(server.project, server.url, 2)
         closes = dict[str, str | None]()  # what the last answer of each version said
-        while "two" not in closes:
-            connection.request("POST", "/invocations", json.dumps(request_of("QQ==")), JSON)
-            got = connection.getresponse()
-            [row] = json.loads(got.read())["predictions"]
-            closes[row["pairs"][0]["answer"]] = got.getheader("Connection")
+        with closing(
+            http.client.HTTPConnection(server.url.removeprefix("http://"), timeout=300)
+        ) as connection:
+            while "two" not in closes:
+                connection.request("POST", "/invocations", json.dumps(request_of("QQ==")), JSON)
+                got = connection.getresponse()
+                [row] = json.loads(got.read())["predictions"]
+                closes[row["pairs"][0]["answer"]] = got.getheader("Connection")
         assert closes == {"one": "close", "two": None}
-        assert old in children(server.pid)
-        (tiny.folder / RELEASED).touch()
+        wait_for(lambda: len(old & server.workers()) == 1)
+        assert not held.done()
+        (server.project.folder / RELEASED).touch()
         assert answer_of(held.result()) == "one"
-        wait_for(lambda: old not in children(server.pid))
+        wait_for(lambda: not old & server.workers())
 
 
 @pytest.mark.parametrize(
     ("version", "reason"), [(3, "exit code 1"), (4, "no_reader: It reads nothing.")]
 )
 def test_a_version_that_cannot_be_used_leaves_the_one_before(
-    tiny: Project, version: int, reason: str
+    server: Server, version: int, reason: str
 ):
-    with following(tiny) as (url, server):
-        before = children(server.pid)
-        promote(tiny, url, version)
-        line = f"models:/tiny/{version} cannot be used, models:/tiny/1 stays"
-        wait_for(lambda: line in log_of(tiny, url))
-        promote(tiny, url, version)  # does not make it try again at once
-        assert stays(lambda: children(server.pid) == before, for_s=2)
-        log = log_of(tiny, url)
-        assert log.count(line) == 1
-        assert reason in log
-        assert ask(url) == "one"
-        promote(tiny, url, 2)
-        wait_for_only(url, 2)
+    before, logged = server.workers(), len(server.log())
+    line = f"models:/tiny/{version} cannot be used, models:/tiny/1 stays (next try in 60 s): "
+    promote(server.project, server.url, version)
+    wait_for(lambda: line in server.log()[logged:])
+    promote(server.project, server.url, version)  # does not make it try again at once
+    assert stays(lambda: server.workers() == before, for_s=2)
+    said = server.log()[logged:]
+    assert said.count(line) == 1
+    assert reason in said
+    assert ask(server.url) == "one"
 
 
-def test_a_worker_that_dies_is_replaced_by_its_version(tiny: Project):
-    with following(tiny, "--workers=2") as (url, server):
-        victim, other = children(server.pid)
-        os.kill(victim, signal.SIGKILL)
-        wait_for(lambda: len(children(server.pid) - {victim}) == 2 and len(workers(url)) == 1)
-        wait_for_only(url, 1, 2)
-        assert other in children(server.pid)
-        assert ask(url) == "one"
+def test_a_worker_that_dies_is_replaced_by_its_version(server: Server):
+    victim, other = server.workers()
+    os.kill(victim, signal.SIGKILL)
+    wait_for(lambda: len(server.workers() - {victim}) == 2)
+    wait_for_only(server.url, 1, 2)
+    assert other in server.workers()
+    assert ask(server.url) == "one"
 
 
-def test_a_registry_that_is_out_leaves_the_version_that_runs(tiny: Project):
-    with following(tiny) as (url, _):
-        tiny.client.delete_registered_model_alias("tiny", "champion")
-        event = {"name": "tiny", "alias": "champion"}
-        line = "models:/tiny@champion cannot be looked up, models:/tiny/1 stays: "
-        for action in ("deleted", "deleted"):
-            tell(url, {"entity": "model_version_alias", "action": action, "data": event})
-            wait_for(lambda: line in log_of(tiny, url))
-        assert ask(url) == "one"
-        promote(tiny, url, 2)
-        wait_for_only(url, 2)
-        assert log_of(tiny, url).count(line) == 1
+def test_an_alias_that_is_gone_leaves_the_version_that_runs(server: Server):
+    before, logged = server.workers(), len(server.log())
+    server.project.client.delete_registered_model_alias("tiny", "champion")
+    data = {"name": "tiny", "alias": "champion"}
+    line = "models:/tiny@champion cannot be looked up, models:/tiny/1 stays: "
+    for _ in range(2):
+        event = {"entity": "model_version_alias", "action": "deleted", "data": data}
+        tell(server.url, event)
+        wait_for(lambda: line in server.log()[logged:])
+    assert ask(server.url) == "one"
+    assert server.workers() == before
+    promote(server.project, server.url, 2)
+    wait_for_only(server.url, 2, 2)
+    assert server.log()[logged:].count(line) == 1
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
 def test_a_signal_to_the_parent_ends_all(tiny: Project, number: signal.Signals):
     """It comes while a page is read, and while another version is loaded."""
     with (
-        following(tiny, "--shutdown-s=3") as (url, server),
+        following(tiny, "--shutdown-s=3") as (url, process),
         held_page(tiny, url) as held,
     ):
         promote(tiny, url, 2)
-        wait_for(lambda: len(children(server.pid)) == 2)
-        server.send_signal(number)
-        server.wait(60)
-        wait_for(lambda: not is_running(server.pid))
+        wait_for(lambda: len(Server(tiny, url, process.pid).workers()) == 2)
+        process.send_signal(number)
+        process.wait(60)
+        wait_for(lambda: not is_running(process.pid))
         assert held.result().status_code == 503
 
 
@@ -186,5 +208,8 @@ def test_only_an_alias_can_be_followed(tiny: Project):
 def test_a_secret_on_the_command_line_is_refused_and_not_shown(tiny: Project):
     done = tiny.command("serve", model_uri="models:/tiny/1", webhook_secret="correct-horse")
     assert done.returncode == 2
-    assert "it is not the name of an environment variable that is set" in done.stdout
+    assert (
+        "error: --webhook-secret is not the name of an environment variable that is set"
+        in done.stdout
+    )
     assert "correct-horse" not in done.stdout

@@ -15,8 +15,8 @@ import mlflow
 import pandas as pd
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
-# A page, as base64, that is read until the file RELEASED is in the server's folder; the file READING
-# says that it is read.
+# A page, as base64, that is read until the file RELEASED is in the server's folder; the file
+# READING says that this has begun.
 HELD = "aGVsZA=="
 READING, RELEASED = "reading", "released"
 # What a server reads of a row, besides its pairs.
