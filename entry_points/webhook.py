@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 
 import mlflow
-from mlflow.entities.webhook import Webhook
+from mlflow.entities.webhook import Webhook, WebhookEvent
 from mlflow.exceptions import MlflowException
 
 from entry_points.command_line import cli
@@ -44,7 +44,7 @@ def register(name: str, url: str, secret: str) -> tuple[Webhook, bool]:
     Raises:
         MlflowException: The server refuses the URL, or cannot read the webhooks that it has.
     """
-    client = mlflow.MlflowClient()
+    client, events = mlflow.MlflowClient(), [WebhookEvent(*each.split(".")) for each in EVENTS]
     page = client.list_webhooks()
     known = list(page)
     while page.token:
@@ -53,10 +53,10 @@ def register(name: str, url: str, secret: str) -> tuple[Webhook, bool]:
     for each in known:
         if each.name == name:
             return client.update_webhook(
-                each.webhook_id, url=url, events=list(EVENTS), secret=secret, status="ACTIVE"
+                each.webhook_id, url=url, events=events, secret=secret, status="ACTIVE"
             ), False
     description = "Tells the extractor's server that an alias was moved."
-    return client.create_webhook(name, url, list(EVENTS), description, secret), True
+    return client.create_webhook(name, url, events, description, secret), True
 
 
 @cli.reports()

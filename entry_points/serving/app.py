@@ -53,7 +53,7 @@ class FollowedAlias:
         settings = model.model_config | _serving_settings()
         self._extractor: Any = model.unwrap_python_model()  # type: ignore[no-untyped-call]
         name = settings["prompt_uri"].removeprefix("prompts:/").rpartition("/")[0]
-        self._followed = (name, PRODUCTION) if settings["follow_alias"] else None
+        self._followed = (name, PRODUCTION) if settings.get("follow_alias") else None
         self._lookups = set[asyncio.Task[Any]]()
         self._one = asyncio.Lock()
 

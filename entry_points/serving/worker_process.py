@@ -76,6 +76,7 @@ class WorkerProcess:
             message = self._pipe.recv()
         except (EOFError, OSError):  # it has ended
             asyncio.get_running_loop().remove_reader(self._pipe.fileno())
+            self._pipe.close()
             return
         if isinstance(message, AliasEvent):
             self._on_event(message)

@@ -27,15 +27,16 @@ from tests.entry_points.following import (
     promote,
     request_of,
     tiny_versions,
-    wait_for_only,
+    workers,
 )
+from tests.entry_points.serving.log_tiny import NAME
 from tests.waiting import wait_for
 
 PROMOTIONS = int(os.environ.get("LOAD_PROMOTIONS", "20"))
 CLIENTS = int(os.environ.get("LOAD_CLIENTS", "4"))
 WORKERS = int(os.environ.get("LOAD_WORKERS", "1"))
 # How long a client waits after an answer, s: the machine must load models too.
-PAUSE_S = 0.02
+PAUSE_S = 0.1
 # Requests before memory is measured.
 WARM = 20
 # What the processes may have more at the end than at the beginning, MB.
@@ -98,7 +99,8 @@ def test_no_request_is_lost_over_promotions(tiny: Project):
             for number in range(1, PROMOTIONS + 1):
                 version = 1 + number % 2
                 promote(tiny, url, version)
-                wait_for_only(url, version, WORKERS)
+                while workers(url) != {f"{NAME}/{version}": WORKERS}:
+                    time.sleep(0.5)
                 assert not any(client.done() for client in clients)
         finally:
             stop.set()

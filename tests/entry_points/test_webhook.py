@@ -115,14 +115,18 @@ def test_a_promoted_prompt_is_used_by_all_processes(
 def test_a_promoted_model_version_takes_over(
     team: Project, client: MlflowClient, url: str, registered: list[Done]
 ):
-    first = client.get_model_version(MODEL, "1")
-    version = client.create_model_version(MODEL, first.source, model_id=first.model_id).version
+    # The server takes no second version of a logged model; its database does.
+    source = str(client.get_model_version(MODEL, "1").source)
+    version = team.client.create_model_version(MODEL, source).version
     client.set_registered_model_alias(MODEL, "champion", version)
     moved = time.monotonic()
     wait_for(lambda: workers(url) == {f"{MODEL}/{version}": WORKERS})
     print(f"\nThe new version took over {time.monotonic() - moved:.1f} s later.")
     assert row(team, url)["pairs"]
     assert counted(url, "switches_total") == 1
+    experiments = [each.experiment_id for each in client.search_experiments()]
+    previews = [trace.info.request_preview for trace in client.search_traces(experiments)]
+    assert "warm-up" not in previews
 
 
 def test_a_database_sends_no_webhooks(project: Project, main_run: Done):
