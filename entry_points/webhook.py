@@ -10,6 +10,7 @@ from mlflow.entities.webhook import Webhook, WebhookEvent
 from mlflow.exceptions import MlflowException
 
 from entry_points.command_line import cli
+from entry_points.command_line.rights import without_password
 from entry_points.command_line.tracking import name_run
 from entry_points.serving.webhooks import EVENTS, ROUTE
 
@@ -75,11 +76,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         webhook, is_new = register(args.name, args.url, secret)
     except MlflowException as error:
         raise cli.UsageError(
-            f"the MLflow server does not take the webhook: {cli.without_password(error.message)} "
+            f"the MLflow server does not take the webhook: {without_password(error.message, '***@')} "
             "(docs/serving.md#webhooks says what the server needs)"
         ) from error
     done = "Registered" if is_new else "Replaced"
-    where = cli.printable(cli.without_password(webhook.url))
+    where = cli.printable(without_password(webhook.url, "***@"))
     print(f"{done} the webhook {webhook.name} ({webhook.webhook_id}): {where}")
     print(f"Events: {', '.join(EVENTS)}")
     result = mlflow.MlflowClient().test_webhook(webhook.webhook_id)
@@ -87,7 +88,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("Test: a signed delivery arrived.")
         return 0
     why = result.error_message or f"HTTP {result.response_status} {result.response_body}"
-    print(f"Test: the delivery failed: {cli.printable(cli.without_password(why))}")
+    print(f"Test: the delivery failed: {cli.printable(without_password(why, '***@'))}")
     return 1
 
 
