@@ -13,6 +13,9 @@ from data.splits import Split, split_of
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif", ".webp", ".pdf")
 
+# The folders of truth files, of which a dataset has one or both.
+_TRUTHS = ("annotations", "fields")
+
 _log = logging.getLogger(__name__)
 
 
@@ -49,10 +52,10 @@ def select(folder: Path, part: str, wanted: Selection) -> list[tuple[Path, Path]
         raise DatasetError(f"limit is {limit}: give a number of forms from 1, or none for all.")
     for each in (folder, folder / part, folder / "images"):
         if not each.is_dir():
-            raise DatasetError(f"{each} is not a folder. {_advice(folder, part)}")
+            raise DatasetError(f"{each} is not a folder. {_advice(folder)}")
     truths = sorted(_visible(folder / part, (".json",)), key=lambda path: path.stem)
     if not truths:
-        raise DatasetError(f"{folder / part} holds no .json file. {_advice(folder, part)}")
+        raise DatasetError(f"{folder / part} holds no .json file. {_advice(folder)}")
     images: dict[str, list[Path]] = {}
     for path in _visible(folder / "images", IMAGE_SUFFIXES):
         images.setdefault(path.stem, []).append(path)
@@ -87,14 +90,15 @@ def _visible(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
     )
 
 
-def _advice(folder: Path, part: str) -> str:
+def _advice(folder: Path) -> str:
     """Say what to give instead of `folder`."""
-    inner = sorted(str(path.parent) for path in folder.glob(f"*/{part}"))
+    inner = {str(path.parent) for part in _TRUTHS for path in folder.glob(f"*/{part}")}
     if inner:
-        return f"Give one of the folders inside it: {', '.join(inner)}."
+        return f"Give one of the folders inside it: {', '.join(sorted(inner))}."
     return (
-        f"Give a folder that holds {part}/<form id>.json and images/<form id>.png; "
-        "`mlflow run . -e download --env-manager uv` fetches FUNSD."
+        "Give a folder that holds images/<id>.png and annotations/<id>.json, or images/<id>.png, "
+        "fields/<id>.json and schema.json; `mlflow run . -e download --env-manager uv` fetches "
+        "FUNSD, which has annotations."
     )
 
 

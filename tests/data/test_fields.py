@@ -169,3 +169,17 @@ def test_real_truths_are_read(name: str) -> None:
     found = load_folder(folder)
     assert len(found) == count_documents(folder) > 20
     assert load_schema(folder / "schema.json").leaves
+
+
+def test_the_folder_above_datasets_of_fields_points_to_them(tmp_path: Path):
+    for name in ("invoices", "orders"):
+        (tmp_path / name / "fields").mkdir(parents=True)
+    with pytest.raises(DatasetError, match=r"inside it: .*/invoices, .*/orders\."):
+        load_documents(tmp_path)
+
+
+def test_who_has_no_truth_yet_is_told_both_layouts(tmp_path: Path):
+    (tmp_path / "fields").mkdir()
+    (tmp_path / "images").mkdir()
+    with pytest.raises(DatasetError, match=r"no \.json file.* fields/<id>\.json and schema\.json"):
+        load_documents(tmp_path)
