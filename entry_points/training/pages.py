@@ -11,13 +11,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from data.forms import Form
+from data.forms import Document, Form
 from entry_points.training.field_lessons import FieldPage
 from entry_points.training.truth import PageTruth
 from ocr_extractor.documents.limits import PageLimits
 from ocr_extractor.documents.opener import open_document
 from ocr_extractor.engines.base import Page
 from ocr_extractor.engines.local.learned.ink import Ink, find_ink
+from ocr_extractor.errors import DocumentError
 from ocr_extractor.ocr import recognition as ocr
 from ocr_extractor.ocr.checkboxes import mark_checkboxes
 from ocr_extractor.ocr.ruled_lines import mark_ruled
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
     from data.fields import FieldDocument
 
-_D = TypeVar("_D")
+_D = TypeVar("_D", bound=Document)
 _R = TypeVar("_R")
 
 
@@ -133,10 +134,14 @@ class PageReader:
 def _side_by_side(
     read: Callable[[_D], _R], documents: Sequence[_D], finished: Callable[[], object]
 ) -> list[_R]:
-    """Read documents on all cores; the first error stops the others."""
+    """Read documents on all cores; the first error names its document and stops the others."""
 
     def one(document: _D) -> _R:
-        found = read(document)
+        try:
+            found = read(document)
+        except DocumentError as error:
+            reason = f"{document.image_path}: {error} Or take it out of the dataset."
+            raise DocumentError(error.code, reason) from error
         finished()
         return found
 
