@@ -128,7 +128,7 @@ _EXIT_CODES = (
         "sentence that says what to do.",
     ),
     ("3", "`predict`: some documents failed. They are listed; the others are written."),
-    ("130", "`predict` was stopped with Ctrl-C. What is finished is kept."),
+    ("130", "The command was stopped with Ctrl-C. `predict` keeps what is finished."),
 )
 
 # What the docstring leaves to the documentation, by setting.

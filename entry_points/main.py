@@ -11,6 +11,7 @@ from mlflow.exceptions import MlflowException
 
 from data.dataset import count_documents, load_documents
 from entry_points.command_line import cli
+from entry_points.command_line.ending import end_with
 from entry_points.command_line.settings import read_settings
 from entry_points.command_line.store_watch import needs_store
 from entry_points.command_line.tracking import talkative_mlflow
@@ -75,4 +76,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    end_with(main)

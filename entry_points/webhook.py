@@ -76,8 +76,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         webhook, is_new = register(args.name, args.url, secret)
     except MlflowException as error:
         raise cli.UsageError(
-            f"the MLflow server does not take the webhook: {without_password(error.message, '***@')} "
-            "(docs/serving.md#webhooks says what the server needs)"
+            "the MLflow server does not take the webhook: "
+            f"{without_password(error.message, '***@')} (docs/serving.md#webhooks says what the server needs)"
         ) from error
     done = "Registered" if is_new else "Replaced"
     where = cli.printable(without_password(webhook.url, "***@"))

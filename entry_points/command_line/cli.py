@@ -328,8 +328,10 @@ Main = Callable[..., int]
 def reports(*mendable: type[Exception]) -> Callable[[Main], Main]:
     """Decorate `main`: errors that a user can correct end in one sentence and exit code 2.
 
-    Such errors are `UsageError`, `DatasetError`, and those given, whose message says what to do;
-    and what a tracking server refuses its user.
+    Ctrl-C ends in one, too, with the exit code `STOPPED`.
+
+    Errors that can be corrected are `UsageError`, `DatasetError`, and those given, whose message
+    says what to do; and what a tracking server refuses its user.
     """
     caught: tuple[type[Exception], ...] = (UsageError, DatasetError, *mendable)
 
@@ -346,6 +348,13 @@ def reports(*mendable: type[Exception]) -> Callable[[Main], Main]:
                 lines = map(printable, (refused or str(error)).split("\n"))
                 print("error:", without_password("\n".join(lines), "***@"), file=sys.stderr)
                 return 2
+            except KeyboardInterrupt:
+                print(
+                    "\nStopped: the result is not complete. Give the same command to start again; "
+                    "completions in its cache are not paid for again.",
+                    file=sys.stderr,
+                )
+                return STOPPED
 
         return reporting
 

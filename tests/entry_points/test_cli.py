@@ -63,6 +63,15 @@ def test_a_table_shows_control_characters_as_escapes(capsys: pytest.CaptureFixtu
     assert lines == [f"  form{' ' * (len(SHOWN) - 3)}  pairs", f"  a{SHOWN}      1"]
 
 
+def test_ctrl_c_ends_a_command_without_a_stack_trace(capsys: pytest.CaptureFixture[str]) -> None:
+    @cli.reports()
+    def main(argv: Sequence[str] | None = None) -> int:
+        raise KeyboardInterrupt
+
+    assert main() == 130
+    assert capsys.readouterr().err.startswith("\nStopped: the result is not complete.")
+
+
 def test_an_error_shows_control_characters_as_escapes(capsys: pytest.CaptureFixture[str]) -> None:
     @cli.reports()
     def main(argv: Sequence[str] | None = None) -> int:
