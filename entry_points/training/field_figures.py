@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -10,9 +11,15 @@ from entry_points.command_line import cli
 from entry_points.scoring.fields import PER_FIELD, FieldTruth
 from entry_points.scoring.scores import aggregate
 from entry_points.training.figures import calibration_error
+from ocr_extractor.engines.base import PageReading
+from ocr_extractor.engines.local.fields.search import find_fields
+from ocr_extractor.fields.assembly import assemble
 
 if TYPE_CHECKING:
     from data.fields import FieldDocument
+    from entry_points.training.field_lessons import FieldPage
+    from ocr_extractor.engines.local.fields.ranker import Ranker
+    from ocr_extractor.fields.schema import Schema
 
 _SHOWN = ("value_f1", "value_f1_lenient", "document_accuracy", "calibration_error")
 _FIRST = 5
@@ -42,6 +49,20 @@ def curve_sizes(documents: int, folds: int) -> list[int]:
         sizes.append(size)
         size *= 2
     return sizes
+
+
+def read_row(schema: Schema, pages: Sequence[FieldPage], ranker: Ranker) -> dict[str, Any]:
+    """Return what the local engine gives for a document: a row of the output."""
+    read: Mapping[int, PageReading] = {
+        page.number: PageReading((), raw_fields=tree, evidence=evidence)
+        for page in pages
+        for tree, evidence in [find_fields(schema, page.words, (), page.number, ranker)]
+    }
+    found = assemble(schema, read, None)
+    if found is None:
+        return {"values": None, "fields": None, "error_code": None}
+    leaves = [leaf.to_dict() for leaf in found.leaves]
+    return {"values": json.dumps(found.values), "fields": leaves, "error_code": None}
 
 
 def score_fields(

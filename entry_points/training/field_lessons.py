@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from rapidfuzz import fuzz
 
-from entry_points.scoring.matching import normalise
 from ocr_extractor.engines.local.fields.candidates import Candidates
-from ocr_extractor.engines.local.fields.features import Asked, PageQuestions, pool_of
+from ocr_extractor.engines.local.fields.features import Asked, PageQuestions
 from ocr_extractor.engines.local.fields.labels import fold
 from ocr_extractor.engines.local.fields.layout import Layout
 from ocr_extractor.fields.normalisation import is_currency_code
@@ -53,14 +52,12 @@ class Lesson:
         leaf: The field.
         asked: Its candidates.
         right: (n + 1,) which of them are true, "absent" last; none where that is not known.
-        exact: (n + 1,) which of them are true to the letter.
     """
 
     page: FieldPage
     leaf: Scalar
     asked: Asked
     right: NDArray[np.bool_]
-    exact: NDArray[np.bool_]
 
 
 def lessons_of(
@@ -87,8 +84,7 @@ def lessons_of(
             anywhere = not printed
         for (page, questions), of in zip([a for a in asked if a[1]], right, strict=True):
             absent = anywhere and not of.any()
-            both = (np.append(each, absent) for each in (of, of & _exact(questions[at], true)))
-            found.append(Lesson(page, leaf, questions[at], *both))
+            found.append(Lesson(page, leaf, questions[at], np.append(of, absent)))
     return found
 
 
@@ -113,11 +109,3 @@ def _right(asked: Asked, true: Any) -> NDArray[np.bool_]:
     alike = np.array([fuzz.ratio(wanted, value) for value in asked.values])
     best = alike.max(initial=0.0)
     return np.asarray((alike >= best) & (alike >= _AS_GOOD))
-
-
-def _exact(asked: Asked, true: Any) -> NDArray[np.bool_]:
-    """Return which candidates are the true text as `evaluate` compares it; others all are."""
-    if not isinstance(true, str) or pool_of(asked.field) != "texts" or asked.field.enum:
-        return np.ones(len(asked.candidates), bool)
-    wanted = normalise(true)
-    return np.array([normalise(each.text) == wanted for each in asked.candidates], bool)

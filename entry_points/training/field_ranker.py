@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import lightgbm
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.isotonic import IsotonicRegression
-from sklearn.linear_model import LogisticRegression
 
 from entry_points.training.field_lessons import Lesson
-from ocr_extractor.engines.local.fields.choice import choose, options_of
 from ocr_extractor.engines.local.fields.features import NAMES
-from ocr_extractor.engines.local.fields.ranker import Calibration, curve_of
-from ocr_extractor.engines.local.learned.columns import Floats
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
 Values = NDArray[np.float64]
@@ -171,86 +166,3 @@ def save_trees(booster: lightgbm.Booster, file: Path) -> None:
     network: Any = convert_lightgbm(plain, name="fields", initial_types=[("rows", shape)])
     network.opset_import.sort(key=lambda opset: opset.domain)
     file.write_bytes(network.SerializeToString())
-
-
-Scored = tuple[Lesson, Floats]
-"""A lesson with the scores of its candidates, by trees that have not seen it."""
-
-
-def calibrate(documents: Sequence[Sequence[Scored]], absent: float = 1.0) -> Calibration:
-    """Choose how the scores of trees become probabilities.
-
-    Args:
-        documents: The scored lessons of each document.
-        absent: What an absent value counts, of 1, where more are absent than users' documents have.
-    """
-    known = [each for scored in documents for each in scored if each[0].right.any()]
-
-    def loss(calibration: Calibration) -> float:
-        total = 0.0
-        for lesson, scores in known:
-            odds = calibration.odds(scores)[lesson.right].sum()
-            total -= (absent if lesson.right[-1] else 1.0) * float(np.log(max(odds, 1e-6)))
-        return total
-
-    sharp = min((Calibration(each) for each in _SHARPNESS), key=loss)
-    best = min((replace(sharp, absent=each) for each in _ABSENT), key=loss)
-    judged: dict[str, list[tuple[float, bool]]] = {"text": [], "typed": []}
-    for scored in documents:
-        for kind, probability, right in _judged(best, scored):
-            judged[kind].append((probability, right))
-    curves = {kind: _curve(*np.array(each, np.float64).T) for kind, each in judged.items() if each}
-    return replace(best, curves=curves)
-
-
-_SHARPNESS = (0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.15, 1.3)
-_ABSENT = (0.15, 0.25, 0.4, 0.6, 0.8, 1.0, 1.3, 1.7, 2.5)
-_MANY = 1000
-"""Judged values from which a curve is fitted to them, not only a slope and a shift."""
-
-
-def _curve(scores: Values, hits: Values) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Return what share of the choices of each probability was right."""
-    if len(scores) >= _MANY:
-        curve = IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip").fit(scores, hits)
-        knots, shares = curve.X_thresholds_, curve.y_thresholds_
-    else:
-        knots = np.linspace(0.0, 1.0, 41)
-        if 0 < hits.sum() < len(hits):
-            line = LogisticRegression(C=1.0).fit(_logit(scores), hits)
-            shares = line.predict_proba(_logit(knots))[:, 1]
-        else:
-            shares = np.full(41, (hits.sum() + 1) / (len(hits) + 2))
-    rising = np.maximum.accumulate(shares)
-    return tuple(knots.round(4).tolist()), tuple(rising.round(4).tolist())
-
-
-def _logit(share: Values) -> Values:
-    within = np.clip(share, 0.005, 0.995)
-    return np.asarray(np.log(within / (1 - within))[:, None])
-
-
-def _judged(
-    calibration: Calibration, scored: Sequence[Scored]
-) -> Iterator[tuple[str, float, bool]]:
-    """Yield the kind and the probability of a document's choices, and whether each is right.
-
-    As in `fields.assembly`, the surest page counts, and a field is absent where no page has it.
-    """
-    pages: dict[int, list[Scored]] = {}
-    for each in scored:
-        pages.setdefault(each[0].page.number, []).append(each)
-    found: dict[str, tuple[str, float, bool]] = {}
-    absent: dict[str, tuple[str, float, bool]] = {}
-    for of in pages.values():
-        options = [options_of(one.asked, calibration.odds(scores)) for one, scores in of]
-        leaves = [lesson.leaf for lesson, _ in of]
-        for (lesson, _), chosen in zip(of, choose(leaves, options, ()), strict=True):
-            path, kind = lesson.leaf.path, curve_of(lesson.leaf.field)
-            if chosen.candidate is None:
-                _, share, right = absent.get(path, (kind, 1.0, True))
-                absent[path] = kind, share * chosen.probability, right and bool(lesson.exact[-1])
-            elif chosen.probability > found.get(path, (kind, 0.0, False))[1]:
-                right = bool(lesson.exact[lesson.asked.candidates.index(chosen.candidate)])
-                found[path] = kind, chosen.probability, right
-    yield from (absent | found).values()

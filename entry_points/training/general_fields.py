@@ -13,12 +13,12 @@ import numpy as np
 
 from data.generator.trade.documents import KINDS
 from data.progress import Progress
-from entry_points.training.drawn_pages import drawn_pages
-from entry_points.training.field_lessons import lessons_of
+from entry_points.training.drawn_pages import DrawnPages, drawn_pages
+from entry_points.training.field_calibration import fit_curves, fit_odds, judged
+from entry_points.training.field_figures import read_row
 from entry_points.training.field_ranker import (
     Growth,
     Rows,
-    calibrate,
     fit_trees,
     plain,
     save_trees,
@@ -53,18 +53,31 @@ def train_general(output: Path, documents: int, kinds: Sequence[Kind], rounds: i
     numbers = [(kind, seed) for seed in range(documents // len(kinds)) for kind in kinds]
     learned, held, rng = [], [], np.random.default_rng(0)
     for kind, seed in Progress(numbers, unit="documents"):
-        lessons = lessons_of(*drawn_pages(kind, seed))
+        drawn = drawn_pages(kind, seed)
         if seed % _HELD:
-            learned.append(Rows.of(lessons, rng, plain))  # all candidates would need 1 GB
+            learned.append(Rows.of(drawn.lessons(), rng, plain))  # all candidates would need 1 GB
         else:
-            held.append(lessons)
+            held.append(drawn)
     output.mkdir(parents=True, exist_ok=True)
     trees = fit_trees(Rows.joined(learned), replace(_GROWTH, rounds=rounds), 0)
     save_trees(trees, output / TREES)
     Calibration().save(output)
-    ranker = Ranker(output)
-    scored = [list(zip(each, ranker.scores([x.asked for x in each]), strict=True)) for each in held]
-    calibrate(scored, _ABSENT).save(output)
+    calibrate_general(output, held)
+
+
+def calibrate_general(folder: Path, held: Sequence[DrawnPages]) -> None:
+    """Fit the calibration in a folder of weights to documents that the trees have not seen."""
+    ranker = Ranker(folder)
+    lessons = [lesson for each in held for lesson in each.lessons()]
+    scores = ranker.scores([lesson.asked for lesson in lessons])
+    ranker.calibration = fit_odds(zip(lessons, scores, strict=True), _ABSENT)
+    values = [
+        value
+        for each in held
+        for row in [read_row(each.schema, each.pages, ranker)]
+        for value in judged(each.schema, each.truth, row)
+    ]
+    replace(ranker.calibration, curves=fit_curves(values)).save(folder)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

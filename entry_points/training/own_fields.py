@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from entry_points.scoring.fields import FieldTruth
+from entry_points.training.field_calibration import adapt, fit_odds, judged
+from entry_points.training.field_figures import read_row
 from entry_points.training.field_lessons import Lesson, lessons_of
 from entry_points.training.field_ranker import (
     Features,
     Growth,
     Rows,
-    Scored,
     Values,
-    calibrate,
     fit_trees,
     save_trees,
 )
 from entry_points.training.stacking import fold_of
-from ocr_extractor.engines.base import PageReading
 from ocr_extractor.engines.local.engine import BUNDLED_WEIGHTS
 from ocr_extractor.engines.local.fields.features import NAMES
 from ocr_extractor.engines.local.fields.own import (
@@ -35,8 +34,6 @@ from ocr_extractor.engines.local.fields.own import (
     save_examples,
 )
 from ocr_extractor.engines.local.fields.ranker import OWN_TREES, TREES, Calibration, Ranker
-from ocr_extractor.engines.local.fields.search import find_fields
-from ocr_extractor.fields.assembly import assemble
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,6 +42,8 @@ if TYPE_CHECKING:
     from entry_points.training.field_lessons import FieldPage
     from ocr_extractor.engines.local.learned.columns import Floats
     from ocr_extractor.fields.schema import Schema
+
+T = TypeVar("T")
 
 # The more like the other documents, the better.
 _TRENDS = (*(0 for _ in NAMES), *(1 for _ in OWN_NAMES), 0)
@@ -127,7 +126,7 @@ class OwnTrainer:
 
         def describe(lesson: Lesson) -> tuple[Features, Values]:
             scores = base[id(lesson)]
-            own = own_rows(lesson.asked, others[lesson.page.document, lesson.leaf.path])
+            own = own_rows(lesson.asked, others.get((lesson.page.document, lesson.leaf.path), ()))
             rows = np.concatenate([lesson.asked.rows, own, scores[:, None]], axis=1)
             return rows.astype(np.float32), scores.astype(np.float64)
 
@@ -160,37 +159,34 @@ class OwnTrainer:
             The rows of the output by document, and the calibration that all of them give.
         """
         fold = fold_of([each.truth.form_id for each in documents], folds, self._seed)
-        scored: dict[str, list[Scored]] = {}
-        with tempfile.TemporaryDirectory() as temporary:
-            rankers = []
-            for number in range(folds):
-                kept = [each for each in documents if fold[each.truth.form_id] != number][:most]
-                folder = Path(temporary) / str(number)
-                rankers.append(self.train(kept, Calibration(), folder))
-                fitted()
-                for each in documents:
-                    if fold[each.truth.form_id] == number:
-                        scores = rankers[-1].scores([lesson.asked for lesson in each.lessons])
-                        scored[each.truth.form_id] = [*zip(each.lessons, scores, strict=True)]
-            rows = {}
-            for number, ranker in enumerate(rankers):
-                others = [of for name, of in scored.items() if fold[name] != number]
-                ranker.calibration = calibrate(others)
-                for each in documents:
-                    if fold[each.truth.form_id] == number:
-                        rows[each.truth.form_id] = read_row(self._schema, each.pages, ranker)
-        return rows, calibrate(list(scored.values()))
+        rankers, scored = [], {}
+        for number in range(folds):
+            kept = [each for each in documents if fold[each.truth.form_id] != number][:most]
+            with tempfile.TemporaryDirectory() as folder:
+                rankers.append(self.train(kept, Calibration(), Path(folder)))
+            fitted()
+            for each in documents:
+                if fold[each.truth.form_id] == number:
+                    scores = rankers[-1].scores([lesson.asked for lesson in each.lessons])
+                    scored[each.truth.form_id] = [*zip(each.lessons, scores, strict=True)]
 
+        def others(by_document: Mapping[str, Sequence[T]], number: int | None) -> list[T]:
+            return [each for name, of in by_document.items() if fold[name] != number for each in of]
 
-def read_row(schema: Schema, pages: Sequence[FieldPage], ranker: Ranker) -> dict[str, Any]:
-    """Return what the local engine gives for a document: a row of the output."""
-    read: Mapping[int, PageReading] = {
-        page.number: PageReading((), raw_fields=tree, evidence=evidence)
-        for page in pages
-        for tree, evidence in [find_fields(schema, page.words, (), page.number, ranker)]
-    }
-    found = assemble(schema, read, None)
-    if found is None:
-        return {"values": None, "fields": None, "error_code": None}
-    leaves = [leaf.to_dict() for leaf in found.leaves]
-    return {"values": json.dumps(found.values), "fields": leaves, "error_code": None}
+        def read() -> dict[str, dict[str, Any]]:
+            numbered = ((each, fold[each.truth.form_id]) for each in documents)
+            return {
+                each.truth.form_id: read_row(self._schema, each.pages, rankers[number])
+                for each, number in numbered
+            }
+
+        curves = self._general.calibration.curves
+        for number, ranker in enumerate(rankers):
+            ranker.calibration = replace(fit_odds(others(scored, number)), curves=curves)
+        truths = {each.truth.form_id: FieldTruth.of(each.truth) for each in documents}
+        values = {name: judged(self._schema, truths[name], row) for name, row in read().items()}
+        for number, ranker in enumerate(rankers):
+            own = adapt(curves, others(values, number))
+            ranker.calibration = replace(ranker.calibration, own=own)
+        own = adapt(curves, others(values, None))
+        return read(), replace(fit_odds(others(scored, None)), curves=curves, own=own)

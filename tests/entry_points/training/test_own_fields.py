@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,11 @@ import pytest
 from data.field_schema import parse_schema
 from data.fields import FieldDocument
 from entry_points.training.drawn_pages import drawn_pages
-from entry_points.training.field_figures import curve_sizes, score_fields
+from entry_points.training.field_calibration import fit_odds
+from entry_points.training.field_figures import curve_sizes, read_row, score_fields
 from entry_points.training.field_lessons import FieldPage, lessons_of
-from entry_points.training.field_ranker import calibrate, softmax
-from entry_points.training.own_fields import OwnDocument, OwnTrainer, read_row
+from entry_points.training.field_ranker import softmax
+from entry_points.training.own_fields import OwnDocument, OwnTrainer
 from ocr_extractor.engines.local.engine import BUNDLED_WEIGHTS
 from ocr_extractor.engines.local.fields.ranker import Calibration, Ranker
 from ocr_extractor.fields.schema import Schema
@@ -103,7 +105,7 @@ def test_a_value_is_looked_up_on_every_page_and_may_stand_at_several_places():
 
 
 def test_drawn_documents_teach_most_of_their_fields():
-    lessons = [each for seed in range(3) for each in lessons_of(*drawn_pages("invoices", seed))]
+    lessons = [each for seed in range(3) for each in drawn_pages("invoices", seed).lessons()]
     assert sum(each.right.any() for each in lessons) >= 0.8 * len(lessons)
 
 
@@ -115,13 +117,23 @@ def test_odds_add_up_to_one_in_each_lesson():
 
 def test_scores_that_are_too_sure_are_made_less_so(documents: list[OwnDocument]):
     rng = np.random.default_rng(0)
-    scored = [
-        [(lesson, 9.0 * (rng.random(len(lesson.right)) < 0.5)) for lesson in each.lessons]
-        for each in documents
-    ]
-    calibration = calibrate(scored)
-    assert calibration.sharpness == 0.4
-    assert calibration.confidence(documents[0].lessons[0].leaf.field, 0.9) < 0.8
+    lessons = [lesson for each in documents for lesson in each.lessons]
+    scored = [(lesson, 9.0 * (rng.random(len(lesson.right)) < 0.5)) for lesson in lessons]
+    assert fit_odds(scored).sharpness == 0.4
+
+
+def test_a_field_that_no_document_has_is_learned_to_be_absent():
+    schema = json.loads(json.dumps(PLAIN))
+    schema["properties"]["fax"] = {"type": ["string", "null"]}
+    trainer = OwnTrainer(Schema.parse(schema), 0)
+    documents = []
+    for truth, page in map(own_document, range(6)):
+        values = {**truth.values, "fax": None}
+        fields = parse_schema(schema, "schema")
+        documents.append(trainer.prepare(replace(truth, schema=fields, values=values), [page]))
+    rows, _ = trainer.hold_out(documents, 2, lambda: None)
+    read = [json.loads(row["values"])["fax"] for row in rows.values()]
+    assert read == [None] * 6
 
 
 @pytest.mark.parametrize(

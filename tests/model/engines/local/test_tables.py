@@ -11,8 +11,9 @@ from PIL import Image
 
 from ocr_extractor.engines.base import Page
 from ocr_extractor.engines.local import LocalEngine
+from ocr_extractor.engines.local.fields.ranker import Calibration, Curve
 from ocr_extractor.engines.local.fields.table_titles import fold_title, kinds_of
-from ocr_extractor.engines.local.fields.tables import read_table
+from ocr_extractor.engines.local.fields.tables import fill_tables, read_table
 from ocr_extractor.fields.normalisation import Hints, normalise
 from ocr_extractor.fields.schema import Field, Schema, Table
 from ocr_extractor.ocr.words import Word
@@ -329,3 +330,13 @@ def test_a_drawn_invoice_is_read_from_its_pixels():
     box = reading.evidence["items[0].amount"].box
     assert box is not None
     assert box[0] > image.width / 2
+
+
+def test_the_evidence_of_cells_is_calibrated_by_column():
+    words = page(TITLES["english"], *ROWS)
+    schema = Schema("", (ITEMS,), (), {})
+    own = Calibration(own={"items[].amount": Curve(0, 0, -1)})
+    before, after = (fill_tables(schema, words, {}, each) for each in (Calibration(), own))
+    assert before["items[0].amount"].score != after["items[0].amount"].score
+    assert after["items[0].amount"].score == pytest.approx(0.2689, abs=1e-4)
+    assert after["items[0].quantity"] == before["items[0].quantity"]

@@ -19,12 +19,56 @@ if TYPE_CHECKING:
 
     from ocr_extractor.engines.local.fields.features import Asked
     from ocr_extractor.engines.local.learned.columns import Floats
+    from ocr_extractor.engines.local.learned.geometry import Values
     from ocr_extractor.fields.schema import Field
 
 TREES, SETTINGS, OWN_TREES = "fields.onnx", "fields.json", "fields_own.onnx"
 
-_VERSION = zlib.crc32(" ".join((*NAMES, *OWN_NAMES)).encode())
+_VERSION = zlib.crc32(" ".join((*NAMES, *OWN_NAMES, "curves")).encode())
 """Trees know features by their place only: those of other features would give nonsense."""
+
+CELL = "cell"
+"""The curve of the cells of tables. Among the general ones it is missing: their evidence counts as
+it is, because the tables of drawn documents are easier to read than real ones."""
+
+_LEAST = 0.01
+"""Probabilities and confidences nearer to 0 or 1 are more than is known."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """What share of the values of a probability is right: never 0 or 1, and it never falls.
+
+    Beta calibration (Kull, Silva Filho, Flach 2017,
+    https://proceedings.mlr.press/v54/kull17a.html): the logit of the share is
+    rise * log(p) - fall * log(1 - p) + shift. With 1, 1, 0 it is p.
+
+    Attributes:
+        rise: From 0.
+        fall: From 0; less of it keeps the share below 1 for the surest values.
+        shift: Of the whole curve.
+    """
+
+    rise: float = 1.0
+    fall: float = 1.0
+    shift: float = 0.0
+
+    @staticmethod
+    def terms(probabilities: Values) -> Values:
+        """Return (n, 3): what rise, fall and shift are multiplied by."""
+        within = np.clip(probabilities, _LEAST, 1 - _LEAST)
+        return np.stack([np.log(within), -np.log1p(-within), np.ones_like(within)], axis=1)
+
+    def share(self, probability: float) -> float:
+        """Return the share of a probability."""
+        [terms] = self.terms(np.array([probability]))
+        logit = float(terms @ (self.rise, self.fall, self.shift))
+        return float(np.clip(1 / (1 + np.exp(-logit)), _LEAST, 1 - _LEAST))
+
+    def scaled(self, slope: float, shift: float) -> Curve:
+        """Return the curve whose logit is this one's, times a slope, plus a shift."""
+        parts = (slope * self.rise, slope * self.fall, slope * self.shift + shift)
+        return Curve(*(round(part, 4) for part in parts))
 
 
 @dataclass(frozen=True)
@@ -35,13 +79,14 @@ class Calibration:
         sharpness: What scores are multiplied by before they become odds.
         absent: What the odds of "absent" on a page are multiplied by: the value may stand there
             although nothing tells for sure.
-        curves: What share of the values of a probability was right, by "text" and "typed": rising
-            probabilities, and shares that do not fall. A text may be misread in one letter.
+        curves: What share of the values of a probability is right, by kind, see `curve_of`.
+        own: Likewise, by the path of a leaf in the schema, `items[].amount`; these come first.
     """
 
     sharpness: float = 1.0
     absent: float = 1.0
-    curves: Mapping[str, tuple[tuple[float, ...], tuple[float, ...]]] = field(default_factory=dict)
+    curves: Mapping[str, Curve] = field(default_factory=dict)
+    own: Mapping[str, Curve] = field(default_factory=dict)
 
     def odds(self, scores: Floats) -> Floats:
         """Return (n + 1,) probabilities of a field's candidates and, last, of "absent"."""
@@ -50,10 +95,9 @@ class Calibration:
         odds[-1] *= self.absent
         return np.asarray(odds / odds.sum())
 
-    def confidence(self, of: Field, probability: float) -> float:
-        """Return the share, [0, 1], of a field's values of this probability that are right."""
-        curve = self.curves.get(curve_of(of), ((0.0, 1.0), (0.0, 1.0)))
-        return float(np.interp(probability, *curve))
+    def confidence(self, path: str, kind: str, probability: float) -> float:
+        """Return the share, [0, 1], of a leaf's values of this probability that are right."""
+        return (self.own.get(path) or self.curves.get(kind, Curve())).share(probability)
 
     def save(self, folder: Path) -> None:
         """Write it into a folder of weights."""
@@ -72,14 +116,13 @@ class Calibration:
             raise ConfigError(
                 f"The weights for fields in {folder} are of another version: train them again."
             )
-        raw["curves"] = {
-            kind: (tuple(scores), tuple(shares)) for kind, (scores, shares) in raw["curves"].items()
-        }
+        for curves in ("curves", "own"):
+            raw[curves] = {name: Curve(**each) for name, each in raw[curves].items()}
         return cls(**raw)
 
 
 def curve_of(field: Field) -> str:
-    """Return which of the curves is a field's."""
+    """Return which of the general curves is a field's: a text may be misread in one letter."""
     return "text" if pool_of(field) == "texts" else "typed"
 
 

@@ -10,6 +10,7 @@ from ocr_extractor.engines.local.fields.choice import choose, options_of
 from ocr_extractor.engines.local.fields.features import PageQuestions
 from ocr_extractor.engines.local.fields.labels import likeness
 from ocr_extractor.engines.local.fields.layout import Layout
+from ocr_extractor.engines.local.fields.ranker import curve_of
 from ocr_extractor.engines.local.fields.tables import fill_tables
 from ocr_extractor.fields.raw_tree import scalars, to_raw_tree
 
@@ -47,7 +48,7 @@ def find_fields(
         of an absent one how sure it is that the page does not have it.
     """
     tree: RawTree = to_raw_tree(schema, {}, str)
-    evidence = fill_tables(schema, words, tree)
+    evidence = fill_tables(schema, words, tree, ranker.calibration)
     leaves = list(scalars(schema))
     layout = Layout.of(words)
     if layout is None or not leaves:
@@ -57,7 +58,8 @@ def find_fields(
     odds = ranker.probabilities(asked)
     options = [options_of(*both) for both in zip(asked, odds, strict=True)]
     for leaf, chosen in zip(leaves, choose(leaves, options, schema.checks), strict=True):
-        score = ranker.calibration.confidence(leaf.field, chosen.probability)
+        kind = curve_of(leaf.field)
+        score = ranker.calibration.confidence(leaf.path, kind, chosen.probability)
         if chosen.candidate is not None:
             leaf.put(tree, chosen.candidate.text)
             evidence[leaf.path] = Evidence(chosen.candidate.box, score)

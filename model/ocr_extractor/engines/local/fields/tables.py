@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ocr_extractor.engines.base import Evidence
+from ocr_extractor.engines.local.fields.ranker import CELL
 from ocr_extractor.engines.local.fields.table_columns import Column, assign
 from ocr_extractor.engines.local.fields.table_page import TablePage, number_in, text_of, words_in
 from ocr_extractor.engines.local.fields.table_reading import Reading
@@ -27,6 +28,7 @@ from ocr_extractor.fields.raw_tree import cell_path, tables
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ocr_extractor.engines.local.fields.ranker import Calibration
     from ocr_extractor.engines.local.fields.table_page import Line
     from ocr_extractor.engines.local.fields.table_reading import Cell
     from ocr_extractor.engines.local.fields.table_rows import Head
@@ -64,13 +66,16 @@ def read_table(words: Sequence[Word], table: Table) -> list[dict[str, Cell | Non
     return [] if best is None else best.rows(len(table.columns))
 
 
-def fill_tables(schema: Schema, words: Sequence[Word], tree: RawTree) -> dict[str, Evidence]:
+def fill_tables(
+    schema: Schema, words: Sequence[Word], tree: RawTree, calibration: Calibration
+) -> dict[str, Evidence]:
     """Put the rows of a page's tables into its tree.
 
     Args:
         schema: The fields.
         words: The page's words.
         tree: Of the schema's shape.
+        calibration: What the evidence of a cell is worth.
 
     Returns:
         Where each cell stands, px of the words, and how sure it is.
@@ -81,10 +86,12 @@ def fill_tables(schema: Schema, words: Sequence[Word], tree: RawTree) -> dict[st
         tree[table.name] = [
             {name: cell.text if cell else None for name, cell in row.items()} for row in rows
         ]
-        for at, row in enumerate(rows):
-            for column in table.columns:
+        for column in table.columns:
+            pattern = f"{table.name}[].{column.name}"
+            for at, row in enumerate(rows):
                 if cell := row[column.name]:
-                    evidence[cell_path(table, at, column)] = Evidence(cell.box, cell.score)
+                    score = calibration.confidence(pattern, CELL, cell.score)
+                    evidence[cell_path(table, at, column)] = Evidence(cell.box, score)
     return evidence
 
 
