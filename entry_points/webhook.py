@@ -75,9 +75,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         webhook, is_new = register(args.name, args.url, secret)
     except MlflowException as error:
+        why = without_password(error.message, "***@")
         raise cli.UsageError(
-            "the MLflow server does not take the webhook: "
-            f"{without_password(error.message, '***@')} (docs/serving.md#webhooks says what the server needs)"
+            f"the MLflow server does not take the webhook: {why} (docs/serving.md#webhooks says "
+            "what the server needs)"
         ) from error
     done = "Registered" if is_new else "Replaced"
     where = cli.printable(without_password(webhook.url, "***@"))
