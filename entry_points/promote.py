@@ -9,6 +9,7 @@ import mlflow
 from mlflow.exceptions import MlflowException
 
 from entry_points.command_line import cli
+from entry_points.command_line.store_watch import needs_store
 from entry_points.command_line.tracking import name_run
 from entry_points.comparing.gate import Gate
 from entry_points.comparing.printing import report_promotion
@@ -51,6 +52,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 @cli.reports(MlflowException)
+@needs_store()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the entry point; exit code 1 if the gate objects."""
     args = build_parser().parse_args(argv)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from mlflow.exceptions import MlflowException
 
 from entry_points.command_line import cli
+from entry_points.command_line.store_watch import needs_store
 from entry_points.command_line.tracking import name_run
 from entry_points.prompt_versions.registration import (
     FIELDS_TEMPLATE,
@@ -46,6 +47,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 @cli.reports(PromptError, DocumentError, MlflowException)
+@needs_store()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the entry point."""
     args = build_parser().parse_args(argv)

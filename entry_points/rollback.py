@@ -10,6 +10,7 @@ from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
 from entry_points.command_line import cli
+from entry_points.command_line.store_watch import needs_store
 from entry_points.command_line.tracking import name_run
 from entry_points.comparing.history import History, InForce, Move
 from entry_points.comparing.promotion import in_force, move, user
@@ -44,6 +45,7 @@ def rollback(run: Run, model_name: str) -> InForce:
 
 
 @cli.reports(MlflowException)
+@needs_store()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the entry point."""
     args = build_parser().parse_args(argv)

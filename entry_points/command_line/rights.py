@@ -90,7 +90,7 @@ def _user() -> str:
     from mlflow.utils.credentials import read_mlflow_creds
 
     in_uri = urlsplit(mlflow.get_tracking_uri()).username
-    name = in_uri or read_mlflow_creds().username  # type: ignore[no-untyped-call]
+    name = in_uri or read_mlflow_creds().username
     return f"the user {name}" if name else "a user without a name"
 
 
