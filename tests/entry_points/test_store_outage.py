@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import base64
 import json
-import os
-import re
 import shutil
-import signal
 import sqlite3
 import subprocess
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from threading import Lock
@@ -26,7 +23,8 @@ import requests
 
 from entry_points import ROOT
 from tests.entry_points.conftest import FORMS, Done, Project
-from tests.entry_points.servers import free_port, log_of, served
+from tests.entry_points.servers import log_of, served
+from tests.entry_points.tracking_servers import TrackingServer, tracking_server
 from tests.tcp_proxy import TcpProxy
 from tests.waiting import wait_for
 
@@ -37,80 +35,21 @@ FOLLOWED = "models:/followed/1"
 # What the extractor may ask beside the writing of traces, for a whole process: to find and fetch
 # the model, its prompt and its experiment. A page asks for nothing.
 FEW = 60
-WRITES_TRACES = re.compile(r'"POST /(v1/traces|api/3.0/mlflow/traces|ajax-api/3.0/mlflow/traces)')
-LINKS = re.compile(r"/traces/|/mlflow-artifacts/|/link")
-
-
-@dataclass(frozen=True)
-class TrackingServer:
-    """A real `mlflow server` on loopback that can be stopped in its tracks.
-
-    Attributes:
-        uri: Its address.
-        database: Its store.
-        log: What it printed, a line a request.
-        group: Its process group.
-    """
-
-    uri: str
-    database: Path
-    log: Path
-    group: int
-
-    def traces(self) -> int:
-        with sqlite3.connect(self.database) as connection:
-            [found] = connection.execute("SELECT COUNT(*) FROM trace_info").fetchone()
-        return int(found)
-
-    def asked_beside_traces(self, since: int) -> list[str]:
-        lines = self.log.read_text().splitlines()[since:]
-        asked = [line for line in lines if " HTTP/1." in line]
-        return [line for line in asked if not (WRITES_TRACES.search(line) or LINKS.search(line))]
-
-    @contextmanager
-    def stopped(self) -> Iterator[None]:
-        """Let the server hang: connections are taken, and nothing is answered."""
-        os.killpg(self.group, signal.SIGSTOP)
-        try:
-            yield
-        finally:
-            os.killpg(self.group, signal.SIGCONT)
 
 
 @pytest.fixture(scope="module")
 def remote(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrackingServer]:
     folder = tmp_path_factory.mktemp("server")
-    port, log = free_port(), folder / "server.log"
-    words = ["mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    words += ["--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}"]
-    words += ["--artifacts-destination", str(folder / "artifacts"), "--serve-artifacts"]
-    with log.open("w") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", *words],
-            cwd=folder,
-            # Its consumers of jobs, eleven processes, have nothing to do here.
-            env=project.environment | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    uri = f"http://127.0.0.1:{port}"
-    try:
+    artifacts = ("--artifacts-destination", str(folder / "artifacts"), "--serve-artifacts")
+    store = f"sqlite:///{folder / 'mlflow.db'}"
+    with tracking_server(folder, project.environment, store, *artifacts) as server:
+        yield server
 
-        def answers() -> bool:
-            assert process.poll() is None, log.read_text()
-            try:
-                return requests.get(f"{uri}/health", timeout=5).ok
-            except (requests.ConnectionError, requests.Timeout):
-                return False
 
-        wait_for(answers)
-        yield TrackingServer(uri, folder / "mlflow.db", log, process.pid)
-    finally:
-        os.killpg(process.pid, signal.SIGCONT)
-        os.killpg(process.pid, signal.SIGTERM)
-        process.wait(60)
+def count_traces(server: TrackingServer) -> int:
+    with sqlite3.connect(server.log.with_name("mlflow.db")) as connection:
+        [found] = connection.execute("SELECT COUNT(*) FROM trace_info").fetchone()
+    return int(found)
 
 
 @pytest.fixture(scope="module")
@@ -158,7 +97,7 @@ input()
 def test_a_foreign_process_reads_on_and_writes_its_traces_afterwards(
     there: Project, remote: TrackingServer, documents: Path
 ) -> None:
-    before, asked_before = remote.traces(), len(remote.log.read_text().splitlines())
+    before, asked_before = count_traces(remote), len(remote.log.read_text().splitlines())
     with subprocess.Popen(
         [sys.executable, "-c", READS, FOLLOWED, str(documents)],
         cwd=there.folder,
@@ -177,7 +116,7 @@ def test_a_foreign_process_reads_on_and_writes_its_traces_afterwards(
         process.stdin.write("\n")
         process.stdin.flush()
         assert process.wait(PATIENCE_S) == 0
-    assert remote.traces() - before == DOCUMENTS + 1
+    assert count_traces(remote) - before == DOCUMENTS + 1
     asked = remote.asked_beside_traces(asked_before)
     assert len(asked) < FEW, Counter(asked)
 
