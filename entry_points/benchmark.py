@@ -25,6 +25,7 @@ from entry_points.benchmarks.models import log_models
 from entry_points.benchmarks.overhead import memory, overhead
 from entry_points.benchmarks.review_page import review_page
 from entry_points.benchmarks.serving import serving, startup
+from entry_points.benchmarks.stores import stores
 from entry_points.benchmarks.throughput import throughput
 from entry_points.command_line import cli
 from entry_points.command_line.ending import unwind_on_sigterm
@@ -43,6 +44,7 @@ SUITES: dict[str, Suite] = {
     "memory": memory,
     "hostile": hostile,
     "review": review_page,
+    "stores": stores,
 }
 TABLE = "benchmark.json"
 PLOT = "benchmark.png"
