@@ -26,6 +26,7 @@ SLOW = {
     },
     "starts a server": {"served", "served_by_mlflow", "following", "echo_process", "llama"},
     "starts a browser": {"chromium"},
+    "starts a database": {"cluster"},
     "measures": {"SUITES", "log_models", "tracemalloc", "setswitchinterval"},
     "reads many forms": {"funsd_training", "check_real_pages"},
     "needs Spark": {"spark"},
