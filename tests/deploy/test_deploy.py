@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import runpy
 import shutil
 import subprocess
 from itertools import chain
@@ -11,15 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import mlflow.environment_variables
-import prometheus_client.parser
 import pytest
 import yaml
 from mlflow.cli import cli as mlflow_cli
 
 from entry_points import ROOT
+from entry_points.command_line import cli
 from entry_points.serve import build_parser
-from entry_points.serving.metrics import Metrics
 from ocr_extractor.config import ExtractorConfig
+from tests.documentation import section
 
 DEPLOY = ROOT / "deploy"
 COMPOSE = yaml.safe_load((DEPLOY / "compose.yaml").read_text("utf-8"))
@@ -104,10 +105,15 @@ def test_the_settings_are_the_extractors(where: str) -> None:
 def test_every_variable_is_one_that_somebody_reads(where: str) -> None:
     sources = [*(ROOT / "model").rglob("*.py"), *(ROOT / "entry_points").rglob("*.py")]
     read = "".join(path.read_text("utf-8") for path in [*sources, *DEPLOY.glob("*.sh")])
+    mlflows = {
+        variable.name
+        for variable in vars(mlflow.environment_variables).values()
+        if hasattr(variable, "name")
+    }
     unread = {
         name
         for name in ENVIRONMENTS[where]
-        if not hasattr(mlflow.environment_variables, name)
+        if name not in mlflows
         and not re.search(rf"\b{name}\b", read)
         and not name.startswith("AWS_")
     }
@@ -146,43 +152,28 @@ def test_nginx_lets_through_what_the_server_takes() -> None:
 
 
 def test_alerts_are_about_metrics_that_exist() -> None:
-    metrics = Metrics(lambda: 0)
-    metrics.note_request(200, "internal_error", 1.0)
-    served = {
-        sample.name
-        for family in prometheus_client.parser.text_string_to_metric_families(
-            metrics.text().decode()
-        )
-        for sample in family.samples
-    }
-    alerts = (DEPLOY / "alerts.yml").read_text("utf-8")
-    expressions = " ".join(
-        rule["expr"] for group in yaml.safe_load(alerts)["groups"] for rule in group["rules"]
-    )
-    named = set(re.findall(r"ocr_extractor_\w+", expressions))
+    documented = set(re.findall(r"`(ocr_extractor_\w+)`", section("serving.md", "## Metrics")))
+    alerts = yaml.safe_load((DEPLOY / "alerts.yml").read_text("utf-8"))
+    expressions = " ".join(rule["expr"] for group in alerts["groups"] for rule in group["rules"])
+    named = {name.removesuffix("_bucket") for name in re.findall(r"ocr_extractor_\w+", expressions)}
     assert len(named) == 5
-    assert named - served == set()
+    assert named - documented == set()
 
 
-def test_mlflows_server_takes_its_flags(monkeypatch: pytest.MonkeyPatch) -> None:
-    script = (DEPLOY / "mlflow-server.sh").read_text("utf-8").replace("\\\n", " ")
-    [flags] = re.findall(r"exec mlflow server (.+)", script)
-    words = [word.strip('"').replace("$", "sqlite:///") for word in flags.split()]
-    context = mlflow_cli.commands["server"].make_context("server", words)
-    assert (context.params["app_name"], context.params["port"]) == ("basic-auth", 5000)
-    assert nginx_value_of_mlflow() == "http://mlflow:5000"
-
-
-def nginx_value_of_mlflow() -> str:
-    [value] = re.findall(r"set \$mlflow (\S+);", NGINX)
-    return str(value)
+def test_mlflows_server_takes_its_flags() -> None:
+    words = ["--app-name", "basic-auth", *SERVICES["mlflow"]["command"]]
+    params = mlflow_cli.commands["server"].make_context("server", list(words)).params
+    assert f"exec mlflow server {words[0]} {words[1]}" in (DEPLOY / "mlflow-server.sh").read_text()
+    assert re.findall(r"set \$mlflow (\S+);", NGINX) == [f"http://mlflow:{params['port']}"]
+    names = re.findall(r"server_name (\S+);", NGINX)
+    assert set(params["allowed_hosts"].split(",")) & set(names) == {"mlflow.example.com"}
 
 
 @pytest.mark.parametrize("script", sorted(DEPLOY.glob("*.sh")), ids=lambda path: path.name)
 def test_a_script_reads_only_secrets_that_its_service_has(script: Path) -> None:
     run("sh", "-n", script)
     text = script.read_text("utf-8")
-    read = set(re.findall(r"\(secret (\w+)\)", text)) | set(re.findall(r"/run/secrets/(\w+)", text))
+    read = set(re.findall(r"(?:\(secret |pass_on \w+ |/run/secrets/)(\w+)", text))
     service = {"mlflow-server.sh": "mlflow", "extractor.sh": "extractor"}[script.name]
     assert read <= set(SERVICES[service]["secrets"])
 
@@ -198,6 +189,22 @@ def test_no_file_holds_a_secret() -> None:
         for name, value in variables.items():
             if re.search("PASSWORD|SECRET|TOKEN|API_KEY", name):
                 assert value.startswith("/run/secrets/"), name
+
+
+def test_only_the_ml_engineer_may_change_what_is_served() -> None:
+    users = runpy.run_path(str(DEPLOY / "create_users.py"))
+    assert (users["MODEL"], users["PROMPT"]) == (cli.MODEL_NAME, cli.PROMPT_NAME)
+    may_edit = {
+        user: {(kind, name) for kind, name, right in grants if right == "EDIT"}
+        for user, grants in users["ROLES"].items()
+    }
+    assert [
+        user for user in may_edit if ("registered_model", users["MODEL"]) in may_edit[user]
+    ] == ["ml-engineer"]
+    assert may_edit["extractor"] == {("experiment", users["PRODUCTION"])}
+    for environment in (ENVIRONMENTS["compose"], ENVIRONMENTS["kubernetes"]):
+        assert environment["MLFLOW_TRACKING_USERNAME"] == "extractor"
+        assert environment["MLFLOW_EXPERIMENT_NAME"] == users["PRODUCTION"]
 
 
 def networks(service: str) -> set[str]:
