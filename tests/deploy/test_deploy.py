@@ -19,6 +19,7 @@ from mlflow.cli import cli as mlflow_cli
 from entry_points import ROOT
 from entry_points.command_line import cli
 from entry_points.serve import build_parser
+from entry_points.serving import webhooks
 from ocr_extractor.config import ExtractorConfig
 from tests.documentation import section
 
@@ -61,7 +62,7 @@ def routes() -> set[str]:
 def nginx_value(directive: str) -> str:
     """Return a directive's value in the extractor's part of nginx.conf."""
     [part] = [part for part in NGINX.split("  server {") if "forms.example.com" in part]
-    [value] = re.findall(rf"^\s*{directive} (.+);$", part, re.MULTILINE)
+    [value] = re.findall(rf"^ {{4}}{directive} (.+);$", part, re.MULTILINE)
     return str(value)
 
 
@@ -130,7 +131,7 @@ def test_health_checks_ask_routes_that_exist() -> None:
     assert {"/ping", "/ready", "/metrics", "/invocations"} <= routes()
     assert SERVICES["extractor"]["healthcheck"]["test"][-1] == "http://127.0.0.1:5001/ready"
     locations = set(re.findall(r"location = (\S+)", NGINX))
-    assert locations == {"/ping", "/ready", "/metrics"}
+    assert locations == {"/ping", "/ready", "/metrics", webhooks.ROUTE}
 
 
 def test_everybody_finds_the_port() -> None:
