@@ -5,8 +5,7 @@ from __future__ import annotations
 import argparse
 import csv
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,22 +19,10 @@ from entry_points.predictions.output import replacing
 from entry_points.predictions.table import to_cell
 
 _SUFFIXES = (".csv", ".json")
-
-
-@dataclass(frozen=True)
-class Record:
-    """One move as it is written to a file; what is not known is empty."""
-
-    at: str
-    user: str
-    what: str
-    version_before: str
-    version_after: str
-    prompt_before: str
-    prompt_after: str
-    run_id: str
-    evidence: Sequence[str]
-    objections: Sequence[str]
+_COLUMNS = (
+    *("at", "user", "what", "version_before", "version_after", "prompt_before", "prompt_after"),
+    *("run_id", "evidence", "objections"),
+)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -50,75 +37,53 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def history(moves: Sequence[Move]) -> list[Record]:
-    """Return the records of moves, in their order."""
-    return [
-        Record(
-            at=move.at,
-            user=move.user,
-            what=_what(move),
-            version_before=move.before.champion,
-            version_after=move.after.champion,
-            prompt_before=move.before.production,
-            prompt_after=move.after.production,
-            run_id=move.run_id,
-            evidence=move.evidence,
-            objections=move.objections,
-        )
-        for move in moves
-    ]
+def history(moves: Sequence[Move]) -> list[dict[str, Any]]:
+    """Return a record of each move, in their order; what is not known is empty."""
+    records = []
+    for move in moves:
+        what = "rollback" if move.is_rollback else "promotion"
+        versions = move.before.champion, move.after.champion
+        prompts = move.before.production, move.after.production
+        rest = move.run_id, move.evidence, move.objections
+        values = (move.at, move.user, f"forced {what}" if move.objections else what)
+        records.append(dict(zip(_COLUMNS, (*values, *versions, *prompts, *rest), strict=True)))
+    return records
 
 
-def _what(move: Move) -> str:
-    if move.is_rollback:
-        return "rollback"
-    return "forced promotion" if move.objections else "promotion"
-
-
-def write(records: Sequence[Record], output: Path) -> None:
+def write(records: Sequence[Mapping[str, Any]], output: Path) -> None:
     """Write records to a .csv or .json file; no spreadsheet runs a text of the former.
 
     Raises:
         UsageError: It cannot be written.
     """
-    rows = [asdict(record) for record in records]
     with cli.writing(output), replacing(output) as new:
         if output.suffix == ".json":
-            new.write_text(json.dumps(rows, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+            text = json.dumps(records, indent=1, ensure_ascii=False)
+            new.write_text(f"{text}\n", encoding="utf-8")
             return
         with new.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.DictWriter(file, [field.name for field in fields(Record)])
-            writer.writeheader()
-            for row in rows:
-                writer.writerow({name: _cell(value) for name, value in row.items()})
+            writer = csv.writer(file)
+            writer.writerow(_COLUMNS)
+            writer.writerows(map(_cell, record.values()) for record in records)
 
 
-def _cell(value: Any) -> str:
+def _cell(value: str | Sequence[str]) -> str:
     return to_cell(value if isinstance(value, str) else "; ".join(value))
 
 
-def report(records: Sequence[Record]) -> None:
+def report(records: Sequence[Mapping[str, Any]]) -> None:
     """Print records as a table, and below it what each promotion rests on."""
-    cli.print_table(
-        (
-            (
-                str(number),
-                each.at[:19].replace("T", " "),
-                each.user,
-                each.what,
-                each.version_before,
-                each.version_after,
-                each.prompt_before.removeprefix("prompts:/"),
-                each.prompt_after.removeprefix("prompts:/"),
-            )
-            for number, each in enumerate(records, start=1)
-        ),
-        ("", "when (UTC)", "who", "what", "from", "to", "prompt from", "prompt to"),
-    )
+    rows = []
     for number, each in enumerate(records, start=1):
-        if each.evidence:
-            print(f"Evidence of {number}: runs {', '.join(map(cli.printable, each.evidence))}.")
-        for objection in each.objections:
+        at, *others = [each[name].removeprefix("prompts:/") for name in _COLUMNS[:7]]
+        rows.append((str(number), at[:19].replace("T", " "), *others))
+    named = ("when (UTC)", "who", "what", "from", "to", "prompt from", "prompt to")
+    cli.print_table(rows, ("", *named))
+    for number, each in enumerate(records, start=1):
+        if each["evidence"]:
+            runs = ", ".join(each["evidence"])
+            print(f"Evidence of {number}: runs {cli.printable(runs)}.")
+        for objection in each["objections"]:
             print(f"  overridden: {cli.printable(objection)}")
 
 
@@ -140,7 +105,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         report(records)
     else:
         print(f"No version of {args.model_name} has been promoted yet.")
-    if champion != (records[-1].version_after if records else ""):
+    if champion != (records[-1]["version_after"] if records else ""):
         now = f"is version {champion}" if champion else "names no version"
         print(f"{cli.CHAMPION} {now} now: it was moved by hand, or a promotion is running.")
     if output:

@@ -350,8 +350,7 @@ def reports(*mendable: type[Exception]) -> Callable[[Main], Main]:
                 return 2
             except KeyboardInterrupt:
                 print(
-                    "\nStopped: the result is not complete. Give the same command to start again; "
-                    "completions in its cache are not paid for again.",
+                    "\nStopped: the result is not complete. Give the same command to start again.",
                     file=sys.stderr,
                 )
                 return STOPPED

@@ -124,8 +124,7 @@ def _limits(config: ExtractorConfig, schema: Schema | None, weights: Path | None
         yield "The LLM may invent values: " + (
             "`grounded` is false for those that OCR does not find on the page."
             if config.grounding
-            else "without the setting `grounding` none is looked up on the page, and there are "
-            "neither boxes nor confidence."
+            else "without the setting `grounding` none is looked up on the page or has a box."
         )
 
 

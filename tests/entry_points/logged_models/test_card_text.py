@@ -109,7 +109,7 @@ def section(text: str, title: str) -> str:
         ),
         pytest.param({}, None, "Limits", ["bundled", "left blank"], ["LLM"], id="local limits"),
         pytest.param(
-            {"engine": "openai"}, None, "Limits", ["neither boxes"], ["bundled"], id="LLM limits"
+            {"engine": "openai"}, None, "Limits", ["has a box"], ["bundled"], id="LLM limits"
         ),
     ],
 )
