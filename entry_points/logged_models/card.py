@@ -104,4 +104,5 @@ def _scores(run: Run) -> str:
         f"{name} {metrics[name]:.3f} "
         f"({metrics[f'{name}_low']:.3f} to {metrics[f'{name}_high']:.3f})"
         for name in names
+        if f"{name}_low" in metrics
     )

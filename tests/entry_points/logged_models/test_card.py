@@ -13,6 +13,7 @@ from mlflow import MlflowClient
 from mlflow.data.pandas_dataset import from_pandas
 
 from entry_points.logged_models.card import CARD, LONGEST, SCORES, card_of, keep_card, write_scores
+from tests.entry_points.comparing.conftest import collect_garbage
 
 CARD_TEXT = f"# Model card\n\n## Reads\n\n- All.\n{SCORES}Not evaluated yet.\n"
 NAME = "extractor"
@@ -49,15 +50,16 @@ def version(client: MlflowClient, model_id: str) -> str:
     return str(made.version)
 
 
-def evaluate(model_id: str, digest: str, value_f1: float, name: str = "d", **tags: str) -> None:
-    """Log what an evaluation logs of some documents."""
+def evaluate(model_id: str, digest: str, value_f1: float, name: str = "d", **tags: str) -> str:
+    """Log what an evaluation logs of some documents; return its run's id."""
     dataset = from_pandas(pd.DataFrame({"doc_id": [digest]}), name=name, digest=digest)
     names = ("value_f1", "value_f1_lenient", "document_accuracy", "coverage")
     metrics = dict.fromkeys(names, value_f1)
     metrics |= {f"{each}_low": 0.1 for each in names} | {f"{each}_high": 0.9 for each in names}
-    with mlflow.start_run():
+    with mlflow.start_run() as run:
         mlflow.log_metrics(metrics, model_id=model_id, dataset=dataset)
         mlflow.set_tags({"documents": 12, **tags})
+    return str(run.info.run_id)
 
 
 def rows(card: str) -> list[str]:
@@ -85,6 +87,14 @@ def test_the_newest_evaluation_counts_for_each_set_of_documents(model_id: str):
     newest, older = rows(card_of(model_id))
     assert newest.startswith("| 12 of d | value_f1 0.700 ")
     assert older.startswith("| 12 of d, development split | value_f1 0.600 ")
+
+
+def test_an_evaluation_whose_run_is_gone_for_good_is_left_out(client: MlflowClient, model_id: str):
+    collect_garbage(client, evaluate(model_id, "one", 0.5))
+    evaluate(model_id, "two", 0.6)
+    write_scores(f"models:/{model_id}", model_id)
+    [row] = rows(card_of(model_id))
+    assert "value_f1 0.600" in row
 
 
 def test_what_a_person_has_written_stays(client: MlflowClient, model_id: str, version: str):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from entry_points import ROOT
 from entry_points.log import TRAVELLING
 from entry_points.logged_models.card import LONGEST, sections_of
 from entry_points.logged_models.card_text import write_card
-from entry_points.training.origin import note_origin
+from entry_points.training.origin import Kind, note_origin, origin
 from ocr_extractor.config import ExtractorConfig
 from ocr_extractor.fields.schema import Schema
 
@@ -135,6 +136,14 @@ def test_own_weights_say_what_they_have_learned_from(tmp_path: Path):
     assert "2,400 documents that this project draws" in trained
     assert "Pairs (bundled weights): 230 forms" in trained
     assert "Own weights: the terms of the documents" in section(text, "Licences")
+
+
+@pytest.mark.parametrize("kind", ["pairs", "fields"])
+def test_what_the_card_says_of_bundled_weights_stands_in_their_documentation(kind: Kind):
+    weights = ROOT / "model" / "ocr_extractor" / "engines" / "local" / "weights"
+    documentation = (weights / "WEIGHTS.md").read_text(encoding="utf-8")
+    [number] = re.findall(r"^[\d,]+", origin(kind))
+    assert f"{number} forms that" in documentation or f"{number} documents that" in documentation
 
 
 def test_own_weights_of_an_earlier_release_say_nothing(tmp_path: Path):
