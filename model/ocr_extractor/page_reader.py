@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from mlflow.entities import SpanType
 from mlflow.tracing.attachments import Attachment
 
+from ocr_extractor.documents.appearance import appearance
 from ocr_extractor.documents.encoding import encode_for_llm
 from ocr_extractor.engines.base import Evidence, PageReading, with_requests_of
 from ocr_extractor.errors import DocumentError, LimitError, shorten
@@ -23,7 +24,7 @@ from ocr_extractor.fields.rows import ask_for_rows, join_rows
 from ocr_extractor.grounding.ground import ground
 from ocr_extractor.ocr.checkboxes import mark_checkboxes
 from ocr_extractor.runtime.cancellation import check
-from ocr_extractor.runtime.tracing import faults_reported, note_reading, start_span
+from ocr_extractor.runtime.tracing import faults_reported, note, note_reading, start_span
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -146,7 +147,8 @@ class PageReader:
         ):
             check()
             page = decoded.enter_context(self._opener.decoded(document, number, deadline))
-            span.set_attributes({"width_px": page.image.width, "height_px": page.image.height})
+            width, height = page.image.size
+            span.set_attributes({"width_px": width, "height_px": height} | appearance(page.image))
             if (
                 self._config.trace_content == "full"
                 and document.media_type not in SHOWN_BY_BROWSERS
@@ -162,6 +164,7 @@ class PageReader:
             return None
         if (printed := document.text_layer(page.number)) is not None:
             read = self._word_reader.printed(page.image, printed)
+            note(read.figures())
         else:
             read = self._recognise(self._word_reader, page)
         return replace(read, words=mark_checkboxes(read.words, read.image))
@@ -170,13 +173,7 @@ class PageReader:
     def _recognise(reader: WordReader, page: Page) -> OcrPage:
         with start_span("ocr", SpanType.TASK, attributes={"page": page.number}) as span:
             read = reader.read_upright(page.image)
-            span.set_attributes(
-                {
-                    "words": len(read.words),
-                    "quarter_turns": read.lie.quarters,
-                    "skew_degrees": read.lie.skew,
-                }
-            )
+            span.set_attributes(read.figures())
         return read
 
     def _read(

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from math import atan2, degrees, hypot
 from pathlib import Path
-from statistics import fmean
+from statistics import fmean, median
 from typing import TYPE_CHECKING, Any
 
 from ocr_extractor.errors import EngineError
@@ -66,6 +66,23 @@ class OcrPage:
     words: list[Word]
     image: Image.Image
     lie: Lie
+
+    def figures(self) -> dict[str, float]:
+        """Return numbers for the page's trace, which say nothing of its text.
+
+        Returns:
+            How many `words`; the median `word_height_px`; `word_score`, the mean of the words'
+            scores, [0, 1]; `text_area`, the share of the page that their boxes cover, [0, 1]; and
+            the page's `quarter_turns` and `skew_degrees`.
+        """
+        found: dict[str, float] = {"words": len(self.words)}
+        if self.words:
+            sizes = [(x1 - x0, y1 - y0) for x0, y0, x1, y1 in (word.box for word in self.words)]
+            area = sum(width * height for width, height in sizes)
+            found["word_height_px"] = median(height for _, height in sizes)
+            found["word_score"] = round(fmean(word.score for word in self.words), 4)
+            found["text_area"] = round(area / (self.image.width * self.image.height), 4)
+        return found | {"quarter_turns": self.lie.quarters, "skew_degrees": self.lie.skew}
 
 
 class WordReader:

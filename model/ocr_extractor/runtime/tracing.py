@@ -6,12 +6,14 @@ import contextlib
 import logging
 import time
 import traceback
+from collections import Counter
 from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlflow.entities import SpanEvent, SpanType
 
+from ocr_extractor.contract import FieldValue
 from ocr_extractor.errors import DocumentError
 from ocr_extractor.runtime.mlflow_traces import find_origin
 from ocr_extractor.runtime.spans import RecordedSpan
@@ -20,8 +22,11 @@ from ocr_extractor.runtime.trace_export import export
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ocr_extractor.contract import Extraction
+    from ocr_extractor.contract import Extraction, Pair
     from ocr_extractor.engines.base import PageReading
+
+CONFIDENCES = 20
+"""How many classes of equal width the confidences of a document are counted in."""
 
 _logger = logging.getLogger(__name__)
 _active: ContextVar[RecordedSpan | None] = ContextVar("recorded_span", default=None)
@@ -51,9 +56,10 @@ def start_span(
             export(span, origin)
 
 
-def current_span() -> RecordedSpan | None:
-    """Return the span that is active in this context; None where nothing is recorded."""
-    return _active.get()
+def note(attributes: dict[str, Any]) -> None:
+    """Add attributes to the span that is active in this context, if one is."""
+    if (span := _active.get()) is not None:
+        span.set_attributes(attributes)
 
 
 def note_extraction(span: RecordedSpan, extraction: Extraction, *, content: bool) -> None:
@@ -67,9 +73,45 @@ def note_extraction(span: RecordedSpan, extraction: Extraction, *, content: bool
     if not content:
         row |= {"pairs": count, "values": None, "fields": len(extraction.fields or ())}
     span.set_outputs(row)
+    span.set_attribute("counts", counts_of(extraction))
     if extraction.error_code:
         span.set_failed()
     span.previews = (str(extraction.doc_id), extraction.error or read)
+
+
+def counts_of(extraction: Extraction) -> dict[str, Any]:
+    """Count what was read on a document, in numbers that say nothing of its content.
+
+    Returns:
+        How many leaves of the schema, or pairs without one, are `found`, `blank`, `absent` or
+        `invalid`; `grounded` or not (`ungrounded`), `accepted` or not (`unaccepted`), without
+        those that were not checked; `failed_checks`; and `confidences`, counted in `CONFIDENCES`
+        classes from 0 to 1.
+    """
+    read: tuple[FieldValue, ...] | tuple[Pair, ...] = extraction.fields or extraction.pairs
+    found = Counter(_status(each) for each in read)
+    grounded = Counter(each.grounded for each in read)
+    leaves = extraction.fields or ()
+    accepted = Counter(leaf.accepted for leaf in leaves)
+    confidences = [0] * CONFIDENCES
+    for each in read:
+        if each.confidence is not None:
+            confidences[min(int(each.confidence * CONFIDENCES), CONFIDENCES - 1)] += 1
+    return {
+        **{status: found[status] for status in ("found", "blank", "absent", "invalid")},
+        "grounded": grounded[True],
+        "ungrounded": grounded[False],
+        "accepted": accepted[True],
+        "unaccepted": accepted[False],
+        "failed_checks": len({check for leaf in leaves for check in leaf.checks}),
+        "confidences": confidences,
+    }
+
+
+def _status(read: FieldValue | Pair) -> str:
+    if isinstance(read, FieldValue):
+        return read.status
+    return "blank" if read.answer is None else "found"
 
 
 def note_reading(span: RecordedSpan, reading: PageReading) -> None:

@@ -20,13 +20,14 @@ from PIL import Image
 from werkzeug import Response
 
 from ocr_extractor.config import ExtractorConfig
-from ocr_extractor.contract import Extraction
+from ocr_extractor.contract import Extraction, FieldValue
 from ocr_extractor.documents.input_frame import InputDocument
 from ocr_extractor.engines.base import Page, PageReading
 from ocr_extractor.engines.openai.engine import OpenAIChatEngine
 from ocr_extractor.fields.schema import Schema
 from ocr_extractor.prompts.prompt import load_prompt
 from ocr_extractor.reader import DocumentReader
+from ocr_extractor.runtime.tracing import CONFIDENCES, counts_of
 from tests.llm_servers.checking import CheckingLlm
 from tests.llm_servers.completions import KEY, as_json, completion
 from tests.model.sample_documents import encoded, pdf, tiff
@@ -233,6 +234,53 @@ def test_metadata_traces_hold_counts_and_nothing_of_the_document(
     assert spans["engine"].attributes["image.estimated_tokens"] == 20
     assert (trace.info.token_usage or {})["output_tokens"] == 42
     assert trace.info.tags["mlflow.linkedPrompts"] == '[{"name": "p", "version": "1"}]'
+
+
+@pytest.mark.parametrize("trace_content", ["full", "metadata"])
+def test_every_trace_counts_what_was_read_and_measures_the_page(
+    trace_content: str, store: Path, llm: CheckingLlm
+) -> None:
+    blank = {"question": "Name", "answer": None}
+    answer = {"pairs": [{"question": "Phone", "answer": "1"}, blank, blank]}
+    llm.first = [as_json(completion(json.dumps(answer)))]
+    read(PNG, trace_content=trace_content)
+    spans = {span.name: span for span in only_trace().data.spans}
+    counts = spans["extract"].attributes["counts"]
+    assert counts.pop("confidences") == [0] * CONFIDENCES
+    counted = {name: count for name, count in counts.items() if count}
+    assert counted == {"found": 1, "blank": 2}
+    measured = spans["prepare"].attributes
+    assert (measured["page"], measured["width_px"], measured["height_px"]) == (1, 90, 120)
+    assert measured["contrast"] > 0.3
+    assert len(measured["layout"]) == 48
+
+
+def leaf(**values: Any) -> FieldValue:
+    return FieldValue("a", **values)
+
+
+def test_fields_are_counted_by_what_became_of_them() -> None:
+    leaves = (
+        leaf(status="found", confidence=0.99, grounded=True, accepted=True),
+        leaf(status="found", confidence=1.0, grounded=False, accepted=False, checks=("a = b",)),
+        leaf(status="invalid", confidence=0.0, grounded=True, checks=("a = b", "c")),
+        leaf(status="absent"),
+    )
+    extraction = Extraction("id", (), None, None, False, 1, "local", "p", "", 0, 0, fields=leaves)
+    counts = counts_of(extraction)
+    confidences = counts.pop("confidences")
+    assert (confidences[0], confidences[-1], sum(confidences)) == (1, 2, 3)
+    assert counts == {
+        "found": 2,
+        "blank": 0,
+        "absent": 1,
+        "invalid": 1,
+        "grounded": 2,
+        "ungrounded": 1,
+        "accepted": 1,
+        "unaccepted": 1,
+        "failed_checks": 2,
+    }
 
 
 def test_metadata_traces_of_failures_hold_no_answer_either(

@@ -29,7 +29,7 @@ from ocr_extractor.engines.openai.request_spans import usage_attributes
 from ocr_extractor.engines.openai.sdk_errors import SDK_ERRORS, to_engine_error
 from ocr_extractor.engines.openai.transport import build_http_client
 from ocr_extractor.errors import CompletionError, EngineError
-from ocr_extractor.runtime.tracing import current_span
+from ocr_extractor.runtime.tracing import note
 
 if TYPE_CHECKING:
     from ocr_extractor.config import ExtractorConfig
@@ -216,7 +216,7 @@ class OpenAIChatEngine:
                 f"The page's image has {len(image):,} bytes, the LLM takes {MAX_IMAGE_BYTES:,}: "
                 "lower max_size or set image_format=jpeg.",
             )
-        self._note(
+        note(
             {
                 "image.width_px": size[0],
                 "image.height_px": size[1],
@@ -231,9 +231,4 @@ class OpenAIChatEngine:
     def _note_usage(self, usage: Usage | None) -> None:
         """Record the tokens of all requests on the page's span where no request has its own."""
         if self._config.trace_content != "full" and usage is not None:
-            self._note(usage_attributes(usage, self._config))
-
-    @staticmethod
-    def _note(attributes: dict[str, Any]) -> None:
-        if (span := current_span()) is not None:
-            span.set_attributes(attributes)
+            note(usage_attributes(usage, self._config))
