@@ -48,6 +48,7 @@ ENTRY_POINTS = (
     "train",
     "serve",
     "webhook",
+    "monitor",
     "benchmark",
     "test",
 )
@@ -128,6 +129,10 @@ _EXIT_CODES = (
         "sentence that says what to do.",
     ),
     ("3", "`predict`: some documents failed. They are listed; the others are written."),
+    (
+        "4, 5",
+        "`monitor`: the verdict is `look` or `worse`. The run is complete; its report says why.",
+    ),
     ("130", "The command was stopped with Ctrl-C. `predict` keeps what is finished."),
 )
 

@@ -119,7 +119,7 @@ def shared_evidence(one: str, other: str) -> tuple[Evidence, Evidence]:
     Raises:
         UsageError: There are none; the message names the command that makes some.
     """
-    ours, theirs = _evaluations(one), _evaluations(other)
+    ours, theirs = evaluations(one), evaluations(other)
     if digest := next((each for each in ours if each in theirs), None):
         return load_evidence(one, ours[digest]), load_evidence(other, theirs[digest])
     changed = _names(ours) & _names(theirs)
@@ -135,7 +135,7 @@ def shared_evidence(one: str, other: str) -> tuple[Evidence, Evidence]:
     )
 
 
-def _evaluations(model_uri: str) -> dict[str, list[Run]]:
+def evaluations(model_uri: str) -> dict[str, list[Run]]:
     """Return an extractor's runs by the digest of the forms, newest first."""
     model_id = _model_id(model_uri)
     metrics = (mlflow.get_logged_model(model_id).metrics if model_id else None) or []

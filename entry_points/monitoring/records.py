@@ -1,0 +1,204 @@
+"""Documents as they were read: numbers out of MLflow's traces, without their content."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import mlflow
+from mlflow.entities import Span, Trace, TraceInfo
+from mlflow.exceptions import MlflowException
+
+from entry_points.comparing.history import is_missing
+from entry_points.logged_models.loading import pinned
+from entry_points.monitoring.period import Period
+
+_A_PAGE = 100  # traces a request; each holds some 20 KB with `trace_content=full`
+_DOCUMENT = "extract"
+_EVALUATED = "dataset_digest"  # a tag of every run that evaluates
+_LOGGED = re.compile(r"models:/(m-\w+)")  # the source of a version: its LoggedModel
+MODEL_ID, SOURCE_RUN = "mlflow.modelId", "mlflow.sourceRun"
+
+
+@dataclass(frozen=True)
+class WatchedModel:
+    """A registered model: the version that is in force, and the others.
+
+    Attributes:
+        name: The registered model.
+        version: The version in force.
+        versions: All versions by the id of their LoggedModel.
+    """
+
+    name: str
+    version: str
+    versions: Mapping[str, str]
+
+    @classmethod
+    def find(cls, client: mlflow.MlflowClient, model_uri: str) -> WatchedModel:
+        """Find a model by the URI of a version.
+
+        Raises:
+            UsageError: It names no registered version.
+        """
+        name, version = pinned(model_uri)
+        registered = _paged(
+            lambda token: client.search_model_versions(f"name='{name}'", page_token=token)
+        )
+        logged = ((_LOGGED.fullmatch(each.source or ""), each.version) for each in registered)
+        return cls(name, version, {source[1]: str(number) for source, number in logged if source})
+
+
+@dataclass(frozen=True)
+class Record:
+    """A document as it was read.
+
+    Attributes:
+        trace_id: Its trace.
+        doc_id: What the caller named it, "" for nothing.
+        version: The model's version, "" where the trace names none.
+        row: Its row of the output; with `trace_content=metadata` without its content.
+        counts: What was read on it, counted; see docs/monitor.md.
+        pages: What the spans of each page say, by name.
+        seconds: How long it took.
+    """
+
+    trace_id: str
+    doc_id: str
+    version: str
+    row: Mapping[str, Any]
+    counts: Mapping[str, Any]
+    pages: tuple[Mapping[str, Any], ...]
+    seconds: float
+
+    @property
+    def group(self) -> str:
+        """What read it: the version and the prompt."""
+        prompt = self.row["prompt_uri"].removeprefix("prompts:/")
+        return f"version {self.version}, {prompt}"
+
+    def mean_of_pages(self, name: str) -> float | None:
+        """Return the mean of a number of its pages; None if no page has it."""
+        known = [page[name] for page in self.pages if page.get(name) is not None]
+        return sum(known) / len(known) if known else None
+
+
+def production_records(
+    client: mlflow.MlflowClient, model: WatchedModel, period: Period
+) -> Iterator[Record]:
+    """Yield the documents that a model has read in a period, without those of evaluations."""
+
+    @cache
+    def is_evaluation(run_id: str) -> bool:
+        try:
+            return _EVALUATED in client.get_run(run_id).data.tags
+        except MlflowException as error:
+            if is_missing(error):
+                return False
+            raise
+
+    for trace in find_traces(client, model, period):
+        run_id = trace.info.trace_metadata.get(SOURCE_RUN)
+        if run_id is None or not is_evaluation(run_id):
+            yield from records_of(trace, model)
+
+
+def run_records(client: mlflow.MlflowClient, model: WatchedModel, run_id: str) -> list[Record]:
+    """Return the documents that one version has read in a run, in the order of their ids.
+
+    Raises:
+        MlflowException: There is no such run.
+    """
+    experiment = client.get_run(run_id).info.experiment_id
+    traces = _paged(
+        lambda token: client.search_traces(
+            locations=[experiment], run_id=run_id, max_results=_A_PAGE, page_token=token
+        )
+    )
+    found = {each.doc_id: each for trace in traces for each in records_of(trace, model)}
+    return [found[doc_id] for doc_id in sorted(found)]
+
+
+def find_traces(
+    client: mlflow.MlflowClient, model: WatchedModel, period: Period, *, spans: bool = True
+) -> Iterator[Trace]:
+    """Yield the traces of all versions of a model, in all experiments; `spans` says whether whole.
+
+    They are asked for by the versions' ids, so that traces of others are never read.
+    """
+    experiments = [
+        each.experiment_id
+        for each in _paged(lambda token: client.search_experiments(page_token=token))
+    ]
+    for model_id in model.versions:
+        yield from _paged(
+            lambda token, model_id=model_id: client.search_traces(  # type: ignore[misc]
+                locations=experiments,
+                filter_string=f"request_metadata.`{MODEL_ID}` = '{model_id}' "
+                f"AND attributes.timestamp_ms >= {period.start_ms} "
+                f"AND attributes.timestamp_ms < {period.end_ms}",
+                max_results=_A_PAGE,
+                page_token=token,
+                include_spans=spans,
+            )
+        )
+
+
+def _paged(fetch: Callable[[str | None], Any]) -> Iterator[Any]:
+    """Yield what the pages of a search hold."""
+    token: str | None = None
+    while True:
+        page = fetch(token)
+        yield from page
+        token = page.token
+        if not token:
+            return
+
+
+def records_of(trace: Trace, model: WatchedModel) -> Iterator[Record]:
+    """Yield the documents of a trace: one, or several below a caller's own span.
+
+    A model that was logged before traces had counts gives none.
+    """
+    spans = {span.span_id: span for span in trace.data.spans}
+    pages: dict[str, dict[int, dict[str, Any]]] = {}
+    for span in spans.values():
+        if (number := span.get_attribute("page")) is not None:
+            document = _document_of(span, spans)
+            if document is not None:
+                found = pages.setdefault(document.span_id, {}).setdefault(number, {})
+                found |= span.attributes
+    for span in spans.values():
+        counts = span.get_attribute("counts") if span.name == _DOCUMENT else None
+        if counts is not None:
+            of_document = pages.get(span.span_id, {})
+            yield Record(
+                trace_id=trace.info.trace_id,
+                doc_id=str((span.inputs or {}).get("doc_id") or ""),
+                version=model.versions.get(_model_id(trace.info), ""),
+                row=span.outputs,
+                counts=counts,
+                pages=tuple(of_document[number] for number in sorted(of_document)),
+                seconds=((span.end_time_ns or span.start_time_ns) - span.start_time_ns) / 1e9,
+            )
+
+
+def _document_of(span: Span, spans: Mapping[str, Span]) -> Span | None:
+    while span.name != _DOCUMENT:
+        if span.parent_id is None or span.parent_id not in spans:
+            return None
+        span = spans[span.parent_id]
+    return span
+
+
+def _model_id(info: TraceInfo) -> str:
+    return str(info.trace_metadata.get(MODEL_ID, ""))
+
+
+def one_a_document(records: Iterable[Record]) -> list[Record]:
+    """Return the first record of each document; documents without an id are all kept."""
+    found = {each.doc_id or each.trace_id: each for each in reversed(list(records))}
+    return list(reversed(found.values()))

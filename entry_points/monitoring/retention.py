@@ -1,0 +1,91 @@
+"""Deletes old traces and their attachments, as MLflow does."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import mlflow
+from mlflow.entities import TraceInfo
+from mlflow.store.artifact.artifact_repo import ArtifactRepository
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+from mlflow.tracing.utils.artifact_utils import get_artifact_uri_for_trace
+
+from entry_points.monitoring.period import Period
+from entry_points.monitoring.records import SOURCE_RUN, WatchedModel, find_traces
+
+_A_REQUEST = 100  # traces
+_DAY_MS = 86_400_000
+_SPANS = "mlflow.trace.sizeBytes"
+
+
+@dataclass(frozen=True)
+class OldTraces:
+    """Traces that are older than they need to be.
+
+    Attributes:
+        traces: Those that may be deleted.
+        kept: How many others a run or an assessment, such as a label, refers to.
+        span_bytes: The size of the spans of `traces`, as far as it is known.
+        attached_bytes: The size of their attachments, the pages.
+    """
+
+    traces: Sequence[TraceInfo]
+    kept: int
+    span_bytes: int
+    attached_bytes: int
+
+
+def find_old_traces(
+    client: mlflow.MlflowClient, model: WatchedModel, keep_days: float, *, referred: bool
+) -> OldTraces:
+    """Find a model's traces that are older than `keep_days`; all of them if `referred`."""
+    end = int(time.time() * 1000 - keep_days * _DAY_MS)
+    found = [each.info for each in find_traces(client, model, Period(0, end), spans=False)]
+    old = [info for info in found if referred or not _is_referred_to(info)]
+    return OldTraces(
+        traces=old,
+        kept=len(found) - len(old),
+        span_bytes=sum(int(info.trace_metadata.get(_SPANS, 0)) for info in old),
+        attached_bytes=sum(size for info in old for size in _sizes(_artifacts(info))),
+    )
+
+
+def _is_referred_to(info: TraceInfo) -> bool:
+    return SOURCE_RUN in info.trace_metadata or bool(info.assessments)
+
+
+def delete_old_traces(client: mlflow.MlflowClient, old: OldTraces) -> int:
+    """Delete traces, and return how many.
+
+    MLflow leaves the files of a trace. They go first: what is left by a failure still has its
+    trace, so that the next call finds it.
+    """
+    by_experiment: dict[str, list[TraceInfo]] = {}
+    for info in old.traces:
+        by_experiment.setdefault(str(info.experiment_id), []).append(info)
+    deleted = 0
+    for experiment, traces in by_experiment.items():
+        for start in range(0, len(traces), _A_REQUEST):
+            batch = traces[start : start + _A_REQUEST]
+            for info in batch:
+                repository = _artifacts(info)
+                if any(True for _ in _sizes(repository)):
+                    repository.delete_artifacts()
+            ids = [info.trace_id for info in batch]
+            deleted += client.delete_traces(experiment_id=experiment, trace_ids=ids)
+    return deleted
+
+
+def _artifacts(info: TraceInfo) -> ArtifactRepository:
+    return get_artifact_repository(get_artifact_uri_for_trace(info))
+
+
+def _sizes(repository: ArtifactRepository, folder: str | None = None) -> Iterator[int]:
+    """Yield the bytes of each file of a trace."""
+    for each in repository.list_artifacts(folder):
+        if each.is_dir:
+            yield from _sizes(repository, each.path)
+        else:
+            yield each.file_size or 0

@@ -1,0 +1,136 @@
+"""A small production: a registered model, engines that read as told, and their traces."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import mlflow
+from PIL import Image
+
+from entry_points.monitoring.period import Period
+from entry_points.monitoring.records import Record, WatchedModel, production_records
+from ocr_extractor.config import ExtractorConfig
+from ocr_extractor.contract import Extraction, Pair
+from ocr_extractor.documents.input_frame import InputDocument
+from ocr_extractor.engines.base import Engine, Page, PageReading
+from ocr_extractor.errors import EngineError
+from ocr_extractor.fields.schema import Schema
+from ocr_extractor.ocr.recognition import WordReader
+from ocr_extractor.prompts.prompt import load_prompt
+from ocr_extractor.reader import DocumentReader
+
+NAME = "extractor"
+TEMPLATE = "Read the form. {{ additional_rules }}"
+ALWAYS = Period(0, 2**53)
+
+
+def encoded(image: Image.Image) -> bytes:
+    data = io.BytesIO()
+    image.save(data, "PNG")
+    return data.getvalue()
+
+
+@dataclass
+class StatedEngine:
+    """Reads every page as stated."""
+
+    confidence: float = 0.9
+    ungrounded: int = 0
+    failure: str = ""
+    name: str = "openai"
+
+    def read(self, page: Page, instructions: str, schema: Schema | None = None) -> PageReading:
+        if self.failure:
+            raise EngineError(self.failure, "as stated")
+        pairs = [
+            Pair(
+                f"Question {n}",
+                f"Answer {n}",
+                confidence=self.confidence,
+                grounded=n >= self.ungrounded,
+            )
+            for n in range(10)
+        ]
+        return PageReading(
+            tuple(pairs), input_tokens=1000, output_tokens=200, attempts=1, cost=0.01
+        )
+
+
+@dataclass
+class PromptedEngine:
+    """An LLM that knows the pairs of each page by its pixels; a harmful prompt makes it careless.
+
+    Attributes:
+        truths: The pairs of each page, by `fingerprint`.
+        harm: What stands in the instructions of such a prompt.
+    """
+
+    truths: Mapping[str, Sequence[tuple[str, str | None]]]
+    harm: str
+    name: str = "openai"
+
+    def read(self, page: Page, instructions: str, schema: Schema | None = None) -> PageReading:
+        pairs = [Pair(*pair) for pair in self.truths[fingerprint(page.image)]]
+        if self.harm in instructions:
+            # Each third answer is told in other words than the page's.
+            pairs = [
+                Pair(pair.question, f"Approx. {n} XQZ") if n % 3 == 0 else pair
+                for n, pair in enumerate(pairs)
+            ]
+        tokens = 20 * len(pairs)
+        return PageReading(tuple(pairs), input_tokens=1000, output_tokens=tokens, attempts=1)
+
+
+def fingerprint(image: Image.Image) -> str:
+    return hashlib.sha256(image.convert("L").tobytes()).hexdigest()
+
+
+@dataclass
+class Production:
+    """One registered model whose version 1 is the champion, in the active store."""
+
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.client = mlflow.MlflowClient()
+        self.client.create_registered_model(NAME)
+        self.model_id = self.register()
+        self.client.set_registered_model_alias(NAME, "champion", "1")
+
+    def register(self) -> str:
+        """Register one more version, and return the id of its LoggedModel."""
+        model_id: str = mlflow.create_external_model(name=NAME).model_id
+        self.client.create_model_version(NAME, source=f"models:/{model_id}")
+        return model_id
+
+    @property
+    def model(self) -> WatchedModel:
+        return WatchedModel.find(self.client, f"models:/{NAME}@champion")
+
+    def read(
+        self,
+        documents: Mapping[str, bytes],
+        engine: Engine,
+        *,
+        template: str = TEMPLATE,
+        word_reader: WordReader | None = None,
+        model_id: str = "",
+    ) -> list[Extraction]:
+        """Read documents; each leaves its trace."""
+        prompt = mlflow.genai.register_prompt("p", template)
+        config = ExtractorConfig.from_model_config(
+            {"engine": "openai", "prompt_uri": prompt.uri, "max_concurrency": 2, **self.settings}
+        )
+        reader = DocumentReader(
+            config, load_prompt(prompt.uri, Path("none")), engine, word_reader=word_reader
+        )
+        mlflow.set_active_model(model_id=model_id or self.model_id)
+        return reader.read_all([InputDocument(*each) for each in documents.items()], "")
+
+    def records(self, period: Period = ALWAYS) -> list[Record]:
+        return list(production_records(self.client, self.model, period))
