@@ -15,7 +15,7 @@ from mlflow.exceptions import MlflowException
 from entry_points.command_line import cli
 from entry_points.command_line.tracking import name_run
 from entry_points.evaluation.printing import where_to_look
-from entry_points.monitoring.attention import find_needs, write_needs
+from entry_points.monitoring.attention import DOCUMENTS, PREDICTIONS, find_needs, write_needs
 from entry_points.monitoring.baseline import find_baseline
 from entry_points.monitoring.comparison import Comparison, compare
 from entry_points.monitoring.page import PAGE, log, report
@@ -66,10 +66,10 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--output",
-        default="needs-a-person.jsonl",
-        help="the rows of the documents that most need a person, for review",
+        default="needs-a-person",
+        help="a folder for review: rows and files of the documents that most need a person",
     )
-    parser.add_argument("--most", type=int, default=20, help="most documents in that file")
+    parser.add_argument("--most", type=int, default=20, help="most documents in that folder")
     parser.add_argument(
         "--keep-days",
         default="none",
@@ -93,7 +93,7 @@ class WatchTask:
         period: The time.
         baseline: As for `find_baseline`.
         predictions: What predict wrote; None for nothing.
-        output: The file for review.
+        output: The folder for review.
         most: Most documents in it.
     """
 
@@ -123,10 +123,13 @@ def monitor(model: WatchedModel, task: WatchTask) -> Comparison:
     report(comparison, baseline, needs)
     log(comparison, baseline, needs, f"{model.name} {task.period}")
     predicted = read_rows(task.predictions) if task.predictions else ()
-    written = write_needs(needs, task.output, {row["doc_id"]: row for row in predicted})
-    if written:
-        flags = f"-P predictions={shlex.quote(str(task.output))} -P input=<their folder>"
-        print(f"Look at {written} of them: {cli.RUN} -e review {flags}")
+    rows, documents = write_needs(needs, task.output, {row["doc_id"]: row for row in predicted})
+    if rows:
+        folder = (
+            shlex.quote(str(task.output / DOCUMENTS)) if documents == rows else "<their folder>"
+        )
+        flags = f"-P predictions={shlex.quote(str(task.output / PREDICTIONS))} -P input={folder}"
+        print(f"Review {rows} of them: {cli.RUN} -e review {flags}")
     elif needs:
         print("Their traces hold only numbers: give -P predictions=<what predict wrote>.")
     return comparison

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 from scipy import stats
 
 from entry_points.monitoring.layouts import halves, nearest
 from entry_points.monitoring.records import Record
-from entry_points.monitoring.watches import WATCHES, Verdict, Watch
+from entry_points.monitoring.watches import WATCHES, Number, Verdict, Watch
 
 ALPHA = 0.001
 """How likely a single line of a run changes its verdict although nothing has changed: once in 50
@@ -22,6 +23,13 @@ FEWEST = 10
 ORDER: Sequence[Verdict] = ("ok", "look", "worse")
 
 NEW_LAYOUTS = Watch("distance to known layouts", lambda _: None, "look", "higher", 0.5, True)
+
+
+_ALTERNATIVE: Mapping[str, Literal["greater", "less", "two-sided"]] = {
+    "higher": "greater",
+    "lower": "less",
+    "either": "two-sided",
+}
 
 
 @dataclass(frozen=True)
@@ -56,13 +64,14 @@ class Line:
         if self.p_value is None or before is None or now is None:
             return None
         sides = [np.asarray(side) for side in (self.now, self.before)]
-        errors = [side.var(ddof=1) / len(side) for side in sides]
+        errors = [float(side.var(ddof=1)) / len(side) for side in sides]
         if not sum(errors):
             return now - before, now - before, now - before
+        # scipy's ttest_ind gives the same, with a warning where one side has no spread.
         freedom = sum(errors) ** 2 / sum(
             error**2 / (len(side) - 1) for error, side in zip(errors, sides, strict=True)
         )
-        half = float(stats.t.ppf(0.975, freedom) * np.sqrt(sum(errors)))
+        half = float(stats.t.ppf(0.975, freedom)) * sum(errors) ** 0.5
         return now - before, now - before - half, now - before + half
 
     @property
@@ -71,6 +80,7 @@ class Line:
         if self.p_value is None or self.difference is None or self.p_value >= ALPHA:
             return "ok"
         least = self.watch.least * (abs(self.means[0] or 0.0) if self.watch.relative else 1.0)
+        least = max(least, self.watch.floor)
         signs = {"higher": 1, "lower": -1, "either": np.sign(self.difference[0])}
         counts = self.difference[0] * signs[self.watch.side] >= least
         return self.watch.change if counts else "ok"
@@ -117,21 +127,19 @@ def compare(baseline: Sequence[Record], records: Sequence[Record]) -> Comparison
 
 
 def _lines(name: str, baseline: Sequence[Record], group: Sequence[Record]) -> list[Line]:
+    seen, known = halves(baseline)
     lines = [
-        Line(
-            name,
-            watch,
-            *(
-                [n for each in side if (n := watch.of(each)) is not None]
-                for side in (baseline, group)
-            ),
-        )
+        Line(name, watch, _known(map(watch.of, baseline)), _known(map(watch.of, group)))
         for watch in WATCHES
     ]
-    seen, known = halves(baseline)
-    distances = ([n for n in nearest(side, seen) if n is not None] for side in (known, group))
-    lines.append(Line(name, NEW_LAYOUTS, *distances))
+    lines.append(
+        Line(name, NEW_LAYOUTS, _known(nearest(known, seen)), _known(nearest(group, seen)))
+    )
     return [line for line in lines if line.now]
+
+
+def _known(numbers: Iterable[Number]) -> list[float]:
+    return [number for number in numbers if number is not None]
 
 
 def _corrected(lines: Sequence[Line]) -> list[Line]:
@@ -147,13 +155,14 @@ def _corrected(lines: Sequence[Line]) -> list[Line]:
 
 
 def _p_value(line: Line) -> float:
-    sides = {"higher": "greater", "lower": "less", "either": "two-sided"}
-    side = sides[line.watch.side]
+    side = _ALTERNATIVE[line.watch.side]
     values = set(line.before) | set(line.now)
     if len(values) == 1:
         return 1.0
     if values <= {0.0, 1.0}:
         table = [[sum(each), len(each) - sum(each)] for each in (line.now, line.before)]
-        return float(stats.fisher_exact(table, side).pvalue)
-    found = stats.mannwhitneyu(line.now, line.before, alternative=side, method="asymptotic")
+        return float(stats.fisher_exact(np.array(table, dtype=int), side).pvalue)
+    found = stats.mannwhitneyu(
+        np.asarray(line.now), np.asarray(line.before), alternative=side, method="asymptotic"
+    )
     return float(found.pvalue)

@@ -33,8 +33,8 @@ def cells(line: Line) -> tuple[str, ...]:
         line.watch.name,
         _number(before),
         _number(now),
-        "" if difference is None else f"{difference[0]:+.3g}",
-        "" if difference is None else f"{difference[1]:+.3g} to {difference[2]:+.3g}",
+        "" if difference is None else _signed(difference[0]),
+        "" if difference is None else " to ".join(map(_signed, difference[1:])),
         "" if line.p_value is None else f"{line.p_value:.4f}",
         f"{len(line.before):,} | {len(line.now):,}",
         line.verdict if line.p_value is not None else f"fewer than {FEWEST}",
@@ -43,6 +43,10 @@ def cells(line: Line) -> tuple[str, ...]:
 
 def _number(value: float | None) -> str:
     return "" if value is None else f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+
+
+def _signed(value: float) -> str:
+    return f"{round(value, 9):+.3g}"
 
 
 def error_codes(records: Sequence[Record]) -> dict[str, int]:
@@ -59,7 +63,7 @@ def report(comparison: Comparison, baseline: Baseline, needs: Sequence[Need]) ->
         cli.print_table((cells(each) for each in comparison.lines if each.group == group), _HEADER)
     if codes := error_codes(comparison.records):
         print("Failed: " + ", ".join(f"{code} {count}" for code, count in codes.items()))
-    print(f"\nVerdict: {comparison.verdict}. {len(needs)} documents need a person most.")
+    print(f"\nVerdict: {comparison.verdict}. Documents that most need a person: {len(needs)}.")
     for need in needs[:5]:
         print(f"  {cli.printable(need.record.doc_id[:60])}: {', '.join(need.reasons)}")
 
@@ -76,7 +80,7 @@ def log(comparison: Comparison, baseline: Baseline, needs: Sequence[Need], title
             metrics |= {f"{name}/{end}": value for end, value in ends}
     mlflow.log_metrics(metrics)
     mlflow.set_tags({"verdict": comparison.verdict, "baseline": baseline.told[:500]})
-    mlflow.log_dict([_to_dict(need) for need in needs], NEEDS)
+    mlflow.log_dict({"documents": [_to_dict(need) for need in needs]}, NEEDS)
     for name, figure in _figures(comparison):
         mlflow.log_figure(figure, f"figures/{name}.png")
     experiment = experiment_page(run.info.experiment_id) if run else ""

@@ -26,16 +26,10 @@ class Period:
         Raises:
             ValueError: It is neither, or it ends before it starts.
         """
-        if found := re.fullmatch(r"(\d{1,6})([mhdw])", text):
-            now = datetime.now(UTC)
-            start, end = now - timedelta(**{_UNITS[found[2]]: int(found[1])}), now
-        else:
-            first, between, last = text.partition(_BETWEEN)
-            if not between:
-                raise ValueError(text)
-            start, end = _moment(first), _moment(last)
-            if "T" not in last:
-                end += timedelta(days=1)
+        try:
+            start, end = _ends(text)
+        except OverflowError as error:
+            raise ValueError(text) from error
         if start >= end:
             raise ValueError(text)
         return cls(_ms(start), _ms(end))
@@ -46,6 +40,15 @@ class Period:
             datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%dT%H:%MZ")
             for ms in (self.start_ms, self.end_ms)
         )
+
+
+def _ends(text: str) -> tuple[datetime, datetime]:
+    if found := re.fullmatch(r"(\d{1,6})([mhdw])", text, re.ASCII):
+        now = datetime.now(UTC)
+        return now - timedelta(**{_UNITS[found[2]]: int(found[1])}), now
+    first, _, last = text.partition(_BETWEEN)
+    start, end = _moment(first), _moment(last)
+    return start, end if "T" in last else end + timedelta(days=1)
 
 
 def _moment(text: str) -> datetime:

@@ -64,6 +64,7 @@ class Record:
         counts: What was read on it, counted; see docs/monitor.md.
         pages: What the spans of each page say, by name.
         seconds: How long it took.
+        attachment: MLflow's reference to the document itself, "" where the trace does not have it.
     """
 
     trace_id: str
@@ -73,6 +74,7 @@ class Record:
     counts: Mapping[str, Any]
     pages: tuple[Mapping[str, Any], ...]
     seconds: float
+    attachment: str = ""
 
     @property
     def group(self) -> str:
@@ -174,15 +176,16 @@ def records_of(trace: Trace, model: WatchedModel) -> Iterator[Record]:
     for span in spans.values():
         counts = span.get_attribute("counts") if span.name == _DOCUMENT else None
         if counts is not None:
-            of_document = pages.get(span.span_id, {})
+            of_document, inputs = pages.get(span.span_id, {}), span.inputs or {}
             yield Record(
                 trace_id=trace.info.trace_id,
-                doc_id=str((span.inputs or {}).get("doc_id") or ""),
+                doc_id=str(inputs.get("doc_id") or ""),
                 version=model.versions.get(_model_id(trace.info), ""),
                 row=span.outputs,
                 counts=counts,
                 pages=tuple(of_document[number] for number in sorted(of_document)),
                 seconds=((span.end_time_ns or span.start_time_ns) - span.start_time_ns) / 1e9,
+                attachment=inputs.get("document", ""),
             )
 
 

@@ -72,7 +72,7 @@ def delete_old_traces(client: mlflow.MlflowClient, old: OldTraces) -> int:
             for info in batch:
                 repository = _artifacts(info)
                 if any(True for _ in _sizes(repository)):
-                    repository.delete_artifacts()
+                    repository.delete_artifacts()  # type: ignore[no-untyped-call]
             ids = [info.trace_id for info in batch]
             deleted += client.delete_traces(experiment_id=experiment, trace_ids=ids)
     return deleted

@@ -24,6 +24,7 @@ class Watch:
         least: The smallest change of the mean that counts, as a share of the baseline's mean where
             `relative`.
         relative: See `least`.
+        floor: What a relative change must reach, too, in the unit of the number.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Watch:
     side: Literal["higher", "lower", "either"]
     least: float
     relative: bool = False
+    floor: float = 0.0
 
 
 def _share(part: str, *others: str) -> Callable[[Record], Number]:
@@ -118,5 +120,7 @@ WATCHES: Sequence[Watch] = (
     Watch("sharpness", _of_pages("sharpness"), "look", "either", 0.1),
     Watch("tokens a page", _a_page(_tokens), "look", "higher", 0.25, relative=True),
     Watch("USD a page", _a_page(_cost), "look", "higher", 0.25, relative=True),
-    Watch("seconds a page", _a_page(lambda record: record.seconds), "look", "higher", 4.0, True),
+    Watch(
+        "seconds a page", _a_page(lambda record: record.seconds), "look", "higher", 4.0, True, 5.0
+    ),
 )

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import mlflow
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from entry_points.monitoring.period import Period
 from entry_points.monitoring.records import Record, WatchedModel, production_records
@@ -27,6 +27,22 @@ from ocr_extractor.reader import DocumentReader
 NAME = "extractor"
 TEMPLATE = "Read the form. {{ additional_rules }}"
 ALWAYS = Period(0, 2**53)
+
+
+EVALUATED = 12
+
+
+def page(number: int, ink: int = 0) -> bytes:
+    """Draw a small form; forms of other numbers are a little different."""
+    image = Image.new("L", (120, 160), 255)
+    draw = ImageDraw.Draw(image)
+    for line in range(10, 150, 10):
+        draw.rectangle((10 + number % 5, line, 60 + number, line + 3), fill=ink)
+    return encoded(image)
+
+
+def pages(count: int, name: str = "form", ink: int = 0) -> dict[str, bytes]:
+    return {f"{name}-{n:02}.png": page(n, ink) for n in range(count)}
 
 
 def encoded(image: Image.Image) -> bytes:
@@ -92,21 +108,42 @@ def fingerprint(image: Image.Image) -> str:
 
 @dataclass
 class Production:
-    """One registered model whose version 1 is the champion, in the active store."""
+    """A registered model whose version 1 is the champion, in the active store.
+
+    Attributes:
+        settings: Those of its extractors.
+    """
 
     settings: Mapping[str, Any] = field(default_factory=dict)
 
-    def __post_init__(self) -> None:
-        self.client = mlflow.MlflowClient()
-        self.client.create_registered_model(NAME)
-        self.model_id = self.register()
-        self.client.set_registered_model_alias(NAME, "champion", "1")
+    @classmethod
+    def begin(cls) -> Production:
+        """Register the model."""
+        production = cls()
+        production.client.create_registered_model(NAME)
+        production.register()
+        production.client.set_registered_model_alias(NAME, "champion", "1")
+        return production
+
+    @property
+    def client(self) -> mlflow.MlflowClient:
+        return mlflow.MlflowClient()
+
+    @property
+    def model_id(self) -> str:
+        """The LoggedModel of the champion."""
+        version = self.client.get_model_version_by_alias(NAME, "champion")
+        return str(version.source).removeprefix("models:/")
 
     def register(self) -> str:
         """Register one more version, and return the id of its LoggedModel."""
         model_id: str = mlflow.create_external_model(name=NAME).model_id
         self.client.create_model_version(NAME, source=f"models:/{model_id}")
         return model_id
+
+    def promote_on(self, run_id: str) -> None:
+        """Leave the evidence of a promotion."""
+        self.client.set_model_version_tag(NAME, "1", "promotion.evidence", run_id)
 
     @property
     def model(self) -> WatchedModel:
@@ -122,7 +159,11 @@ class Production:
         model_id: str = "",
     ) -> list[Extraction]:
         """Read documents; each leaves its trace."""
-        prompt = mlflow.genai.register_prompt("p", template)
+        prompt = mlflow.genai.load_prompt(
+            "prompts:/p@latest", allow_missing=True, cache_ttl_seconds=0
+        )
+        if prompt is None or prompt.template != template:
+            prompt = mlflow.genai.register_prompt("p", template)
         config = ExtractorConfig.from_model_config(
             {"engine": "openai", "prompt_uri": prompt.uri, "max_concurrency": 2, **self.settings}
         )

@@ -143,7 +143,7 @@ CHANGES = (
 
 @pytest.fixture
 def pool(store: object) -> Pool:
-    return read_pool(Production())
+    return read_pool(Production.begin())
 
 
 def test_each_change_is_noticed_within_200_documents_and_quiet_weeks_stay_quiet(
