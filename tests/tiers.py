@@ -28,7 +28,7 @@ SLOW = {
     "starts a browser": {"chromium"},
     "starts a database": {"cluster"},
     "measures": {"SUITES", "log_models", "tracemalloc", "setswitchinterval"},
-    "reads many forms": {"funsd_training", "check_real_pages"},
+    "reads many forms": {"funsd_training", "check_real_pages", "read_pool"},
     "needs Spark": {"spark"},
     "draws documents that take too much": {
         "HOSTILE_DOCUMENTS",
@@ -58,6 +58,7 @@ MINUTES = {
     "test_prompt_loop_real.py",
     "test_serve_leaks.py",
     "test_serve_promotions.py",
+    "test_simulation.py",
 }
 _TESTS = Path(__file__).parent
 # Methods of other libraries whose name is that of our `Project.run`.

@@ -105,7 +105,7 @@ def write_needs(
                 continue
             doc_id = record.doc_id
             if record.attachment:
-                doc_id = _save(record, documents, len(rows))
+                doc_id = _save(record, documents)
                 saved += 1
             rows[doc_id] = {**row, "doc_id": doc_id, "why": "; ".join(need.reasons)}
         with replacing(output / PREDICTIONS) as new:
@@ -121,7 +121,7 @@ def _traced_row(record: Record) -> dict[str, Any] | None:
     return {**record.row, KEY: record.trace_id.removeprefix("tr-")}
 
 
-def _save(record: Record, folder: Path, number: int) -> str:
+def _save(record: Record, folder: Path) -> str:
     """Write a document out of its trace; return its doc_id in the folder.
 
     Callers of a server choose doc_ids: one that is no plain name of a document gets another.
@@ -131,7 +131,7 @@ def _save(record: Record, folder: Path, number: int) -> str:
     suffix = mimetypes.guess_extension(str(reference["content_type"])) or ""
     is_plain = doc_id == Path(doc_id).name and doc_id == doc_id_of(doc_id)
     if not is_plain or Path(doc_id).suffix.lower() not in IMAGE_SUFFIXES or len(doc_id) > _LONGEST:
-        doc_id = f"document-{number + 1:03}{suffix}"
+        doc_id = f"{record.trace_id}{suffix}"
     info = mlflow.MlflowClient().get_trace(record.trace_id, display=False).info
     artifacts = get_artifact_repository(get_artifact_uri_for_trace(info))
     artifacts.download_trace_attachment_to_file(attached, folder / doc_id)

@@ -5,22 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import mlflow
 from mlflow.entities import Span, Trace, TraceInfo
-from mlflow.exceptions import MlflowException
+from mlflow.tracing.constant import TraceMetadataKey, TraceTagKey
 
-from entry_points.comparing.history import is_missing
 from entry_points.logged_models.loading import pinned
 from entry_points.monitoring.period import Period
 
 _A_PAGE = 100  # traces a request; each holds some 20 KB with `trace_content=full`
 _DOCUMENT = "extract"
-_EVALUATED = "dataset_digest"  # a tag of every run that evaluates
 _LOGGED = re.compile(r"models:/(m-\w+)")  # the source of a version: its LoggedModel
-MODEL_ID, SOURCE_RUN = "mlflow.modelId", "mlflow.sourceRun"
 
 
 @dataclass(frozen=True)
@@ -91,20 +87,12 @@ class Record:
 def production_records(
     client: mlflow.MlflowClient, model: WatchedModel, period: Period
 ) -> Iterator[Record]:
-    """Yield the documents that a model has read in a period, without those of evaluations."""
+    """Yield the documents that a model has read in a period.
 
-    @cache
-    def is_evaluation(run_id: str) -> bool:
-        try:
-            return _EVALUATED in client.get_run(run_id).data.tags
-        except MlflowException as error:
-            if is_missing(error):
-                return False
-            raise
-
+    Documents that MLflow's evaluation or optimisation has read do not count.
+    """
     for trace in find_traces(client, model, period):
-        run_id = trace.info.trace_metadata.get(SOURCE_RUN)
-        if run_id is None or not is_evaluation(run_id):
+        if TraceTagKey.EVAL_REQUEST_ID not in trace.info.tags:
             yield from records_of(trace, model)
 
 
@@ -139,7 +127,7 @@ def find_traces(
         yield from _paged(
             lambda token, model_id=model_id: client.search_traces(  # type: ignore[misc]
                 locations=experiments,
-                filter_string=f"request_metadata.`{MODEL_ID}` = '{model_id}' "
+                filter_string=f"request_metadata.`{TraceMetadataKey.MODEL_ID}` = '{model_id}' "
                 f"AND attributes.timestamp_ms >= {period.start_ms} "
                 f"AND attributes.timestamp_ms < {period.end_ms}",
                 max_results=_A_PAGE,
@@ -198,7 +186,7 @@ def _document_of(span: Span, spans: Mapping[str, Span]) -> Span | None:
 
 
 def _model_id(info: TraceInfo) -> str:
-    return str(info.trace_metadata.get(MODEL_ID, ""))
+    return str(info.trace_metadata.get(TraceMetadataKey.MODEL_ID, ""))
 
 
 def one_a_document(records: Iterable[Record]) -> list[Record]:

@@ -10,14 +10,14 @@ import mlflow
 from mlflow.entities import TraceInfo
 from mlflow.store.artifact.artifact_repo import ArtifactRepository
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+from mlflow.tracing.constant import TraceMetadataKey
 from mlflow.tracing.utils.artifact_utils import get_artifact_uri_for_trace
 
 from entry_points.monitoring.period import Period
-from entry_points.monitoring.records import SOURCE_RUN, WatchedModel, find_traces
+from entry_points.monitoring.records import WatchedModel, find_traces
 
 _A_REQUEST = 100  # traces
 _DAY_MS = 86_400_000
-_SPANS = "mlflow.trace.sizeBytes"
 
 
 @dataclass(frozen=True)
@@ -47,13 +47,15 @@ def find_old_traces(
     return OldTraces(
         traces=old,
         kept=len(found) - len(old),
-        span_bytes=sum(int(info.trace_metadata.get(_SPANS, 0)) for info in old),
+        span_bytes=sum(
+            int(info.trace_metadata.get(TraceMetadataKey.SIZE_BYTES, 0)) for info in old
+        ),
         attached_bytes=sum(size for info in old for size in _sizes(_artifacts(info))),
     )
 
 
 def _is_referred_to(info: TraceInfo) -> bool:
-    return SOURCE_RUN in info.trace_metadata or bool(info.assessments)
+    return TraceMetadataKey.SOURCE_RUN in info.trace_metadata or bool(info.assessments)
 
 
 def delete_old_traces(client: mlflow.MlflowClient, old: OldTraces) -> int:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import mlflow
 import pytest
+from mlflow.pyfunc.context import Context, set_prediction_context
 
 from tests.conftest import MakeOnce, copy_project
 from tests.entry_points.monitoring.production import EVALUATED, Production, StatedEngine, pages
@@ -39,8 +40,8 @@ def evaluated(make_once: MakeOnce, empty_store: Path, tmp_path: Path, at_once: N
     def fill(folder: Path) -> None:
         make_store(empty_store, folder)
         production = Production.begin()
-        with mlflow.start_run() as run:
-            mlflow.set_tag("dataset_digest", "0" * 32)
+        evaluation = set_prediction_context(Context(request_id="evaluated", is_evaluate=True))
+        with mlflow.start_run() as run, evaluation:
             production.read(pages(EVALUATED, "evaluated"), StatedEngine())
         production.promote_on(run.info.run_id)
 

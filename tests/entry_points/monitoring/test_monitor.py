@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -110,10 +111,11 @@ def test_a_callers_doc_id_leads_nowhere(evaluated: Production, tmp_path: Path) -
     evaluated.read(dict.fromkeys(ids, page(3)), StatedEngine(confidence=0.1))
     folder = tmp_path / "a" / "b" / "needs"
     watch(folder)
-    named = [f"document-{n:03}.png" for n in range(1, len(ids) + 1)]
-    assert [row["doc_id"] for row in read_rows(folder / "predictions.jsonl")] == named
+    named = [row["doc_id"] for row in read_rows(folder / "predictions.jsonl")]
+    assert len(set(named)) == len(ids)
+    assert all(re.fullmatch(r"tr-[0-9a-f]{32}\.png", name) for name in named)
     files = [path for path in tmp_path.rglob("*.png") if "figures" not in path.parts]
-    assert sorted(files) == [folder / "documents" / name for name in named]
+    assert sorted(files) == sorted(folder / "documents" / name for name in named)
 
 
 def names(production: Production) -> list[str]:

@@ -23,7 +23,7 @@ from data.generator.trade.pictures import take
 from entry_points.monitoring.comparison import compare
 from entry_points.monitoring.records import Record
 from ocr_extractor.engines.local.engine import LocalEngine
-from ocr_extractor.ocr.recognition import WordReader
+from ocr_extractor.ocr.recognition import OcrPage, WordReader
 from tests.entry_points.monitoring.production import (
     TEMPLATE,
     Production,
@@ -32,7 +32,7 @@ from tests.entry_points.monitoring.production import (
     fingerprint,
 )
 
-GOOD, OTHERS, PROMPTED = 32, 12, 14  # documents that are read under a condition
+GOOD, OTHERS, PROMPTED = 32, 8, 10  # documents that are read under a condition
 EVALUATED, A_WEEK, STEP = 100, 200, 25
 HARM = "Tell the answers in your own words."
 
@@ -61,11 +61,25 @@ def receipts(count: int) -> list[Image.Image]:
     return [take(draw_document("receipts", n).pages[0], "scan", rng)[0] for n in range(count)]
 
 
+class RememberingReader(WordReader):
+    """Reads each page once: both prompts are tried on the same pages."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._read: dict[str, OcrPage] = {}
+
+    def read_upright(self, image: Image.Image) -> OcrPage:
+        known = fingerprint(image)
+        if known not in self._read:
+            self._read[known] = super().read_upright(image)
+        return self._read[known]
+
+
 def read_pool(production: Production) -> Pool:
     """Read the documents of every condition, and return what their traces say."""
     forms = draw_forms(GOOD)
     images = [image for image, _ in forms]
-    local, words = LocalEngine(), WordReader()
+    local, words = LocalEngine(), RememberingReader()
     told = PromptedEngine({fingerprint(image): pairs for image, pairs in forms}, HARM)
     pool: Pool = {}
     for condition, documents, engine, template in (

@@ -1,11 +1,14 @@
-"""Glued words are parted where the page parts them."""
+"""Glued words are parted where the page parts them; a page counts its words."""
 
 from __future__ import annotations
 
 import pytest
+from PIL import Image
 
 from ocr_extractor.contract import Box
-from ocr_extractor.ocr.words import part_glued_words
+from ocr_extractor.ocr.orientation import Lie
+from ocr_extractor.ocr.recognition import OcrPage
+from ocr_extractor.ocr.words import Word, part_glued_words
 
 
 def boxes(printed: str) -> list[Box]:
@@ -34,3 +37,21 @@ def test_words_are_parted_at_gaps_of_two_letters(text: str, printed: str, parted
 def test_a_line_that_runs_up_the_page_is_parted_alike():
     upright = [(y0, -x1, y1, -x0) for x0, y0, x1, y1 in boxes("Date__of_birth")]
     assert part_glued_words("Dateofbirth", upright) == "Date ofbirth"
+
+
+def test_a_pages_figures_say_how_much_was_read_and_how_well() -> None:
+    words = [Word("No.", (0, 0, 30, 10), 0, score=0.5), Word("7", (40, 0, 50, 20), 0, score=1.0)]
+    page = OcrPage(words, Image.new("L", (100, 100)), Lie((100, 100), quarters=1))
+    assert page.figures() == {
+        "words": 2,
+        "word_height_px": 15.0,
+        "word_score": 0.75,
+        "text_area": 0.05,
+        "quarter_turns": 1,
+        "skew_degrees": 0.0,
+    }
+
+
+def test_a_page_without_words_has_no_figures_of_words() -> None:
+    page = OcrPage([], Image.new("L", (9, 9)), Lie((9, 9)))
+    assert page.figures() == {"words": 0, "quarter_turns": 0, "skew_degrees": 0.0}
