@@ -1,7 +1,8 @@
 """Makes docs/images from the project's own samples: `python -m docs.make_images --work <folder>`.
 
 It runs the main job with the local engine in the folder (once; a second start takes what is there),
-registers a second prompt version, and photographs the report and MLflow's pages with Chromium.
+registers a second prompt version, and photographs the report, MLflow's pages and the review page
+with Chromium.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -21,6 +24,7 @@ import mlflow
 from PIL import Image
 
 from entry_points import ROOT
+from tests.entry_points.reviewing.desk import SCHEMA, scans, write_predictions
 
 IMAGES = ROOT / "docs" / "images"
 FORM = "invoice-01"
@@ -98,6 +102,27 @@ def wait_until_served(port: int) -> None:
     raise TimeoutError("mlflow server does not answer: start it by hand and look at its output.")
 
 
+def photograph_review(work: Path, store: str) -> None:
+    """Write docs/images/review.png: the first receipt, with the mistakes of the tests."""
+    folder = work / "review"
+    shutil.rmtree(folder, ignore_errors=True)
+    predictions = folder / "predictions.jsonl"
+    write_predictions(predictions, scans(folder / "scans"))
+    flags = {"predictions": predictions, "input": folder / "scans", "output": folder / "labelled"}
+    command = [sys.executable, "-m", "entry_points.review", f"--schema={SCHEMA}", "--port=0"]
+    command += [f"--{name}={path}" for name, path in flags.items()]
+    environment = os.environ | {"MLFLOW_TRACKING_URI": store, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(  # noqa: S603 - as above
+        command, cwd=work, env=environment, stdout=subprocess.PIPE, text=True
+    ) as server:
+        found = (re.search(r"http://\S+", line) for line in server.stdout or ())
+        try:
+            photograph(f"{next(filter(None, found))[0]}/0", "review", work / "chromium")
+        finally:
+            server.send_signal(signal.SIGINT)
+            server.communicate()
+
+
 def main() -> int:
     """Make every picture."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -139,6 +164,7 @@ def main() -> int:
             photograph(f"{site}/#/prompts/ocr-question-answer", "prompt", profile, height=500)
         finally:
             server.terminate()
+    photograph_review(work, store)
     return 0
 
 

@@ -63,6 +63,10 @@ class LabelledFolder:
             self._images.mkdir(parents=True, exist_ok=True)
             self._truths.prepare()
 
+    def form_id(self, doc_id: str) -> str:
+        """Return the name of a document in the dataset."""
+        return self._names[doc_id]
+
     def truth(self, doc_id: str, confirmed: Sequence[LabelledPair]) -> Truth:
         """Return what is true of a document, see `TruthFiles.truth`."""
         return self._truths.truth(doc_id, confirmed)

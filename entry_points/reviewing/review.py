@@ -205,6 +205,10 @@ class Review:
         """
         return self._folder.truth(doc_id, self.task.confirmed(document.leaves))
 
+    def form_id(self, doc_id: str) -> str:
+        """Return the name of a document in the dataset."""
+        return self._folder.form_id(doc_id)
+
     def lines(self, page: str) -> list[dict[str, Any]]:
         """Return what the list shows of all documents, with who has them open elsewhere."""
         versions, holders = self.journal.versions(), self.journal.holders(page)

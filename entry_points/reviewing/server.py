@@ -21,6 +21,7 @@ from entry_points import ROOT
 from entry_points.command_line.cli import UsageError
 from entry_points.reviewing.journal import Author, StaleError
 from entry_points.reviewing.leaves import Leaf
+from entry_points.reviewing.mlflow_queue import Queue
 from entry_points.reviewing.review import Document, Edit, RefusedError, Review, Verdict
 from ocr_extractor.errors import DocumentError
 
@@ -98,20 +99,26 @@ class _Box(_Body):
     box: tuple[int, int, int, int]
 
 
-def build_app(review: Review, access: Access, finish: Callable[[], dict[str, Any]]) -> FastAPI:
+def build_app(
+    review: Review,
+    access: Access,
+    finish: Callable[[], dict[str, Any]],
+    queue: Queue | None = None,
+) -> FastAPI:
     """Build the app.
 
     Args:
         review: What is reviewed.
         access: Who may ask.
         finish: Ends the review, and returns its summary.
+        queue: MLflow's queue that holds its documents, None for none.
     """
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     app.state.user = access.user
     _guard(app, access)
     _answer_faults(app)
     _serve_page(app)
-    _Routes(review, finish).add_to(app)
+    _Routes(review, finish, queue).add_to(app)
     return app
 
 
@@ -209,8 +216,10 @@ Person = Annotated[Author, Depends(_author)]
 
 
 class _Routes:
-    def __init__(self, review: Review, finish: Callable[[], dict[str, Any]]) -> None:
-        self._review, self._finish = review, finish
+    def __init__(
+        self, review: Review, finish: Callable[[], dict[str, Any]], queue: Queue | None
+    ) -> None:
+        self._review, self._finish, self._queue = review, finish, queue
 
     def add_to(self, app: FastAPI) -> None:
         app.get("/api/documents")(self.documents)
@@ -306,6 +315,7 @@ class _Routes:
             "history": review.journal.history(doc_id, document.reviewed.read_by),
             "pages": pages,
             "error": error,
+            "trace": self._queue.link(doc_id) if self._queue else "",
         }
 
 

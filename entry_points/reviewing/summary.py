@@ -23,6 +23,8 @@ from entry_points.scoring.fields import FieldTruth
 
 _KINDS = ("right", "corrected", "added", "removed")
 _EXAMPLES = 3
+# train's folds.
+_TO_TRAIN = 5
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,11 @@ def tell_traces(review: Review, experiment_id: str) -> int:
 
 
 def compute_thresholds(review: Review, precision: float | None) -> None:
-    """Find, print and log from which confidence on values need no person."""
+    """Find, print and log from which confidence on values need no person.
+
+    What the model has accepted by itself was seen by nobody: counted as right, it would prove
+    itself. So nothing is found from such predictions.
+    """
     if precision is None or review.task.is_pairs:
         return
     accepted = {
@@ -120,15 +126,21 @@ def compute_thresholds(review: Review, precision: float | None) -> None:
         for doc_id in review.ids
         if (document := review.document(doc_id)).verdict.status == ACCEPTED
     }
-    if accepted:
-        outputs = {doc_id: review.rows[doc_id] for doc_id in accepted}
+    outputs = {doc_id: review.rows[doc_id] for doc_id in accepted}
+    leaves = (leaf for row in outputs.values() for leaf in row["fields"] or ())
+    if unseen := sum(leaf["accepted"] is True for leaf in leaves):
+        print(
+            f"{unseen} values were accepted by the model's accept_at and not by a person, so no "
+            "new confidences are computed. For that, log with -P settings='{\"accept_at\": {}}'."
+        )
+    elif accepted:
         found = find_acceptance(accepted, outputs, precision)
         mlflow.log_dict(found.to_dict(), ARTIFACT)
         report_acceptance(found)
 
 
-def report(review: Review, summary: Summary, told: int, output: Path) -> None:
-    """Print the summary, and the next commands."""
+def report(review: Review, summary: Summary, told: int, output: Path, model_uri: str) -> None:
+    """Print the summary, and the next commands; `model_uri` is "" where it is not known."""
     counts = ", ".join(f"{count} {status}" for status, count in summary.statuses.items())
     print(f"{len(review.ids)} documents: {counts}.")
     accepted = summary.statuses.get(ACCEPTED, 0)
@@ -147,11 +159,14 @@ def report(review: Review, summary: Summary, told: int, output: Path) -> None:
     cli.print_table(rows, ("field", *_KINDS, "s a value"))
     print(f"{told} traces were told now what is true. Next:")
     dataset = f"-P dataset={shlex.quote(str(output))}"
-    ids = ",".join(Path(each).stem for each in summary.corrected[:_EXAMPLES])
-    print(f"  {cli.RUN} -e evaluate {dataset}")
+    ids = ",".join(map(review.form_id, summary.corrected[:_EXAMPLES]))
+    read_by = f"-P model_uri={shlex.quote(model_uri)} " if model_uri else ""
+    print(f"  {cli.RUN} -e evaluate {read_by}{dataset}")
     print(f"  {cli.RUN} -e register_prompt {dataset} -P examples={shlex.quote(ids)}")
-    if review.task.is_pairs:
+    if accepted >= _TO_TRAIN:
         print(f"  {cli.RUN} -e train {dataset}")
+    else:
+        print(f"With {_TO_TRAIN} accepted documents or more, train teaches the local engine.")
 
 
 def _time(seconds: float | None) -> str:

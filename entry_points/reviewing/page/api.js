@@ -12,10 +12,10 @@ const storage = (area, name, value) => {
 // The printed address is #<token>; #<token>/3 opens a document at once.
 const [given, wanted = ""] = location.hash.slice(1).split("/");
 if (given) {
-  storage(sessionStorage, "token", given);
+  storage(localStorage, "token", given); // not this tab's alone: MLflow leads to a document without it
   history.replaceState(null, "", `#/${wanted}`);
 }
-const token = storage(sessionStorage, "token") ?? "";
+const token = given || (storage(localStorage, "token") ?? "");
 const page = storage(sessionStorage, "page") ?? storage(sessionStorage, "page", crypto.randomUUID?.() ?? String(Math.random()));
 
 /** A setting that outlives the page: "who", "theme". */

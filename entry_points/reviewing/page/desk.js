@@ -62,6 +62,8 @@ export class Desk {
     this.done = merged(found.history);
     this.values.show(this.doc, members);
     this.notice(taken.holder ? `${taken.holder} has this document open, too.` : (found.error ?? ""), taken.holder);
+    $("trace").hidden = !found.trace;
+    $("trace").href = found.trace;
     this.viewer.show(n, found.pages, pictures).catch((fault) => this.notice(fault.message));
     this.refresh();
     this.next();

@@ -133,7 +133,7 @@ async function route() {
       ask("/api/leave", {}).catch((fault) => saved(fault.message, true));
       document.title = "Review";
       $("where").textContent = `${all.documents.length} documents`;
-      $("desk").hidden = true;
+      $("desk").hidden = $("trace").hidden = true;
       $("list").hidden = false;
       (body.querySelector(`tr:not([hidden])[data-n="${desk.n}"] a`) ?? body.querySelector("tr:not([hidden]) a"))?.focus();
     }

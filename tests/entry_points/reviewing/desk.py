@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import mlflow
 import requests
 import uvicorn
 
@@ -21,6 +22,7 @@ from data.fields import FieldDocument, from_leaves, load_folder
 from entry_points import ROOT
 from entry_points.predictions.output import KEY
 from entry_points.review import review
+from entry_points.reviewing.mlflow_queue import Queue
 from entry_points.reviewing.review import Review
 from entry_points.reviewing.server import TOKEN_HEADER, Access, build_app
 from entry_points.reviewing.summary import summarise
@@ -78,6 +80,20 @@ def scans(folder: Path, documents: int | None = None) -> dict[str, dict[str, Any
 def write_predictions(file: Path, rows: dict[str, dict[str, Any]]) -> Path:
     file.write_text("".join(json.dumps(each) + "\n" for each in rows.values()), encoding="utf-8")
     return file
+
+
+def traced(rows: dict[str, dict[str, Any]], experiment: str) -> list[str]:
+    """Trace the predictions as the extractor does; return the ids of the traces."""
+    mlflow.set_experiment(experiment_id=experiment)
+    ids = []
+    for name, predicted_row in rows.items():
+        with mlflow.start_span("extract") as span:
+            span.set_inputs({"doc_id": name})
+            span.set_outputs({"pairs": [], "values": predicted_row["values"]})
+            mlflow.update_current_trace(request_preview=name)
+        ids.append(span.trace_id)
+    mlflow.flush_trace_async_logging()
+    return ids
 
 
 def opened(folder: Path, rows: dict[str, Any], schema: str = str(SCHEMA)) -> Review:
@@ -169,11 +185,12 @@ class Client:
 
 
 @contextmanager
-def page_server(review: Review) -> Iterator[str]:
+def page_server(review: Review, queue: Queue | None = None) -> Iterator[str]:
     """Serve a review from a thread of this process; yield its address."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
-        app = build_app(review, Access(TOKEN, "ann", True), lambda: summarise(review).to_dict())
+        access = Access(TOKEN, "ann", True)
+        app = build_app(review, access, lambda: summarise(review).to_dict(), queue)
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()

@@ -7,15 +7,19 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import mlflow
 import pytest
+from mlflow import MlflowClient
+from mlflow.entities import Run
 
 from data.fields import load_folder
 from entry_points import ROOT
@@ -29,6 +33,7 @@ from tests.entry_points.reviewing.desk import (
     opened,
     page_server,
     scans,
+    traced,
     write_predictions,
 )
 from tests.entry_points.servers import free_port
@@ -49,17 +54,7 @@ class Desk:
     @contextmanager
     def running(self, *flags: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
         """Run the command; yield its process and the page's address with the token."""
-        store = f"sqlite:///{self.folder / 'mlflow.db'}"
-        named = {"predictions": "predictions.jsonl", "input": "scans", "output": "labelled"}
-        words = [f"--{name}={self.folder / file}" for name, file in named.items()]
-        words += [f"--schema={SCHEMA}", f"--port={self.port}", *flags]
-        process = subprocess.Popen(
-            [sys.executable, "-m", "entry_points.review", *words],
-            cwd=self.folder,
-            env=os.environ | {"MLFLOW_TRACKING_URI": store, "PYTHONPATH": str(ROOT)},
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+        process = subprocess.Popen(**self._command(flags), stdout=subprocess.PIPE)
         assert process.stdout is not None
         try:
             address = next(filter(None, map(_address, process.stdout)))
@@ -69,6 +64,30 @@ class Desk:
                 process.kill()
             process.wait()
             process.stdout.close()
+
+    def fails(self, *flags: str) -> str:
+        """Run the command, which must refuse; return what it says."""
+        done = subprocess.run(**self._command(flags), stderr=subprocess.PIPE, check=False)
+        assert done.returncode == 2, done.stderr
+        return str(done.stderr)
+
+    def _command(self, flags: Sequence[str]) -> dict[str, Any]:
+        named = {"predictions": "predictions.jsonl", "input": "scans", "output": "labelled"}
+        words = [f"--{name}={self.folder / file}" for name, file in named.items()]
+        words += [f"--schema={SCHEMA}", f"--port={self.port}", *flags]
+        return {
+            "args": [sys.executable, "-m", "entry_points.review", *words],
+            "cwd": self.folder,
+            "env": os.environ | {"MLFLOW_TRACKING_URI": self.store, "PYTHONPATH": str(ROOT)},
+            "text": True,
+        }
+
+    @property
+    def store(self) -> str:
+        return f"sqlite:///{self.folder / 'mlflow.db'}"
+
+    def runs(self) -> list[Run]:
+        return MlflowClient(self.store).search_runs(["0"])
 
 
 def _address(line: str) -> str | None:
@@ -128,31 +147,36 @@ def test_ctrl_c_sums_up_and_names_the_next_command(desk: Desk):
     assert [each.form_id for each in load_folder(desk.folder / "labelled")] == ["receipt-03"]
 
 
+def test_mlflow_run_ends_it_by_a_second_signal_and_the_summary_still_comes(desk: Desk):
+    with desk.running() as (process, _):
+        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGTERM)
+        assert process.stdout is not None
+        said = process.stdout.read()
+        assert process.wait() == 0
+    assert "The same command continues the review." in said
+    [run] = desk.runs()
+    assert (run.info.status, run.data.metrics["documents_open"]) == ("FINISHED", 4.0)
+
+
+def test_a_port_in_use_is_told_before_anything_is_read(desk: Desk):
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", desk.port))
+        other.listen()
+        done = desk.fails("--model-uri=models:/nobody-needs-it/1")
+    assert f"127.0.0.1:{desk.port} cannot be listened on" in done
+    assert "nobody-needs-it" not in done
+
+
 def test_only_the_user_can_read_the_token(desk: Desk):
     with desk.running():
         file = desk.folder / "labelled" / "review.token"
         assert file.stat().st_mode & 0o077 == 0
 
 
-@pytest.fixture
-def experiment(tmp_path: Path, empty_store: Path):
-    shutil.copy(empty_store, tmp_path / "mlflow.db")
-    before = mlflow.get_tracking_uri()
-    mlflow.set_tracking_uri(f"sqlite:///{tmp_path / 'mlflow.db'}")
-    yield mlflow.create_experiment("reviews", (tmp_path / "artifacts").as_uri())
-    mlflow.set_experiment(experiment_id="0")  # what is active outlives the store
-    mlflow.set_tracking_uri(before)
-
-
 def test_the_trace_of_a_prediction_is_told_once_what_is_true(tmp_path: Path, experiment: str):
     rows = scans(tmp_path / "scans", 1)
-    [(name, row)] = rows.items()
-    mlflow.set_experiment(experiment_id=experiment)
-    with mlflow.start_span("extract") as span:
-        span.set_inputs(name)
-        span.set_outputs({"pairs": [], "values": row["values"]})
-        mlflow.update_current_trace(request_preview=name)
-    mlflow.flush_trace_async_logging()
+    [trace_id] = traced(rows, experiment)
     review = opened(tmp_path, rows)
     with page_server(review) as address:
         client = Client(address)
@@ -160,7 +184,7 @@ def test_the_trace_of_a_prediction_is_told_once_what_is_true(tmp_path: Path, exp
         assert client.accept(0).status_code == 200
     told = tell_traces(review, experiment)
     assert told == 1
-    known = {each.name: each.value for each in mlflow.get_trace(span.trace_id).info.assessments}
+    known = {each.name: each.value for each in mlflow.get_trace(trace_id).info.assessments}
     assert known["values"]["total"] == 61.31
     assert known["values_accepted"] == pytest.approx(29 / 30)
     assert tell_traces(review, experiment) == 0

@@ -1,0 +1,105 @@
+"""Serves the page: the port, the token that opens it, and how it ends."""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import secrets
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+
+from entry_points.command_line.cli import UsageError
+from entry_points.reviewing.mlflow_queue import Queue
+from entry_points.reviewing.review import Review
+from entry_points.reviewing.server import Access, build_app
+from entry_points.reviewing.summary import summarise
+
+_LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+_EVERYWHERE = {"0.0.0.0", "::"}  # noqa: S104 - what --host may say
+
+
+@contextlib.contextmanager
+def listening(host: str, port: int) -> Iterator[socket.socket]:
+    """Hold an address; who connects is answered once `serve` runs.
+
+    Raises:
+        UsageError: The port is in use, or the address is none of this machine.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((host, port))
+        except (OSError, OverflowError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise UsageError(
+                f"{host}:{port} cannot be listened on ({reason}): give another --port or --host."
+            ) from error
+        yield listener
+
+
+def address_of(listener: socket.socket) -> str:
+    """Return the page's address, as a browser takes it."""
+    host, port = listener.getsockname()[:2]
+    if host in _EVERYWHERE:
+        host = socket.gethostname()
+    return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
+
+
+def kept_token(output: Path) -> str:
+    """Return the token of this folder: a page that is open goes on when the server starts again.
+
+    Only the user who has made it can read its file; another one gets a token for this start.
+    """
+    file = output / "review.token"
+    try:
+        if not file.exists():
+            file.touch(0o600, exist_ok=False)
+            file.write_text(secrets.token_urlsafe(24), encoding="ascii")
+        kept = file.read_text(encoding="ascii")
+    except OSError:
+        kept = ""
+    return kept or secrets.token_urlsafe(24)
+
+
+def serve(
+    opened: Review,
+    token: str,
+    listener: socket.socket,
+    queue: Queue | None,
+    announce: Callable[[str], None],
+) -> None:
+    """Serve the page until it is finished there, or until Ctrl-C or SIGTERM.
+
+    Args:
+        opened: What is reviewed.
+        token: What requests need.
+        listener: See `listening`.
+        queue: MLflow's queue that the documents are in, None for none.
+        announce: Is told the page's address once it answers.
+    """
+
+    def finish() -> dict[str, Any]:
+        server.should_exit = True
+        return summarise(opened).to_dict()
+
+    is_loopback = listener.getsockname()[0] in _LOOPBACK
+    app = build_app(opened, Access(token, getpass.getuser(), is_loopback), finish, queue)
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=3))
+
+    def stop(number: int, _: object) -> None:
+        signal.signal(number, before[number])  # a second one ends the process
+        server.should_exit = True
+
+    # They stay until the process ends: after Ctrl-C, `mlflow run` sends SIGTERM into the summary.
+    # uvicorn has its own while it runs; then it raises what it has got again, for these.
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    opened.lines("")  # the first list opens as fast as the others
+    listener.listen()
+    announce(f"{address_of(listener)}#{token}")
+    server.run(sockets=[listener])
