@@ -135,7 +135,7 @@ def _to_review(args: argparse.Namespace, found: InputDocuments) -> dict[str, Any
 def _announce(opened: Review, output: Path, queue: Queue | None, address: str) -> None:
     print(f"{len(opened.ids)} documents to review; what you decide is saved in {output}.")
     if queue:
-        print(f"{queue.added} of them are in MLflow's review queue:\n  {queue.page}")
+        print(f"{queue.added} of them are in this queue, where MLflow's UI runs:\n  {queue.page}")
         if left := len(opened.ids) - len(queue.traces):
             print(f"{left} have no trace in this experiment, so that queue cannot hold them.")
     print(f"Open this address, and keep it to yourself:\n  {address}")

@@ -49,7 +49,7 @@ class Queue:
 
 
 def fill_queue(review: Review, name: str, experiment_id: str, address: str) -> Queue:
-    """Put the open documents with a value that needs a person into a queue.
+    """Put the documents into a queue that were not read, or have a value that needs a person.
 
     Args:
         review: The documents; their traces get the tag `LINK_TAG`.
@@ -67,14 +67,17 @@ def fill_queue(review: Review, name: str, experiment_id: str, address: str) -> Q
         needy = [
             traces[line["id"]]
             for line in review.lines("")
-            if line["left"] and line["status"] not in _STATUS and line["id"] in traces
+            if (line["left"] or line["error"])
+            and line["status"] not in _STATUS
+            and line["id"] in traces
         ]
         if needy:
             review_queues.add_items_to_review_queue(queue_id, item_ids=needy)
         for number, doc_id in enumerate(review.ids):
             if doc_id in traces:
                 mlflow.set_trace_tag(traces[doc_id], LINK_TAG, f"{address}#/{number}")
-        view = json.loads(_VIEW.read_text(encoding="utf-8"))
+        read = "pairs" if review.task.is_pairs else "values"
+        view = json.loads(_VIEW.read_text(encoding="utf-8").replace("%read%", read))
         tag = json.dumps(view, separators=(",", ":"))
         mlflow.MlflowClient().set_experiment_tag(experiment_id, _VIEW_TAG + view["id"], tag)
     except MlflowException as error:

@@ -8,11 +8,11 @@ import io
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from PIL import ImageOps
 
@@ -40,6 +40,7 @@ _LINE_PX, _PAPER_PX = 48, 12
 _MOST_TIMES = 4
 
 Size = tuple[int, int]
+T = TypeVar("T")
 
 
 class Pages:
@@ -61,6 +62,12 @@ class Pages:
         self._pictures: OrderedDict[tuple[str, int], bytes] = OrderedDict()
         # One page after another: each takes all cores. The page that people use goes first.
         self._reading = ThreadPoolExecutor(1, "ocr", initializer=_behind_others)
+        self._ended: Future[None] = Future()
+
+    def end(self) -> None:
+        """Let nobody wait for the OCR any more, which may take seconds."""
+        if not self._ended.done():
+            self._ended.set_result(None)
 
     def path(self, doc_id: str) -> Path:
         """Return a document's file.
@@ -126,14 +133,22 @@ class Pages:
         """Return [text, x0, y0, x1, y1, line] of each word of a page, px, in reading order.
 
         Raises:
-            UsageError: See `picture`.
+            UsageError: See `picture`; or the review ends meanwhile.
             DocumentError: The page cannot be drawn, or read.
         """
         content = self.content(doc_id)
         key = f"{hashlib.sha256(content).hexdigest()}-{number}"
         if (kept := self._journal.words(key)) is not None:
             return kept
-        return self._reading.submit(self._words, key, content, doc_id, number).result()
+        return self._by_ocr(lambda: self._words(key, content, doc_id, number))
+
+    def _by_ocr(self, read: Callable[[], list[T]]) -> list[T]:
+        reading = self._reading.submit(read)
+        wait((reading, self._ended), return_when=FIRST_COMPLETED)
+        if not reading.done():
+            reading.cancel()
+            raise UsageError("The review has ended.")
+        return reading.result()
 
     def _words(self, key: str, content: bytes, doc_id: str, number: int) -> list[Any]:
         if (kept := self._journal.words(key)) is not None:
@@ -146,16 +161,18 @@ class Pages:
             if printed is None
             else self._reader.printed(page, printed)
         )
-        words = mark_checkboxes(read.words, read.image)
-        return [
-            [word.text, *(read.lie.box_as_given(word.box) or word.box), word.line] for word in words
+        words = [
+            [word.text, *(read.lie.box_as_given(word.box) or word.box), word.line]
+            for word in mark_checkboxes(read.words, read.image)
         ]
+        self._journal.keep_words(key, words)
+        return words
 
     def text_in(self, doc_id: str, number: int, box: Box) -> str:
         """Read what stands in a box of a page, "" where nothing can be read.
 
         Raises:
-            UsageError: See `picture`.
+            UsageError: See `words`.
             DocumentError: The page cannot be drawn, or read.
         """
         page = self._page(doc_id, number)
@@ -169,7 +186,7 @@ class Pages:
         if times > 1:
             part = part.resize((round(part.width * times), round(part.height * times)))
         part = ImageOps.expand(part, _PAPER_PX, "white")
-        words = self._reading.submit(lambda: self._reader.read(part)).result()
+        words = self._by_ocr(lambda: self._reader.read(part))
         return " ".join(word.text for word in words)
 
     @cached_property

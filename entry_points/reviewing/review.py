@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
@@ -50,19 +51,22 @@ class RefusedError(Exception):
         self.path = path
 
 
-@dataclass(frozen=True)
-class Edit:
-    """What a page sends: leaves by path, None for one that is gone, and perhaps the verdict.
+class Edit(BaseModel):
+    """What a page sends to change a document.
 
     Attributes:
-        leaves: The leaves that change.
+        version: The version that the person has seen, 0 where nobody has changed it.
+        leaves: The leaves that change by path, None for one that is gone.
         verdict: The new verdict, None for the old one.
         ms: How long it took, milliseconds; 0 if that is not known.
     """
 
-    leaves: Mapping[str, Leaf | None]
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    version: Annotated[int, Field(ge=0)]
+    leaves: dict[Annotated[str, Field(max_length=200)], Leaf | None] = {}
     verdict: Verdict | None = None
-    ms: int = 0
+    ms: Annotated[int, Field(ge=0, le=3_600_000)] = 0
 
 
 @dataclass(frozen=True)
@@ -130,18 +134,16 @@ class Review:
         )
         return Document(fresh, leaves, Verdict())
 
-    def save(
-        self, doc_id: str, version: int, edit: Edit, author: Author
-    ) -> tuple[Document, list[str]]:
+    def save(self, doc_id: str, edit: Edit, author: Author) -> tuple[Document, list[str]]:
         """Make a change; return the document after it, and the paths that have changed.
 
         Raises:
-            StaleError: Somebody else has changed it since `version`.
+            StaleError: Somebody else has changed it since the edit's version.
             RefusedError: The change makes no sense.
             UsageError: A truth file cannot be written; the change itself is saved.
         """
         now = self.document(doc_id)
-        if now.reviewed.version != version:
+        if now.reviewed.version != edit.version:
             raise StaleError(doc_id)
         leaves, changed = self._applied(doc_id, now, edit)
         verdict = edit.verdict or now.verdict
@@ -170,11 +172,7 @@ class Review:
         return self._in_order(leaves | changed), changed
 
     def _refuse_half_rows(self, leaves: Mapping[str, Leaf]) -> None:
-        rows: dict[str, int] = {}
-        for path in leaves:
-            if "[" in path:
-                row = path.partition("]")[0]
-                rows[row] = rows.get(row, 0) + 1
+        rows = Counter(path.partition("]")[0] for path in leaves if "[" in path)
         for row, cells in rows.items():
             if cells != len(self.task.shape.tables[row.partition("[")[0]]):
                 raise RefusedError(f"{row}] has not all cells of a row")

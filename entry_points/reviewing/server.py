@@ -14,7 +14,7 @@ from fastapi import Depends, FastAPI, Header, HTTPException, Request
 from fastapi import Path as Segment
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from entry_points import ROOT
@@ -22,7 +22,7 @@ from entry_points.command_line.cli import UsageError
 from entry_points.reviewing.journal import Author, StaleError
 from entry_points.reviewing.leaves import Leaf
 from entry_points.reviewing.mlflow_queue import Queue
-from entry_points.reviewing.review import Document, Edit, RefusedError, Review, Verdict
+from entry_points.reviewing.review import Document, Edit, RefusedError, Review
 from ocr_extractor.errors import DocumentError
 
 TOKEN_HEADER = "X-Review-Token"  # noqa: S105 - its name
@@ -79,16 +79,6 @@ class Access:
 
 class _Body(BaseModel):
     model_config = ConfigDict(extra="forbid")
-
-
-class _Save(_Body):
-    version: Annotated[int, Field(ge=0)]
-    leaves: dict[Annotated[str, Field(max_length=200)], Leaf | None] = {}
-    verdict: Verdict | None = None
-    ms: Annotated[int, Field(ge=0, le=3_600_000)] = 0
-
-    def edit(self) -> Edit:
-        return Edit(self.leaves, self.verdict, self.ms)
 
 
 class _Take(_Body):
@@ -173,12 +163,9 @@ def _answer_faults(app: FastAPI) -> None:
         return _refusal(422, str(error), path=error.path)
 
     @app.exception_handler(UsageError)
-    async def unusable(_: Request, error: UsageError) -> Response:
-        return _refusal(500, str(error))
-
     @app.exception_handler(DocumentError)
-    async def unreadable(_: Request, error: DocumentError) -> Response:
-        return _refusal(404, str(error))
+    async def unusable(_: Request, error: Exception) -> Response:
+        return _refusal(404 if isinstance(error, DocumentError) else 500, str(error))
 
 
 def _serve_page(app: FastAPI) -> None:
@@ -250,10 +237,10 @@ class _Routes:
         doc_id = self._id(n)
         return JSONResponse(self._shown(doc_id, self._review.document(doc_id)))
 
-    def save(self, n: Number, body: _Save, person: Person) -> Response:
+    def save(self, n: Number, body: Edit, person: Person) -> Response:
         doc_id = self._id(n)
         try:
-            document, changed = self._review.save(doc_id, body.version, body.edit(), person)
+            document, changed = self._review.save(doc_id, body, person)
         except StaleError:
             theirs = self._shown(doc_id, self._review.document(doc_id))
             message = f"{theirs['who']} has changed this document since you opened it."

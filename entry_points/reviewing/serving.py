@@ -84,8 +84,12 @@ def serve(
         announce: Is told the page's address once it answers.
     """
 
-    def finish() -> dict[str, Any]:
+    def end() -> None:
         server.should_exit = True
+        opened.pages.end()
+
+    def finish() -> dict[str, Any]:
+        end()
         return summarise(opened).to_dict()
 
     is_loopback = listener.getsockname()[0] in _LOOPBACK
@@ -94,7 +98,7 @@ def serve(
 
     def stop(number: int, _: object) -> None:
         signal.signal(number, before[number])  # a second one ends the process
-        server.should_exit = True
+        end()
 
     # They stay until the process ends: after Ctrl-C, `mlflow run` sends SIGTERM into the summary.
     # uvicorn has its own while it runs; then it raises what it has got again, for these.

@@ -100,7 +100,7 @@ export class Desk {
   }
 
   /** Makes a change: shows it, remembers it, and sends it. */
-  change(after, { focus, joined = false, ms = 0, delay = 0 } = {}) {
+  change(after, { joined = false, ms = 0, delay = 0 } = {}) {
     if (this.doc.verdict.status === "accepted" && !("" in after)) after = { ...after, "": { status: "open", reason: "" } };
     const entry = {};
     for (const [path, to] of Object.entries(after)) if (!same(this.at(path), to)) entry[path] = [this.at(path), to];
@@ -109,10 +109,10 @@ export class Desk {
     if (joined && last && same(Object.keys(last), Object.keys(entry))) for (const path in entry) last[path][1] = entry[path][1];
     else this.done.push(entry);
     this.undone = [];
-    this.apply(entry, 1, focus, ms, delay);
+    this.apply(entry, 1, { ms, delay });
   }
 
-  apply(entry, side, focus, ms = 0, delay = 0) {
+  apply(entry, side, { focus, ms = 0, delay = 0 } = {}) {
     const tables = new Set();
     const sent = { leaves: {}, ms };
     for (const [path, both] of Object.entries(entry)) {
@@ -137,7 +137,7 @@ export class Desk {
     if (!entry) return;
     to.push(entry);
     const path = Object.keys(entry).find((each) => each && entry[each][side]);
-    this.apply(entry, side, path);
+    this.apply(entry, side, { focus: path });
     if (path) this.values.cell(path)?.select();
   }
 

@@ -50,7 +50,7 @@ export class Viewer {
   async turn(number) {
     if (number < 1 || number > this.count || number === this.number) return;
     const { n } = this;
-    Object.assign(this, { number, words: [], chosen: [], full: false });
+    Object.assign(this, { number, words: [], chosen: [] });
     this.stage.dataset.words = "false";
     this.tabs();
     this.ready[number] ??= picture(n, number);
@@ -81,7 +81,6 @@ export class Viewer {
     const shown = await picture(n, number, true);
     if (n !== this.n || number !== this.number) return;
     this.image.src = shown.url;
-    this.full = true;
   }
 
   /** Takes the leaves to mark: {path: {page, box, kind}}. */

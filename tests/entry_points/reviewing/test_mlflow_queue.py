@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import mlflow
@@ -89,9 +90,15 @@ def test_a_name_that_mlflow_refuses_is_told(tmp_path: Path, experiment: str):
         fill_queue(review, "default", experiment, ADDRESS)
 
 
-def test_the_view_fits_into_a_tag(tmp_path: Path, experiment: str):
+def test_the_view_fits_into_a_tag_and_is_whole(tmp_path: Path, experiment: str):
     rows = scans(tmp_path / "scans", 1)
     traced(rows, experiment)
     fill_queue(opened(tmp_path, rows), "doubtful", experiment, ADDRESS)
-    tags = mlflow.get_experiment(experiment).tags
-    assert len(tags["mlflow.customView.view.v1.ocr-form"]) < 20_000
+    tag = mlflow.get_experiment(experiment).tags["mlflow.customView.view.v1.ocr-form"]
+    assert len(tag) < 20_000
+    [template] = json.loads(tag)["template"]
+    parts = {each["id"]: each for each in template["updateComponents"]["components"]}
+    assert parts["read"]["value"]["path"] == ["values"]
+    assert parts["page"]["uri"]["path"] == ["document"]
+    named = {id for each in parts.values() for id in [*each.get("children", ()), each.get("child")]}
+    assert named - {None, "$source"} == parts.keys() - {"root"}

@@ -11,8 +11,10 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +24,12 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from data.fields import load_folder
+from data.funsd import load_folder as load_forms
 from entry_points import ROOT
 from entry_points.command_line.cli import UsageError
 from entry_points.labelling.truth_files import schema_of
 from entry_points.reviewing.summary import compute_thresholds, summarise, tell_traces
+from tests.entry_points.conftest import Done, Project
 from tests.entry_points.reviewing.browser import chromium, reviewing
 from tests.entry_points.reviewing.desk import (
     SCHEMA,
@@ -46,15 +50,19 @@ class Desk:
     Attributes:
         folder: Where.
         port: The page's.
+        environment: What the command sees beside the tests' environment.
     """
 
     folder: Path
     port: int
+    environment: dict[str, str]
 
     @contextmanager
-    def running(self, *flags: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    def running(
+        self, *flags: str, stderr: int | None = None
+    ) -> Iterator[tuple[subprocess.Popen[str], str]]:
         """Run the command; yield its process and the page's address with the token."""
-        process = subprocess.Popen(**self._command(flags), stdout=subprocess.PIPE)
+        process = subprocess.Popen(**self._command(flags), stdout=subprocess.PIPE, stderr=stderr)
         assert process.stdout is not None
         try:
             address = next(filter(None, map(_address, process.stdout)))
@@ -78,16 +86,12 @@ class Desk:
         return {
             "args": [sys.executable, "-m", "entry_points.review", *words],
             "cwd": self.folder,
-            "env": os.environ | {"MLFLOW_TRACKING_URI": self.store, "PYTHONPATH": str(ROOT)},
+            "env": os.environ | {"PYTHONPATH": str(ROOT)} | self.environment,
             "text": True,
         }
 
-    @property
-    def store(self) -> str:
-        return f"sqlite:///{self.folder / 'mlflow.db'}"
-
     def runs(self) -> list[Run]:
-        return MlflowClient(self.store).search_runs(["0"])
+        return list(MlflowClient(self.environment["MLFLOW_TRACKING_URI"]).search_runs(["0"]))
 
 
 def _address(line: str) -> str | None:
@@ -99,7 +103,8 @@ def _address(line: str) -> str | None:
 def desk(tmp_path: Path, empty_store: Path) -> Desk:
     shutil.copy(empty_store, tmp_path / "mlflow.db")
     write_predictions(tmp_path / "predictions.jsonl", scans(tmp_path / "scans"))
-    return Desk(tmp_path, free_port())
+    store = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    return Desk(tmp_path, free_port(), {"MLFLOW_TRACKING_URI": store})
 
 
 def test_a_killed_server_loses_nothing_and_the_page_goes_on(desk: Desk):
@@ -159,6 +164,21 @@ def test_mlflow_run_ends_it_by_a_second_signal_and_the_summary_still_comes(desk:
     assert (run.info.status, run.data.metrics["documents_open"]) == ("FINISHED", 4.0)
 
 
+def test_the_end_does_not_wait_for_a_page_that_is_read(desk: Desk):
+    with desk.running(stderr=subprocess.STDOUT) as (process, address):
+        origin, token = address.split("/#")
+        client = Client(origin, token=token)
+        asked = partial(client.ask, "GET", "/api/documents/0/pages/1/words")
+        with ThreadPoolExecutor(1) as threads:
+            answer = threads.submit(asked)
+            client.get("/api/documents")  # the words are being read since
+            assert client.ask("POST", "/api/finish", json={}).status_code == 200
+            assert answer.result().json() == {"message": "The review has ended."}
+        assert process.stdout is not None
+        assert "Traceback" not in process.stdout.read()
+        assert process.wait() == 0
+
+
 def test_a_port_in_use_is_told_before_anything_is_read(desk: Desk):
     with socket.socket() as other:
         other.bind(("127.0.0.1", desk.port))
@@ -166,6 +186,43 @@ def test_a_port_in_use_is_told_before_anything_is_read(desk: Desk):
         done = desk.fails("--model-uri=models:/nobody-needs-it/1")
     assert f"127.0.0.1:{desk.port} cannot be listened on" in done
     assert "nobody-needs-it" not in done
+
+
+def test_documents_are_read_first_and_only_they_are_shown(
+    desk: Desk, project: Project, main_run: Done
+):
+    # The file has predictions of receipts, which are not among these documents.
+    forms, predictions = desk.folder / "forms", desk.folder / "predictions.jsonl"
+    forms.mkdir()
+    shutil.copy(project.dataset / "images" / "fax-01.png", forms)
+    read = project.command("predict", input=forms, output=predictions)
+    assert read.returncode == 0, read.stdout
+    whole = (project.dataset / "images" / "invoice-01.png").read_bytes()
+    (forms / "damaged.png").write_bytes(whole[:3000])
+    desk.environment = project.environment | {"MLFLOW_TRACKING_URI": project.tracking_uri}
+    champion = "models:/ocr-extractor@champion"
+    flags = (f"--model-uri={champion}", f"--input={forms}", "--schema=none")
+    with desk.running(*flags) as (process, address):
+        origin, token = address.split("/#")
+        client = Client(origin, token=token)
+        listed = [(each["id"], each["error"]) for each in client.get("/api/documents")["documents"]]
+        assert [name for name, _ in listed] == ["damaged.png", "fax-01.png"]
+        assert [error is None for _, error in listed] == [False, True]
+        assert client.accept(1).status_code == 200
+        assert client.ask("POST", "/api/finish", json={}).status_code == 200
+        assert process.stdout is not None
+        said = process.stdout.read()
+        assert process.wait() == 0
+    assert "2 documents: 1 open, 1 accepted." in said
+    assert f"-e evaluate -P model_uri={champion} -P dataset={desk.folder / 'labelled'}" in said
+    assert [form.form_id for form in load_forms(desk.folder / "labelled")] == ["fax-01"]
+
+
+def test_predictions_of_another_folder_are_told(desk: Desk):
+    (desk.folder / "scans" / "receipt-01.jpg").rename(desk.folder / "scans" / "other.jpg")
+    said = desk.fails()
+    assert "1 predicted documents are not among the --input" in said
+    assert "receipt-01.jpg" in said
 
 
 def test_only_the_user_can_read_the_token(desk: Desk):
@@ -203,6 +260,21 @@ def test_thresholds_are_found_from_what_was_reviewed(
     assert found["accept_at"]["total"] == 0.9
     assert "judged by" in capsys.readouterr().out
     assert summarise(review).corrected == ("receipt-03.jpg",)
+
+
+def test_what_the_model_has_accepted_itself_proves_no_threshold(
+    tmp_path: Path, experiment: str, capsys: pytest.CaptureFixture[str]
+):
+    rows = scans(tmp_path / "scans")
+    [total] = [leaf for leaf in rows["receipt-03.jpg"]["fields"] if leaf["path"] == "total"]
+    total["accepted"] = True
+    review = opened(tmp_path, rows)
+    with page_server(review) as address:
+        assert Client(address).accept(2).status_code == 200
+    with mlflow.start_run(experiment_id=experiment) as run:
+        compute_thresholds(review, 0.04)
+    assert "1 values were accepted by the model's accept_at" in capsys.readouterr().out
+    assert not mlflow.artifacts.list_artifacts(run.info.artifact_uri)
 
 
 def test_the_schema_comes_from_the_prompt_that_has_read(tmp_path: Path, experiment: str):

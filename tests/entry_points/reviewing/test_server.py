@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -14,6 +15,7 @@ from data.fields import load_folder
 from data.funsd import load_folder as load_forms
 from entry_points.command_line.cli import UsageError
 from entry_points.predictions.output import KEY
+from entry_points.reviewing.journal import Journal
 from entry_points.reviewing.server import TOKEN_HEADER
 from tests.entry_points.reviewing.desk import RECEIPTS, WRONG, Client, opened, page_server, scans
 
@@ -283,6 +285,8 @@ def test_words_of_a_page_are_read_once_and_a_box_at_once(client: Client, tmp_pat
     scan.write_bytes(scan.read_bytes() + b"other content")
     words = client.get("/api/documents/0/pages/1/words")
     assert "Nordlicht" in [word[0] for word in words]
+    kept = Journal(tmp_path / "labelled")  # of a later server, too
+    assert kept.words(f"{hashlib.sha256(scan.read_bytes()).hexdigest()}-1") == words
     assert client.get("/api/documents/0/pages/1/words") == words
     box = [70, 36, 410, 60]
     read = client.ask("POST", "/api/documents/0/pages/1/read", json={"box": box})
