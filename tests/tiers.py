@@ -28,12 +28,14 @@ SLOW = {
     "starts a browser": {"chromium"},
     "starts a database": {"cluster"},
     "measures": {"SUITES", "log_models", "tracemalloc", "setswitchinterval"},
-    "reads many forms": {"funsd_training", "check_real_pages", "read_pool"},
+    "reads many forms": {"funsd_training", "check_real_pages", "read_pool", "OnceReader"},
+    "asks the Batch API": {"attach"},
     "needs Spark": {"spark"},
     "draws documents that take too much": {
         "HOSTILE_DOCUMENTS",
         "deflated_paths_pdf",
         "deflated_text_pdf",
+        "remade",
     },
     "evaluates, trains or installs": {"log_model", "train_stages", "fetch_tiny_ocr"},
 }
