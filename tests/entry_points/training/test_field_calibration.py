@@ -80,6 +80,12 @@ def test_a_field_that_is_misread_is_less_sure_than_the_others():
     assert own["bad"].share(0.8) < 0.5 < 0.8 < own["good"].share(0.8)
 
 
+def test_few_values_that_are_as_sure_as_the_general_curve_says_leave_it():
+    general = Curve(1.5, 0.5, -1)
+    own = adapt({"typed": general}, judged("a", general.share(0.8), 3, 3))
+    assert own["a"].share(0.8) == pytest.approx(general.share(0.8), abs=0.08)
+
+
 def test_cells_have_no_general_curve_to_start_from():
     values = [Judged("items[].price", "cell", 0.8, right=False)] * 20
     assert adapt({"typed": Curve(0, 0, 4)}, values)["items[].price"].share(0.8) < 0.5
