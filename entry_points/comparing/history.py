@@ -15,6 +15,7 @@ import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
@@ -204,7 +205,7 @@ def _fitting_text(move: Move) -> str:
         given = kept = getattr(move, name)
         while kept and len(text) > _LONGEST:
             kept = kept[:-1]
-            left = f"and {len(given) - len(kept)} more"
-            move = replace(move, **{name: (*kept, left)})
+            cut: dict[str, Any] = {name: (*kept, f"and {len(given) - len(kept)} more")}
+            move = replace(move, **cut)
             text = _MOVE.dump_json(move).decode()
     return text

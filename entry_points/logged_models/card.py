@@ -86,7 +86,7 @@ def _table(model_id: str) -> Iterator[str]:
             newest.setdefault(metric.dataset_digest, metric)
     yield "| documents | scores (95 % interval) | evaluated |\n| --- | --- | --- |\n"
     for metric in list(newest.values())[:_MOST_ROWS]:
-        run = mlflow.get_run(metric.run_id)
+        run = mlflow.get_run(str(metric.run_id))
         when = datetime.fromtimestamp(metric.timestamp / 1000, UTC).date()
         yield f"| {_documents(run, metric)} | {_scores(run)} | {when} |\n"
 

@@ -85,7 +85,7 @@ def test_registers_prompt_and_champion(project: Project, main_run: Done):
 
 def test_the_model_has_a_card_with_the_scores(project: Project, main_run: Done):
     run = project.client.get_run(run_id_of(main_run))
-    described = project.client.get_model_version("ocr-extractor", "1").description
+    described = project.client.get_model_version("ocr-extractor", "1").description or ""
     assert "the LLM `loopback-vision`" in described
     assert "`prompts:/ocr-question-answer/1`" in described
     assert f"| 3 of forms@{run.data.tags['dataset_digest'][:8]} | pair_f1 " in described

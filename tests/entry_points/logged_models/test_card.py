@@ -102,7 +102,7 @@ def test_what_a_person_has_written_stays(client: MlflowClient, model_id: str, ve
     client.update_model_version(NAME, version, description=theirs)
     evaluate(model_id, "one", 0.5)
     write_scores(f"models:/{NAME}/{version}", model_id)
-    described = client.get_model_version(NAME, version).description
+    described = client.get_model_version(NAME, version).description or ""
     assert described.startswith("Ask ann.\n")
     assert len(rows(described)) == 1
 
