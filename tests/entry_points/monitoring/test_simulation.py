@@ -71,7 +71,7 @@ class RememberingReader(WordReader):
     def read_upright(self, image: Image.Image) -> OcrPage:
         known = fingerprint(image)
         if known not in self._read:
-            self._read[known] = super().read_upright(image)
+            self._read[known] = super().read_upright(image.copy())  # the page is closed
         return self._read[known]
 
 
