@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from typing import Any
 
 import mlflow
 from mlflow.entities.webhook import Webhook, WebhookEvent
@@ -45,7 +46,8 @@ def register(name: str, url: str, secret: str) -> tuple[Webhook, bool]:
     Raises:
         MlflowException: The server refuses the URL, or cannot read the webhooks that it has.
     """
-    client, events = mlflow.MlflowClient(), [WebhookEvent(*each.split(".")) for each in EVENTS]
+    client = mlflow.MlflowClient()
+    events: list[Any] = [WebhookEvent(*each.split(".")) for each in EVENTS]
     page = client.list_webhooks()
     known = list(page)
     while page.token:
