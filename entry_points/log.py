@@ -133,9 +133,8 @@ def log(
         )
         card = write_card(config, prompt, schema, TRAVELLING, weights)
         keep_card(card, info.model_id)
-        mlflow.MlflowClient().update_model_version(
-            model_name, info.registered_model_version, description=card
-        )
+        version = str(info.registered_model_version)
+        mlflow.MlflowClient().update_model_version(model_name, version, description=card)
     return info
 
 

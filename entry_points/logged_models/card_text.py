@@ -144,8 +144,8 @@ def _licence(package: str) -> str:
     metadata = importlib.metadata.metadata(package)
     classifiers = (each.split(" :: ") for each in metadata.get_all("Classifier", []))
     classified = [parts[-1] for parts in classifiers if parts[0] == "License"]
-    stated = [metadata.get("License-Expression"), *classified, metadata.get("License")]
-    return next((shorten(each, 60) for each in stated if each), "not stated")
+    named, text = (metadata.get_all(key, []) for key in ("License-Expression", "License"))
+    return next((shorten(each, 60) for each in (*named, *classified, *text)), "not stated")
 
 
 def _code(text: str) -> str:

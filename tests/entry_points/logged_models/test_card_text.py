@@ -166,7 +166,7 @@ def test_a_text_of_the_user_stays_in_its_place():
 def test_the_largest_card_fits_into_a_description():
     properties = {f"{'f' * 60}{number:03}": {"type": "string"} for number in range(499)}
     schema = Schema.parse({"title": "t" * 300, "type": "object", "properties": properties})
-    settings = {
+    settings: dict[str, Any] = {
         "engine": "openai",
         "llm": "l" * 500,
         "escalate_below": {f"{'f' * 60}{number:03}": 0.5 for number in range(499)},
