@@ -91,8 +91,9 @@ def _question(experiment_id: str, address: str) -> str:
     told = f"Correct what is wrong on the review page: {address}"
     for each in label_schemas.list_label_schemas(experiment_id):
         if each.name == _QUESTION:
-            label_schemas.update_label_schema(each.schema_id, instruction=told)
-            return str(each.schema_id)
+            schema_id = str(each.schema_id)
+            label_schemas.update_label_schema(schema_id, instruction=told)
+            return schema_id
     made = label_schemas.create_label_schema(
         _QUESTION,
         type="feedback",

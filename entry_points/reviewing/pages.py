@@ -144,7 +144,8 @@ class Pages:
 
     def _by_ocr(self, read: Callable[[], list[T]]) -> list[T]:
         reading = self._reading.submit(read)
-        wait((reading, self._ended), return_when=FIRST_COMPLETED)
+        both: tuple[Future[Any], ...] = (reading, self._ended)
+        wait(both, return_when=FIRST_COMPLETED)
         if not reading.done():
             reading.cancel()
             raise UsageError("The review has ended.")

@@ -97,7 +97,7 @@ def serve(
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=3))
 
     def stop(number: int, _: object) -> None:
-        signal.signal(number, before[number])  # a second one ends the process
+        signal.signal(number, before[signal.Signals(number)])  # a second one ends the process
         end()
 
     # They stay until the process ends: after Ctrl-C, `mlflow run` sends SIGTERM into the summary.

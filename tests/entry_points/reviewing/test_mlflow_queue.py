@@ -72,7 +72,7 @@ def test_a_second_start_takes_the_same_queue_and_question(tmp_path: Path, experi
     [question] = [
         each for each in label_schemas.list_label_schemas(experiment) if not each.is_default
     ]
-    assert question.instruction.endswith("http://127.0.0.1:5003/")
+    assert str(question.instruction).endswith("http://127.0.0.1:5003/")
     assert review_queues.get_review_queue(first.id).schema_ids == [question.schema_id]
 
 
