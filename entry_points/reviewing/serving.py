@@ -9,12 +9,14 @@ import signal
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import uvicorn
 
 from entry_points.command_line.cli import UsageError
 from entry_points.reviewing.mlflow_queue import Queue
+from entry_points.reviewing.pages import Pages
 from entry_points.reviewing.review import Review
 from entry_points.reviewing.server import Access, build_app
 from entry_points.reviewing.summary import summarise
@@ -67,6 +69,22 @@ def kept_token(output: Path) -> str:
     return kept or secrets.token_urlsafe(24)
 
 
+class _Server(uvicorn.Server):
+    """A server whose end does not wait for OCR."""
+
+    def __init__(self, config: uvicorn.Config, pages: Pages) -> None:
+        super().__init__(config)
+        self._pages = pages
+
+    def end(self) -> None:
+        self.should_exit = True
+        self._pages.end()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self._pages.end()
+        super().handle_exit(sig, frame)
+
+
 def serve(
     opened: Review,
     token: str,
@@ -84,21 +102,18 @@ def serve(
         announce: Is told the page's address once it answers.
     """
 
-    def end() -> None:
-        server.should_exit = True
-        opened.pages.end()
-
     def finish() -> dict[str, Any]:
-        end()
+        server.end()
         return summarise(opened).to_dict()
 
     is_loopback = listener.getsockname()[0] in _LOOPBACK
     app = build_app(opened, Access(token, getpass.getuser(), is_loopback), finish, queue)
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=3))
+    config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=3)
+    server = _Server(config, opened.pages)
 
     def stop(number: int, _: object) -> None:
         signal.signal(number, before[signal.Signals(number)])  # a second one ends the process
-        end()
+        server.end()
 
     # They stay until the process ends: after Ctrl-C, `mlflow run` sends SIGTERM into the summary.
     # uvicorn has its own while it runs; then it raises what it has got again, for these.

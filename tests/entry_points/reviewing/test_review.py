@@ -164,7 +164,8 @@ def test_mlflow_run_ends_it_by_a_second_signal_and_the_summary_still_comes(desk:
     assert (run.info.status, run.data.metrics["documents_open"]) == ("FINISHED", 4.0)
 
 
-def test_the_end_does_not_wait_for_a_page_that_is_read(desk: Desk):
+@pytest.mark.parametrize("by_signal", [True, False], ids=["Ctrl-C", "Finish"])
+def test_the_end_does_not_wait_for_a_page_that_is_read(desk: Desk, by_signal: bool):
     with desk.running(stderr=subprocess.STDOUT) as (process, address):
         origin, token = address.split("/#")
         client = Client(origin, token=token)
@@ -172,7 +173,10 @@ def test_the_end_does_not_wait_for_a_page_that_is_read(desk: Desk):
         with ThreadPoolExecutor(1) as threads:
             answer = threads.submit(asked)
             client.get("/api/documents")  # the words are being read since
-            assert client.ask("POST", "/api/finish", json={}).status_code == 200
+            if by_signal:
+                process.send_signal(signal.SIGINT)
+            else:
+                assert client.ask("POST", "/api/finish", json={}).status_code == 200
             assert answer.result().json() == {"message": "The review has ended."}
         assert process.stdout is not None
         assert "Traceback" not in process.stdout.read()
