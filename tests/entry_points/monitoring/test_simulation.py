@@ -77,6 +77,7 @@ class RememberingReader(WordReader):
 
 def read_pool(production: Production) -> Pool:
     """Read the documents of every condition, and return what their traces say."""
+    production.settings = {"grounding": True}
     forms = draw_forms(GOOD)
     images = [image for image, _ in forms]
     local, words = LocalEngine(), RememberingReader()
