@@ -233,7 +233,7 @@ def train_fields(  # noqa: PLR0913 - what to learn from, and how it is scored
             bar.update()
             mlflow.log_artifacts(folder, WEIGHTS_ARTIFACT)
     mlflow.log_metrics(dict(learned.metrics))
-    mlflow.log_params({"documents": len(documents), "dataset_digest": dataset_digest(documents)})
+    mlflow.log_params({"documents": len(documents), "fields_digest": dataset_digest(documents)})
     for size, value_f1 in points.items():
         mlflow.log_metric("learning_curve_value_f1", value_f1, step=size)
     if learned.judged:
