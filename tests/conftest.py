@@ -7,9 +7,10 @@ import fcntl
 import os
 import shutil
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import mlflow
 import pytest
 from hypothesis import settings
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
@@ -87,6 +88,14 @@ def empty_store(make_once: MakeOnce) -> Path:
         SqlAlchemyStore(f"sqlite:///{folder / 'mlflow.db'}", str(folder / "mlruns"))
 
     return make_once("store", fill) / "mlflow.db"
+
+
+@pytest.fixture
+def track_at() -> Iterator[Callable[[str], None]]:
+    """Return what sets the tracking URI for a test, whatever other tests have set for theirs."""
+    before = mlflow.get_tracking_uri()
+    yield mlflow.set_tracking_uri
+    mlflow.set_tracking_uri(before)
 
 
 def copy_project(source: Path, target: Path) -> None:

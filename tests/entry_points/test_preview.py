@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import mlflow
@@ -26,11 +26,13 @@ def store(empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture
-def dataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, store: str) -> Path:
+def dataset(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, store: str, track_at: Callable[[str], None]
+) -> Path:
     """Return a folder for forms; the test runs in another one."""
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", store)
+    track_at(store)
     for part in ("annotations", "images"):
         (tmp_path / "forms" / part).mkdir(parents=True)
     return tmp_path / "forms"

@@ -18,6 +18,7 @@ API = "/api/2.0/mlflow"
 RUN_ID = "0" * 32
 RUN = {"info": {"run_id": RUN_ID, "experiment_id": "7", "artifact_uri": "mlflow-artifacts:/7/a"}}
 Ask = Callable[[MlflowClient], object]
+Track = Callable[[str], None]
 
 REFUSED: dict[str, tuple[Ask, str]] = {
     "a run": (lambda client: client.create_run("7"), "EDIT on the experiment: "),
@@ -61,7 +62,9 @@ def address(server: HTTPServer) -> str:
 
 
 @pytest.fixture
-def refusing(httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch) -> HTTPServer:
+def refusing(
+    httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch, track_at: Track
+) -> HTTPServer:
     """A tracking server that knows one run and allows nothing; its address has a password."""
     monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "ann")
     monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "s3cret")
@@ -70,7 +73,7 @@ def refusing(httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch) -> HTTPSer
     httpserver.expect_request(f"{API}/registered-models/get").respond_with_json(model)
     refused = re.compile("/.*")
     httpserver.expect_request(refused).respond_with_data("Permission denied", status=403)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", address(httpserver))
+    track_at(address(httpserver))
     return httpserver
 
 
@@ -103,15 +106,16 @@ def test_an_unknown_user_is_told_by_name(
     place: str,
     httpserver: HTTPServer,
     monkeypatch: pytest.MonkeyPatch,
+    track_at: Track,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     server = address(httpserver)
     if place == "environment":
         monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "ann")
         monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "s3cret")
-        monkeypatch.setenv("MLFLOW_TRACKING_URI", server)
+        track_at(server)
     else:
-        monkeypatch.setenv("MLFLOW_TRACKING_URI", server.replace("//", "//ann:s3cret@"))
+        track_at(server.replace("//", "//ann:s3cret@"))
     httpserver.expect_request(re.compile("/.*")).respond_with_data("Who are you?", status=401)
     line = last_line(lambda: MlflowClient().create_run("7"), capsys)
     assert line == (
@@ -130,18 +134,16 @@ def test_an_error_that_is_no_refusal_stays_what_it_is(capsys: pytest.CaptureFixt
         main()
 
 
-def test_the_addresses_of_a_server_have_no_password(
-    refusing: HTTPServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_addresses_of_a_server_have_no_password(refusing: HTTPServer, track_at: Track) -> None:
     server = address(refusing)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", server.replace("//", "//ann:s3cret@"))
+    track_at(server.replace("//", "//ann:s3cret@"))
     assert where_is(RUN_ID) == f"{server}/#/experiments/7/runs/{RUN_ID}"
     assert experiment_page("7") == f"{server}/#/experiments/7"
     assert list_of("prompts") == f"{server}/#/prompts"
 
 
-def test_a_database_is_shown_without_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "postgresql+psycopg2://ann:s3cret@db:5432/mlflow")
+def test_a_database_is_shown_without_its_password(track_at: Track) -> None:
+    track_at("postgresql+psycopg2://ann:s3cret@db:5432/mlflow")
     expected = "mlflow ui --backend-store-uri postgresql+psycopg2://***@db:5432/mlflow"
     assert where_is(RUN_ID) == expected
     assert list_of("models") == "`mlflow ui`"

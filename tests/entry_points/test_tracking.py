@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import mlflow
@@ -18,8 +19,8 @@ def store(empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture(autouse=True)
-def _own_store(monkeypatch: pytest.MonkeyPatch, store: str) -> None:
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", store)
+def _own_store(track_at: Callable[[str], None], store: str) -> None:
+    track_at(store)
 
 
 def name_of(run_id: str) -> str:

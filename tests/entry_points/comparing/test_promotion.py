@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from mlflow import MlflowClient
 
@@ -51,8 +53,8 @@ def test_a_move_whose_run_was_deleted_for_good_is_over(
 
 @pytest.mark.parametrize("uri", ["ocr-extractor/1", "prompts:/ocr/1", "models:/unknown@champion"])
 def test_what_names_no_registered_version_is_refused(
-    client: MlflowClient, uri: str, monkeypatch: pytest.MonkeyPatch
+    client: MlflowClient, uri: str, track_at: Callable[[str], None]
 ):
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", client.tracking_uri)
+    track_at(client.tracking_uri)
     with pytest.raises(UsageError, match="give models:/<name>/<version>"):
         pinned(uri)

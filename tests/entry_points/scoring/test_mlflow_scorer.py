@@ -58,13 +58,15 @@ def evaluate(empty_store, tmp_path_factory):
             )
         return active.info.run_id, result
 
+    before = mlflow.get_tracking_uri()
+    mlflow.set_tracking_uri(f"sqlite:///{folder / 'mlflow.db'}")
     with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder / 'mlflow.db'}")
         experiment = mlflow.create_experiment("scores", artifact_location=str(folder))
         environment.setenv("MLFLOW_EXPERIMENT_ID", experiment)
         # MLflow tries predict_fn on the first record beforehand and gives up when it raises.
         environment.setenv("MLFLOW_GENAI_EVAL_SKIP_TRACE_VALIDATION", "true")
         yield run
+    mlflow.set_tracking_uri(before)
 
 
 @pytest.fixture(scope="module")

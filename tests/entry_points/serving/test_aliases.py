@@ -6,6 +6,7 @@ import asyncio
 import shutil
 import socket
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -96,10 +97,10 @@ def look_up(alias: RegisteredAlias) -> str:
 
 
 def test_an_alias_of_the_registry_gives_a_version(
-    tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, empty_store: Path, track_at: Callable[[str], None]
 ) -> None:
     shutil.copy(empty_store, tmp_path / "mlflow.db")
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
+    track_at(f"sqlite:///{tmp_path / 'mlflow.db'}")
     client = mlflow.MlflowClient()
     client.create_registered_model("m")
     for _ in range(2):
@@ -110,9 +111,11 @@ def test_an_alias_of_the_registry_gives_a_version(
     assert look_up(alias) == "models:/m/2"
 
 
-def test_a_registry_that_hangs_has_one_lookup(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_registry_that_hangs_has_one_lookup(
+    monkeypatch: pytest.MonkeyPatch, track_at: Callable[[str], None]
+) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        track_at(f"http://127.0.0.1:{silent.getsockname()[1]}")
         monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
         alias = RegisteredAlias("m", "champion", timeout_s=0.1)
 
