@@ -129,11 +129,15 @@ def test_the_local_engine_is_logged_with_a_schema_and_promotes_it(
 ) -> None:
     flags = ["--engine", "local", "--model-name", "local-receipts", "--prompt-name", "local-prompt"]
     register_prompt("local-prompt", "Pairs.")
+    environment = os.environ | {
+        "MLFLOW_TRACKING_URI": mlflow.get_tracking_uri(),
+        "MLFLOW_EXPERIMENT_NAME": EXPERIMENT,
+    }
+    environment.pop("MLFLOW_EXPERIMENT_ID", None)  # MLflow sets it with an active experiment
     done = subprocess.run(
         [sys.executable, "-m", "entry_points.log", *flags, "--schema", str(schema_file)],
         cwd=ROOT,
-        env=os.environ
-        | {"MLFLOW_TRACKING_URI": mlflow.get_tracking_uri(), "MLFLOW_EXPERIMENT_NAME": EXPERIMENT},
+        env=environment,
         capture_output=True,
         text=True,
         check=False,
