@@ -189,7 +189,7 @@ class Supervisor:
 
     async def _replace(self, worker: WorkerProcess, serving: set[WorkerProcess]) -> None:
         """When a worker ends while its version is in use, start another one."""
-        code, pause_s = await worker.ended, _REPLACE_S
+        code, pause_s = await worker.end(), _REPLACE_S
         if serving is self._serving:
             _say(f"A worker of {self._options.model_uri} ended with code {code}: it is replaced.")
         while serving is self._serving:
@@ -220,7 +220,7 @@ class Supervisor:
                 worker.kill()
 
     async def _clear_up(self, worker: WorkerProcess) -> None:
-        await worker.ended
+        await worker.end()
         self._all.discard(worker)
         mark_process_dead(worker.pid, self._metrics_folder)  # type: ignore[no-untyped-call]
 

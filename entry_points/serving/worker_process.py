@@ -27,7 +27,6 @@ class WorkerProcess:
 
     Attributes:
         pid: Its process id.
-        ended: Done when it has ended, with its exit code.
     """
 
     def __init__(
@@ -39,7 +38,7 @@ class WorkerProcess:
         """Hear what a process says that was started; see `start`."""
         loop = asyncio.get_running_loop()
         self.pid = process.pid
-        self.ended = asyncio.ensure_future(process.wait())
+        self._ended = asyncio.ensure_future(process.wait())
         self._process = process
         self._pipe = pipe
         self._on_event = on_event
@@ -97,21 +96,25 @@ class WorkerProcess:
             WorkerError: It has ended, or did not get there in time.
         """
         reached = self._reached[stage]
-        either = {reached, self.ended}
+        either = {reached, self._ended}
         await asyncio.wait(either, timeout=_START_S, return_when=asyncio.FIRST_COMPLETED)
         if reached.done():
             return
-        if not self.ended.done():
+        if not self._ended.done():
             raise WorkerError(f"it was not ready within {_START_S:g} s")
-        code = self.ended.result()
+        code = self._ended.result()
         raise WorkerError(
             self._reason or f"its process ended with exit code {code}; its last lines say why"
         )
 
+    async def end(self) -> int:
+        """Wait for the end of the process; return its exit code."""
+        return await asyncio.shield(self._ended)  # others wait for it, too, if this is cancelled
+
     async def ends_within(self, seconds: float) -> bool:
         """Wait for the end of the process; return whether it has ended."""
-        await asyncio.wait({self.ended}, timeout=seconds)
-        return self.ended.done()
+        await asyncio.wait({self._ended}, timeout=seconds)
+        return self._ended.done()
 
     def terminate(self) -> None:
         """Let it answer its requests and end; kill it if it takes none yet."""
