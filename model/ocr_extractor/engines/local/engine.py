@@ -12,7 +12,6 @@ from ocr_extractor.engines.local.options import choose_options
 from ocr_extractor.ocr.checkboxes import mark_checkboxes
 from ocr_extractor.ocr.recognition import WordReader
 from ocr_extractor.ocr.ruled_lines import mark_ruled
-from ocr_extractor.runtime.tracing import note
 
 if TYPE_CHECKING:
     from ocr_extractor.contract import Pair
@@ -76,6 +75,7 @@ class LocalEngine:
         """
         from ocr_extractor.engines.local.fields.search import find_fields
         from ocr_extractor.engines.local.learned.linker import link
+        from ocr_extractor.runtime.tracing import note
 
         read = self._reader.read_upright(page.image)
         note(read.figures())
