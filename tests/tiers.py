@@ -61,6 +61,7 @@ MINUTES = {
     "test_serve_leaks.py",
     "test_serve_promotions.py",
     "test_simulation.py",
+    "test_train.py",
 }
 _TESTS = Path(__file__).parent
 # Methods of other libraries whose name is that of our `Project.run`.

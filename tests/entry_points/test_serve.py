@@ -212,7 +212,7 @@ def test_params_reach_the_prompt(project: Project, url: str, image: str):
 
 
 def test_the_documented_curl_works_as_pasted(project: Project, url: str):
-    command = block("bash", "printf").strip()
+    command = block("bash", r"""invoice-01.png | tr -d '\n')" | curl""").strip()
     assert command == curl(5001)
     port = url.rpartition(":")[2]
     done = subprocess.run(
