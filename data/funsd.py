@@ -187,6 +187,11 @@ def dataset_digest(forms: Sequence[Document]) -> str:
     return hashlib.sha256(b"".join(sorted(digests))).hexdigest()[:16]
 
 
+def image_hash(form: Document) -> str:
+    """Return 16 hex digits that name a document's file by its content, whatever its truth is."""
+    return hashlib.sha256(form.image_path.read_bytes()).hexdigest()[:16]
+
+
 def pick_form(forms: Sequence[_Document], form_id: str | None, seed: int) -> _Document:
     """Return the form named `form_id`, or for None one drawn with `seed`.
 

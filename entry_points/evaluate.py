@@ -19,6 +19,7 @@ from entry_points.evaluation.assessors import load_scorers
 from entry_points.evaluation.evaluating import evaluate, report_left
 from entry_points.evaluation.printing import report, where_to_look
 from entry_points.evaluation.reading import Dataset, unwritten_traces
+from entry_points.logged_models.loading import learned_from
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -67,6 +68,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     scorers = load_scorers(args.scorers)
     if args.precision is not None and not has_fields(dataset):
         raise cli.UsageError("--precision is for fields: give a dataset that has fields/.")
+    if args.precision is not None and (known := learned_from(args.model_uri, forms)):
+        raise cli.UsageError(
+            f"--precision needs documents that are new to the extractor: its local weights have "
+            f"learned from {len(known)} of these {len(forms)}. Leave them out: "
+            f"-P without={','.join(known)}"
+        )
     with mlflow.start_run() as run:
         mlflow.set_tag("split", args.split)
         evaluation = evaluate(

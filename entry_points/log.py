@@ -24,9 +24,15 @@ from entry_points.command_line.tracking import mlflow_logs_only, name_run
 from entry_points.engine_access.tiny_ocr import fetch_tiny_ocr
 from entry_points.logged_models.card import keep_card
 from entry_points.logged_models.card_text import write_card
-from entry_points.logged_models.loading import CHOSEN, ask_for_key, has_llm_access
+from entry_points.logged_models.loading import (
+    CHOSEN,
+    LEARNED_FROM,
+    ask_for_key,
+    has_llm_access,
+)
 from entry_points.prompt_versions.registration import find_prompt, schema_note, schema_of
 from entry_points.prompt_versions.schema_file import read_schema
+from entry_points.training.origin import learned_hashes
 from ocr_extractor.config import ExtractorConfig
 from ocr_extractor.contract import signature, spark_ddl
 from ocr_extractor.engines.local.fields.ranker import SETTINGS
@@ -128,7 +134,10 @@ def log(
             signature=signature(),
             pip_requirements=travelling_requirements(),
             prompts=[prompt],
-            metadata={"spark_ddl": spark_ddl()},
+            metadata={
+                "spark_ddl": spark_ddl(),
+                LEARNED_FROM: learned_hashes(weights) if weights else [],
+            },
             registered_model_name=model_name,
         )
         card = write_card(config, prompt, schema, TRAVELLING, weights)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -271,8 +272,13 @@ def main(argv: Sequence[str] | None = None) -> int:
             names = (*_SHOWN, "calibration_error")
             cli.print_table([(name, f"{metrics[name]:.3f}") for name in names], ("metric", "value"))
     print(f"Run {run.info.run_id} (weights and figures). Use the weights:")
-    weights = f"runs:/{run.info.run_id}/{WEIGHTS_ARTIFACT}"
-    print(f"  {cli.RUN} -P engine=local -P local_weights={weights}")
+    weights = f"-P engine=local -P local_weights=runs:/{run.info.run_id}/{WEIGHTS_ARTIFACT}"
+    if documents:
+        schema = shlex.quote(f"schema={folder / 'schema.json'}")
+        named = "-P prompt_name=<prompt> -P model_name=<model>"
+        print(f"  {cli.RUN} -e log {weights} -P {schema} {named}")
+    else:
+        print(f"  {cli.RUN} {weights}")
     return 0
 
 

@@ -15,6 +15,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from entry_points.command_line.cli import RUN, UsageError
 from entry_points.evaluation.read_items import READ
 from entry_points.evaluation.results import PREDICTIONS, FormResult, load_results
+from entry_points.logged_models.loading import LEARNED_FROM
 from entry_points.scoring.scores import Score
 
 _DIGEST = "dataset_digest"
@@ -37,7 +38,8 @@ class Evidence:
     """How an extractor read some forms, which have the content hash `digest`.
 
     Forms are named by id; `scores` are the means of the `repeats`. What a page costs is None if
-    that was never measured.
+    that was never measured. `learned_from` is the number of these forms that the extractor's local
+    weights have learned from.
     """
 
     model_uri: str
@@ -46,6 +48,7 @@ class Evidence:
     repeats: tuple[Mapping[str, FormResult], ...]
     scores: Mapping[str, Score]
     usage: UsageTotals | None
+    learned_from: int = 0
 
     @property
     def kind(self) -> Score:
@@ -81,6 +84,7 @@ def load_evidence(model_uri: str, runs: Sequence[Run]) -> Evidence:
             doc_id: _mean([repeat[doc_id].score for repeat in repeats]) for doc_id in repeats[0]
         },
         usage=page_usage(model_id, digest) if (model_id := _model_id(model_uri)) else None,
+        learned_from=max(int(run.data.tags.get(LEARNED_FROM, 0)) for run in runs),
     )
 
 

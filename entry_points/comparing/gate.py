@@ -30,6 +30,11 @@ class Gate:
         forms = len(candidate.scores)
         if forms < self.min_forms:
             return [f"{forms} forms are too few to judge by: at least {self.min_forms}"]
+        if candidate.learned_from:
+            return [
+                f"its local weights have learned from {candidate.learned_from} of the {forms} "
+                "forms: evaluate both on others, with -P without=<ids of those forms>"
+            ]
         found = differences(candidate.scores, champion.scores)
         return [*self._losses(found, champion.kind), *self._cost(candidate.usage, champion.usage)]
 

@@ -22,6 +22,7 @@ from entry_points.evaluation.results import Evaluation, FormResult, headline, lo
 from entry_points.logged_models.card import write_scores
 from entry_points.logged_models.loading import (
     extractor_config,
+    learned_from,
     load_extractor,
     print_estimate,
     require_same_kind,
@@ -115,6 +116,7 @@ def evaluate(  # noqa: PLR0913 - what reads what, for how much, and where it is 
         readings=readings,
         judged=judged,
         blanks_asked=config["engine"] == "openai" or bool(config.get("include_blank")),
+        learned_from=learned_from(model_uri, begun),
     )
     log(evaluation)
     update_card(evaluation)

@@ -28,6 +28,12 @@ def report(evaluation: Evaluation, run: Run, forms: int, *, verbose: bool) -> No
     drawn = f" ({read} of {forms} in {evaluation.dataset_name})" if read < forms else ""
     print(f"{evaluation.model_uri}: {read} forms, {failed} failed{drawn}")
     print(f"  read by {', '.join(f'{name} {what}' for name, what in evaluation.read_by.items())}")
+    if known := evaluation.learned_from:
+        ids = cli.printable(",".join(known))
+        print(
+            f"  the scores are too high: the local weights have learned from {len(known)} of these "
+            f"forms. Leave them out: -P without={ids}"
+        )
     if verbose:
         _print_scores(evaluation, list(evaluation.shown))
         _print_forms("worst forms", _worst(evaluation), evaluation, 3)

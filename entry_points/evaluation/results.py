@@ -14,6 +14,7 @@ from mlflow.data.pandas_dataset import from_pandas
 
 from entry_points.evaluation.read_items import READ, ReadItem, read_items
 from entry_points.evaluation.reading import Reading, named
+from entry_points.logged_models.loading import LEARNED_FROM
 from entry_points.scoring.calibration import reliability
 from entry_points.scoring.counts import Numbers
 from entry_points.scoring.scores import Score, aggregate
@@ -90,6 +91,8 @@ class Evaluation:
         forms: One result a form, by form id.
         readings: What was read, by form id.
         blanks_asked: Whether the engine returns fields that were left blank.
+        learned_from: The ids of the forms that the local weights have learned from: the scores are
+            too high where there are any.
         judged: (2, n): of all pairs or values with a confidence, the confidences in [0, 1], and 1
             for each that is right.
     """
@@ -106,6 +109,7 @@ class Evaluation:
     readings: Mapping[str, Reading]
     judged: Numbers
     blanks_asked: bool = True
+    learned_from: Sequence[str] = ()
 
     @property
     def shown(self) -> dict[str, float]:
@@ -204,7 +208,11 @@ def log(evaluation: Evaluation) -> None:
     metrics = {**evaluation.metrics, **ends}
     mlflow.log_metrics(metrics, model_id=evaluation.model_id, dataset=dataset)
     mlflow.log_input(dataset, context="evaluation")
-    read = {"dataset_digest": evaluation.digest, "documents": len(evaluation.forms)}
+    read = {
+        "dataset_digest": evaluation.digest,
+        "documents": len(evaluation.forms),
+        LEARNED_FROM: len(evaluation.learned_from),
+    }
     mlflow.set_tags({"model_uri": evaluation.model_uri, **read, **evaluation.read_by})
     mlflow.log_table(scores, SCORES)
     mlflow.log_table(

@@ -23,6 +23,7 @@ from mlflow.store.artifact.utils.models import get_model_name_and_version
 
 from data.fields import FieldDocument
 from data.forms import Document, Form
+from data.funsd import image_hash
 from entry_points.command_line.cli import RUN, UsageError
 from entry_points.command_line.tracking import list_of
 from entry_points.predictions.documents import read_document
@@ -39,6 +40,9 @@ KEY_VARIABLES = (
 
 # The setting, and the tag of a logged model, that say from which confidence on a field is accepted.
 ACCEPT_AT = "accept_at"
+
+# The metadata of a logged model that names the documents its local weights have learned from.
+LEARNED_FROM = "learned_from"
 
 # How the line begins that says what documents will take of an LLM.
 ESTIMATE = "Estimate:"
@@ -159,6 +163,12 @@ def require_same_kind(
             f"{model_uri} reads fields, but the dataset has pairs: give a dataset with the folder "
             "fields/, or log the model with the setting with_pairs=true."
         )
+
+
+def learned_from(model_uri: str, documents: Sequence[Document]) -> list[str]:
+    """Return the ids of the documents that an extractor's own local weights have learned from."""
+    known = set((get_model_info(model_uri).metadata or {}).get(LEARNED_FROM, ()))
+    return [each.form_id for each in documents if known and image_hash(each) in known]
 
 
 def _learned_settings(model_uri: str, config: Mapping[str, Any]) -> dict[str, Any]:

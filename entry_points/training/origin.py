@@ -1,4 +1,7 @@
-"""What weights of the local engine have learned from: a note for each kind travels with them."""
+"""What weights of the local engine have learned from travels with them.
+
+It is a note and the documents' hashes, for each kind of weights.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from data.forms import Document
-from data.funsd import dataset_digest
+from data.funsd import dataset_digest, image_hash
 from ocr_extractor.engines.local.engine import BUNDLED_WEIGHTS
 from ocr_extractor.engines.local.fields.ranker import SETTINGS
 from ocr_extractor.engines.local.learned.weights import DECISION
@@ -25,6 +28,14 @@ def note_origin(weights: Path, kind: Kind, dataset: str, documents: Sequence[Doc
     if kind == "fields":
         note += f"They refine the bundled ranker: {origin(kind)}\n"
     (weights / _FOLDER / f"{kind}.txt").write_text(note, encoding="utf-8")
+    hashes = sorted({image_hash(document) for document in documents})
+    (weights / _FOLDER / f"{kind}.hashes").write_text("\n".join(hashes), encoding="utf-8")
+
+
+def learned_hashes(weights: Path) -> list[str]:
+    """Return the `image_hash` of each document that own weights have learned from, sorted."""
+    files = (weights / _FOLDER).glob("*.hashes")
+    return sorted({each for file in files for each in file.read_text(encoding="utf-8").split()})
 
 
 def is_own(kind: Kind, weights: Path | None) -> bool:

@@ -12,14 +12,18 @@ from tests.entry_points.conftest import SAMPLES, Project
 FORMS = ("fax-01", "invoice-01", "personnel-03", "memo-01")
 
 
+def copy_forms(folder: Path) -> None:
+    for part in ("images", "annotations"):
+        (folder / part).mkdir(exist_ok=True)
+        for path in (SAMPLES / part).iterdir():
+            if path.stem in FORMS:
+                shutil.copy(path, folder / part)
+
+
 def test_trained_weights_travel_with_the_extractor_that_is_logged_with_them(
     project: Project, tmp_path: Path
 ):
-    for part in ("images", "annotations"):
-        (tmp_path / part).mkdir()
-        for path in (SAMPLES / part).iterdir():
-            if path.stem in FORMS:
-                shutil.copy(path, tmp_path / part)
+    copy_forms(tmp_path)
     done = project.command("train", dataset=tmp_path, folds=2, cache=tmp_path / "words")
     assert done.returncode == 0, done.stdout
     weights = done.stdout.split("local_weights=")[1].split()[0]
@@ -64,6 +68,24 @@ def test_weights_for_fields_travel_with_the_extractor_too(project: Project, tmp_
     done = project.command("evaluate", model_uri=f"models:/{name}/1", dataset=receipts, limit=1)
     assert done.returncode == 0, done.stdout
     assert f"models:/{name}/1: 1 forms, 0 failed" in done.stdout
+    assert "the local weights have learned from 1 of these forms" in done.stdout
+    assert "-P without=receipt-01\n" in done.stdout
+    done = project.command(
+        "evaluate", model_uri=f"models:/{name}/1", dataset=receipts, precision=0.9
+    )
+    assert done.returncode == 2
+    assert "learned from 4 of these 4" in done.stdout
+
+
+def test_a_folder_with_annotations_and_fields_trains_both(project: Project, tmp_path: Path):
+    both = tmp_path / "both"
+    shutil.copytree(SAMPLES.parent / "samples-fields" / "receipts", both)
+    copy_forms(both)
+    done = project.command("train", dataset=both, folds=2, cache=tmp_path / "words")
+    assert done.returncode == 0, done.stdout
+    weights = done.stdout.split("local_weights=")[1].split()[0]
+    run = project.client.get_run(weights.split("/")[1])
+    assert {"value_f1", "pair_f1"} <= run.data.metrics.keys()
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from entry_points.comparing.evidence import Evidence, UsageTotals
@@ -50,6 +52,13 @@ def test_what_is_worse_is_named_with_its_interval():
         "anls",
     ]
     assert "-0.100 [-0.100, -0.100]" in objections[0]
+
+
+def test_what_has_learned_from_the_forms_is_not_judged_by_them():
+    learned = replace(evidence([form(9)] * 20), learned_from=3)
+    [objection] = Gate().objections(learned, CHAMPION)
+    assert "have learned from 3 of the 20 forms" in objection
+    assert Gate().objections(CHAMPION, replace(CHAMPION, learned_from=3)) == []
 
 
 def test_a_drop_within_the_limit_passes():
