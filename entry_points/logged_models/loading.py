@@ -44,6 +44,21 @@ ACCEPT_AT = "accept_at"
 # The metadata of a logged model that names the documents its local weights have learned from.
 LEARNED_FROM = "learned_from"
 
+# What the commands call beside `predict`. The code is the model's own copy, so it may be older.
+_CALLED = (
+    "ask",
+    "batch_server",
+    "document_text",
+    "estimate",
+    "flush_traces",
+    "followed_prompt",
+    "pages",
+    "reads_fields",
+    "stopped_by",
+    "template_fault",
+    "traces_dropped",
+)
+
 # How the line begins that says what documents will take of an LLM.
 ESTIMATE = "Estimate:"
 
@@ -132,8 +147,19 @@ def load_extractor(model_uri: str, **overrides: Any) -> PyFuncModel:
     settings = _learned_settings(model_uri, config) | overrides
     with extractor_errors_reported():
         model: PyFuncModel = mlflow.pyfunc.load_model(model_uri, model_config=settings)
+    _require_this_release(model, model_uri)
     _exempt_from_collection()
     return model
+
+
+def _require_this_release(model: PyFuncModel, model_uri: str) -> None:
+    extractor: Any = model.unwrap_python_model()  # type: ignore[no-untyped-call]
+    if missing := [name for name in _CALLED if not hasattr(extractor, name)]:
+        raise UsageError(
+            f"{model_uri} was logged by an earlier release, without {', '.join(missing)}: this "
+            f"release loads it in other programs only. Log it again (`{RUN} -e log`), or use the "
+            "release that has logged it."
+        )
 
 
 def require_same_kind(
