@@ -18,7 +18,7 @@ from typing import Any, Literal, get_args, get_origin
 import yaml
 
 from entry_points import ROOT
-from entry_points.command_line import cli
+from entry_points.command_line import flags
 from ocr_extractor.config import ExtractorConfig
 
 DOCS = ROOT / "docs"
@@ -236,7 +236,7 @@ def mlproject() -> str:
 
 
 def _parameter(flag: argparse.Action) -> dict[str, str]:
-    declared = {"type": "uri" if flag.type is cli.model_uri else "string"}
+    declared = {"type": "uri" if flag.type is flags.model_uri else "string"}
     # MLflow asks for a parameter that has no default.
     return declared if flag.required else declared | {"default": str(flag.default)}
 

@@ -27,7 +27,7 @@ from entry_points.benchmarks.review_page import review_page
 from entry_points.benchmarks.serving import serving, startup
 from entry_points.benchmarks.stores import stores
 from entry_points.benchmarks.throughput import throughput
-from entry_points.command_line import cli
+from entry_points.command_line import cli, flags
 from entry_points.command_line.ending import unwind_on_sigterm
 from entry_points.command_line.tracking import name_run, where_is
 
@@ -52,9 +52,11 @@ PLOT = "benchmark.png"
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the entry point's flags."""
-    parser = cli.parser(__doc__, "dataset")
+    parser = flags.parser(__doc__, "dataset")
     parser.add_argument("--suite", default="all", choices=("all", *SUITES), help="what to measure")
-    parser.add_argument("--repeats", type=int, default=3, help="how often; medians are shown")
+    parser.add_argument(
+        "--repeats", type=cli.AtLeast(1), default=3, help="how often; medians are shown"
+    )
     parser.add_argument(
         "--scale", type=float, default=1.0, help="the part of all pages and requests that is used"
     )

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from mlflow.exceptions import MlflowException
 
-from entry_points.command_line import cli
+from entry_points.command_line import cli, flags
 from entry_points.command_line.store_watch import needs_store
 from entry_points.comparing.candidate_runs import READING_FLAGS, run
 from entry_points.comparing.candidates import read_candidates
@@ -17,7 +17,7 @@ _BASE_FLAGS = ("engine", "llm", "prompt-name", "model-name", "settings")
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the entry point's flags."""
-    parser = cli.parser(__doc__, *READING_FLAGS, *_BASE_FLAGS, "repeats")
+    parser = flags.parser(__doc__, *READING_FLAGS, *_BASE_FLAGS, "repeats")
     parser.add_argument(
         "--candidates",
         required=True,
@@ -34,7 +34,7 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the entry point."""
     args = build_parser().parse_args(argv)
-    base = cli.flags_of(args, (*_BASE_FLAGS, "max-concurrency"))
+    base = flags.flags_of(args, (*_BASE_FLAGS, "max-concurrency"))
     return run(args, read_candidates(args.candidates, base))
 
 

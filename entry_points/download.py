@@ -50,8 +50,8 @@ def download(output: Path, archive: Archive = FUNSD) -> None:
 @cli.reports()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the entry point; return the process's exit code."""
-    flags = build_parser().parse_args(argv)
-    download(cli.in_project(flags.output or OUTPUT))
+    args = build_parser().parse_args(argv)
+    download(cli.in_project(args.output))
     return 0
 
 

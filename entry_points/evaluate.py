@@ -10,7 +10,7 @@ from mlflow.exceptions import MlflowException
 
 from data.dataset import count_documents, load_documents
 from data.fields import has_fields
-from entry_points.command_line import cli
+from entry_points.command_line import cli, flags
 from entry_points.command_line.ending import end_with
 from entry_points.command_line.store_watch import needs_store
 from entry_points.command_line.tracking import talkative_mlflow
@@ -24,7 +24,7 @@ from entry_points.logged_models.loading import learned_from
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the entry point's flags."""
-    parser = cli.parser(
+    parser = flags.parser(
         __doc__,
         "model-uri",
         "dataset",
@@ -40,14 +40,12 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--judge",
-        default="none",
-        type=cli.ValueOr("none"),
+        **cli.ValueOr("none").as_default,
         help="openai:/<model>, an LLM that judges the format of each output, or none",
     )
     parser.add_argument(
         "--scorers",
-        default="none",
-        type=cli.ValueOr("none", (), cli.ids, "package.module:function"),
+        **cli.ValueOr("none", (), flags.ids, "package.module:function").as_default,
         help="your own scorers, package.module:function, separated by commas, or none",
     )
     return parser
@@ -61,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if verbose := cli.BOOLEANS[args.verbose]:
         talkative_mlflow()
     dataset = cli.in_project(args.dataset)
-    split = cli.optional_split(args.split)
+    split = flags.optional_split(args.split)
     forms = load_documents(
         dataset, split=split, limit=args.limit, seed=args.seed, without=args.without
     )
@@ -80,7 +78,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             run,
             args.model_uri,
             Dataset(dataset.name, forms),
-            settings=cli.reading_settings(args),
+            settings=flags.reading_settings(args),
             max_cost=args.max_cost,
             judge=args.judge,
             scorers=scorers,

@@ -12,7 +12,7 @@ from typing import Any
 import mlflow
 from mlflow.exceptions import MlflowException
 
-from entry_points.command_line import cli
+from entry_points.command_line import cli, flags
 from entry_points.command_line.tracking import name_run
 from entry_points.comparing.history import History, Move
 from entry_points.predictions.output import replacing
@@ -27,7 +27,7 @@ _COLUMNS = (
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the entry point's flags."""
-    parser = cli.parser(__doc__, "model-name")
+    parser = flags.parser(__doc__, "model-name")
     parser.add_argument(
         "--output",
         default="none",

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from mlflow.exceptions import MlflowException
 
 from data.splits import split_of
-from entry_points.command_line import cli
+from entry_points.command_line import cli, flags
 from entry_points.command_line.store_watch import needs_store
 from entry_points.comparing.candidate_runs import READING_FLAGS, run
 from entry_points.comparing.candidates import Candidate
@@ -26,14 +26,13 @@ _NOT_SETTINGS = ("engine", "prompt_uri", "llm", "max_concurrency", "cache")
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the entry point's flags."""
-    parser = cli.parser(
+    parser = flags.parser(
         __doc__, "model-name", *READING_FLAGS, "commit-message", "examples", "repeats"
     )
     parser.set_defaults(split="development")
     parser.add_argument(
         "--schema",
-        default="auto",
-        type=cli.ValueOr("auto"),
+        **cli.ValueOr("auto").as_default,
         help="another schema, as in register_prompt; auto: the champion's",
     )
     parser.add_argument("--template", required=True, help="the edited template, a text file")
@@ -71,7 +70,7 @@ def candidates_of(args: argparse.Namespace) -> list[Candidate]:
     if uri == config["prompt_uri"]:
         raise cli.UsageError(f"{champion} uses this very prompt: edit the template first.")
     settings = {name: value for name, value in config.items() if name not in _NOT_SETTINGS}
-    flags = {
+    log_flags = {
         "engine": config["engine"],
         "llm": config["llm"],
         "prompt": uri,
@@ -80,7 +79,7 @@ def candidates_of(args: argparse.Namespace) -> list[Candidate]:
         "max-concurrency": str(config["max_concurrency"]),
         "settings": json.dumps(settings),
     }
-    return [Candidate(champion, model_uri=champion), Candidate(uri, log_flags=flags)]
+    return [Candidate(champion, model_uri=champion), Candidate(uri, log_flags=log_flags)]
 
 
 @cli.reports(PromptError, DocumentError, MlflowException)

@@ -58,13 +58,6 @@ def build_parser() -> argparse.ArgumentParser:
         default="labelled",
         help=f"a folder: {REVIEW}, then images/ and annotations/, or fields/ and schema.json",
     )
-    parser.add_argument(
-        "--schema",
-        default="none",
-        type=cli.ValueOr("none"),
-        help="where fields were read, the .json or .yaml file of their schema; none: the prompt "
-        "version has it",
-    )
     return parser
 
 

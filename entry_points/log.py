@@ -17,7 +17,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.models.model import ModelInfo
 
 from entry_points import ROOT
-from entry_points.command_line import cli
+from entry_points.command_line import cli, flags
 from entry_points.command_line.settings import read_settings
 from entry_points.command_line.store_watch import needs_store
 from entry_points.command_line.tracking import mlflow_logs_only, name_run
@@ -72,7 +72,7 @@ TRAVELLING = (
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the entry point's flags."""
-    return cli.parser(__doc__, *cli.LOG_FLAGS)
+    return flags.parser(__doc__, *flags.LOG_FLAGS)
 
 
 def log(

@@ -10,7 +10,7 @@ import mlflow
 from mlflow.exceptions import MlflowException
 
 from data.dataset import count_documents, load_documents
-from entry_points.command_line import cli
+from entry_points.command_line import cli, flags
 from entry_points.command_line.ending import end_with
 from entry_points.command_line.settings import read_settings
 from entry_points.command_line.store_watch import needs_store
@@ -26,8 +26,8 @@ from entry_points.evaluation.reading import Dataset, unwritten_traces
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the entry point's flags."""
-    flags = ("dataset", "limit", "seed", "cache", "max-cost", "verbose", *cli.LOG_FLAGS)
-    parser = cli.parser(__doc__, *flags)
+    reading = ("dataset", "limit", "seed", "cache", "max-cost", "verbose")
+    parser = flags.parser(__doc__, *reading, *flags.LOG_FLAGS)
     parser.set_defaults(limit="8")  # a minute's work: the first run should tell soon
     return parser
 
@@ -43,13 +43,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     forms = load_documents(dataset, limit=args.limit, seed=args.seed)
     require_key({"engine": args.engine} | read_settings(args.settings))
     with mlflow.start_run() as run:
-        flags = cli.flags_of(args, cli.LOG_FLAGS)
-        model_uri = log_in_own_process(flags, verbose=verbose)
+        given = flags.flags_of(args, flags.LOG_FLAGS)
+        model_uri = log_in_own_process(given, verbose=verbose)
         evaluation = evaluate(
             run,
             model_uri,
             Dataset(dataset.name, forms),
-            settings=cli.reading_settings(args),
+            settings=flags.reading_settings(args),
             max_cost=args.max_cost,
         )
         report(evaluation, run, held := count_documents(dataset), verbose=verbose)

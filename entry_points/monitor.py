@@ -12,7 +12,7 @@ from pathlib import Path
 import mlflow
 from mlflow.exceptions import MlflowException
 
-from entry_points.command_line import cli
+from entry_points.command_line import cli, flags
 from entry_points.command_line.tracking import name_run
 from entry_points.evaluation.printing import where_to_look
 from entry_points.monitoring.attention import DOCUMENTS, PREDICTIONS, find_needs, write_needs
@@ -43,7 +43,7 @@ def _days(text: str) -> float:
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the entry point's flags."""
-    parser = cli.parser(__doc__, "model-uri")
+    parser = flags.parser(__doc__, "model-uri")
     parser.add_argument(
         "--since",
         default="24h",

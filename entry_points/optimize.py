@@ -23,7 +23,7 @@ from data.dataset import load_documents
 from data.fields import FieldDocument
 from data.forms import Document, Form
 from data.funsd import dataset_digest
-from entry_points.command_line import cli
+from entry_points.command_line import cli, flags
 from entry_points.command_line.tracking import name_run
 from entry_points.logged_models.loading import (
     extractor_config,
@@ -84,22 +84,24 @@ class Optimization:
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the entry point's flags."""
-    parser = cli.parser(
+    parser = flags.parser(
         __doc__, "model-uri", "dataset", "limit", "seed", "max-concurrency", "cache", "max-cost"
     )
     parser.add_argument(
         "--reflection-llm",
-        default="auto",
-        type=cli.ValueOr("auto"),
+        **cli.ValueOr("auto").as_default,
         help="the LLM that proposes prompts; auto: the extractor's",
     )
     parser.add_argument(
-        "--max-calls", default="200", type=int, help="most forms read, cached ones included"
+        "--max-calls",
+        default="200",
+        type=cli.AtLeast(1),
+        help="most forms read, cached ones included",
     )
     parser.add_argument(
         "--examples",
         default="0",
-        type=int,
+        type=cli.AtLeast(0),
         help="how many forms the search chooses as examples in the prompt",
     )
     return parser
@@ -269,7 +271,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         max_cost=args.max_cost,
         examples=args.examples,
         seed=args.seed,
-        settings=cli.reading_settings(args),
+        settings=flags.reading_settings(args),
     )
     forms = load_documents(cli.in_project(args.dataset), limit=args.limit, seed=args.seed)
     try:

@@ -17,7 +17,7 @@ from mlflow.pyfunc import PyFuncModel
 from data.progress import Progress
 from entry_points.batching.plan import BATCH_SETTINGS, BatchPlan, add_flags, plan_of
 from entry_points.batching.rounds import read_in_batches
-from entry_points.command_line import cli
+from entry_points.command_line import cli, flags
 from entry_points.command_line.ending import end_with
 from entry_points.command_line.tracking import name_run
 from entry_points.logged_models.cost_limit import CostCeiling
@@ -78,7 +78,7 @@ class PredictTask:
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the entry point's flags."""
-    parser = cli.parser(__doc__, "model-uri", "max-concurrency", "cache", "max-cost")
+    parser = flags.parser(__doc__, "model-uri", "max-concurrency", "cache", "max-cost")
     parser.add_argument(
         "--input", default="data/samples/images", help="a file, a folder or a quoted glob"
     )
@@ -87,27 +87,21 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--additional-rules",
-        default="none",
-        type=cli.ValueOr("none"),
+        **cli.ValueOr("none").as_default,
         help="rules for these forms, or none",
     )
     parser.add_argument(
         "--pages",
-        default="all",
-        type=cli.ValueOr("all"),
+        **cli.ValueOr("all").as_default,
         help="pages of every document to read, 1-3,7, or all",
     )
     parser.add_argument(
-        "--retry-errors",
-        default="false",
-        choices=sorted(cli.BOOLEANS),
-        help="read documents again that failed at an earlier start",
+        "--retry-errors", **cli.SWITCH, help="read documents again that failed at an earlier start"
     )
     add_flags(parser)
     parser.add_argument(
         "--spark-master",
-        default="none",
-        type=cli.ValueOr("none"),
+        **cli.ValueOr("none").as_default,
         help="let Spark read them, local[2] or spark://host:7077; none: this process reads them",
     )
     return parser
@@ -251,7 +245,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _predict(args: argparse.Namespace, output: Path, lines: Path) -> int:
     documents = find_documents(args.input)
     batches = plan_of(args, lines)
-    settings = cli.reading_settings(args) | (BATCH_SETTINGS if batches else {})
+    settings = flags.reading_settings(args) | (BATCH_SETTINGS if batches else {})
     task = PredictTask(
         model=load_extractor(args.model_uri, **settings),
         params={"additional_rules": args.additional_rules, "pages": args.pages},

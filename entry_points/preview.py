@@ -18,7 +18,7 @@ from data.drawing import draw_form
 from data.fields import SCHEMA, FieldDocument, to_leaves
 from data.forms import Document, Form
 from data.funsd import pick_form
-from entry_points.command_line import cli
+from entry_points.command_line import cli, flags
 from entry_points.command_line.tracking import name_run
 from ocr_extractor.documents.opener import open_document
 from ocr_extractor.errors import DocumentError
@@ -29,17 +29,13 @@ _ANSWER_WIDTH = 60
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of this entry point's flags."""
-    parser = cli.parser(__doc__, "dataset", "seed")
+    parser = flags.parser(__doc__, "dataset", "seed")
     parser.add_argument(
-        "--form",
-        default="auto",
-        type=cli.ValueOr("auto"),
-        help="form id; auto: one is drawn with the seed",
+        "--form", **cli.ValueOr("auto").as_default, help="form id; auto: one is drawn with the seed"
     )
     parser.add_argument(
         "--output",
-        default="auto",
-        type=cli.ValueOr("auto"),
+        **cli.ValueOr("auto").as_default,
         help="PNG to write; auto: preview-<form id>.png",
     )
     return parser
@@ -114,9 +110,9 @@ def _wrap(text: str, width: int) -> list[str]:
 @cli.reports(DocumentError)
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the entry point; return the process's exit code."""
-    flags = build_parser().parse_args(argv)
-    form = pick_form(load_documents(cli.in_project(flags.dataset)), flags.form or None, flags.seed)
-    preview(form, Path(flags.output or f"preview-{form.form_id}.png"))
+    args = build_parser().parse_args(argv)
+    form = pick_form(load_documents(cli.in_project(args.dataset)), args.form or None, args.seed)
+    preview(form, Path(args.output or f"preview-{form.form_id}.png"))
     return 0
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import mlflow
 from mlflow.exceptions import MlflowException
 
-from entry_points.command_line import cli
+from entry_points.command_line import cli, flags
 from entry_points.command_line.store_watch import needs_store
 from entry_points.command_line.tracking import name_run
 from entry_points.comparing.gate import Gate
@@ -24,7 +24,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--model-uri",
         required=True,
-        type=cli.model_uri,
+        type=flags.model_uri,
         help="the candidate, models:/<name>/<version>",
     )
     parser.add_argument(
@@ -40,13 +40,13 @@ def build_parser() -> argparse.ArgumentParser:
         help="highest cost of a page, as a multiple of the champion's",
     )
     parser.add_argument(
-        "--min-forms", default=_GATE.min_forms, type=int, help="fewest forms that the gate accepts"
+        "--min-forms",
+        default=_GATE.min_forms,
+        type=cli.AtLeast(1),
+        help="fewest forms that the gate accepts",
     )
     parser.add_argument(
-        "--force",
-        default="false",
-        choices=sorted(cli.BOOLEANS),
-        help="promote despite objections, and record who did",
+        "--force", **cli.SWITCH, help="promote despite objections, and record who did"
     )
     return parser
 

@@ -27,7 +27,7 @@ from data.funsd import dataset_digest
 from data.leakage import Fingerprint, Leak, find_leaks
 from data.progress import Progress
 from data.splits import SPLITS, split_of
-from entry_points.command_line import cli
+from entry_points.command_line import cli, flags
 from entry_points.command_line.tracking import name_run
 from ocr_extractor.documents.opener import open_document
 from ocr_extractor.errors import DocumentError
@@ -58,12 +58,9 @@ class Registered:
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the entry point's flags."""
-    parser = cli.parser(__doc__, "dataset")
+    parser = flags.parser(__doc__, "dataset")
     parser.add_argument(
-        "--name",
-        default="auto",
-        type=cli.ValueOr("auto"),
-        help="the dataset's name; auto: the folder's",
+        "--name", **cli.ValueOr("auto").as_default, help="the dataset's name; auto: the folder's"
     )
     return parser
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from mlflow.exceptions import MlflowException
 
-from entry_points.command_line import cli
+from entry_points.command_line import cli, flags
 from entry_points.command_line.store_watch import needs_store
 from entry_points.command_line.tracking import name_run
 from entry_points.prompt_versions.registration import (
@@ -24,23 +24,18 @@ from ocr_extractor.errors import DocumentError, PromptError
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the entry point's flags."""
-    parser = cli.parser(__doc__, "prompt-name", "schema", "dataset", "commit-message", "examples")
+    parser = flags.parser(__doc__, "prompt-name", "schema", "dataset", "commit-message", "examples")
     parser.add_argument(
         "--template",
-        default="auto",
-        type=cli.ValueOr("auto"),
+        **cli.ValueOr("auto").as_default,
         help=f"the template, a text file; auto: {FIELDS_TEMPLATE} with a schema, else {TEMPLATE}",
     )
     parser.add_argument(
-        "--alias",
-        default="none",
-        type=cli.ValueOr("none"),
-        help="point this alias at the version, or none",
+        "--alias", **cli.ValueOr("none").as_default, help="point this alias at the version, or none"
     )
     parser.add_argument(
         "--tags",
-        default="none",
-        type=cli.ValueOr("none"),
+        **cli.ValueOr("none").as_default,
         help='a JSON object of texts, {"author": "..."}, or none',
     )
     return parser

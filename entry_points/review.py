@@ -15,7 +15,7 @@ from typing import Any
 import mlflow
 
 from entry_points import ROOT
-from entry_points.command_line import cli
+from entry_points.command_line import cli, flags
 from entry_points.command_line.tracking import name_run
 from entry_points.labelling.labelled_folder import LabelledFolder, add_predicted_flags
 from entry_points.labelling.truth_files import schema_of
@@ -36,13 +36,12 @@ _READ = (0, 3)
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the entry point's flags."""
-    parser = cli.parser(__doc__, "precision")
+    parser = flags.parser(__doc__, "precision")
     parser.set_defaults(precision="0.95")
     add_predicted_flags(parser)
     parser.add_argument(
         "--model-uri",
-        default="none",
-        type=cli.ValueOr("none", "", cli.model_uri, "a model's URI"),
+        **cli.ValueOr("none", "", flags.model_uri, "a model's URI").as_default,
         help="read the documents with this extractor first, into --predictions, or none",
     )
     parser.add_argument(
@@ -51,16 +50,8 @@ def build_parser() -> argparse.ArgumentParser:
         help="a folder: the journal review.sqlite, and the accepted documents as a dataset",
     )
     parser.add_argument(
-        "--schema",
-        default="none",
-        type=cli.ValueOr("none"),
-        help="where fields were read, the .json or .yaml file of their schema; none: the prompt "
-        "version has it",
-    )
-    parser.add_argument(
         "--queue",
-        default="none",
-        type=cli.ValueOr("none"),
+        **cli.ValueOr("none").as_default,
         help="put the documents that need a person into MLflow's review queue of this name, or "
         "none",
     )

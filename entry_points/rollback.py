@@ -9,7 +9,7 @@ import mlflow
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
-from entry_points.command_line import cli
+from entry_points.command_line import cli, flags
 from entry_points.command_line.store_watch import needs_store
 from entry_points.command_line.tracking import name_run
 from entry_points.comparing.history import History, InForce, Move
@@ -19,7 +19,7 @@ from entry_points.logged_models.loading import extractor_config
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the entry point's flags."""
-    return cli.parser(__doc__, "model-name")
+    return flags.parser(__doc__, "model-name")
 
 
 def rollback(run: Run, model_name: str) -> InForce:

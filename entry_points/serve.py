@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import uvicorn
 
-from entry_points.command_line import cli
+from entry_points.command_line import cli, flags
 from entry_points.command_line.tracking import name_run
 from entry_points.logged_models.loading import ask_for_key, extractor_config, version_of
 from entry_points.serving.answering import Options
@@ -25,40 +25,50 @@ SAMPLE = "data/samples/images/invoice-01.png"
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the entry point's flags."""
-    parser = cli.parser(__doc__, "model-uri")
+    parser = flags.parser(__doc__, "model-uri")
     parser.add_argument(
-        "--host",
-        default="127.0.0.1",
-        help="address; requests are not authenticated",
+        "--host", default="127.0.0.1", help="address; requests are not authenticated"
     )
     parser.add_argument("--port", type=int, default=5001, help="the port to listen on")
-    parser.add_argument("--workers", type=int, default=1, help="processes, each with its model")
     parser.add_argument(
-        "--timeout", type=int, default=600, help="longest request, body included, s"
+        "--workers", type=cli.AtLeast(1), default=1, help="processes, each with its model"
     )
     parser.add_argument(
-        "--max-request-bytes", type=int, default=200_000_000, help="largest body of a request"
+        "--timeout", type=cli.AtLeast(1), default=600, help="longest request, body included, s"
+    )
+    parser.add_argument(
+        "--max-request-bytes",
+        type=cli.AtLeast(1),
+        default=200_000_000,
+        help="largest body of a request",
     )
     # With 8 pages at once and 4 s a page, the last of 128 requests waits for a minute.
     parser.add_argument(
-        "--max-requests", type=int, default=128, help="requests in a worker's memory; others: 503"
+        "--max-requests",
+        type=cli.AtLeast(1),
+        default=128,
+        help="requests in a worker's memory; others: 503",
     )
     parser.add_argument(
-        "--max-held-bytes", type=int, default=1_000_000_000, help="their bodies' bytes; others: 503"
+        "--max-held-bytes",
+        type=cli.AtLeast(1),
+        default=1_000_000_000,
+        help="their bodies' bytes; others: 503",
     )
     parser.add_argument(
-        "--shutdown-s", type=int, default=60, help="wait for requests and traces after SIGTERM, s"
+        "--shutdown-s",
+        type=cli.AtLeast(0),
+        default=60,
+        help="wait for requests and traces after SIGTERM, s",
     )
     parser.add_argument(
         "--follow-champion",
-        default="false",
-        choices=sorted(cli.BOOLEANS),
+        **cli.SWITCH,
         help="switch to another version when the alias of --model-uri is moved to it",
     )
     parser.add_argument(
         "--webhook-secret",
-        default="none",
-        type=cli.ValueOr("none"),
+        **cli.ValueOr("none").as_default,
         help="the environment variable with the secret of MLflow's webhooks, or none for no "
         "webhooks",
     )

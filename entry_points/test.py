@@ -27,8 +27,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--select",
-        default="all",
-        type=cli.ValueOr("all"),
+        **cli.ValueOr("all").as_default,
         help="only tests whose names match, as pytest -k, or all",
     )
     return parser

@@ -22,7 +22,7 @@ from data.fields import load_folder as load_fields
 from data.forms import Form
 from data.funsd import dataset_digest, has_annotations, load_folder
 from data.progress import Progress
-from entry_points.command_line import cli
+from entry_points.command_line import cli, flags
 from entry_points.command_line.tracking import name_run
 from entry_points.scoring.forms import Truth
 from entry_points.scoring.scores import aggregate, score_forms
@@ -71,7 +71,7 @@ class Held:
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the entry point's flags."""
-    parser = cli.parser(__doc__, "dataset", "limit", "seed")
+    parser = flags.parser(__doc__, "dataset", "limit", "seed")
     parser.add_argument(
         "--folds",
         type=int,
@@ -80,8 +80,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--learning-curve",
-        choices=sorted(cli.BOOLEANS),
-        default="false",
+        **cli.SWITCH,
         help="whether to score fields learned from fewer documents, too",
     )
     parser.add_argument(

@@ -50,13 +50,19 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         help="batch: through OpenAI's Batch API, within a day at half the price; cancel: end that",
     )
     parser.add_argument(
-        "--batch-requests", default="50000", type=int, help="most requests in a batch"
+        "--batch-requests", default="50000", type=cli.AtLeast(1), help="most requests in a batch"
     )
     parser.add_argument(
-        "--batch-bytes", default="200000000", type=int, help="most bytes in a batch's file"
+        "--batch-bytes",
+        default="200000000",
+        type=cli.AtLeast(1),
+        help="most bytes in a batch's file",
     )
     parser.add_argument(
-        "--poll-s", default="60", type=float, help="time between two checks of the batches, s"
+        "--poll-s",
+        default="60",
+        type=cli.AtLeast(0, float),
+        help="time between two checks of the batches, s",
     )
 
 

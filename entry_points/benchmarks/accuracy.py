@@ -21,7 +21,7 @@ from data.funsd import load_folder
 from data.progress import Progress
 from entry_points.benchmarks.environment import Environment, has_tesseract
 from entry_points.benchmarks.measurements import Measurement
-from entry_points.command_line.cli import LIMIT
+from entry_points.command_line.flags import LIMIT
 from entry_points.scoring.forms import Truth, score_form
 from entry_points.scoring.scores import aggregate
 from ocr_extractor.contract import Pair

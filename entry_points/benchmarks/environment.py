@@ -39,11 +39,11 @@ class Environment:
     Attributes:
         folder: A scratch folder: children run in it, its store is `mlflow.db`.
         dataset: A FUNSD-layout folder.
-        repeats: How often each figure is taken.
+        repeats: How often each figure is taken, from 1.
         scale: The part of the full number of pages and requests that is used, above 0.
 
     Raises:
-        UsageError: `repeats` or `scale` is too small to measure anything.
+        UsageError: `scale` is too small to measure anything.
     """
 
     folder: Path
@@ -52,8 +52,6 @@ class Environment:
     scale: float
 
     def __post_init__(self) -> None:
-        if self.repeats < 1:
-            raise UsageError(f"--repeats is {self.repeats}: give 1 or more.")
         if not self.scale > 0:
             raise UsageError(f"--scale is {self.scale}: give more than 0; 1 is all.")
 

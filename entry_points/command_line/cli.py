@@ -1,4 +1,4 @@
-"""What the entry points share: parsers, the flags they have in common, and how they report."""
+"""What the entry points share: their parser, the types of flags, files, and how they report."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import contextlib
 import errno
 import functools
 import json
+import math
 import os
 import re
 import sys
@@ -18,9 +19,13 @@ from typing import Any, Literal, NoReturn
 import yaml
 
 from data.errors import DatasetError
-from data.splits import SPLITS, Split
 from entry_points import ROOT
-from entry_points.command_line.rights import errors_of_server, missing_right, without_password
+from entry_points.command_line.rights import (
+    errors_of_server,
+    missing_right,
+    unreachable,
+    without_password,
+)
 from entry_points.command_line.tracking import quiet_mlflow
 
 MODEL_NAME = "ocr-extractor"
@@ -30,6 +35,9 @@ PRODUCTION = "production"
 
 # What a flag that says yes or no takes; YAML's false would arrive as "False".
 BOOLEANS = {"true": True, "false": False}
+
+SWITCH: dict[str, Any] = {"default": "false", "choices": sorted(BOOLEANS)}
+"""What `add_argument` takes for a flag that says yes or no."""
 
 # Control characters, marks that set the direction of writing, and surrogates.
 _UNPRINTABLE = re.compile(
@@ -42,17 +50,11 @@ RUN = "mlflow run . --env-manager uv"
 STOPPED = 130
 """The exit code of a command that Ctrl-C or SIGTERM ended."""
 
-
 # The suffixes of files that a flag accepts in place of a text.
 FILES = (".yaml", ".yml", ".json")
 
 _SHOWN = 80
 """A message shows this many characters of a wrong value."""
-
-
-def ids(text: str) -> tuple[str, ...]:
-    """Read names that are separated by commas."""
-    return tuple(each.strip() for each in text.split(",") if each.strip())
 
 
 def _text(text: str) -> str:
@@ -92,6 +94,11 @@ class ValueOr:
             wrong = f"{text[:_SHOWN]!r} is not {self.kind}" if text else "it is empty"
         raise argparse.ArgumentTypeError(f"{wrong}: give {self.kind}, or {self.word}")
 
+    @property
+    def as_default(self) -> dict[str, Any]:
+        """What `add_argument` takes for such a flag, whose default is the word."""
+        return {"default": self.word, "type": self}
+
     def write(self, value: Any) -> str:
         """Return the text that a value was read from."""
         if value == self.absent:
@@ -99,143 +106,34 @@ class ValueOr:
         return ",".join(value) if isinstance(value, tuple) else str(value)
 
 
-LIMIT = ValueOr("all", None, int, "a whole number")
-IDS = ValueOr("none", (), ids, "a list of ids, a,b")
-_USD = ValueOr("none", None, float, "an amount")
+@dataclass(frozen=True)
+class AtLeast:
+    """The type of a flag that takes a finite number with a lower limit.
 
-
-def _precision(text: str) -> float:
-    share = float(text)
-    if not 0 < share < 1:
-        raise ValueError(text)
-    return share
-
-
-def model_uri(text: str) -> str:
-    """Read the URI of a model. MLproject checks the same for `mlflow run`.
-
-    Raises:
-        ArgumentTypeError: It has no scheme.
+    Attributes:
+        least: The smallest number that is allowed.
+        read: Reads the number: `int` or `float`.
     """
-    if ":/" not in text:
-        raise argparse.ArgumentTypeError(
-            f"{text[:_SHOWN]!r} is not a URI: give models:/<name>/<version>, models:/<name>@<alias>"
-            " or file:///<folder>"
-        )
-    return text
 
+    least: float
+    read: Callable[[str], float] = int
 
-_COMMON: dict[str, dict[str, Any]] = {
-    "dataset": {
-        "default": "data/samples",
-        "help": "a folder with images/ and annotations/ (FUNSD layout), or images/, fields/ and "
-        "schema.json; relative to the project",
-    },
-    "engine": {
-        "default": "auto",
-        "choices": ("auto", "openai", "local"),
-        "help": "what reads the pages; auto: openai if a key or server is set, else local",
-    },
-    "llm": {
-        "default": "auto",
-        "type": ValueOr("auto"),
-        "help": "the LLM's name as its server knows it; auto: the default of the setting llm",
-    },
-    "prompt": {
-        "default": "auto",
-        "type": ValueOr("auto"),
-        "help": "prompts:/<name>/<version> or prompts:/<name>@<alias>; "
-        f"auto: prompts:/<prompt-name>@{PRODUCTION}",
-    },
-    "schema": {
-        "default": "none",
-        "type": ValueOr("none"),
-        "help": "the fields to read: a .json or .yaml file with a JSON Schema, <module>:<Class> of "
-        "a pydantic model, or none; registered with the template as one prompt version",
-    },
-    "prompt-name": {"default": PROMPT_NAME, "help": "the prompt's name in the registry"},
-    "model-name": {"default": MODEL_NAME, "help": "the registered model's name"},
-    "model-uri": {
-        "default": f"models:/{MODEL_NAME}@{CHAMPION}",
-        "type": model_uri,
-        "help": "the logged extractor: models:/<name>/<version>, models:/<name>@<alias>, ...",
-    },
-    "split": {
-        "default": "all",
-        "choices": ("all", *SPLITS),
-        "help": "the forms to take: development to improve on, validation to judge by, or all",
-    },
-    "without": {
-        "default": "none",
-        "type": IDS,
-        "help": "ids of forms to leave out, separated by commas, or none",
-    },
-    "limit": {"default": "all", "type": LIMIT, "help": "at most this many forms, or all"},
-    "seed": {"default": "42", "type": int, "help": "which forms are drawn when there is a limit"},
-    "max-concurrency": {"default": "8", "type": int, "help": "most pages read at once"},
-    "cache": {
-        "default": ".cache/completions.sqlite",
-        "type": ValueOr("none"),
-        "help": "a file that keeps LLM completions, so that no page is paid for twice, or none",
-    },
-    "max-cost": {
-        "default": "none",
-        "type": _USD,
-        "help": "stop before costing more than this, USD, or none",
-    },
-    "precision": {
-        "default": "none",
-        "type": ValueOr("none", None, _precision, "a share below 1, such as 0.99"),
-        "help": "find the confidences from which on this share of a field's values is right, or "
-        "none",
-    },
-    "local-weights": {
-        "default": "auto",
-        "type": ValueOr("auto"),
-        "help": "the local engine's weights, runs:/<id>/local_weights of train; auto: "
-        "the bundled ones",
-    },
-    "verbose": {
-        "default": "false",
-        "choices": sorted(BOOLEANS),
-        "help": "print every metric, more forms, and what MLflow says",
-    },
-    "repeats": {
-        "default": "1",
-        "type": int,
-        "help": "how often each reads the forms: their mean counts, their spread is the LLM's "
-        "noise",
-    },
-    "commit-message": {
-        "default": "none",
-        "type": ValueOr("none"),
-        "help": "what changed, for those who read it, or none",
-    },
-    "examples": {
-        "default": "none",
-        "type": IDS,
-        "help": "ids of forms of --dataset, to stand in {{ examples }}: a,b; or none",
-    },
-    "settings": {
-        "default": "none",
-        "help": 'other settings: a JSON object, {"max_size": 1500}, or a .yaml or .json file with '
-        "one; see docs/settings.md",
-    },
-}
+    def __call__(self, text: str) -> float:
+        """Read the flag's text.
 
-
-# What the entry point log takes, and main hands on to it.
-LOG_FLAGS = (
-    "engine",
-    "llm",
-    "prompt",
-    "schema",
-    "prompt-name",
-    "model-name",
-    "max-concurrency",
-    "settings",
-    "local-weights",
-)
+        Raises:
+            ArgumentTypeError: It is no such number, or too small.
+        """
+        try:
+            number = self.read(text)
+        except ValueError:
+            number = math.nan
+        if not self.least <= number < math.inf:
+            kind = "whole number" if self.read is int else "number"
+            raise argparse.ArgumentTypeError(
+                f"{text[:_SHOWN]!r} is not a {kind} of at least {self.least:g}: give one"
+            )
+        return number
 
 
 class UsageError(Exception):
@@ -248,18 +146,11 @@ class _Parser(argparse.ArgumentParser):
         super().error(printable(without_password(message, "***@")))
 
 
-def parser(description: str | None, *common: str) -> argparse.ArgumentParser:
-    """Build an entry point's parser with some of the flags of `_COMMON`; no abbreviations."""
+def parser(description: str | None) -> argparse.ArgumentParser:
+    """Build an entry point's parser; it takes no abbreviations and no empty values."""
     built = _Parser(description=description, allow_abbrev=False)
     built.register("type", None, _text)  # the type of flags without one
-    for name in common:
-        built.add_argument(f"--{name}", **_COMMON[name])
     return built
-
-
-def optional_split(text: str) -> Split | None:
-    """Read --split; None stands for all forms."""
-    return next((split for split in SPLITS if split == text), None)
 
 
 def in_project(path: str) -> Path:
@@ -267,25 +158,39 @@ def in_project(path: str) -> Path:
     return ROOT / Path(path).expanduser()
 
 
-def read_file(path: str, flag: str) -> Any:
-    """Read a YAML or JSON file that a flag names; relative to the project.
+def read_text(path: str, flag: str) -> str:
+    """Return the text of a file that a flag names; relative to the project.
 
     Raises:
-        UsageError: It cannot be read, is neither, or holds values that JSON does not have.
+        UsageError: It cannot be read, or is not UTF-8.
     """
     file = in_project(path)
     try:
-        text = file.read_text(encoding="utf-8")
-        found = json.loads(text) if file.suffix == ".json" else yaml.safe_load(text)
-        json.dumps(found)  # a model can log only what JSON knows
+        return file.read_text(encoding="utf-8")
     except OSError as error:
         raise UsageError(
             f"{flag} is {file}, which cannot be read ({error.strerror}): name a file that exists."
         ) from None
+    except UnicodeDecodeError as error:
+        raise UsageError(
+            f"{flag} is {file}, which is not UTF-8 ({error.reason}): save it as UTF-8."
+        ) from None
+
+
+def read_file(path: str, flag: str) -> Any:
+    """Return what a YAML or JSON file holds that a flag names; relative to the project.
+
+    Raises:
+        UsageError: It cannot be read, is neither, or holds values that JSON does not have.
+    """
+    file, text = in_project(path), read_text(path, flag)
+    try:
+        found = json.loads(text) if file.suffix == ".json" else yaml.safe_load(text)
+        json.dumps(found)  # a model can log only what JSON knows
     except yaml.MarkedYAMLError as error:
         where = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
         raise UsageError(f"{file}{where} is not YAML ({error.problem}): correct it.") from None
-    except (ValueError, TypeError, yaml.YAMLError) as error:
+    except (ValueError, TypeError, RecursionError, yaml.YAMLError) as error:
         raise UsageError(
             f"{file} cannot be read ({str(error)[:_SHOWN]}): correct it; a date needs quotes."
         ) from None
@@ -307,21 +212,6 @@ def secret_in(variable: str, flag: str) -> str:
     return secret
 
 
-def reading_settings(args: argparse.Namespace) -> dict[str, Any]:
-    """Return the extractor's settings that the flags --max-concurrency and --cache replace."""
-    cache = str(in_project(args.cache)) if args.cache else ""
-    return {"max_concurrency": args.max_concurrency, "cache": cache}
-
-
-def flags_of(args: argparse.Namespace, names: Sequence[str]) -> dict[str, str]:
-    """Return some of the common flags as they were given, by name."""
-    given = {}
-    for name in names:
-        value, kind = getattr(args, name.replace("-", "_")), _COMMON[name].get("type")
-        given[name] = kind.write(value) if isinstance(kind, ValueOr) else str(value)
-    return given
-
-
 Main = Callable[..., int]
 
 
@@ -331,7 +221,7 @@ def reports(*mendable: type[Exception]) -> Callable[[Main], Main]:
     Ctrl-C ends in one, too, with the exit code `STOPPED`.
 
     Errors that can be corrected are `UsageError`, `DatasetError`, and those given, whose message
-    says what to do; and what a tracking server refuses its user.
+    says what to do; what a tracking server refuses its user; and a server that does not answer.
     """
     caught: tuple[type[Exception], ...] = (UsageError, DatasetError, *mendable)
 
@@ -342,10 +232,10 @@ def reports(*mendable: type[Exception]) -> Callable[[Main], Main]:
             try:
                 return main(argv, **options)
             except (*caught, *errors_of_server()) as error:
-                refused = missing_right(error)
-                if refused is None and not isinstance(error, caught):
+                of_server = missing_right(error) or unreachable(error)
+                if of_server is None and not isinstance(error, caught):
                     raise
-                lines = map(printable, (refused or str(error)).split("\n"))
+                lines = map(printable, (of_server or str(error)).split("\n"))
                 print("error:", without_password("\n".join(lines), "***@"), file=sys.stderr)
                 return 2
             except KeyboardInterrupt:

@@ -1,4 +1,4 @@
-"""Names the right on the tracking server that a command lacks, and who can give it."""
+"""Says in one sentence why the tracking server does not serve a command: a right, or no answer."""
 
 from __future__ import annotations
 
@@ -56,6 +56,24 @@ def missing_right(error: BaseException) -> str | None:
                 f"the administrator of {_server()} for that right."
             )
     return None
+
+
+def unreachable(error: BaseException) -> str | None:
+    """Return what to tell a user whose tracking server cannot be reached; None for other errors.
+
+    MLflow's own message quotes the address, with the password that it may hold.
+    """
+    import mlflow
+    import requests
+
+    gone = (requests.ConnectionError, requests.Timeout)
+    lost = next((each for each in _causes(error) if isinstance(each, gone)), None)
+    if lost is None or not mlflow.get_tracking_uri().startswith("http"):
+        return None
+    return (
+        f"the tracking server {_server()} cannot be reached ({type(lost).__name__}): check "
+        "MLFLOW_TRACKING_URI, and give the same command again when the server answers."
+    )
 
 
 def without_password(text: str, instead: str = "") -> str:

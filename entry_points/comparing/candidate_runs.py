@@ -10,7 +10,7 @@ from pathlib import Path
 import mlflow
 
 from data.dataset import load_documents
-from entry_points.command_line import cli
+from entry_points.command_line import cli, flags
 from entry_points.command_line.tracking import name_run
 from entry_points.comparing.candidates import Candidate
 from entry_points.comparing.comparison import Comparison
@@ -37,14 +37,12 @@ def compare(
     Raises:
         UsageError: A candidate cannot be logged or evaluated, or the forms changed meanwhile.
     """
-    if repeats < 1:
-        raise cli.UsageError(f"--repeats is {repeats}: give 1 or more.")
     forms = load_documents(
         cli.in_project(reading_flags["dataset"]),
-        split=cli.optional_split(reading_flags["split"]),
-        limit=cli.LIMIT(reading_flags["limit"]),
+        split=flags.optional_split(reading_flags["split"]),
+        limit=flags.LIMIT(reading_flags["limit"]),
         seed=int(reading_flags["seed"]),
-        without=cli.IDS(reading_flags["without"]),
+        without=flags.IDS(reading_flags["without"]),
     )
     model_uris = []
     for number, candidate in enumerate(candidates, start=1):  # log all before one costs money
@@ -63,12 +61,12 @@ def _evaluate(
     run_ids = []
     for repeat in range(1, repeats + 1):
         with mlflow.start_run(nested=True, run_name=name) as run:
-            flags = {
+            given = {
                 **reading_flags,
                 "model-uri": model_uri,
                 "cache": _cache_of(reading_flags["cache"], repeat),
             }
-            scores = evaluate_in_own_process(flags, run.info.run_id)
+            scores = evaluate_in_own_process(given, run.info.run_id)
         main = "value_f1" if "value_f1" in scores else "pair_f1"
         print(f"{model_uri}: {main} {scores[main]:.3f}, coverage {scores['coverage']:.3f}")
         run_ids.append(run.info.run_id)
@@ -90,8 +88,8 @@ def prepare(candidates: Sequence[Candidate]) -> list[Candidate]:
     prepared = []
     for candidate in candidates:
         if not candidate.model_uri:
-            flags = candidate.log_flags
-            require_key({"engine": flags["engine"]} | json.loads(flags["settings"]))
+            given = candidate.log_flags
+            require_key({"engine": given["engine"]} | json.loads(given["settings"]))
             prepared.append(candidate)
             continue
         uri = candidate.model_uri
@@ -107,7 +105,7 @@ def run(args: argparse.Namespace, candidates: Sequence[Candidate]) -> int:
     with mlflow.start_run() as run:
         names = ", ".join(each.name.removeprefix("models:/") for each in prepared)
         name_run(f"compare {names[:200]} on {cli.in_project(args.dataset).name}")
-        comparison = compare(prepared, cli.flags_of(args, READING_FLAGS), args.repeats)
+        comparison = compare(prepared, flags.flags_of(args, READING_FLAGS), args.repeats)
         log(comparison)
     report(comparison)
     where_to_look(run.info.run_id, PAGE)

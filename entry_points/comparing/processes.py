@@ -46,7 +46,7 @@ def require_key(settings: Mapping[str, Any]) -> None:
 
 
 def log_in_own_process(flags: Mapping[str, str], *, verbose: bool = True) -> str:
-    """Run the entry point `log` with all of `cli.LOG_FLAGS`; return the URI of the new version.
+    """Run the entry point `log` with all of `flags.LOG_FLAGS`; return the URI of the new version.
 
     It has a run of its own, nested in the active one: MLflow takes a run that has logged a model
     for a training run, and would not show it among the evaluations. Unless `verbose`, only the

@@ -21,10 +21,16 @@ IMAGES = "images"
 
 
 def add_predicted_flags(parser: argparse.ArgumentParser) -> None:
-    """Add the flags that name the predictions and their documents."""
+    """Add the flags that name the predictions, their documents and their schema."""
     parser.add_argument("--predictions", default="predictions.jsonl", help="what predict wrote")
     parser.add_argument(
         "--input", default="data/samples/images", help="the documents, as predict was given them"
+    )
+    parser.add_argument(
+        "--schema",
+        **cli.ValueOr("none").as_default,
+        help="where fields were read, the .json or .yaml file of their schema; none: the prompt "
+        "version has it",
     )
 
 

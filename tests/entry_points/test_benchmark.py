@@ -95,11 +95,10 @@ def test_a_suite_that_fails_costs_no_other(
 @pytest.mark.parametrize(
     ("flags", "told"),
     [
-        (("--repeats", "0"), "--repeats is 0: give 1 or more."),
         (("--scale", "0"), "--scale is 0.0: give more than 0; 1 is all."),
         (("--scale", "nan"), "--scale is nan: give more than 0; 1 is all."),
     ],
-    ids=["repeats", "scale", "no number"],
+    ids=["scale", "no number"],
 )
 def test_nothing_to_measure_is_refused(
     flags: tuple[str, str], told: str, capsys: pytest.CaptureFixture[str]

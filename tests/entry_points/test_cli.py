@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from docs.make_reference import build_parser
 from entry_points import log
-from entry_points.command_line import cli
+from entry_points.command_line import cli, flags
 from entry_points.command_line.settings import read_settings
 from entry_points.comparing.processes import require_key
 
@@ -87,7 +88,7 @@ def test_an_error_shows_control_characters_as_escapes(capsys: pytest.CaptureFixt
     ("flag", "text", "value"),
     [
         pytest.param("limit", "all", None, id="no-limit"),
-        pytest.param("limit", "0", 0, id="limit-0"),
+        pytest.param("limit", "3", 3, id="limit-3"),
         pytest.param("max-cost", "none", None, id="no-ceiling"),
         pytest.param("max-cost", "0.0", 0.0, id="ceiling-0"),
         pytest.param("cache", "none", "", id="no-cache"),
@@ -98,17 +99,20 @@ def test_an_error_shows_control_characters_as_escapes(capsys: pytest.CaptureFixt
     ],
 )
 def test_a_flag_is_handed_on_as_it_was_given(flag: str, text: str, value: Any):
-    args = cli.parser("", flag).parse_args([f"--{flag}={text}"])
+    args = flags.parser("", flag).parse_args([f"--{flag}={text}"])
     assert getattr(args, flag.replace("-", "_")) == value
-    assert cli.flags_of(args, [flag]) == {flag: text}
+    assert flags.flags_of(args, [flag]) == {flag: text}
 
 
 @pytest.mark.parametrize(
     ("flag", "said"),
     [
-        pytest.param("--limit=", "it is empty: give a whole number, or all", id="int"),
-        pytest.param("--limit=ten", "'ten' is not a whole number", id="no-int"),
-        pytest.param("--max-cost=1,5", "'1,5' is not an amount: give an amount, or none", id="usd"),
+        pytest.param("--limit=", "it is empty: give a whole number from 1, or all", id="int"),
+        pytest.param("--limit=ten", "'ten' is not a whole number from 1", id="no-int"),
+        pytest.param("--limit=0", "'0' is not a whole number from 1", id="limit-0"),
+        pytest.param("--max-cost=1,5", "'1,5' is not an amount from 0: give an amount", id="usd"),
+        pytest.param("--max-cost=-1", "'-1' is not an amount from 0", id="negative-usd"),
+        pytest.param("--max-cost=nan", "'nan' is not an amount from 0", id="usd-nan"),
         pytest.param("--cache=", "it is empty: give a text, or none", id="text"),
         pytest.param("--dataset=", "it is empty: give a value", id="no-word"),
         pytest.param("--model-uri=forms/3", "'forms/3' is not a URI: give models:/", id="uri"),
@@ -117,10 +121,37 @@ def test_a_flag_is_handed_on_as_it_was_given(flag: str, text: str, value: Any):
 def test_a_wrong_value_is_named_with_what_to_give(
     flag: str, said: str, capsys: pytest.CaptureFixture[str]
 ):
-    parser = cli.parser("", "limit", "max-cost", "cache", "dataset", "model-uri")
+    parser = flags.parser("", "limit", "max-cost", "cache", "dataset", "model-uri")
     with pytest.raises(SystemExit):
         parser.parse_args([flag])
     assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("entry_point", "flag", "too_little"),
+    [
+        pytest.param("serve", "workers", "0", id="no-worker"),
+        pytest.param("serve", "max-requests", "0", id="no-request"),
+        pytest.param("serve", "timeout", "0", id="no-time"),
+        pytest.param("serve", "shutdown-s", "-1", id="no-shutdown"),
+        pytest.param("predict", "max-concurrency", "0", id="no-page-at-once"),
+        pytest.param("predict", "batch-requests", "0", id="empty-batch"),
+        pytest.param("predict", "poll-s", "-1", id="negative-pause"),
+        pytest.param("predict", "poll-s", "inf", id="endless-pause"),
+        pytest.param("optimize", "examples", "-1", id="negative-examples"),
+        pytest.param("compare", "repeats", "0", id="no-repeat"),
+        pytest.param("benchmark", "repeats", "0", id="no-measurement"),
+    ],
+)
+def test_a_number_that_would_do_nothing_or_harm_is_refused_at_once(
+    entry_point: str, flag: str, too_little: str, capsys: pytest.CaptureFixture[str]
+):
+    with pytest.raises(SystemExit) as exited:
+        build_parser(entry_point).parse_args([f"--{flag}={too_little}"])
+    assert exited.value.code == 2
+    said = capsys.readouterr().err
+    assert f"argument --{flag}: '{too_little}' is not a" in said
+    assert "number of at least" in said
 
 
 @pytest.mark.parametrize(
@@ -146,7 +177,7 @@ def test_settings_stand_in_a_file(tmp_path: Path, name: str, text: str):
         pytest.param(b"- max_size\n", "s.yaml is not a JSON object", id="list"),
         pytest.param(b"", "s.yaml is not a JSON object", id="empty"),
         pytest.param(b"a: 2026-01-01\n", "date is not JSON serializable.*needs quotes", id="date"),
-        pytest.param(b"a: \xff\n", "cannot be read .*decode", id="not-utf-8"),
+        pytest.param(b"a: \xff\n", "s.yaml, which is not UTF-8", id="not-utf-8"),
         pytest.param(b"a: \x01\n", "cannot be read .*unacceptable character", id="control"),
         pytest.param(b"a: !!python/name:os.system\n", "line 1 is not YAML", id="python-tag"),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 from collections.abc import Callable, Sequence
 
 import pytest
@@ -122,6 +123,21 @@ def test_an_unknown_user_is_told_by_name(
         f"error: the tracking server {server} does not know the user ann with this password: set "
         "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or ask its administrator for an "
         "account."
+    )
+
+
+def test_a_server_that_cannot_be_reached_is_named_without_its_password(
+    monkeypatch: pytest.MonkeyPatch, track_at: Track, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        server = f"http://127.0.0.1:{closed.getsockname()[1]}"
+        track_at(server.replace("//", "//ann:s3cret@"))
+        line = last_line(lambda: MlflowClient().create_run("7"), capsys)
+    assert line == (
+        f"error: the tracking server {server} cannot be reached (ConnectionError): check "
+        "MLFLOW_TRACKING_URI, and give the same command again when the server answers."
     )
 
 

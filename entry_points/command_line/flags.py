@@ -1,0 +1,181 @@
+"""The flags that several commands have, how they are read, and how they are handed on."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from typing import Any
+
+from data.splits import SPLITS, Split
+from entry_points.command_line import cli
+from entry_points.command_line.cli import (
+    CHAMPION,
+    MODEL_NAME,
+    PRODUCTION,
+    PROMPT_NAME,
+    SWITCH,
+    AtLeast,
+    ValueOr,
+)
+
+DATASET = "data/samples"
+"""The default of --dataset."""
+
+
+def ids(text: str) -> tuple[str, ...]:
+    """Read names that are separated by commas."""
+    return tuple(each.strip() for each in text.split(",") if each.strip())
+
+
+LIMIT = ValueOr("all", None, AtLeast(1), "a whole number from 1")
+IDS = ValueOr("none", (), ids, "a list of ids, a,b")
+_USD = ValueOr("none", None, AtLeast(0, float), "an amount from 0")
+
+
+def _precision(text: str) -> float:
+    share = float(text)
+    if not 0 < share < 1:
+        raise ValueError(text)
+    return share
+
+
+def model_uri(text: str) -> str:
+    """Read the URI of a model. MLproject checks the same for `mlflow run`.
+
+    Raises:
+        ArgumentTypeError: It has no scheme.
+    """
+    if ":/" not in text:
+        raise argparse.ArgumentTypeError(
+            f"{text[:80]!r} is not a URI: give models:/<name>/<version>, models:/<name>@<alias>"
+            " or file:///<folder>"
+        )
+    return text
+
+
+_COMMON: dict[str, dict[str, Any]] = {
+    "dataset": {
+        "default": DATASET,
+        "help": "a folder with images/ and annotations/ (FUNSD layout), or images/, fields/ and "
+        "schema.json; relative to the project",
+    },
+    "engine": {
+        "default": "auto",
+        "choices": ("auto", "openai", "local"),
+        "help": "what reads the pages; auto: openai if a key or server is set, else local",
+    },
+    "llm": {
+        **ValueOr("auto").as_default,
+        "help": "the LLM's name as its server knows it; auto: the default of the setting llm",
+    },
+    "prompt": {
+        **ValueOr("auto").as_default,
+        "help": "prompts:/<name>/<version> or prompts:/<name>@<alias>; "
+        f"auto: prompts:/<prompt-name>@{PRODUCTION}",
+    },
+    "schema": {
+        **ValueOr("none").as_default,
+        "help": "the fields to read: a .json or .yaml file with a JSON Schema, <module>:<Class> of "
+        "a pydantic model, or none; registered with the template as one prompt version",
+    },
+    "prompt-name": {"default": PROMPT_NAME, "help": "the prompt's name in the registry"},
+    "model-name": {"default": MODEL_NAME, "help": "the registered model's name"},
+    "model-uri": {
+        "default": f"models:/{MODEL_NAME}@{CHAMPION}",
+        "type": model_uri,
+        "help": "the logged extractor: models:/<name>/<version>, models:/<name>@<alias>, ...",
+    },
+    "split": {
+        "default": "all",
+        "choices": ("all", *SPLITS),
+        "help": "the forms to take: development to improve on, validation to judge by, or all",
+    },
+    "without": {
+        **IDS.as_default,
+        "help": "ids of forms to leave out, separated by commas, or none",
+    },
+    "limit": {**LIMIT.as_default, "help": "at most this many forms, or all"},
+    "seed": {"default": "42", "type": int, "help": "which forms are drawn when there is a limit"},
+    "max-concurrency": {"default": "8", "type": AtLeast(1), "help": "most pages read at once"},
+    "cache": {
+        "default": ".cache/completions.sqlite",
+        "type": ValueOr("none"),
+        "help": "a file that keeps LLM completions, so that no page is paid for twice, or none",
+    },
+    "max-cost": {
+        **_USD.as_default,
+        "help": "stop before costing more than this, USD, or none",
+    },
+    "precision": {
+        **ValueOr("none", None, _precision, "a share below 1, such as 0.99").as_default,
+        "help": "find the confidences from which on this share of a field's values is right, or "
+        "none",
+    },
+    "local-weights": {
+        **ValueOr("auto").as_default,
+        "help": "the local engine's weights, runs:/<id>/local_weights of train; auto: "
+        "the bundled ones",
+    },
+    "verbose": {**SWITCH, "help": "print every metric, more forms, and what MLflow says"},
+    "repeats": {
+        "default": "1",
+        "type": AtLeast(1),
+        "help": "how often each reads the forms: their mean counts, their spread is the LLM's "
+        "noise",
+    },
+    "commit-message": {
+        **ValueOr("none").as_default,
+        "help": "what changed, for those who read it, or none",
+    },
+    "examples": {
+        **IDS.as_default,
+        "help": "ids of forms of --dataset, to stand in {{ examples }}: a,b; or none",
+    },
+    "settings": {
+        "default": "none",
+        "help": 'other settings: a JSON object, {"max_size": 1500}, or a .yaml or .json file with '
+        "one; see docs/settings.md",
+    },
+}
+
+
+# What the entry point log takes, and main hands on to it.
+LOG_FLAGS = (
+    "engine",
+    "llm",
+    "prompt",
+    "schema",
+    "prompt-name",
+    "model-name",
+    "max-concurrency",
+    "settings",
+    "local-weights",
+)
+
+
+def parser(description: str | None, *common: str) -> argparse.ArgumentParser:
+    """Build an entry point's parser with some of the flags of `_COMMON`."""
+    built = cli.parser(description)
+    for name in common:
+        built.add_argument(f"--{name}", **_COMMON[name])
+    return built
+
+
+def optional_split(text: str) -> Split | None:
+    """Read --split; None stands for all forms."""
+    return next((split for split in SPLITS if split == text), None)
+
+
+def reading_settings(args: argparse.Namespace) -> dict[str, Any]:
+    """Return the extractor's settings that the flags --max-concurrency and --cache replace."""
+    cache = str(cli.in_project(args.cache)) if args.cache else ""
+    return {"max_concurrency": args.max_concurrency, "cache": cache}
+
+
+def flags_of(args: argparse.Namespace, names: Sequence[str]) -> dict[str, str]:
+    """Return some of the common flags as they were given, by name."""
+    given = {}
+    for name in names:
+        value, kind = getattr(args, name.replace("-", "_")), _COMMON[name].get("type")
+        given[name] = kind.write(value) if isinstance(kind, ValueOr) else str(value)
+    return given
