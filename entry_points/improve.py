@@ -17,7 +17,7 @@ from entry_points.comparing.processes import require_key
 from entry_points.logged_models.loading import extractor_config
 from entry_points.prompt_versions.registration import load_version, register_prompt, schema_of
 from entry_points.prompt_versions.schema_file import read_schema
-from entry_points.prompt_versions.template_file import example_tags, put_examples, read_template
+from entry_points.prompt_versions.template_file import example_tags, put_examples
 from ocr_extractor.errors import DocumentError, PromptError
 
 # Settings of a logged extractor that `log` takes as flags of their own, or a reader replaces.
@@ -56,12 +56,11 @@ def candidates_of(args: argparse.Namespace) -> list[Candidate]:
         )
     require_key(config)
     prompt_name = config["prompt_uri"].removeprefix("prompts:/").rpartition("/")[0]
+    template = cli.read_text(args.template, "--template")
     schema = read_schema(args.schema) or schema_of(load_version(config["prompt_uri"]))
     version = register_prompt(
         prompt_name,
-        put_examples(
-            read_template(args.template), args.examples, cli.in_project(args.dataset), schema
-        ),
+        put_examples(template, args.examples, cli.in_project(args.dataset), schema),
         schema=schema,
         commit_message=args.commit_message,
         tags=example_tags(args.examples),

@@ -12,10 +12,10 @@ from typing import Any
 import mlflow
 
 from entry_points.command_line import cli
-from entry_points.command_line.tracking import name_run
+from entry_points.command_line.tracking import name_run, user_name
 from entry_points.labelling.feedback import Traces, log_review
 from entry_points.labelling.labelled_folder import LabelledFolder, add_predicted_flags
-from entry_points.labelling.review import (
+from entry_points.labelling.review_file import (
     ACCEPT,
     DELETE,
     OPEN,
@@ -102,7 +102,7 @@ def label(
         outcome.changed.append(doc_id)
         if trace_id := traces.find(row):
             read = sum(bool(line.pair) for line in lines_of(row))
-            log_review(trace_id, truth, _kept(of_document, row), read)
+            log_review(trace_id, truth, _kept(of_document, row), read, user_name())
             outcome.traced += 1
     return outcome
 

@@ -18,7 +18,7 @@ from entry_points.prompt_versions.registration import (
     register_prompt,
 )
 from entry_points.prompt_versions.schema_file import read_schema
-from entry_points.prompt_versions.template_file import example_tags, put_examples, read_template
+from entry_points.prompt_versions.template_file import example_tags, put_examples
 from ocr_extractor.errors import DocumentError, PromptError
 
 
@@ -41,23 +41,30 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _read_tags(text: str) -> dict[str, str]:
+    try:
+        tags = json.loads(text or "{}")
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise cli.UsageError(f'--tags is not JSON ({error}): write {{"author": "..."}}.') from None
+    if not isinstance(tags, dict):
+        raise cli.UsageError(f'--tags is {text[:80]!r}, no object: write {{"author": "..."}}.')
+    return {key: str(value) for key, value in tags.items()}
+
+
 @cli.reports(PromptError, DocumentError, MlflowException)
 @needs_store()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the entry point."""
     args = build_parser().parse_args(argv)
     schema = read_schema(args.schema)
-    template = read_template(args.template or (FIELDS_TEMPLATE if schema else TEMPLATE))
-    try:
-        tags = json.loads(args.tags or "{}")
-    except json.JSONDecodeError as error:
-        raise cli.UsageError(f'--tags is not JSON ({error}): write {{"author": "..."}}.') from None
+    shipped = FIELDS_TEMPLATE if schema else TEMPLATE
+    template = cli.read_text(args.template or shipped, "--template")
     version = register_prompt(
         args.prompt_name,
         put_examples(template, args.examples, cli.in_project(args.dataset), schema),
         schema=schema,
         commit_message=args.commit_message,
-        tags={str(key): str(value) for key, value in tags.items()} | example_tags(args.examples),
+        tags=_read_tags(args.tags) | example_tags(args.examples),
     )
     if args.alias:
         point_alias(args.alias, version)

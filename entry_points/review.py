@@ -17,8 +17,11 @@ import mlflow
 from entry_points import ROOT
 from entry_points.command_line import cli, flags
 from entry_points.command_line.tracking import name_run
-from entry_points.labelling.labelled_folder import LabelledFolder, add_predicted_flags
-from entry_points.labelling.truth_files import schema_of
+from entry_points.labelling.labelled_folder import (
+    LabelledFolder,
+    add_predicted_flags,
+    schema_of,
+)
 from entry_points.predictions.documents import InputDocuments, find_documents
 from entry_points.predictions.output import read_rows
 from entry_points.reviewing.journal import Journal

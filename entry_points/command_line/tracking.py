@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import getpass
 import logging
 import os
 from collections.abc import Iterator
@@ -82,6 +83,14 @@ def name_run(name: str) -> None:
             run = mlflow.get_run(run_id)
     if run and MLFLOW_PARENT_RUN_ID not in run.data.tags:
         mlflow.MlflowClient().set_tag(run.info.run_id, MLFLOW_RUN_NAME, name)
+
+
+def user_name() -> str:
+    """Return the name of this process's user; "unknown" where there is none, as in containers."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a user id without a name; OSError from Python 3.13 on
+        return "unknown"
 
 
 def where_is(run_id: str) -> str:

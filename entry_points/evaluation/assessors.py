@@ -120,12 +120,13 @@ def load_scorers(names: Sequence[str]) -> list[OwnScorer]:
 def _load(name: str) -> OwnScorer:
     module, _, attribute = name.partition(":")
     try:
-        function = getattr(importlib.import_module(module), attribute or "")
-    except (ImportError, AttributeError, ValueError) as error:
+        function = getattr(importlib.import_module(module), attribute)
+    except Exception as error:  # whatever the user's own module raises
+        fault = f"{type(error).__name__}: {str(error)[:80]}"
         raise UsageError(
-            f"the scorer {name[:80]!r} cannot be imported ({error}): give package.module:function, "
-            "and put its folder into PYTHONPATH."
-        ) from None
+            f"the scorer {name[:80]!r} cannot be imported ({fault}): give "
+            "package.module:function, and put its folder into PYTHONPATH."
+        ) from error
     if not callable(function):
         raise UsageError(f"the scorer {name[:80]!r} is not a function: name one.")
     return OwnScorer(attribute, function)

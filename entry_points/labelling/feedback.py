@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -48,7 +47,7 @@ def _expectation(truth: Truth) -> tuple[str, Any]:
     return "pairs", [{"question": pair.question, "answer": pair.answer} for pair in truth]
 
 
-def log_review(trace_id: str, truth: Truth, kept: int, read: int) -> None:
+def log_review(trace_id: str, truth: Truth, kept: int, read: int, who: str) -> None:
     """Log what is true as an expectation, and how much of the prediction is.
 
     Args:
@@ -56,8 +55,9 @@ def log_review(trace_id: str, truth: Truth, kept: int, read: int) -> None:
         truth: The true pairs, or the true values.
         kept: How many of the predicted pairs or values were accepted as they were.
         read: How many were predicted.
+        who: The person who has reviewed it.
     """
-    source = AssessmentSource(AssessmentSourceType.HUMAN, getpass.getuser())
+    source = AssessmentSource(AssessmentSourceType.HUMAN, who)
     name, value = _expectation(truth)
     mlflow.log_expectation(trace_id=trace_id, name=name, value=value, source=source)
     mlflow.log_feedback(

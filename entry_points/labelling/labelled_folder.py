@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
+import re
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
-from data.annotations import LabelledPair
+import mlflow
+
+from data.annotations import LabelledPair, to_annotation
+from data.errors import DatasetError
+from data.field_schema import parse_schema, pattern
+from data.fields import FIELDS, SCHEMA, from_leaves, parse_value
+from data.funsd import ANNOTATIONS
 from entry_points.command_line import cli
 from entry_points.labelling.feedback import Truth
-from entry_points.labelling.truth_files import truths_of
+from entry_points.labelling.review_file import has_values
 from entry_points.predictions.documents import Unread, open_document
 from entry_points.predictions.output import replacing
 
 IMAGES = "images"
+
+_PATH = re.compile(r"[^\[\]]+(\[\d{1,6}\]\.[^\[\]]+)?")
 
 
 def add_predicted_flags(parser: argparse.ArgumentParser) -> None:
@@ -35,7 +45,7 @@ def add_predicted_flags(parser: argparse.ArgumentParser) -> None:
 
 
 class LabelledFolder:
-    """A dataset folder in the layout of pairs, or of fields."""
+    """A dataset folder in the layout of pairs, or of fields if fields were read."""
 
     def __init__(
         self,
@@ -61,21 +71,47 @@ class LabelledFolder:
                 f"{len(missing)} predicted documents are not among the --input, the first is "
                 f"{missing[0][:80]!r}: give what predict was given."
             )
-        self._rows, self._documents = rows, documents
+        self._documents = documents
         self._names = _form_ids(rows)
         self._images = output / IMAGES
-        self._truths = truths_of(rows, schema, output)
+        document, source = schema_of(rows, schema)
+        self._schema = None if document is None else parse_schema(document, source)
+        self._truths = output / (ANNOTATIONS if document is None else FIELDS)
         with cli.writing(output):
-            self._images.mkdir(parents=True, exist_ok=True)
-            self._truths.prepare()
+            for folder in (self._images, self._truths):
+                folder.mkdir(parents=True, exist_ok=True)
+            if document is not None:
+                _replace(output / SCHEMA, json.dumps(document, ensure_ascii=False, indent=1))
 
     def form_id(self, doc_id: str) -> str:
         """Return the name of a document in the dataset."""
         return self._names[doc_id]
 
     def truth(self, doc_id: str, confirmed: Sequence[LabelledPair]) -> Truth:
-        """Return what is true of a document, see `TruthFiles.truth`."""
-        return self._truths.truth(doc_id, confirmed)
+        """Return what is true of a document.
+
+        Args:
+            doc_id: The document.
+            confirmed: Its pairs; or for each field its path and its value as a person writes it. A
+                row of a table is there if one of its cells is.
+
+        Raises:
+            UsageError: One of them cannot be used.
+        """
+        if self._schema is None:
+            return list(confirmed)
+        leaves = self._schema.leaves
+        values: dict[str, Any] = {}
+        for path, text in ((each.question, each.answer or "") for each in confirmed):
+            if not is_path(path, leaves):
+                raise _fault(doc_id, f"the schema has no field {path[:80]!r}: name one it has.")
+            if path in values:
+                raise _fault(doc_id, f"{path[:80]} is accepted twice: delete one of the lines.")
+            try:
+                values[path] = parse_value(leaves[pattern(path)], text)
+            except DatasetError as error:
+                raise _fault(doc_id, str(error)) from error
+        return from_leaves(self._schema, values)
 
     def save(self, doc_id: str, truth: Truth, page_count: int) -> bool:
         """Write a document with its truth, unless they are there; tell whether something changed.
@@ -91,7 +127,7 @@ class LabelledFolder:
             UsageError: It cannot be written.
         """
         file, image = self._files(doc_id)
-        text = self._truths.text(truth, page_count)
+        text = _text_of(truth, page_count)
         with cli.writing(file):
             if image.exists() and file.exists() and file.read_text(encoding="utf-8") == text:
                 return False
@@ -101,8 +137,7 @@ class LabelledFolder:
                 new.open("wb") as copy,
             ):
                 shutil.copyfileobj(document, copy)
-            with replacing(file) as new:
-                new.write_text(text, encoding="utf-8")
+            _replace(file, text)
         return True
 
     def remove(self, doc_id: str) -> None:
@@ -113,7 +148,53 @@ class LabelledFolder:
 
     def _files(self, doc_id: str) -> tuple[Path, Path]:
         name, suffix = self._names[doc_id], self._documents[doc_id].suffix.lower()
-        return self._truths.folder / f"{name}.json", self._images / f"{name}{suffix}"
+        return self._truths / f"{name}.json", self._images / f"{name}{suffix}"
+
+
+def schema_of(rows: Mapping[str, Mapping[str, Any]], schema: str) -> tuple[Any, str]:
+    """Return the schema of the fields that were read, and where it is from; None without fields.
+
+    A prompt version in the registry has its schema with it.
+
+    Args:
+        rows: The predictions by doc_id.
+        schema: The schema's file, "" to ask the registry.
+
+    Raises:
+        UsageError: There is none, or it cannot be read.
+    """
+    with_values = [row for row in rows.values() if has_values(row)]
+    if schema and (with_values or not any(row["pairs"] for row in rows.values())):
+        return cli.read_file(schema, "--schema"), schema
+    if not with_values:
+        return None, ""
+    uri = with_values[0].get("prompt_uri")
+    if uri:
+        version = mlflow.genai.load_prompt(uri, allow_missing=True, link_to_model=False)
+        if version is not None and version.response_format is not None:
+            return version.response_format, uri
+    raise cli.UsageError("fields were read: give --schema, the file of their schema.")
+
+
+def is_path(path: str, leaves: Container[str]) -> bool:
+    """Tell whether a path, `items[3].amount`, is one of a document with these leaves."""
+    return bool(_PATH.fullmatch(path)) and pattern(path) in leaves
+
+
+def _text_of(truth: Truth, page_count: int) -> str:
+    """Return what the truth file of a document holds."""
+    if isinstance(truth, Mapping):
+        return json.dumps(truth, ensure_ascii=False, indent=1) + "\n"
+    return json.dumps(to_annotation(truth, page_count), ensure_ascii=False)
+
+
+def _fault(doc_id: str, reason: str) -> cli.UsageError:
+    return cli.UsageError(f"the review of {doc_id[:80]}: {reason}")
+
+
+def _replace(file: Path, text: str) -> None:
+    with replacing(file) as new:
+        new.write_text(text, encoding="utf-8")
 
 
 def _opened(document: Path) -> IO[bytes]:

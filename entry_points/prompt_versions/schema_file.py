@@ -32,7 +32,7 @@ def read_schema(given: str) -> Schema | None:
         return None
     try:
         if given.endswith(cli.FILES):
-            return Schema.load(_read_text(given))
+            return Schema.load(cli.read_text(given, "--schema"))
         if found := _CLASS.fullmatch(given):
             return Schema.parse(_document_of_class(found["module"], found["name"]))
     except SchemaError as error:
@@ -41,18 +41,6 @@ def read_schema(given: str) -> Schema | None:
         f"--schema is {shorten(given)!r}: give a .json, .yaml or .yml file, or <module>:<Class> of "
         "a pydantic model."
     )
-
-
-def _read_text(path: str) -> str:
-    file = cli.in_project(path)
-    try:
-        return file.read_text(encoding="utf-8")
-    except OSError as error:
-        raise cli.UsageError(
-            f"--schema is {file}, which cannot be read ({error.strerror}): name a file that exists."
-        ) from None
-    except UnicodeDecodeError as error:
-        raise cli.UsageError(f"--schema is {file}, which is not UTF-8: {error.reason}.") from None
 
 
 def _document_of_class(module: str, name: str) -> dict[str, Any]:

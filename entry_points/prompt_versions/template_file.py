@@ -1,4 +1,4 @@
-"""From the file of a template to its text, and the examples that are filled in."""
+"""Fills the examples of a template in."""
 
 from __future__ import annotations
 
@@ -43,15 +43,3 @@ def put_examples(
 def example_tags(form_ids: Sequence[str]) -> dict[str, str]:
     """Return the tags that say which forms stand in a prompt as examples."""
     return {"examples": ",".join(form_ids)} if form_ids else {}
-
-
-def read_template(path: str) -> str:
-    """Return the text of --template.
-
-    Raises:
-        UsageError: It is no file.
-    """
-    file = cli.in_project(path)
-    if not file.is_file():
-        raise cli.UsageError(f"{file} is not a file: give --template a text file.")
-    return file.read_text(encoding="utf-8")

@@ -12,8 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from data.field_schema import pattern
 from entry_points.labelling.feedback import Truth
-from entry_points.labelling.labelled_folder import LabelledFolder
-from entry_points.labelling.truth_files import is_path
+from entry_points.labelling.labelled_folder import LabelledFolder, is_path
 from entry_points.predictions.output import KEY
 from entry_points.reviewing.journal import Author, Journal, Reviewed, StaleError, State
 from entry_points.reviewing.leaves import Leaf, Task

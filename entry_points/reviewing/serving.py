@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import getpass
 import secrets
 import signal
 import socket
@@ -15,6 +14,7 @@ from typing import Any
 import uvicorn
 
 from entry_points.command_line.cli import UsageError
+from entry_points.command_line.tracking import user_name
 from entry_points.reviewing.mlflow_queue import Queue
 from entry_points.reviewing.pages import Pages
 from entry_points.reviewing.review import Review
@@ -107,7 +107,7 @@ def serve(
         return summarise(opened).to_dict()
 
     is_loopback = listener.getsockname()[0] in _LOOPBACK
-    app = build_app(opened, Access(token, getpass.getuser(), is_loopback), finish, queue)
+    app = build_app(opened, Access(token, user_name(), is_loopback), finish, queue)
     config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=3)
     server = _Server(config, opened.pages)
 

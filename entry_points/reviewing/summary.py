@@ -107,7 +107,8 @@ def tell_traces(review: Review, experiment_id: str) -> int:
     for doc_id, document in todo:
         if traces and (trace_id := traces.find(review.rows[doc_id])):
             kept = review.task.kept(document.leaves, review.task.read(review.rows[doc_id]))
-            log_review(trace_id, review.truth(doc_id, document), *kept)
+            truth = review.truth(doc_id, document)
+            log_review(trace_id, truth, *kept, who=document.reviewed.who)
             told += 1
         review.journal.note(doc_id, told=document.reviewed.version)
     return told

@@ -15,7 +15,7 @@ from data.funsd import load_folder
 from entry_points.command_line.cli import UsageError
 from entry_points.label import REVIEW
 from entry_points.label import label as label_rows
-from entry_points.labelling.review import ACCEPT, lines_of, write_lines
+from entry_points.labelling.review_file import ACCEPT, lines_of, write_lines
 from entry_points.predictions.output import KEY
 from tests.entry_points.conftest import Done, Project, run_id_of
 from tests.llm_servers.prompted import PromptedLlm

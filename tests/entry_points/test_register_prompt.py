@@ -75,7 +75,24 @@ def test_a_missing_version_is_named_with_what_to_do(name: str):
 
 def test_a_missing_template_file_is_named(project: Project, capsys):
     assert main(["--template", "no-such-file.md"]) == 2
-    assert "no-such-file.md is not a file" in capsys.readouterr().err
+    assert "no-such-file.md, which cannot be read" in capsys.readouterr().err
+
+
+def test_a_template_that_is_not_utf_8_is_named(project: Project, tmp_path: Path, capsys):
+    (tmp_path / "latin.md").write_bytes("Größe".encode("latin-1"))
+    assert main(["--template", str(tmp_path / "latin.md")]) == 2
+    assert "latin.md, which is not UTF-8" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "tags", ["{", "[1]", '"a"', "[" * 10**5], ids=["no", "list", "text", "deep"]
+)
+def test_tags_that_are_no_object_are_refused_and_nothing_is_registered(
+    project: Project, name: str, tags: str, capsys
+):
+    assert main(["--prompt-name", name, "--tags", tags]) == 2
+    assert 'write {"author": "..."}' in capsys.readouterr().err
+    assert list_versions(name) == []
 
 
 @pytest.mark.parametrize(

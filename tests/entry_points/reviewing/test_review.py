@@ -27,7 +27,7 @@ from data.fields import load_folder
 from data.funsd import load_folder as load_forms
 from entry_points import ROOT
 from entry_points.command_line.cli import UsageError
-from entry_points.labelling.truth_files import schema_of
+from entry_points.labelling.labelled_folder import schema_of
 from entry_points.reviewing.summary import compute_thresholds, summarise, tell_traces
 from tests.entry_points.conftest import Done, Project
 from tests.entry_points.reviewing.browser import chromium, reviewing

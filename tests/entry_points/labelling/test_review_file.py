@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from entry_points.command_line.cli import UsageError
-from entry_points.labelling.review import ReviewLine, lines_of, read_lines, write_lines
+from entry_points.labelling.review_file import ReviewLine, lines_of, read_lines, write_lines
 from entry_points.predictions.output import KEY
 
 PAIRS = [

@@ -12,7 +12,7 @@ from typing import Any, TextIO
 from data.annotations import LabelledPair
 from data.field_schema import value_at
 from entry_points.command_line.cli import UsageError
-from entry_points.predictions.output import KEY
+from entry_points.predictions.output import KEY, replacing
 from entry_points.predictions.table import from_cell, to_cell
 from entry_points.scoring.fields import shown
 
@@ -73,8 +73,11 @@ def has_values(row: Mapping[str, Any]) -> bool:
 
 
 def write_lines(path: Path, lines: Iterable[ReviewLine]) -> None:
-    """Write the whole file, with the mark that makes Excel read UTF-8."""
-    with path.open("w", encoding="utf-8-sig", newline="") as file:
+    """Write the whole file, with the mark that makes Excel read UTF-8.
+
+    It replaces the old file, which holds a person's work, in one step when it is complete.
+    """
+    with replacing(path) as new, new.open("w", encoding="utf-8-sig", newline="") as file:
         writer = csv.DictWriter(file, [each.name for each in fields(ReviewLine)])
         writer.writeheader()
         writer.writerows(

@@ -15,8 +15,8 @@ from data.fields import load_folder
 from entry_points import ROOT
 from entry_points.command_line.cli import UsageError
 from entry_points.label import label
-from entry_points.labelling.review import ACCEPT, DELETE, read_lines, write_lines
-from entry_points.labelling.truth_files import truths_of
+from entry_points.labelling.labelled_folder import schema_of
+from entry_points.labelling.review_file import ACCEPT, DELETE, read_lines, write_lines
 from entry_points.predictions.output import KEY
 from tests.entry_points.scoring.field_rows import row, values
 
@@ -124,7 +124,7 @@ def test_a_line_that_cannot_be_used_is_named(
     assert reason in str(caught.value)
 
 
-def test_fields_need_their_schema(tmp_path: Path):
+def test_fields_need_their_schema():
     rows = {"a": row(values())}
     with pytest.raises(UsageError, match="give --schema"):
-        truths_of(rows, "", tmp_path)
+        schema_of(rows, "")
