@@ -58,7 +58,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if report_left(len(forms), evaluation):
             print(
                 f"{cli.CHAMPION} stays as it was. Read the others, and promote it:\n"
-                f"  {cli.RUN} -e evaluate -P model_uri={model_uri} -P dataset={args.dataset}\n"
+                f"  {cli.RUN} -e evaluate -P model_uri={model_uri} "
+                f"-P dataset={shlex.quote(args.dataset)}\n"
                 f"  {cli.RUN} -e promote -P model_uri={model_uri}"
             )
             where_to_look(run.info.run_id)

@@ -47,7 +47,9 @@ def _read_tags(text: str) -> dict[str, str]:
     except (json.JSONDecodeError, RecursionError) as error:
         raise cli.UsageError(f'--tags is not JSON ({error}): write {{"author": "..."}}.') from None
     if not isinstance(tags, dict):
-        raise cli.UsageError(f'--tags is {text[:80]!r}, no object: write {{"author": "..."}}.')
+        raise cli.UsageError(
+            f'--tags is {text[:80]!r}, which is not an object: write {{"author": "..."}}.'
+        )
     return {key: str(value) for key, value in tags.items()}
 
 

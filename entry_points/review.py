@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import os
 import shlex
-import subprocess
 import sys
 from collections.abc import Sequence
 from functools import partial
@@ -14,8 +12,8 @@ from typing import Any
 
 import mlflow
 
-from entry_points import ROOT
 from entry_points.command_line import cli, flags
+from entry_points.command_line.ending import run_child
 from entry_points.command_line.tracking import name_run
 from entry_points.labelling.labelled_folder import (
     LabelledFolder,
@@ -92,12 +90,9 @@ def read_first(model_uri: str, source: str, predictions: Path) -> None:
     Raises:
         UsageError: They were not read.
     """
-    flags = {"model-uri": model_uri, "input": source, "output": predictions}
-    command = [sys.executable, "-m", "entry_points.predict"]
-    command += [f"--{name}={value}" for name, value in flags.items()]
-    paths = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
-    done = subprocess.run(command, env=os.environ | {"PYTHONPATH": paths}, check=False)  # noqa: S603
-    if done.returncode not in _READ:
+    given = {"model-uri": model_uri, "input": source, "output": predictions}
+    words = [f"--{name}={value}" for name, value in given.items()]
+    if run_child([sys.executable, "-m", "entry_points.predict", *words]) not in _READ:
         raise cli.UsageError("the documents were not read: see above.")
 
 

@@ -12,7 +12,7 @@ import uvicorn
 
 from entry_points.command_line import cli, flags
 from entry_points.command_line.tracking import name_run
-from entry_points.logged_models.loading import ask_for_key, extractor_config, version_of
+from entry_points.logged_models.loading import ask_for_key, extractor_config, pinned_uri, version_of
 from entry_points.serving.answering import Options
 from entry_points.serving.app import build_served, load_served
 from entry_points.serving.connection import http_settings
@@ -128,12 +128,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     followed = _followed(args.model_uri) if cli.BOOLEANS[args.follow_champion] else None
     config = extractor_config(args.model_uri)
     ask_for_key(config)
-    version = version_of(args.model_uri)
-    name_run(f"serve {version} on port {args.port}")
+    # All workers load one version, also those that replace others after the alias was moved.
+    model_uri = pinned_uri(args.model_uri)
+    name_run(f"serve {version_of(model_uri)} on port {args.port}")
     print(f"When the server runs, in another terminal:\n  {curl(args.port)}", flush=True)
     options = Options(
-        # All workers load one version, also those that replace others after the alias was moved.
-        model_uri=f"models:/{version}" if "@" in args.model_uri else args.model_uri,
+        model_uri=model_uri,
         timeout_s=args.timeout,
         max_request_bytes=args.max_request_bytes,
         max_requests=args.max_requests,

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
-import subprocess
 import sys
 from collections.abc import Sequence
 
 from entry_points import ROOT
 from entry_points.command_line import cli
+from entry_points.command_line.ending import run_child
 
 # What pytest -m chooses; tests/tiers.py marks what is slow.
 TIERS = {"standard": "not slow", "rest": "slow and not measures", "full": ""}
@@ -42,10 +42,8 @@ def test(tier: str, select: str) -> int:
     if select:
         command += ["-k", select]
     # Each core has a process: OCR with a thread a core in each takes 1.6 times the CPU time.
-    environment = {"OMP_NUM_THREADS": "1"} | os.environ
-    return subprocess.run(  # noqa: S603 - fixed program
-        command, cwd=ROOT, env=environment, check=False
-    ).returncode
+    threads = os.environ.get("OMP_NUM_THREADS", "1")
+    return run_child(command, cwd=ROOT, OMP_NUM_THREADS=threads)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

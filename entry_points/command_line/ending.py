@@ -5,10 +5,14 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import NoReturn
+
+from entry_points import ROOT
 
 # How long a process may take to end after its work, s.
 _END_S = 10.0
@@ -45,3 +49,44 @@ def unwind_on_sigterm() -> None:
         raise SystemExit(128 + signum)
 
     signal.signal(signal.SIGTERM, unwind)
+
+
+def run_child(
+    command: Sequence[str],
+    *,
+    only: str | None = None,
+    cwd: Path | None = None,
+    **environment: str,
+) -> int:
+    """Run a command of this project in a process of its own, and return its exit code.
+
+    SIGTERM reaches this process alone, and is passed on; Ctrl-C reaches both.
+
+    Args:
+        command: The program and its arguments.
+        only: Print those of its lines that begin with this text; None: it prints by itself.
+        cwd: The folder in which it starts; None for this process's.
+        environment: Variables besides those of `child_environment`.
+    """
+    unwind_on_sigterm()
+    with subprocess.Popen(  # noqa: S603 - ours
+        command,
+        cwd=cwd,
+        env=child_environment() | environment,
+        stdout=None if only is None else subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            for line in process.stdout or ():
+                if line.startswith(only or ""):
+                    print(line, end="", flush=True)
+            return process.wait()
+        except SystemExit:
+            process.terminate()
+            raise
+
+
+def child_environment() -> dict[str, str]:
+    """Return this process's environment, in which the entry points are found from any folder."""
+    paths = [str(ROOT), os.environ.get("PYTHONPATH", "")]
+    return os.environ | {"PYTHONPATH": os.pathsep.join(paths)}

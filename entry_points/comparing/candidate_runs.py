@@ -22,7 +22,7 @@ from entry_points.comparing.processes import (
     require_key,
 )
 from entry_points.evaluation.printing import where_to_look
-from entry_points.logged_models.loading import extractor_config, version_of
+from entry_points.logged_models.loading import extractor_config, pinned_uri
 
 READING_FLAGS = ("dataset", "split", "without", "limit", "seed", "max-concurrency", "cache")
 
@@ -92,10 +92,8 @@ def prepare(candidates: Sequence[Candidate]) -> list[Candidate]:
             require_key({"engine": given["engine"]} | json.loads(given["settings"]))
             prepared.append(candidate)
             continue
-        uri = candidate.model_uri
-        require_key(extractor_config(uri))
-        pinned = f"models:/{version_of(uri)}" if "@" in uri else uri
-        prepared.append(Candidate(candidate.name, model_uri=pinned))
+        require_key(extractor_config(candidate.model_uri))
+        prepared.append(Candidate(candidate.name, model_uri=pinned_uri(candidate.model_uri)))
     return prepared
 
 

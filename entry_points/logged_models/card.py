@@ -9,9 +9,11 @@ from pathlib import Path
 
 import mlflow
 from mlflow.entities import Metric, Run
+from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 
 from entry_points.command_line.cli import UsageError, printable
+from entry_points.command_line.rights import without_password
 from entry_points.logged_models.loading import pinned
 from entry_points.scoring.fields import FieldScore
 from entry_points.scoring.forms import FormScore
@@ -57,8 +59,17 @@ def write_scores(model_uri: str, model_id: str) -> None:
     """Write the scores of a logged model's newest evaluations into its card.
 
     The description of a registered version is written too. What people have written into either
-    above the scores stays; without the title of the scores nothing is written.
+    above the scores stays; without the title of the scores nothing is written. A user who may
+    evaluate need not be allowed to edit the model: then a line says that the card is older.
     """
+    try:
+        _write_scores(model_uri, model_id)
+    except MlflowException as error:
+        reason = printable(without_password(error.message, "***@"))
+        print(f"The model card does not have these scores: {reason[:200]}")
+
+
+def _write_scores(model_uri: str, model_id: str) -> None:
     scores = "".join(_table(model_id))
     if card := _with_scores(card_of(model_id), scores):
         keep_card(card, model_id)

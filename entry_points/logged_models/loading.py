@@ -130,9 +130,19 @@ def pinned(model_uri: str) -> tuple[str, str]:
     return name, str(version)
 
 
+def pinned_uri(model_uri: str) -> str:
+    """Return the URI of the version that an alias of the registry names; another URI as it is.
+
+    Raises:
+        UsageError: There is no such alias.
+    """
+    is_alias = model_uri.startswith("models:/") and "@" in model_uri
+    return f"models:/{'/'.join(pinned(model_uri))}" if is_alias else model_uri
+
+
 def version_of(model_uri: str) -> str:
     """Return a model as a run's name shows it, `ocr-extractor/3`; an alias is followed."""
-    return "/".join(pinned(model_uri)) if "@" in model_uri else model_uri.removeprefix("models:/")
+    return pinned_uri(model_uri).removeprefix("models:/")
 
 
 def load_extractor(model_uri: str, **overrides: Any) -> PyFuncModel:

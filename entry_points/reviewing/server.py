@@ -125,7 +125,7 @@ def _fault(request: Request, access: Access) -> tuple[int, str] | None:
     """Return status and message for a request that must not be answered; None for others."""
     host, origin = request.headers.get("host", ""), request.headers.get("origin")
     # A page of another site that has made its name lead to this machine (DNS rebinding).
-    if access.is_loopback and urlsplit(f"//{host}").hostname not in _LOOPBACK:
+    if access.is_loopback and _name_in(host) not in _LOOPBACK:
         return 403, "This server answers to the name of this machine only."
     if origin is not None and origin.partition("://")[2] != host:
         return 403, "This server answers its own page only."
@@ -141,6 +141,14 @@ def _fault(request: Request, access: Access) -> tuple[int, str] | None:
             elif not size.isdecimal() or int(size) > _MAX_BODY_BYTES:
                 fault = 413, f"The body has more than {_MAX_BODY_BYTES:,} bytes, or no known size."
     return fault
+
+
+def _name_in(host: str) -> str | None:
+    """Return the name or address in a header Host; None for a malformed one."""
+    try:
+        return urlsplit(f"//{host}").hostname
+    except ValueError:
+        return None
 
 
 def _refusal(status: int, message: str, **more: Any) -> JSONResponse:

@@ -243,6 +243,18 @@ def share_of_company(outputs: dict[str, Any], expectations: dict[str, Any]) -> F
     return Feedback(value=0.5, rationale="half of it")
 
 
+def value_f1(outputs: dict[str, Any], expectations: dict[str, Any]) -> float:
+    return 1.0
+
+
+def document_accuracy_low(outputs: dict[str, Any], expectations: dict[str, Any]) -> float:
+    return 1.0
+
+
+def cost(outputs: dict[str, Any], expectations: dict[str, Any]) -> float:
+    return 0.0
+
+
 def broken(outputs: dict[str, Any], expectations: dict[str, Any]) -> float:
     raise KeyError("total")
 
@@ -256,6 +268,21 @@ def test_own_scorers_are_run_and_logged(store: str, monkeypatch):
     assert logged["share_of_company"] == 0.375
     with pytest.raises(UsageError, match="scorer broken raised for 3 documents"):
         run_evaluation(store, log_model(store, WRONG), scorers=load_scorers(["test_fields:broken"]))
+
+
+@pytest.mark.parametrize("name", ["value_f1", "document_accuracy_low", "cost"])
+def test_a_scorer_does_not_replace_a_metric(store: str, monkeypatch, name: str):
+    monkeypatch.syspath_prepend(str(Path(__file__).parent))
+    scorers = load_scorers([f"test_fields:{name}"])
+    with pytest.raises(UsageError, match=f"the scorer {name} has the name of a metric"):
+        run_evaluation(store, log_model(store, WRONG), scorers=scorers)
+
+
+def test_a_module_of_scorers_that_fails_is_named_with_its_error(tmp_path: Path, monkeypatch):
+    (tmp_path / "half_written.py").write_text("scorer = not_defined\n", encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(UsageError, match=r"half_written:scorer'.*NameError: name 'not_defined'"):
+        load_scorers(["half_written:scorer"])
 
 
 @pytest.mark.parametrize(

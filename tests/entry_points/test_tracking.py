@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import mlflow
 import pytest
 
+from entry_points import ROOT
 from entry_points.command_line.tracking import name_run
-from entry_points.logged_models.loading import version_of
+from entry_points.logged_models.loading import pinned_uri, version_of
 
 
 @pytest.fixture(scope="module")
@@ -67,3 +71,24 @@ def test_a_model_is_named_by_its_version_whichever_way_it_was_given():
     client.set_registered_model_alias("form", "champion", "1")
     for uri in ("models:/form/1", "models:/form@champion"):
         assert version_of(uri) == "form/1"
+
+
+@pytest.mark.parametrize("uri", ["file:///srv/ann@example/model", "s3://key@bucket/model"])
+def test_an_address_with_an_at_sign_is_no_alias(uri: str):
+    assert version_of(uri) == pinned_uri(uri) == uri
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_a_user_without_a_name_can_review_and_label():
+    code = (
+        "import os, pwd; from entry_points.command_line.tracking import user_name; "
+        "os.environ.clear(); os.setuid(54321); print(user_name())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout == "unknown\n", done.stderr

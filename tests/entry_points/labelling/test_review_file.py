@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,19 @@ def test_lines_come_back_as_they_were_written(tmp_path: Path):
     write_lines(file, lines)
     assert read_lines(file, ROWS) == lines
     assert [line.answer for line in lines] == ["May 5", "", "one\ntwo"]
+
+
+def test_a_file_that_cannot_be_written_to_its_end_keeps_what_a_person_has_written(tmp_path: Path):
+    def until_the_disk_is_full() -> Iterator[ReviewLine]:
+        yield LINE
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    file = tmp_path / "review.csv"
+    write_lines(file, [replace(LINE, verdict="accept")])
+    with pytest.raises(OSError, match="No space"):
+        write_lines(file, until_the_disk_is_full())
+    assert read_lines(file, ROWS) == [replace(LINE, verdict="accept")]
+    assert list(tmp_path.iterdir()) == [file]
 
 
 def test_a_document_without_pairs_has_a_line_too():

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+import socket
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import mlflow
@@ -126,3 +127,19 @@ def test_a_model_of_an_earlier_release_gets_no_card(client: MlflowClient):
     write_scores(f"models:/{model.model_id}", model.model_id)
     assert card_of(model.model_id) == ""
     assert mlflow.artifacts.list_artifacts(f"models:/{model.model_id}") == []
+
+
+def test_an_evaluation_goes_on_without_its_card_and_shows_no_password(
+    track_at: Callable[[str], None],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+):
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        track_at(f"http://ann:s3cret@127.0.0.1:{closed.getsockname()[1]}")
+        write_scores(f"models:/{NAME}/1", "m-1")
+    said = capsys.readouterr().out
+    assert said.startswith("The model card does not have these scores: ")
+    assert "http://***@127.0.0.1" in said
+    assert "s3cret" not in said

@@ -10,7 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -41,6 +41,8 @@ from tests.entry_points.reviewing.desk import (
     write_predictions,
 )
 from tests.entry_points.servers import free_port
+from tests.llm_servers.faulty import FaultyLlm, slow
+from tests.waiting import wait_for
 
 
 @dataclass
@@ -62,7 +64,7 @@ class Desk:
         self, *flags: str, stderr: int | None = None
     ) -> Iterator[tuple[subprocess.Popen[str], str]]:
         """Run the command; yield its process and the page's address with the token."""
-        process = subprocess.Popen(**self._command(flags), stdout=subprocess.PIPE, stderr=stderr)
+        process = subprocess.Popen(**self.command(*flags), stdout=subprocess.PIPE, stderr=stderr)
         assert process.stdout is not None
         try:
             address = next(filter(None, map(_address, process.stdout)))
@@ -75,11 +77,11 @@ class Desk:
 
     def fails(self, *flags: str) -> str:
         """Run the command, which must refuse; return what it says."""
-        done = subprocess.run(**self._command(flags), stderr=subprocess.PIPE, check=False)
+        done = subprocess.run(**self.command(*flags), stderr=subprocess.PIPE, check=False)
         assert done.returncode == 2, done.stderr
         return str(done.stderr)
 
-    def _command(self, flags: Sequence[str]) -> dict[str, Any]:
+    def command(self, *flags: str) -> dict[str, Any]:
         named = {"predictions": "predictions.jsonl", "input": "scans", "output": "labelled"}
         words = [f"--{name}={self.folder / file}" for name, file in named.items()]
         words += [f"--schema={SCHEMA}", f"--port={self.port}", *flags]
@@ -222,6 +224,26 @@ def test_documents_are_read_first_and_only_they_are_shown(
     assert [form.form_id for form in load_forms(desk.folder / "labelled")] == ["fax-01"]
 
 
+def test_sigterm_while_documents_are_read_leaves_no_reading_behind(
+    desk: Desk, project: Project, main_run: Done
+):
+    with FaultyLlm() as llm:
+        llm.always = slow(600, pieces=0)
+        desk.environment = project.environment | {
+            "MLFLOW_TRACKING_URI": project.tracking_uri,
+            "OPENAI_BASE_URL": llm.base_url,
+        }
+        forms = project.dataset / "images"
+        command = desk.command("--model-uri=models:/ocr-extractor@champion", f"--input={forms}")
+        with subprocess.Popen(**command, start_new_session=True) as process:
+            wait_for(lambda: llm.requests or process.poll() is not None)
+            assert process.poll() is None
+            process.terminate()
+            assert process.wait(300) == 128 + signal.SIGTERM
+        with pytest.raises(ProcessLookupError):
+            os.killpg(process.pid, 0)
+
+
 def test_predictions_of_another_folder_are_told(desk: Desk):
     (desk.folder / "scans" / "receipt-01.jpg").rename(desk.folder / "scans" / "other.jpg")
     said = desk.fails()
@@ -245,9 +267,10 @@ def test_the_trace_of_a_prediction_is_told_once_what_is_true(tmp_path: Path, exp
         assert client.accept(0).status_code == 200
     told = tell_traces(review, experiment)
     assert told == 1
-    known = {each.name: each.value for each in mlflow.get_trace(trace_id).info.assessments}
-    assert known["values"]["total"] == 61.31
-    assert known["values_accepted"] == pytest.approx(29 / 30)
+    known = {each.name: each for each in mlflow.get_trace(trace_id).info.assessments}
+    assert known["values"].value["total"] == 61.31
+    assert known["values_accepted"].value == pytest.approx(29 / 30)
+    assert {each.source.source_id for each in known.values()} == {"ann"}
     assert tell_traces(review, experiment) == 0
 
 

@@ -47,6 +47,7 @@ def truth(form_id: str) -> Any:
         pytest.param("/api/documents", {"Origin": "null"}, 403, id="origin null"),
         pytest.param("/api/documents", {"Host": "evil.example"}, 403, id="rebound name"),
         pytest.param("/", {"Host": "evil.example"}, 403, id="rebound name, page"),
+        pytest.param("/", {"Host": "[::1"}, 403, id="malformed host"),
         pytest.param("/api/documents/99", {}, 404, id="no such document"),
         pytest.param("/api/documents/-1", {}, 422, id="negative"),
         pytest.param("/page/..%2f..%2freview.py", {}, 404, id="path out of the page"),
