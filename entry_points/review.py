@@ -27,7 +27,7 @@ from entry_points.reviewing.leaves import Task
 from entry_points.reviewing.mlflow_queue import Queue, fill_queue, tell_queue
 from entry_points.reviewing.pages import Pages
 from entry_points.reviewing.review import Review
-from entry_points.reviewing.serving import address_of, kept_token, listening, serve
+from entry_points.reviewing.server import address_of, kept_token, listening, serve
 from entry_points.reviewing.summary import compute_thresholds, report, summarise, tell_traces
 from ocr_extractor.errors import SchemaError
 

@@ -7,31 +7,28 @@ import hashlib
 import io
 import os
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from PIL import ImageOps
+from PIL import Image, ImageOps
 
 from entry_points.command_line.cli import UsageError
 from entry_points.predictions.documents import Unread, read_document
+from entry_points.reviewing.journal import Journal
+from ocr_extractor.contract import Box
 from ocr_extractor.documents.limits import PageLimits
 from ocr_extractor.documents.opener import Opener
 from ocr_extractor.ocr.checkboxes import mark_checkboxes
 
 if TYPE_CHECKING:
-    from PIL import Image
-
-    from entry_points.reviewing.journal import Journal
-    from ocr_extractor.contract import Box
     from ocr_extractor.ocr.recognition import WordReader
 
 # A page on a screen, px of its longest side; the original is sent when it is asked for.
 _LONGEST_SIDE = 1800
-_QUALITY = 82
+_QUALITY, _BEST_QUALITY = 82, 95
 # Pages that stay decoded: the one that is looked at, and the next. An A4 page takes 26 MB.
 _PAGES_KEPT = 4
 _PICTURES_KEPT = 40
@@ -57,9 +54,9 @@ class Pages:
         self._documents, self._folder, self._journal = documents, folder.resolve(), journal
         self._limits = PageLimits()
         self._opener = Opener(self._limits)
-        self._lock = threading.Lock()
-        self._pages: OrderedDict[tuple[str, int], Image.Image] = OrderedDict()
-        self._pictures: OrderedDict[tuple[str, int], bytes] = OrderedDict()
+        # Both take a doc_id and the number of a page, from 1.
+        self._page = lru_cache(_PAGES_KEPT)(self._draw)
+        self._picture = lru_cache(_PICTURES_KEPT)(self._shrink)
         # One page after another: each takes all cores. The page that people use goes first.
         self._reading = ThreadPoolExecutor(1, "ocr", initializer=_behind_others)
         self._ended: Future[None] = Future()
@@ -113,21 +110,9 @@ class Pages:
             UsageError: See `content`; or it has no such page.
             DocumentError: The page cannot be drawn.
         """
-        page, key = self._page(doc_id, number), (doc_id, number)
-        with self._lock:
-            kept = None if full else self._pictures.get(key)
-        if kept is None:
-            shown = page
-            if not full and max(page.size) > _LONGEST_SIDE:
-                shown = page.copy()
-                shown.thumbnail((_LONGEST_SIDE, _LONGEST_SIDE), reducing_gap=2.0)
-            buffer = io.BytesIO()
-            shown.save(buffer, "JPEG", quality=95 if full else _QUALITY)
-            kept = buffer.getvalue()
-            if not full:
-                with self._lock:
-                    _keep(self._pictures, key, kept, _PICTURES_KEPT)
-        return kept, page.size
+        page = self._page(doc_id, number)
+        picture = _jpeg(page, _BEST_QUALITY) if full else self._picture(doc_id, number)
+        return picture, page.size
 
     def words(self, doc_id: str, number: int) -> list[Any]:
         """Return [text, x0, y0, x1, y1, line] of each word of a page, px, in reading order.
@@ -196,19 +181,18 @@ class Pages:
 
         return WordReader()
 
-    def _page(self, doc_id: str, number: int) -> Image.Image:
-        key = (doc_id, number)
-        with self._lock:
-            if key in self._pages:
-                self._pages.move_to_end(key)
-                return self._pages[key]
+    def _shrink(self, doc_id: str, number: int) -> bytes:
+        page = self._page(doc_id, number)
+        if max(page.size) > _LONGEST_SIDE:
+            page = page.copy()
+            page.thumbnail((_LONGEST_SIDE, _LONGEST_SIDE), reducing_gap=2.0)
+        return _jpeg(page, _QUALITY)
+
+    def _draw(self, doc_id: str, number: int) -> Image.Image:
         with contextlib.closing(self._opener.open(self.content(doc_id))) as opened:
             if not 1 <= number <= opened.page_count:
                 raise UsageError(f"{doc_id[:80]} has no page {number}.")
-            page = opened.page(number).image
-        with self._lock:
-            _keep(self._pages, key, page, _PAGES_KEPT)
-        return page
+            return opened.page(number).image
 
 
 def _behind_others() -> None:
@@ -217,8 +201,7 @@ def _behind_others() -> None:
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
 
 
-def _keep(kept: OrderedDict[Any, Any], key: Any, value: Any, most: int) -> None:
-    kept[key] = value
-    kept.move_to_end(key)
-    while len(kept) > most:
-        kept.popitem(last=False)
+def _jpeg(page: Image.Image, quality: int) -> bytes:
+    buffer = io.BytesIO()
+    page.save(buffer, "JPEG", quality=quality)
+    return buffer.getvalue()

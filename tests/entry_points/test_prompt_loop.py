@@ -76,10 +76,10 @@ def loop(own: Project) -> Loop:
     loop = Loop(own, in_force={"main": in_force(own)})
     careful = loop.template("careful", CAREFUL)
     first = loop.take("improve", "improve", template=careful, dataset=own.dataset)
-    [both] = re.findall(
-        r'^Next: .* -P candidates="(.+)" -P dataset=\S+ -P split=validation$', first, re.M
+    [(both, dataset)] = re.findall(
+        r'^Next: .* -P candidates="(.+)" -P dataset=(\S+) -P split=validation$', first, re.M
     )
-    judge: dict[str, object] = {"split": "validation", "dataset": own.dataset}
+    judge: dict[str, object] = {"split": "validation", "dataset": dataset}
     second = loop.take("compare", "compare", candidates=both, **judge)
     [candidate] = re.findall(r"^Next: .* -e promote -P model_uri=(.+)$", second, re.M)
     loop.take("promote", "promote", model_uri=candidate)

@@ -22,9 +22,9 @@ from data.fields import FieldDocument, from_leaves, load_folder
 from entry_points import ROOT
 from entry_points.predictions.output import KEY
 from entry_points.review import review
+from entry_points.reviewing.app import TOKEN_HEADER, Access, build_app
 from entry_points.reviewing.mlflow_queue import Queue
 from entry_points.reviewing.review import Review
-from entry_points.reviewing.server import TOKEN_HEADER, Access, build_app
 from entry_points.reviewing.summary import summarise
 from tests.entry_points.scoring.field_rows import row
 from tests.waiting import wait_for

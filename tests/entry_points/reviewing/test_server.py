@@ -15,8 +15,8 @@ from data.fields import load_folder
 from data.funsd import load_folder as load_forms
 from entry_points.command_line.cli import UsageError
 from entry_points.predictions.output import KEY
+from entry_points.reviewing.app import TOKEN_HEADER
 from entry_points.reviewing.journal import Journal
-from entry_points.reviewing.server import TOKEN_HEADER
 from tests.entry_points.reviewing.desk import RECEIPTS, WRONG, Client, opened, page_server, scans
 
 
