@@ -37,7 +37,7 @@ from entry_points.optimizing.examples import NOT_WITH_A_SCHEMA, FewShotExamples,
 from entry_points.optimizing.gepa_optimizer import GepaOptimizer, OptimizationTask
 from entry_points.optimizing.prompt_parts import divide
 from entry_points.optimizing.result import OptimizationResult, register_winner
-from entry_points.scoring.fields import FieldScore
+from entry_points.scoring.field_score import FieldScore
 from entry_points.scoring.forms import FormScore
 from entry_points.scoring.mlflow_scorer import form_scorer
 from entry_points.scoring.truths import truth_of

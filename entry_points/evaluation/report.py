@@ -18,7 +18,8 @@ from entry_points.evaluation.html.views import FormView, PageView, Row, form_row
 from entry_points.evaluation.reading import Reading
 from entry_points.evaluation.results import Evaluation
 from entry_points.logged_models.card import card_of, sections_of
-from entry_points.scoring.fields import FieldScore, FieldTruth
+from entry_points.scoring.field_score import FieldScore
+from entry_points.scoring.fields import FieldTruth
 from entry_points.scoring.forms import Truth
 from entry_points.scoring.scores import DocumentTruth, Score
 

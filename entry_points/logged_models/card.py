@@ -15,7 +15,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 from entry_points.command_line.cli import UsageError, printable
 from entry_points.command_line.rights import without_password
 from entry_points.logged_models.loading import pinned
-from entry_points.scoring.fields import FieldScore
+from entry_points.scoring.field_score import FieldScore
 from entry_points.scoring.forms import FormScore
 
 CARD = "card.md"

@@ -20,7 +20,7 @@ from entry_points.optimizing.budget import MINIBATCH, OptimizationBudget
 from entry_points.optimizing.examples import EXAMPLES, FewShotExamples
 from entry_points.optimizing.result import OptimizationResult, PromptCandidate, Verdict
 from entry_points.scoring.bootstrap import differences
-from entry_points.scoring.fields import FieldScore
+from entry_points.scoring.field_score import FieldScore
 from entry_points.scoring.forms import FormScore
 from entry_points.scoring.scores import DocumentTruth, Score, aggregate, score_forms
 

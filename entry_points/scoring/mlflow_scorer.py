@@ -8,7 +8,7 @@ from typing import Any
 from mlflow.entities import AssessmentSource, AssessmentSourceType, Feedback, Trace
 from mlflow.genai.scorers import Scorer, scorer
 
-from entry_points.scoring.fields import PER_FIELD
+from entry_points.scoring.field_score import PER_FIELD
 from entry_points.scoring.scores import DocumentTruth, Score
 
 SCORER_NAME = "form_score"

@@ -7,7 +7,8 @@ from typing import Any
 
 from data.fields import FieldDocument
 from data.forms import Document, Form
-from entry_points.scoring.fields import FieldScore, FieldTruth
+from entry_points.scoring.field_score import FieldScore
+from entry_points.scoring.fields import FieldTruth
 from entry_points.scoring.forms import FormScore, Truth
 from entry_points.scoring.scores import DocumentTruth, Score
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from entry_points.command_line import cli
-from entry_points.scoring.fields import PER_FIELD, FieldTruth
+from entry_points.scoring.field_score import PER_FIELD
+from entry_points.scoring.fields import FieldTruth
 from entry_points.scoring.scores import aggregate
 from entry_points.training.figures import calibration_error
 from ocr_extractor.engines.base import PageReading

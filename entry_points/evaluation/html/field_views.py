@@ -10,14 +10,8 @@ from entry_points.evaluation.html.differences import marked, plain
 from entry_points.evaluation.html.views import Kind, Mark, Row, Text
 from entry_points.evaluation.reading import Reading
 from entry_points.scoring.field_cells import Cell, FieldAlignment, align_fields
-from entry_points.scoring.fields import (
-    FieldScore,
-    FieldTruth,
-    merged_tally,
-    metric_names,
-    shown,
-    what_became,
-)
+from entry_points.scoring.field_score import FieldScore, merged_tally, metric_names
+from entry_points.scoring.fields import FieldTruth, shown, what_became
 from entry_points.scoring.scores import is_failed
 
 

@@ -11,7 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from entry_points.evaluation.html.field_views import FieldLine
 from entry_points.evaluation.html.views import SHOWN, FormView
 from entry_points.evaluation.results import Evaluation
-from entry_points.scoring.fields import PER_FIELD
+from entry_points.scoring.field_score import PER_FIELD
 from entry_points.scoring.scores import LOWER_IS_BETTER
 
 

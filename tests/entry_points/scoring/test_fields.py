@@ -16,7 +16,8 @@ from mlflow.utils.validation import _validate_metric_name
 from data.field_schema import parse_schema
 from data.fields import Place
 from entry_points.scoring.bootstrap import differences, intervals
-from entry_points.scoring.fields import FieldScore, FieldTruth, merged_tally, metric_names
+from entry_points.scoring.field_score import FieldScore, merged_tally, metric_names
+from entry_points.scoring.fields import FieldTruth
 from entry_points.scoring.scores import LOWER_IS_BETTER, aggregate, score_forms
 from tests.entry_points.scoring.field_rows import DATE, FAILED, NUMBER, TEXT, row, schema, values
 
