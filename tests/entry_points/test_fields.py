@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -29,6 +28,7 @@ from entry_points.evaluation.reading import Dataset
 from entry_points.evaluation.results import load_results
 from entry_points.logged_models.loading import load_extractor, predict_rows
 from entry_points.scoring.scores import aggregate
+from tests.stores import own_store
 
 # MLflow logs a table of texts.
 pytestmark = pytest.mark.filterwarnings("ignore:For backward compatibility, 'str' dtypes")
@@ -44,14 +44,9 @@ WRONG: dict[str, dict[str, Any]] = {
 @pytest.fixture(scope="module")
 def store(empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("fields")
-    shutil.copy(empty_store, folder)
-    before = mlflow.get_tracking_uri()
-    mlflow.set_tracking_uri(f"sqlite:///{folder / 'mlflow.db'}")
-    experiment_id = mlflow.create_experiment("fields", (folder / "artifacts").as_uri())
-    mlflow.set_experiment(experiment_id=experiment_id)
-    yield experiment_id
-    mlflow.set_experiment(experiment_id="0")  # what is active outlives the store
-    mlflow.set_tracking_uri(before)
+    with own_store(empty_store, folder, "fields") as experiment_id:
+        mlflow.set_experiment(experiment_id=experiment_id)
+        yield experiment_id
 
 
 def log_model(store: str, wrong: dict[str, Any], **config: Any) -> str:

@@ -6,8 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from entry_points.evaluation.html.differences import marked, plain
-from entry_points.evaluation.html.views import Kind, Mark, Row, Text
+from entry_points.evaluation.html.views import Kind, Mark, Row, Text, marked, plain
 from entry_points.evaluation.reading import Reading
 from entry_points.scoring.field_cells import Cell, FieldAlignment, align_fields
 from entry_points.scoring.field_score import FieldScore, merged_tally, metric_names

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from PIL import Image
+from rapidfuzz.distance import Levenshtein
 
 from data.forms import Box, Form
-from entry_points.evaluation.html.differences import DiffPart, marked, plain
 from entry_points.evaluation.reading import Reading
 from entry_points.evaluation.results import FormResult
 from entry_points.scoring.alignment import Alignment, align
@@ -22,12 +22,24 @@ from entry_points.scoring.forms import Truth, stated_pairs
 _LONGEST_SIDE = 1000  # px
 _QUALITY = 60
 
+# Two texts that share less than this are shown as different as a whole: single letters that
+# happen to agree would only be noise.
+_RELATED = 0.4
+
 Kind = Literal["misread", "invalid", "missed", "invented", "blank", "null", "right"]
 SHOWN: Mapping[str, Sequence[Kind]] = {
     "pairs": ("misread", "missed", "invented", "blank", "right"),
     "values": ("misread", "invalid", "missed", "invented", "null", "right"),
 }
 """The kinds of rows that a report distinguishes, by the unit of the score."""
+
+
+@dataclass(frozen=True, slots=True)
+class DiffPart:
+    """A part of a text, never empty, and whether the other text differs there."""
+
+    text: str
+    differs: bool
 
 
 @dataclass(frozen=True)
@@ -97,6 +109,23 @@ class FormView:
     trace: str
     pages: Sequence[PageView]
     rows: Sequence[Row]
+
+
+def marked(one: str, other: str) -> tuple[tuple[DiffPart, ...], tuple[DiffPart, ...]]:
+    """Cut two texts into pieces that are the same in both and pieces that are not."""
+    if Levenshtein.normalized_similarity(one, other) < _RELATED:
+        return plain(one, differs=True), plain(other, differs=True)
+    ours, theirs = [], []
+    for step in Levenshtein.opcodes(one, other):
+        differs = step.tag != "equal"
+        ours.append(DiffPart(one[step.src_start : step.src_end], differs))
+        theirs.append(DiffPart(other[step.dest_start : step.dest_end], differs))
+    return tuple(part for part in ours if part.text), tuple(part for part in theirs if part.text)
+
+
+def plain(text: str, *, differs: bool = False) -> tuple[DiffPart, ...]:
+    """Return a text in one piece; none for an empty text."""
+    return (DiffPart(text, differs),) if text else ()
 
 
 def form_rows(form: Form, truth: Truth, reading: Reading) -> list[Row]:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import mlflow
 import pytest
 
 from data.fields import load_folder
@@ -19,6 +17,7 @@ from entry_points.labelling.labelled_folder import schema_of
 from entry_points.labelling.review_file import ACCEPT, DELETE, read_lines, write_lines
 from entry_points.predictions.output import KEY
 from tests.entry_points.scoring.field_rows import row, values
+from tests.stores import own_store
 
 RECEIPTS = ROOT / "data" / "samples-fields" / "receipts"
 
@@ -38,11 +37,8 @@ def predicted() -> dict[str, dict[str, Any]]:
 
 @pytest.fixture
 def experiment(empty_store: Path, tmp_path: Path):
-    shutil.copy(empty_store, tmp_path)
-    before = mlflow.get_tracking_uri()
-    mlflow.set_tracking_uri(f"sqlite:///{tmp_path / 'mlflow.db'}")
-    yield mlflow.create_experiment("labels", (tmp_path / "artifacts").as_uri())
-    mlflow.set_tracking_uri(before)
+    with own_store(empty_store, tmp_path, "labels") as experiment_id:
+        yield experiment_id
 
 
 def run_label(rows, tmp_path: Path, experiment: str):

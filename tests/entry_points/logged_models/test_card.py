@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +14,7 @@ from mlflow.data.pandas_dataset import from_pandas
 
 from entry_points.logged_models.card import CARD, LONGEST, SCORES, card_of, keep_card, write_scores
 from tests.entry_points.comparing.conftest import collect_garbage
+from tests.stores import own_store
 
 CARD_TEXT = f"# Model card\n\n## Reads\n\n- All.\n{SCORES}Not evaluated yet.\n"
 NAME = "extractor"
@@ -23,16 +23,11 @@ NAME = "extractor"
 @pytest.fixture(scope="module")
 def client(empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowClient]:
     folder = tmp_path_factory.mktemp("cards")
-    shutil.copy(empty_store, folder)
-    before = mlflow.get_tracking_uri()
-    mlflow.set_tracking_uri(f"sqlite:///{folder / 'mlflow.db'}")
-    experiment_id = mlflow.create_experiment("cards", (folder / "artifacts").as_uri())
-    mlflow.set_experiment(experiment_id=experiment_id)
-    client = MlflowClient()
-    client.create_registered_model(NAME)
-    yield client
-    mlflow.set_experiment(experiment_id="0")  # what is active outlives the store
-    mlflow.set_tracking_uri(before)
+    with own_store(empty_store, folder, "cards") as experiment_id:
+        mlflow.set_experiment(experiment_id=experiment_id)
+        client = MlflowClient()
+        client.create_registered_model(NAME)
+        yield client
 
 
 @pytest.fixture

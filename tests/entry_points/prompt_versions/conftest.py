@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import mlflow
 import pytest
+
+from tests.stores import own_store
 
 TEMPLATE = "Read {{ fields }}."
 RECEIPT: dict[str, Any] = {
@@ -27,12 +27,8 @@ EXPERIMENT = "prompts"
 def registry(empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A store, with an experiment whose artifacts lie beside it."""
     folder = tmp_path_factory.mktemp("registry")
-    shutil.copy(empty_store, folder)
-    before = mlflow.get_tracking_uri()
-    mlflow.set_tracking_uri(f"sqlite:///{folder / 'mlflow.db'}")
-    mlflow.create_experiment(EXPERIMENT, artifact_location=str(folder / "artifacts"))
-    yield folder
-    mlflow.set_tracking_uri(before)
+    with own_store(empty_store, folder, EXPERIMENT):
+        yield folder
 
 
 @pytest.fixture
