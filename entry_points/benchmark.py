@@ -63,20 +63,20 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def benchmark(suites: Sequence[str], stage: Environment) -> tuple[list[Measurement], list[str]]:
+def benchmark(suites: Sequence[str], env: Environment) -> tuple[list[Measurement], list[str]]:
     """Run suites, log their lines to the active run, and return them with what failed.
 
     Raises:
         UsageError: Nothing could be measured.
     """
-    models = log_models(stage)
+    models = log_models(env)
     lines: list[Measurement] = []
     failures: list[str] = []
     with Progress(suites, unit="suites") as bar:
         for name in bar:
             bar.set_postfix_str(name)
             try:
-                found = SUITES[name](stage, models)
+                found = SUITES[name](env, models)
             except cli.UsageError as error:
                 found = list(error.lines) if isinstance(error, SuiteError) else []
                 failures.append(f"Suite {name} failed: {error}")
@@ -119,11 +119,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     before = machine()
     unwind_on_sigterm()
     with tempfile.TemporaryDirectory() as folder:
-        stage = Environment(Path(folder), cli.in_project(args.dataset), args.repeats, args.scale)
+        env = Environment(Path(folder), cli.in_project(args.dataset), args.repeats, args.scale)
         with mlflow.start_run() as run:
             name_run(f"benchmark {args.suite}")
             mlflow.set_tag("machine", before)
-            lines, failures = benchmark(suites, stage)
+            lines, failures = benchmark(suites, env)
     print(f"\n{before}; medians of {args.repeats}")
     cli.print_table([line.cells() for line in lines], HEADER)
     print(f"\nRun {run.info.run_id} ({TABLE}, {PLOT}, metrics). Look at it:")

@@ -7,7 +7,6 @@ pale copies.
 from __future__ import annotations
 
 import io
-import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
@@ -19,7 +18,7 @@ from PIL import Image, ImageOps
 from data.forms import Form
 from data.funsd import load_folder
 from data.progress import Progress
-from entry_points.benchmarks.environment import Environment, has_tesseract
+from entry_points.benchmarks.environment import Environment, has_tesseract, tesseract
 from entry_points.benchmarks.measurements import Measurement
 from entry_points.command_line.flags import LIMIT
 from entry_points.scoring.forms import Truth, score_form
@@ -49,11 +48,11 @@ AS_GIVEN = "as given"
 _PAPER, _INK = 185, 135
 
 
-def accuracy(stage: Environment, models: Mapping[str, str]) -> list[Measurement]:
+def accuracy(env: Environment, models: Mapping[str, str]) -> list[Measurement]:
     """Score the logged local engine with the entry point evaluate, and simpler readers."""
-    limit = stage.limit(_FORMS)
-    simple = stage.child(read_simply, stage.dataset, limit)
-    ours = _evaluate(stage, models["local"], limit)
+    limit = env.limit(_FORMS)
+    simple = env.child(read_simply, env.dataset, limit)
+    ours = _evaluate(env, models["local"], limit)
     return [
         Measurement.once("local engine", _METRIC, ours, title, simple[name])
         for name, title in _AGAINST.items()
@@ -61,10 +60,10 @@ def accuracy(stage: Environment, models: Mapping[str, str]) -> list[Measurement]
     ]
 
 
-def _evaluate(stage: Environment, model_uri: str, limit: str) -> float:
+def _evaluate(env: Environment, model_uri: str, limit: str) -> float:
     words = [sys.executable, "-m", "entry_points.evaluate", "--model-uri", model_uri]
-    stage.run([*words, "--dataset", str(stage.dataset), "--limit", limit, "--cache", "none"])
-    client = MlflowClient(stage.environment()["MLFLOW_TRACKING_URI"])
+    env.run([*words, "--dataset", str(env.dataset), "--limit", limit, "--cache", "none"])
+    client = MlflowClient(env.variables()["MLFLOW_TRACKING_URI"])
     [newest] = client.search_runs(["0"], order_by=["attributes.start_time DESC"], max_results=1)
     return float(newest.data.metrics[_METRIC])
 
@@ -96,7 +95,7 @@ def _read_form(form: Form, read_words: Callable[[Image.Image], list[Word]]) -> R
             "rules": list(link_by_rules(mark_ruled(words, image), number)),
         }
         if has_tesseract():
-            page["tesseract"] = list(_split_at_colons(_tesseract(image)))
+            page["tesseract"] = list(_split_at_colons(tesseract(_png(image))))
         for name, pairs in page.items():
             whole.setdefault(name, []).extend(pairs)
     document.close()
@@ -108,12 +107,10 @@ def _lines(words: list[Word]) -> Iterator[str]:
         yield " ".join(word.text for word in words if word.line == line)
 
 
-def _tesseract(image: Image.Image) -> list[str]:
+def _png(image: Image.Image) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, "PNG")
-    command = ["tesseract", "-", "-"]
-    done = subprocess.run(command, input=buffer.getvalue(), capture_output=True, check=True)  # noqa: S603
-    return done.stdout.decode().splitlines()
+    return buffer.getvalue()
 
 
 def _split_at_colons(lines: Iterator[str] | list[str]) -> Iterator[Pair]:
@@ -123,9 +120,9 @@ def _split_at_colons(lines: Iterator[str] | list[str]) -> Iterator[Pair]:
             yield Pair(question.strip(), answer.strip())
 
 
-def distortions(stage: Environment, models: Mapping[str, str]) -> list[Measurement]:  # noqa: ARG001
+def distortions(env: Environment, models: Mapping[str, str]) -> list[Measurement]:  # noqa: ARG001
     """Score copies of the dataset's forms against the forms as they are given."""
-    figures = stage.child(read_distorted, stage.dataset, stage.count(_FORMS, least=1))
+    figures = env.child(read_distorted, env.dataset, env.count(_FORMS, least=1))
     as_given = figures.pop(AS_GIVEN)
     return [
         Measurement.once(name, _METRIC, score, AS_GIVEN, as_given)

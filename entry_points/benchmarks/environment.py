@@ -78,8 +78,8 @@ class Environment:
                 (folder / f"{number:05}.png").write_bytes(with_text(page) if anew else page)
         return folder
 
-    def environment(self, **more: str) -> dict[str, str]:
-        """Return the environment of a child: the scratch store, no network, no user's keys."""
+    def variables(self, **more: str) -> dict[str, str]:
+        """Return a child's environment: the scratch store, no network, no user's keys."""
         kept = {
             name: value
             for name, value in os.environ.items()
@@ -121,7 +121,7 @@ class Environment:
         done = subprocess.run(  # noqa: S603 - fixed programs
             words,
             cwd=self.folder,
-            env=self.environment(**environment),
+            env=self.variables(**environment),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -149,7 +149,7 @@ class Environment:
         server = subprocess.Popen(  # noqa: S603 - fixed programs
             words,
             cwd=self.folder,
-            env=self.environment(**(environment or {})),
+            env=self.variables(**(environment or {})),
             start_new_session=True,
             **options,
         )
@@ -217,3 +217,10 @@ def read_pages(folder: str, count: int) -> list[bytes]:
 def has_tesseract() -> bool:
     """Tell whether Tesseract is installed."""
     return shutil.which("tesseract") is not None
+
+
+def tesseract(page: bytes) -> list[str]:
+    """Let Tesseract read a page, the bytes of an image file; return its lines."""
+    command = ["tesseract", "-", "-"]
+    done = subprocess.run(command, input=page, capture_output=True, check=True)  # noqa: S603
+    return done.stdout.decode().splitlines()

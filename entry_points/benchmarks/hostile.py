@@ -59,7 +59,7 @@ _PING_WITHIN_S = 0.5
 _STOPS = 2
 
 
-def hostile(stage: Environment, models: Mapping[str, str]) -> list[Measurement]:
+def hostile(env: Environment, models: Mapping[str, str]) -> list[Measurement]:
     """Serve the LLM engine to 8 clients that send good pages and hostile inputs.
 
     It takes ten minutes at scale 1, and at least 20 seconds.
@@ -67,26 +67,26 @@ def hostile(stage: Environment, models: Mapping[str, str]) -> list[Measurement]:
     Raises:
         SuiteError: A good page was answered wrong, or a 5xx came that is neither 503 nor 504.
     """
-    seconds = stage.count(_SECONDS, least=_LEAST_S)
+    seconds = env.count(_SECONDS, least=_LEAST_S)
     timeout_s = min(60, seconds // 2)
     flags = ("--timeout", str(timeout_s), "--max-request-bytes", str(BODY_LIMIT))
     tally = AnswerCounts()
     with (
-        stage.llm(_LATENCY_S) as llm,
-        tracking_server(stage) as store,
+        env.llm(_LATENCY_S) as llm,
+        tracking_server(env) as store,
         served(
-            stage,
+            env,
             (*OURS, *flags),
             models["openai"],
             OPENAI_BASE_URL=llm,
             MLFLOW_TRACKING_URI=f"http://127.0.0.1:{store.port}",
         ) as server,
     ):
-        good = _good_pages(stage, server, stage.count(_WARM_UP, least=_GOOD_PAGES))
-        traces_before = _traces(stage)
+        good = _good_pages(env, server, env.count(_WARM_UP, least=_GOOD_PAGES))
+        traces_before = _traces(env)
         start_mb = _memory_mb(server)
         with ThreadPoolExecutor(_CLIENTS + 1) as pool:
-            pings = pool.submit(stage.child, ping_for, server.port, seconds)
+            pings = pool.submit(env.child, ping_for, server.port, seconds)
             until = time.monotonic() + seconds
             clients = [
                 pool.submit(
@@ -109,7 +109,7 @@ def hostile(stage: Environment, models: Mapping[str, str]) -> list[Measurement]:
     lines = [
         *_lines(tally),
         Measurement.once(what, "MB", end_mb, "before", start_mb, aim=aim),
-        Measurement.once("traces written", "traces", _traces(stage) - traces_before),
+        Measurement.once("traces written", "traces", _traces(env) - traces_before),
         Measurement.once("traces dropped", "traces", dropped),
     ]
     return tally.check(lines)
@@ -123,13 +123,13 @@ class _Good:
     pairs: list[Any]
 
 
-def _good_pages(stage: Environment, server: ServerProcess, requests: int) -> list[_Good]:
+def _good_pages(env: Environment, server: ServerProcess, requests: int) -> list[_Good]:
     """Request good pages, PNG and PDF, one after the other; return them with their pairs.
 
     Raises:
         SuiteError: The pages cannot be told apart by their answers.
     """
-    pages = list(distinct_pages(stage.dataset, _GOOD_PAGES))
+    pages = list(distinct_pages(env.dataset, _GOOD_PAGES))
     pages[::4] = [_pdf(page) for page in pages[::4]]
     bodies = [request_body(page) for page in pages]
     good: dict[str, _Good] = {}
@@ -238,9 +238,9 @@ def _memory_mb(server: ServerProcess) -> float:
     return rss_once_quiet(lambda: usage_of_tree(server.group))
 
 
-def _traces(stage: Environment) -> int:
+def _traces(env: Environment) -> int:
     """Count the traces in the store; MLflow has no way to count without fetching them."""
-    with contextlib.closing(sqlite3.connect(stage.folder / "mlflow.db")) as store:
+    with contextlib.closing(sqlite3.connect(env.folder / "mlflow.db")) as store:
         return int(store.execute("SELECT COUNT(*) FROM trace_info").fetchone()[0])
 
 

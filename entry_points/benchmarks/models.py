@@ -21,7 +21,7 @@ INSTRUCTIONS = "Return the form's question-answer pairs as JSON."
 ToUrl = Callable[[bytes], str]
 
 
-def log_models(stage: Environment) -> dict[str, str]:
+def log_models(env: Environment) -> dict[str, str]:
     """Log the extractor with both engines, and two baselines with its input signature.
 
     Returns:
@@ -32,9 +32,9 @@ def log_models(stage: Environment) -> dict[str, str]:
     for engine in ("openai", "local"):
         name = f"ocr-extractor-{engine}"
         words = [sys.executable, "-m", "entry_points.log", "--engine", engine, "--llm", "loopback"]
-        stage.run([*words, "--model-name", name])
+        env.run([*words, "--model-name", name])
         uris[engine] = f"models:/{name}/1"
-    return uris | stage.child(log_baselines)
+    return uris | env.child(log_baselines)
 
 
 def log_baselines() -> dict[str, str]:

@@ -53,15 +53,15 @@ _OURS = ("off", "on")
 Read = Callable[[list[bytes]], None]
 
 
-def overhead(stage: Environment, models: Mapping[str, str]) -> list[Measurement]:
+def overhead(env: Environment, models: Mapping[str, str]) -> list[Measurement]:
     """Measure the CPU time from document to request, and of predict on a server without latency."""
-    return [*_prepare(stage), *_predict(stage, models["openai"])]
+    return [*_prepare(env), *_predict(env, models["openai"])]
 
 
-def _prepare(stage: Environment) -> list[Measurement]:
-    pages = stage.count(_PAGES_PREPARED)
+def _prepare(env: Environment) -> list[Measurement]:
+    pages = env.count(_PAGES_PREPARED)
     taken = side_by_side(
-        {"both": partial(stage.child, prepare, stage.pages(pages), pages)}, stage.repeats
+        {"both": partial(env.child, prepare, env.pages(pages), pages)}, env.repeats
     )["both"]
     what, ours, aim = "document to request", taken["ours"], Aim("ratio", True, 1.3)
     return [
@@ -70,9 +70,9 @@ def _prepare(stage: Environment) -> list[Measurement]:
     ]
 
 
-def _predict(stage: Environment, model_uri: str) -> list[Measurement]:
-    folders = dict.fromkeys((*_BARE, *_OURS), stage.pages(stage.count(_PAGES_READ)))
-    taken = read_side_by_side(stage, model_uri, 0.0, {1: _PAGES_READ}, folders)
+def _predict(env: Environment, model_uri: str) -> list[Measurement]:
+    folders = dict.fromkeys((*_BARE, *_OURS), env.pages(env.count(_PAGES_READ)))
+    taken = read_side_by_side(env, model_uri, 0.0, {1: _PAGES_READ}, folders)
     what, against = "predict, 0 ms server, tracing {}", "openai client + Pillow"
     off, on, bare = (taken[mode]["cpu_ms_1"] for mode in ("off", "on", "redrawn"))
     # MLflow writes part of the traces in the background after predict has returned.
@@ -86,7 +86,7 @@ def _predict(stage: Environment, model_uri: str) -> list[Measurement]:
 
 
 def read_side_by_side(
-    stage: Environment,
+    env: Environment,
     model_uri: str,
     latency_s: float,
     pages: Mapping[int, int],
@@ -95,7 +95,7 @@ def read_side_by_side(
     """Read pages with bare clients, and with predict with tracing off and on.
 
     Args:
-        stage: Where to run.
+        env: Where to run.
         model_uri: The extractor with the LLM engine.
         latency_s: How long the LLM takes for a page, s.
         pages: How many are read at full scale, by how many are read at once.
@@ -104,15 +104,15 @@ def read_side_by_side(
     Returns:
         What `read_all` measures, by mode.
     """
-    sizes = [f"{most}:{stage.count(full)}" for most, full in pages.items()]
-    with stage.llm(latency_s) as url:
-        child = partial(stage.child, read_all, OPENAI_BASE_URL=url)
+    sizes = [f"{most}:{env.count(full)}" for most, full in pages.items()]
+    with env.llm(latency_s) as url:
+        child = partial(env.child, read_all, OPENAI_BASE_URL=url)
         return side_by_side(
             {
                 mode: partial(child, mode, model_uri, folder, *sizes)
                 for mode, folder in folders.items()
             },
-            stage.repeats,
+            env.repeats,
         )
 
 
@@ -220,17 +220,17 @@ def prepare(folder: str, count: str) -> dict[str, float]:
     return figures
 
 
-def memory(stage: Environment, models: Mapping[str, str]) -> list[Measurement]:
+def memory(env: Environment, models: Mapping[str, str]) -> list[Measurement]:
     """Measure how much the memory of the LLM engine grows from 100 to many documents."""
     lines = []
-    count, pages = stage.count(_DOCUMENTS), stage.pages(_AT_ONCE)
-    with stage.llm(0.0) as url:
+    count, pages = env.count(_DOCUMENTS), env.pages(_AT_ONCE)
+    with env.llm(0.0) as url:
         for mode in ("off", "on"):
-            taken = stage.child(growth, mode, models["openai"], pages, count, OPENAI_BASE_URL=url)
+            taken = env.child(growth, mode, models["openai"], pages, count, OPENAI_BASE_URL=url)
             lines.append(_line(f"predict, {count:,} documents, tracing {mode}", taken))
-        with served(stage, OURS, models["openai"], OPENAI_BASE_URL=url) as server:
+        with served(env, OURS, models["openai"], OPENAI_BASE_URL=url) as server:
             lines.append(
-                _line(f"serve, {count:,} documents, tracing on", _serve(stage, server, count))
+                _line(f"serve, {count:,} documents, tracing on", _serve(env, server, count))
             )
     return lines
 
@@ -240,8 +240,8 @@ def _line(what: str, taken: Mapping[str, float]) -> Measurement:
     return Measurement.once(what, "MB", taken["end_mb"], against, taken["start_mb"], aim=aim)
 
 
-def _serve(stage: Environment, server: ServerProcess, count: int) -> dict[str, float]:
-    body = request_body(page_of(stage))
+def _serve(env: Environment, server: ServerProcess, count: int) -> dict[str, float]:
+    body = request_body(page_of(env))
     figures = {}
     for name, requests in {"start_mb": _SETTLED, "end_mb": count}.items():
         ask(server, body, _CLIENTS, max(1, requests // _CLIENTS))

@@ -7,7 +7,6 @@ import json
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -52,7 +51,7 @@ _OPEN = """async (n) => {
 }"""
 
 
-def review_page(stage: Environment, models: Mapping[str, str]) -> list[Measurement]:  # noqa: ARG001
+def review_page(env: Environment, models: Mapping[str, str]) -> list[Measurement]:  # noqa: ARG001
     """Measure the list, documents that were fetched ahead and others, and keys.
 
     Raises:
@@ -65,13 +64,13 @@ def review_page(stage: Environment, models: Mapping[str, str]) -> list[Measureme
         program = None
     if program is None:
         raise UsageError("it needs Chromium and the package playwright: install both.")
-    count = stage.count(_DOCUMENTS)
-    folder = _write(stage, count)
-    with _serving(stage, folder) as address, sync_playwright() as playwright:
+    count = env.count(_DOCUMENTS)
+    folder = _write(env, count)
+    with _serving(env, folder) as address, sync_playwright() as playwright:
         flags = ["--no-sandbox"] if os.geteuid() == 0 else []
         browser = playwright.chromium.launch(executable_path=program, args=flags)
         taken: dict[str, list[float]] = {}
-        for _ in range(stage.repeats):
+        for _ in range(env.repeats):
             for what, times in _measure(browser, address, count).items():
                 taken.setdefault(what, []).extend(times)
         browser.close()
@@ -115,11 +114,11 @@ def _keys(page: Page) -> list[float]:
     return times
 
 
-def _write(stage: Environment, count: int) -> Path:
+def _write(env: Environment, count: int) -> Path:
     """Write documents, their predictions and a schema; return the folder."""
-    folder = stage.folder / "review"
+    folder = env.folder / "review"
     (folder / "scans").mkdir(parents=True, exist_ok=True)
-    pages = sorted(stage.pages(_PAGES).iterdir())
+    pages = sorted(env.pages(_PAGES).iterdir())
     columns = {f"column_{at}": {"type": ["string", "null"]} for at in range(_COLUMNS)}
     scalars = {f"field_{at}": {"type": ["number", "null"]} for at in range(_SCALARS)}
     table = {"type": "array", "items": {"type": "object", "properties": columns}}
@@ -164,7 +163,7 @@ def _row(name: str, number: int, paths: list[str]) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def _serving(stage: Environment, folder: Path) -> Iterator[str]:
+def _serving(env: Environment, folder: Path) -> Iterator[str]:
     """Run the command; yield the page's address."""
     flags = {
         "predictions": folder / "predictions.jsonl",
@@ -174,19 +173,10 @@ def _serving(stage: Environment, folder: Path) -> Iterator[str]:
         "port": 0,
     }
     words = [f"--{name}={value}" for name, value in flags.items()]
-    server = subprocess.Popen(  # noqa: S603 - ours
-        [sys.executable, "-m", "entry_points.review", *words],
-        cwd=stage.folder,
-        env=stage.environment(),
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
+    command = [sys.executable, "-m", "entry_points.review", *words]
+    with env.process(command, stdout=subprocess.PIPE, text=True) as server:
         found = (re.search(r"http://\S+", line) for line in server.stdout or ())
         address = next(filter(None, found), None)
         if address is None:
             raise UsageError("the review page did not start: see above.")
         yield address[0]
-    finally:
-        server.send_signal(signal.SIGTERM)
-        server.wait()

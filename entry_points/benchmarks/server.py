@@ -47,10 +47,10 @@ class ServerProcess:
             os.killpg(self.group, signal.SIGCONT)
 
 
-def page_of(stage: Environment) -> bytes:
+def page_of(env: Environment) -> bytes:
     """Return the dataset's PNG whose size comes nearest to 100 KB."""
-    most = len(list((stage.dataset / "images").glob("*.png")))
-    return min(distinct_pages(stage.dataset, most), key=lambda page: abs(len(page) - _PAGE_BYTES))
+    most = len(list((env.dataset / "images").glob("*.png")))
+    return min(distinct_pages(env.dataset, most), key=lambda page: abs(len(page) - _PAGE_BYTES))
 
 
 def request_body(page: bytes) -> bytes:
@@ -107,41 +107,41 @@ post = partial(exchange, "POST", "/invocations")
 
 @contextmanager
 def served(
-    stage: Environment, program: tuple[str, ...], model_uri: str, **environment: str
+    env: Environment, program: tuple[str, ...], model_uri: str, **environment: str
 ) -> Iterator[ServerProcess]:
     """Serve a logged model with `OURS` or `MLFLOWS`; enter the context when it is ready.
 
     Raises:
         UsageError: It ends, or does not answer within two minutes.
     """
-    with _running(stage, [*program, "--model-uri", model_uri], environment) as server:
+    with _running(env, [*program, "--model-uri", model_uri], environment) as server:
         yield server
 
 
 @contextmanager
-def tracking_server(stage: Environment) -> Iterator[ServerProcess]:
-    """Run MLflow's tracking server on the stage's store; enter the context when it is ready.
+def tracking_server(env: Environment) -> Iterator[ServerProcess]:
+    """Run MLflow's tracking server on the benchmark's store; enter the context when it is ready.
 
     Raises:
         UsageError: It ends, or does not answer within two minutes.
     """
     words = ["mlflow", "server", "--host", "127.0.0.1", "--workers", "1"]
-    store = stage.environment()["MLFLOW_TRACKING_URI"]
+    store = env.variables()["MLFLOW_TRACKING_URI"]
     # Its eleven job consumers have nothing to do here.
     idle = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    with _running(stage, [*words, "--backend-store-uri", store], idle) as server:
+    with _running(env, [*words, "--backend-store-uri", store], idle) as server:
         yield server
 
 
 @contextmanager
 def _running(
-    stage: Environment, words: list[str], environment: Mapping[str, str]
+    env: Environment, words: list[str], environment: Mapping[str, str]
 ) -> Iterator[ServerProcess]:
     port = _free_port()
-    log = stage.folder / f"server-{port}.log"
+    log = env.folder / f"server-{port}.log"
     with (
         log.open("wb") as file,
-        stage.process(
+        env.process(
             [sys.executable, "-m", *words, "--port", str(port)],
             environment,
             stdout=file,

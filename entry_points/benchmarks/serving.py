@@ -37,26 +37,26 @@ _NO_SERVER = {"OPENAI_BASE_URL": "http://127.0.0.1:9/v1"}
 _SAMPLES = 23
 
 
-def serving(stage: Environment, models: Mapping[str, str]) -> list[Measurement]:
+def serving(env: Environment, models: Mapping[str, str]) -> list[Measurement]:
     """Measure requests to the extractor, and to two minimal models on MLflow's server."""
-    page = page_of(stage)
+    page = page_of(env)
     sent = {"page": request_body(page)}
     bodies = {"bare": sent} | dict.fromkeys(  # the bare client does not refuse a page: it fails
         ("ours", "empty"), sent | {"refused": request_body(b"no image" + page)}
     )
     with (
-        stage.llm(0.0) as url,
-        served(stage, OURS, models["openai"], OPENAI_BASE_URL=url) as ours,
-        served(stage, MLFLOWS, models["empty"]) as empty,
-        served(stage, MLFLOWS, models["bare"], OPENAI_BASE_URL=url) as bare,
+        env.llm(0.0) as url,
+        served(env, OURS, models["openai"], OPENAI_BASE_URL=url) as ours,
+        served(env, MLFLOWS, models["empty"]) as empty,
+        served(env, MLFLOWS, models["bare"], OPENAI_BASE_URL=url) as bare,
     ):
         servers = {"ours": ours, "empty": empty, "bare": bare}
         taken = side_by_side(
             {
-                name: partial(_ask_all, stage, server, bodies[name])
+                name: partial(_ask_all, env, server, bodies[name])
                 for name, server in servers.items()
             },
-            stage.repeats,
+            env.repeats,
         )
     lines = [line for clients in _CLIENTS for line in _serving_lines(clients, taken)]
     refused = {name: taken[name]["p50_refused"] for name in ("ours", "empty")}
@@ -80,23 +80,23 @@ def _serving_lines(
 
 
 def _ask_all(
-    stage: Environment, server: ServerProcess, bodies: Mapping[str, bytes]
+    env: Environment, server: ServerProcess, bodies: Mapping[str, bytes]
 ) -> dict[str, float]:
     """Send requests from 1, 8 and 32 clients; return percentiles, ms, and requests a second."""
     figures = {}
     if "refused" in bodies:
-        refused = ask(server, bodies["refused"], 1, stage.count(_CLIENTS[1]))
+        refused = ask(server, bodies["refused"], 1, env.count(_CLIENTS[1]))
         figures["p50_refused"] = percentile(refused, 50)
     for clients, full in _CLIENTS.items():
         started = time.perf_counter()
-        times = ask(server, bodies["page"], clients, stage.count(full // clients))
+        times = ask(server, bodies["page"], clients, env.count(full // clients))
         figures[f"rate_{clients}"] = len(times) / (time.perf_counter() - started)
         for percent in _PERCENTILES:
             figures[f"p{percent}_{clients}"] = percentile(times, percent)
     return figures
 
 
-def startup(stage: Environment, models: Mapping[str, str]) -> list[Measurement]:
+def startup(env: Environment, models: Mapping[str, str]) -> list[Measurement]:
     """Measure imports, loading and serving against MLflow, and the main job in a fresh clone."""
     extractors = {engine: models[engine] for engine in ("openai", "local")}
     loading = {name: _LOAD.format(uri) for name, uri in models.items() if name != "bare"}
@@ -105,17 +105,17 @@ def startup(stage: Environment, models: Mapping[str, str]) -> list[Measurement]:
         "ours": "import mlflow, ocr_extractor.extractor",
     } | loading
     taken = side_by_side(
-        {name: partial(_seconds_of, stage, program) for name, program in programs.items()},
-        stage.repeats,
+        {name: partial(_seconds_of, env, program) for name, program in programs.items()},
+        env.repeats,
     )
     ready = side_by_side(
         {
             name: partial(
-                _seconds_to_serve, stage, OURS if name in extractors else MLFLOWS, models[name]
+                _seconds_to_serve, env, OURS if name in extractors else MLFLOWS, models[name]
             )
             for name in loading
         },
-        stage.repeats,
+        env.repeats,
     )
     lines = [
         _startup_line("import ocr_extractor", taken["ours"], "import mlflow", taken["mlflow"], 0.3)
@@ -126,7 +126,7 @@ def startup(stage: Environment, models: Mapping[str, str]) -> list[Measurement]:
         what = f"serve until ready, {engine}"
         lines.append(_startup_line(what, ready[engine], empty, ready["empty"], 2.0))
     what, aim = "main job on the samples, fresh clone, warm package cache", Aim("value", True, 60.0)
-    return [*lines, Measurement.once(what, "s", _seconds_of_main_job(stage), aim=aim)]
+    return [*lines, Measurement.once(what, "s", _seconds_of_main_job(env), aim=aim)]
 
 
 def _startup_line(
@@ -135,31 +135,31 @@ def _startup_line(
     return Measurement(what, "s", ours["s"], against, theirs["s"], Aim("adds", True, adds))
 
 
-def _seconds_of(stage: Environment, program: str) -> dict[str, float]:
+def _seconds_of(env: Environment, program: str) -> dict[str, float]:
     started = time.perf_counter()
-    stage.run([sys.executable, "-c", program], **_NO_SERVER)
+    env.run([sys.executable, "-c", program], **_NO_SERVER)
     return {"s": time.perf_counter() - started}
 
 
 def _seconds_to_serve(
-    stage: Environment, program: tuple[str, ...], model_uri: str
+    env: Environment, program: tuple[str, ...], model_uri: str
 ) -> dict[str, float]:
     started = time.perf_counter()
-    with served(stage, program, model_uri, **_NO_SERVER):
+    with served(env, program, model_uri, **_NO_SERVER):
         return {"s": time.perf_counter() - started}
 
 
-def _seconds_of_main_job(stage: Environment) -> float:
+def _seconds_of_main_job(env: Environment) -> float:
     """Run the README's first command in a clone, in an environment that is built for it, s."""
-    clone = stage.folder / "clone"
+    clone = env.folder / "clone"
     git, manager = shutil.which("git") or "git", "uv" if shutil.which("uv") else "local"
-    stage.run([git, "clone", "--quiet", str(ROOT), str(clone)])
+    env.run([git, "clone", "--quiet", str(ROOT), str(clone)])
     words = [sys.executable, "-m", "mlflow", "run", str(clone), "--env-manager", manager]
     fresh = {
-        "MLFLOW_ENV_ROOT": str(stage.folder / "environments"),
+        "MLFLOW_ENV_ROOT": str(env.folder / "environments"),
         "MLFLOW_TRACKING_URI": f"sqlite:///{clone / 'mlflow.db'}",
         "PYTHONPATH": "",
     }
     started = time.perf_counter()
-    stage.run([*words, "-P", "engine=local", "-P", f"limit={stage.limit(_SAMPLES)}"], **fresh)
+    env.run([*words, "-P", "engine=local", "-P", f"limit={env.limit(_SAMPLES)}"], **fresh)
     return time.perf_counter() - started

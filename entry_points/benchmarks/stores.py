@@ -8,7 +8,6 @@ import sys
 import time
 from collections.abc import Mapping
 from functools import partial
-from itertools import chain
 
 from entry_points.benchmarks.environment import Environment
 from entry_points.benchmarks.measurements import Measurement, side_by_side
@@ -26,47 +25,39 @@ _FORMS = 8
 # Registered in each store, so that nobody's champion is touched.
 _MODEL, _PROMPT = "ocr-benchmark", "ocr-benchmark-prompt"
 
+# What a line measures, its unit, and the figure's name.
+_FIGURES = (
+    (f"main job, {_FORMS} forms, LLM", "s", "main_s"),
+    ("traces written", "traces/s", "traces"),
+    ("a page and its trace, this process", "CPU ms", "cpu_ms"),
+)
 
-def stores(stage: Environment, models: Mapping[str, str]) -> list[Measurement]:
+
+def stores(env: Environment, models: Mapping[str, str]) -> list[Measurement]:  # noqa: ARG001
     """Measure SQLite, and each further store that the environment names, side by side.
 
-    `models` are not used: each store gets its own.
+    Each store gets a model of its own.
 
     Raises:
         UsageError: Two stores are of one kind, or the main job fails with one.
     """
-    del models
-    addresses = [f"sqlite:///{stage.folder / 'mlflow.db'}", *_further()]
+    further = os.environ.get(STORES_VARIABLE, "").split()
+    addresses = [f"sqlite:///{env.folder / 'mlflow.db'}", *further]
     by_kind = {_kind(address): address for address in addresses}
     if len(by_kind) < len(addresses):
         raise UsageError(f"{STORES_VARIABLE} has two stores of one kind: name one of each.")
-    with stage.llm(0.0) as url:
+    with env.llm(0.0) as url:
         taken = side_by_side(
-            {kind: partial(_measure, stage, uri, url) for kind, uri in by_kind.items()},
-            stage.repeats,
+            {kind: partial(_measure, env, uri, url) for kind, uri in by_kind.items()},
+            env.repeats,
         )
     first = next(iter(by_kind))
-    return list(
-        chain.from_iterable(
-            (
-                Measurement(f"{what}, {kind}", unit, taken[kind][name])
-                if kind == first
-                else Measurement(
-                    f"{what}, {kind}", unit, taken[kind][name], first, taken[first][name]
-                )
-                for kind in by_kind
-            )
-            for what, unit, name in (
-                (f"main job, {_FORMS} forms, LLM", "s", "main_s"),
-                ("traces written", "traces/s", "traces"),
-                ("a page and its trace, this process", "CPU ms", "cpu_ms"),
-            )
-        )
-    )
-
-
-def _further() -> list[str]:
-    return os.environ.get(STORES_VARIABLE, "").split()
+    lines = []
+    for what, unit, name in _FIGURES:
+        for kind in by_kind:
+            against = () if kind == first else (first, taken[first][name])
+            lines.append(Measurement(f"{what}, {kind}", unit, taken[kind][name], *against))
+    return lines
 
 
 def _kind(address: str) -> str:
@@ -74,22 +65,22 @@ def _kind(address: str) -> str:
     return {"http": "mlflow server", "https": "mlflow server"}.get(scheme, scheme)
 
 
-def _measure(stage: Environment, uri: str, llm: str) -> dict[str, float]:
+def _measure(env: Environment, uri: str, llm: str) -> dict[str, float]:
     """Run the main job on a store, then let its model read pages and write their traces."""
     environment = {"MLFLOW_TRACKING_URI": uri, "OPENAI_BASE_URL": llm}
-    flags = [f"--dataset={stage.dataset}", f"--limit={_FORMS}", "--engine=openai", "--cache=none"]
+    flags = [f"--dataset={env.dataset}", f"--limit={_FORMS}", "--engine=openai", "--cache=none"]
     names = [f"--model-name={_MODEL}", f"--prompt-name={_PROMPT}"]
     began = time.perf_counter()
-    printed = stage.run([sys.executable, "-m", "entry_points.main", *flags, *names], **environment)
+    printed = env.run([sys.executable, "-m", "entry_points.main", *flags, *names], **environment)
     took = time.perf_counter() - began
     [version] = re.findall(rf"^models:/{_MODEL}/(\d+): ", printed, re.MULTILINE)
-    pages = stage.pages(stage.count(_PAGES))
-    read = stage.child(
+    pages = env.pages(env.count(_PAGES))
+    read = env.child(
         read_all,
         "on",
         f"models:/{_MODEL}/{version}",
         pages,
-        f"8:{stage.count(_PAGES)}",
+        f"8:{env.count(_PAGES)}",
         **environment,
     )
     return {

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +13,7 @@ from typing import Any
 
 from PIL import Image
 
-from entry_points.benchmarks.environment import Environment, has_tesseract, read_pages
+from entry_points.benchmarks.environment import Environment, has_tesseract, read_pages, tesseract
 from entry_points.benchmarks.measurements import Aim, Measurement, Sample, side_by_side
 from entry_points.benchmarks.overhead import read_side_by_side
 
@@ -30,13 +29,13 @@ _OF_BARE, _OF_BARE_STREAMED, _OF_BARE_ANEW = 0.95, 0.93, 0.90
 _OF_IDEAL = {"off": 0.90, "on": 0.85}
 
 
-def throughput(stage: Environment, models: Mapping[str, str]) -> list[Measurement]:
+def throughput(env: Environment, models: Mapping[str, str]) -> list[Measurement]:
     """Measure the LLM engine on a server of fixed latency, and the local engine."""
-    return [*_llm(stage, models["openai"]), *_local(stage)]
+    return [*_llm(env, models["openai"]), *_local(env)]
 
 
-def _llm(stage: Environment, model_uri: str) -> list[Measurement]:
-    taken = read_side_by_side(stage, model_uri, _LATENCY_S, _PAGES, _readers(stage))
+def _llm(env: Environment, model_uri: str) -> list[Measurement]:
+    taken = read_side_by_side(env, model_uri, _LATENCY_S, _PAGES, _readers(env))
     lines: list[Measurement] = []
     for most in _PAGES:
         lines += _at_once(most, taken, _OF_BARE if most == _MOST else _OF_BARE_STREAMED)
@@ -46,13 +45,13 @@ def _llm(stage: Environment, model_uri: str) -> list[Measurement]:
     traces = taken["on"][f"traces_ms_{_MOST}"]
     lines.append(Measurement("traces written after the last page", "ms a page", traces))
     wide = {_MOST: _PAGES[_MOST]}
-    anew = read_side_by_side(stage, model_uri, _LATENCY_S, wide, _readers(stage, anew=True))
+    anew = read_side_by_side(env, model_uri, _LATENCY_S, wide, _readers(env, anew=True))
     return [*lines, *_at_once(_MOST, anew, _OF_BARE_ANEW, ", encoded anew")]
 
 
-def _readers(stage: Environment, *, anew: bool = False) -> dict[str, Path]:
+def _readers(env: Environment, *, anew: bool = False) -> dict[str, Path]:
     """Return the same pages for each reader: PNG files to be sent as they are, or encoded again."""
-    return dict.fromkeys(("plain", "off", "on"), stage.pages(stage.count(_PAGES[_MOST]), anew=anew))
+    return dict.fromkeys(("plain", "off", "on"), env.pages(env.count(_PAGES[_MOST]), anew=anew))
 
 
 def _at_once(
@@ -75,13 +74,13 @@ def _line(
     return Measurement(what, _UNIT, ours, against, theirs, aim)
 
 
-def _local(stage: Environment) -> list[Measurement]:
-    pages = stage.count(_LOCAL_PAGES, least=1)
-    folder = stage.pages(pages)
+def _local(env: Environment) -> list[Measurement]:
+    pages = env.count(_LOCAL_PAGES, least=1)
+    folder = env.pages(pages)
     cores = [1, 2] if (os.cpu_count() or 1) >= 2 else [1]
     taken = side_by_side(
-        {str(count): partial(stage.child, local_speed, folder, pages, count) for count in cores},
-        stage.repeats,
+        {str(count): partial(env.child, local_speed, folder, pages, count) for count in cores},
+        env.repeats,
     )
     lines = []
     for count in cores:
@@ -127,7 +126,7 @@ def local_speed(folder: str, count: str, cores: str) -> dict[str, float]:
         "linking_s": max(ours_s - ocr_s, 0.0) / len(files),
     }
     if has_tesseract():
-        figures["tesseract"] = len(files) / _seconds(_tesseract, files)
+        figures["tesseract"] = len(files) / _seconds(tesseract, files)
     return figures
 
 
@@ -138,8 +137,3 @@ def _seconds(work: Callable[[Any], object], inputs: list[Any]) -> float:
     for each in inputs:
         work(each)
     return time.perf_counter() - started
-
-
-def _tesseract(page: bytes) -> None:
-    """Let Tesseract read a page."""
-    subprocess.run(["tesseract", "-", "-"], input=page, capture_output=True, check=True)  # noqa: S607

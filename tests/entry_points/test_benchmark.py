@@ -34,8 +34,8 @@ OF_THE_COMMAND = "overhead"
 
 
 @pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Environment:
-    return Environment(tmp_path_factory.mktemp("stage"), SAMPLES, repeats=1, scale=SCALE)
+def env(tmp_path_factory: pytest.TempPathFactory) -> Environment:
+    return Environment(tmp_path_factory.mktemp("benchmark"), SAMPLES, repeats=1, scale=SCALE)
 
 
 def test_the_command_prints_and_logs_a_table(project: Project) -> None:
@@ -50,8 +50,8 @@ def test_the_command_prints_and_logs_a_table(project: Project) -> None:
 
 
 @pytest.fixture(scope="module")
-def models(stage: Environment) -> dict[str, str]:
-    return log_models(stage)
+def models(env: Environment) -> dict[str, str]:
+    return log_models(env)
 
 
 @pytest.fixture
@@ -64,19 +64,19 @@ def no_uv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("no_uv")
 @pytest.mark.parametrize("name", sorted(SUITES.keys() - {OF_THE_COMMAND}))
-def test_every_other_suite_runs(name: str, stage: Environment, models: dict[str, str]) -> None:
+def test_every_other_suite_runs(name: str, env: Environment, models: dict[str, str]) -> None:
     if name == "startup" and not (ROOT / ".git").exists():
         pytest.skip("it clones the repository")
     if name == "review":
         chromium_or_skip()
-    lines = SUITES[name](stage, models)
+    lines = SUITES[name](env, models)
     assert {line.suite for line in lines} == {name}
     assert all(math.isfinite(line.ours.median) for line in lines)
 
 
 @pytest.mark.filterwarnings("ignore:For backward compatibility:DeprecationWarning")  # MLflow's
 def test_a_suite_that_fails_costs_no_other(
-    stage: Environment, monkeypatch: pytest.MonkeyPatch
+    env: Environment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     line = Measurement.once("predict", "MB", 1.0)
 
@@ -86,10 +86,10 @@ def test_a_suite_that_fails_costs_no_other(
     monkeypatch.setitem(SUITES, "serving", fails)
     monkeypatch.setitem(SUITES, "memory", lambda *_: [line])
     with mlflow.start_run():
-        measured = benchmark.benchmark(["serving", "memory"], stage)
+        measured = benchmark.benchmark(["serving", "memory"], env)
         assert measured == ([replace(line, suite="memory")], ["Suite serving failed: no server"])
         with pytest.raises(UsageError, match="Suite serving failed: no server"):
-            benchmark.benchmark(["serving"], stage)
+            benchmark.benchmark(["serving"], env)
 
 
 @pytest.mark.parametrize(
@@ -145,12 +145,12 @@ def test_a_page_with_text_is_the_same_picture_and_must_be_encoded_anew() -> None
 
 
 def test_pages_are_written_once_and_more_of_them_when_more_are_needed(tmp_path: Path) -> None:
-    stage = Environment(tmp_path, SAMPLES, repeats=1, scale=1.0)
-    assert len(list(stage.pages(2).iterdir())) == 2
-    written = {path: path.stat().st_mtime_ns for path in stage.pages(2).iterdir()}
-    assert {path: path.stat().st_mtime_ns for path in stage.pages(1).iterdir()} == written
-    assert len(list(stage.pages(3).iterdir())) == 3
-    assert stage.pages(1, anew=True) != stage.pages(1)
+    env = Environment(tmp_path, SAMPLES, repeats=1, scale=1.0)
+    assert len(list(env.pages(2).iterdir())) == 2
+    written = {path: path.stat().st_mtime_ns for path in env.pages(2).iterdir()}
+    assert {path: path.stat().st_mtime_ns for path in env.pages(1).iterdir()} == written
+    assert len(list(env.pages(3).iterdir())) == 3
+    assert env.pages(1, anew=True) != env.pages(1)
 
 
 def test_a_dataset_without_png_files_is_refused(tmp_path: Path) -> None:
@@ -174,18 +174,18 @@ def test_only_an_overload_may_be_answered_with_a_5xx(status: str, is_wrong: bool
     assert caught.value.lines == lines
 
 
-def test_a_child_that_fails_says_why(stage: Environment) -> None:
+def test_a_child_that_fails_says_why(env: Environment) -> None:
     with pytest.raises(UsageError, match="FileNotFoundError"):
-        stage.run(["python", "-c", "open('none')"])
+        env.run(["python", "-c", "open('none')"])
 
 
 def test_a_childs_environment_has_no_key_and_no_run_of_the_user(
-    stage: Environment, monkeypatch: pytest.MonkeyPatch
+    env: Environment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     monkeypatch.setenv("AZURE_OPENAI_ENDPOINT", "https://example.invalid")
     monkeypatch.setenv("MLFLOW_RUN_ID", "0")
-    environment = stage.environment()
+    environment = env.variables()
     assert KEY not in environment.values()
     assert not {"AZURE_OPENAI_ENDPOINT", "MLFLOW_RUN_ID"} & environment.keys()
     assert environment["MLFLOW_TRACKING_URI"] != mlflow.get_tracking_uri()
@@ -199,17 +199,17 @@ from entry_points.benchmarks.environment import Environment
 from entry_points.command_line.ending import unwind_on_sigterm
 
 unwind_on_sigterm()
-stage = Environment(Path(sys.argv[1]), Path(), 1, 1.0)
-with stage.process(["sleep", "600"]) as server:
+env = Environment(Path(sys.argv[1]), Path(), 1, 1.0)
+with env.process(["sleep", "600"]) as server:
     print(server.pid, flush=True)
     server.wait()
 """
 
 
-def test_sigterm_leaves_no_server_behind(stage: Environment) -> None:
+def test_sigterm_leaves_no_server_behind(env: Environment) -> None:
     with subprocess.Popen(
-        [sys.executable, "-c", _WITH_A_SERVER, str(stage.folder)],
-        env=stage.environment(),
+        [sys.executable, "-c", _WITH_A_SERVER, str(env.folder)],
+        env=env.variables(),
         stdout=subprocess.PIPE,
         text=True,
     ) as benchmark:
