@@ -42,7 +42,7 @@ _UNREADABLE = (
 
 
 @dataclass(frozen=True)
-class Job:
+class SparkPlan:
     """How documents are to be read.
 
     Attributes:
@@ -74,7 +74,9 @@ class Job:
         return f.sha2(f.concat(prefix, "content") if readable else prefix, 256).alias(KEY)
 
 
-def read_documents(job: Job, documents: SparkDocuments, folder: OutputFolder) -> PredictResult:
+def read_documents(
+    plan: SparkPlan, documents: SparkDocuments, folder: OutputFolder
+) -> PredictResult:
     """Read the documents that the output does not have yet, wave by wave.
 
     Raises:
@@ -82,22 +84,22 @@ def read_documents(job: Job, documents: SparkDocuments, folder: OutputFolder) ->
     """
     from pyspark.sql import functions as f
 
-    done = _finished(job, documents, folder)
+    done = _finished(plan, documents, folder)
     read, skipped = Tally(), Tally(documents=done.count())
     todo = documents.count - skipped.documents
-    waves = min(_MOST_WAVES, ceil(todo / job.wave))
-    ceiling = CostCeiling(job.max_cost)
+    waves = min(_MOST_WAVES, ceil(todo / plan.wave))
+    ceiling = CostCeiling(plan.max_cost)
     with Progress(total=todo, unit="documents") as bar:
         for number in range(waves):
             wave = documents.wave(number, waves).join(f.broadcast(done), "doc_id", "anti")
-            rows = _rows(job, wave, readable=True)
-            if ceiling.read(partial(_write, rows, job.tasks, folder, read, bar)) is None:
+            rows = _rows(plan, wave, readable=True)
+            if ceiling.read(partial(_write, rows, plan.tasks, folder, read, bar)) is None:
                 break
         else:
             unread = documents.names.join(folder.rows, "doc_id", "anti")
             if not unread.isEmpty():
                 empty = unread.selectExpr("doc_id", "CAST(NULL AS BINARY) AS content")
-                _write(_rows(job, empty, readable=False), job.tasks, folder, read, bar)
+                _write(_rows(plan, empty, readable=False), plan.tasks, folder, read, bar)
     ceiling.check()
     failed = folder.rows.where("error_code IS NOT NULL").join(documents.names, "doc_id", "semi")
     # Of this start and of earlier ones.
@@ -107,7 +109,7 @@ def read_documents(job: Job, documents: SparkDocuments, folder: OutputFolder) ->
     return PredictResult(read, skipped, todo - read.documents)
 
 
-def _finished(job: Job, documents: SparkDocuments, folder: OutputFolder) -> DataFrame:
+def _finished(plan: SparkPlan, documents: SparkDocuments, folder: OutputFolder) -> DataFrame:
     """Return the doc_ids of finished documents, and drop the rows of the others."""
     from pyspark.sql import functions as f
 
@@ -115,10 +117,10 @@ def _finished(job: Job, documents: SparkDocuments, folder: OutputFolder) -> Data
     if not folder.exists:
         return session.createDataFrame([], "doc_id string")
     rows = folder.rows
-    usable = rows.where("error_code IS NULL") if job.retry_errors else rows
-    contents = documents.wave(0, 1).select("doc_id", job.key(readable=True))
+    usable = rows.where("error_code IS NULL") if plan.retry_errors else rows
+    contents = documents.wave(0, 1).select("doc_id", plan.key(readable=True))
     current = documents.names.join(contents, "doc_id", "left").select(
-        "doc_id", f.coalesce(KEY, job.key(readable=False)).alias(KEY)
+        "doc_id", f.coalesce(KEY, plan.key(readable=False)).alias(KEY)
     )
     found = current.join(usable, ["doc_id", KEY], "semi").select("doc_id").collect()
     done = session.createDataFrame(found, "doc_id string")
@@ -128,12 +130,12 @@ def _finished(job: Job, documents: SparkDocuments, folder: OutputFolder) -> Data
     return done
 
 
-def _rows(job: Job, documents: DataFrame, *, readable: bool) -> DataFrame:
+def _rows(plan: SparkPlan, documents: DataFrame, *, readable: bool) -> DataFrame:
     """Return a lazy frame of the documents' rows in the columns of the output."""
     from pyspark.sql import functions as f
 
     document = f.struct(f.col("content").alias("image"), "doc_id")
-    rows = documents.select(job.read(document).alias("read"), job.key(readable=readable))
+    rows = documents.select(plan.read(document).alias("read"), plan.key(readable=readable))
     rows = rows.select("read.extraction.*", KEY)
     # A struct for Spark has an empty list in place of null (ocr_extractor.contract.to_frame).
     rows = rows.withColumn("fields", f.when(f.col("values").isNotNull(), f.col("fields")))

@@ -17,7 +17,7 @@ from entry_points.predictions.output import KEY
 from entry_points.predictions.tally import PredictResult, report
 from entry_points.spark.documents import find_on_spark, is_url, local_url
 from entry_points.spark.folder import OutputFolder
-from entry_points.spark.reading import Job, read_documents
+from entry_points.spark.reading import SparkPlan, read_documents
 from entry_points.spark.session import (
     FEWEST_AT_ONCE,
     Shares,
@@ -55,8 +55,8 @@ def predict_on_spark(args: argparse.Namespace, found: Sequence[str]) -> PredictR
         print(f"Spark: {shares.count} tasks at once, each with {dict(shares.settings)}.")
         spark.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", shares.documents_at_once)
         documents = find_on_spark(spark, args.input, found, config["max_document_bytes"])
-        job, schema = _plan(spark, args, shares)
-        outcome = read_documents(job, documents, OutputFolder(spark, output, schema))
+        plan, schema = _plan(spark, args, shares)
+        outcome = read_documents(plan, documents, OutputFolder(spark, output, schema))
     report(outcome, output)
     return outcome
 
@@ -78,7 +78,9 @@ def _check(args: argparse.Namespace) -> str:
     return args.output if is_url(args.output) else local_url(args.output)
 
 
-def _plan(spark: SparkSession, args: argparse.Namespace, shares: Shares) -> tuple[Job, StructType]:
+def _plan(
+    spark: SparkSession, args: argparse.Namespace, shares: Shares
+) -> tuple[SparkPlan, StructType]:
     """Return how to read with the logged extractor, and the columns of the rows.
 
     Raises:
@@ -101,7 +103,7 @@ def _plan(spark: SparkSession, args: argparse.Namespace, shares: Shares) -> tupl
         params=params | {"as_struct": True},
         extra_env=executor_environment(shares.settings),
     )
-    job = Job(
+    plan = SparkPlan(
         model=model,
         read=read,
         params=params,
@@ -112,4 +114,4 @@ def _plan(spark: SparkSession, args: argparse.Namespace, shares: Shares) -> tupl
         retry_errors=cli.BOOLEANS[args.retry_errors],
     )
     columns: Any = cast(StructType, StructType.fromDDL(ddl))["extraction"].dataType
-    return job, columns.add(KEY, "string")
+    return plan, columns.add(KEY, "string")
