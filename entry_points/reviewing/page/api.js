@@ -54,6 +54,11 @@ export async function picture(n, number, full = false) {
   return { url: URL.createObjectURL(await answer.blob()), width, height };
 }
 
+/** Gives the memory of pictures back; they are what `picture` has promised, by page. */
+export function release(pictures) {
+  for (const one of Object.values(pictures)) one.then(({ url }) => URL.revokeObjectURL(url), () => {});
+}
+
 /** Builds an element; texts become text, never markup. */
 export function h(tag, properties = {}, ...children) {
   const built = document.createElement(tag);

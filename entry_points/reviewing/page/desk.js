@@ -1,6 +1,6 @@
 // One document under review: its changes, undo and redo, saving, and what comes next.
 
-import { ask, h, picture } from "./api.js";
+import { ask, h, picture, release } from "./api.js";
 import { Values, doubt, kindOf, patternOf, rowOf } from "./values.js";
 import { Viewer } from "./viewer.js";
 
@@ -17,18 +17,8 @@ export class Desk {
   constructor(handlers) {
     this.handlers = handlers;
     this.ready = new Map(); // documents and pictures that were fetched before they are needed
-    this.viewer = new Viewer($("stage"), $("sheet"), $("pages"), {
-      pick: (path) => this.values.focus(path),
-      fill: (found, add) => this.fillIn(found, add),
-      read: (page, box) => this.read(page, box),
-      words: (page) => this.words(page),
-    });
-    this.values = new Values($("values"), $("inspector"), {
-      chosen: (path, before) => this.chosen(path, before),
-      typed: (path, text) => this.typed(path, text),
-      row: (action, path) => this.row(action, path),
-      pasted: (path, cells) => this.pasted(path, cells),
-    });
+    this.viewer = new Viewer($("stage"), $("sheet"), $("pages"), this);
+    this.values = new Values($("values"), $("inspector"), this);
     $("desk").addEventListener("click", (event) => {
       const name = event.target.closest("[data-do]")?.dataset.do;
       if (name) this.act(name);
@@ -56,7 +46,11 @@ export class Desk {
     const { doc, pictures } = this.fetch(n);
     const [found, taken] = await Promise.all([doc, ask(`/api/documents/${n}/take`, {})]);
     this.ready.delete(n);
-    if (found.version !== taken.version) return this.open(n, members, checks, next);
+    this.forget(next);
+    if (found.version !== taken.version) {
+      release(pictures);
+      return this.open(n, members, checks, next);
+    }
     this.checks = checks;
     Object.assign(this, { n, members, doc: this.known(found), version: found.version, pending: null, done: [], undone: [], skipped: new Set(), since: performance.now() });
     this.done = merged(found.history);
@@ -64,11 +58,20 @@ export class Desk {
     this.notice(taken.holder ? `${taken.holder} has this document open, too.` : (found.error ?? ""), taken.holder);
     $("trace").hidden = !found.trace;
     $("trace").href = found.trace;
-    this.viewer.show(n, found.pages, pictures).catch((fault) => this.notice(fault.message));
+    this.viewer.show(n, found.pages, pictures);
     this.refresh();
     this.next();
     $("desk").dataset.n = n; // it is there
     if (next !== undefined) setTimeout(() => this.fetch(next).doc.catch(() => {}), 100);
+  }
+
+  /** Lets go of documents that were fetched and not opened, but for the next one. */
+  forget(next) {
+    for (const [n, { doc, pictures }] of this.ready) {
+      if (n === next) continue;
+      this.ready.delete(n);
+      doc.then(() => release(pictures), () => {});
+    }
   }
 
   known(found) {
@@ -437,7 +440,7 @@ export class Desk {
       in: () => viewer.zoom(1.3),
       out: () => viewer.zoom(1 / 1.3),
       fit: () => viewer.fit(),
-      original: () => viewer.original(),
+      original: () => viewer.original().catch((fault) => this.notice(fault.message)),
       words: () => $("stage").focus(),
     };
     return actions[name]();

@@ -175,7 +175,7 @@ document.addEventListener("keydown", (event) => {
 if (kept("theme")) document.documentElement.dataset.theme = kept("theme");
 $("theme").addEventListener("click", () => turn((theme) => kept("theme", theme)));
 $("help").addEventListener("click", () => $("keys").showModal());
-$("finish").addEventListener("click", finish);
+$("finish").addEventListener("click", () => finish().catch((fault) => saved(fault.message, true)));
 $("who").addEventListener("change", () => kept("who", $("who").value.trim()));
 for (const id of ["search", "by-field", "by-check", "by-confidence"]) $(id).addEventListener("input", filter);
 $("states").addEventListener("click", (event) => {

@@ -36,11 +36,10 @@ export function doubt(path, leaf, checks) {
 }
 
 export class Values {
-  /** `handlers`: chosen(path), typed(path, text), row(action, path), pasted(path, cells). */
-  constructor(root, inspector, handlers) {
-    Object.assign(this, { root, inspector, handlers });
+  constructor(root, inspector, desk) {
+    Object.assign(this, { root, inspector, desk });
     root.addEventListener("focusin", (event) => event.target.dataset.path && this.choose(event.target.dataset.path));
-    root.addEventListener("input", (event) => event.target.dataset.path && handlers.typed(event.target.dataset.path, event.target.value));
+    root.addEventListener("input", (event) => event.target.dataset.path && desk.typed(event.target.dataset.path, event.target.value));
     root.addEventListener("paste", (event) => this.paste(event));
     root.addEventListener("mouseup", (event) => {
       if (event.target.dataset.path && this.fresh) event.preventDefault(); // the whole text stays chosen
@@ -81,7 +80,7 @@ export class Values {
     const rows = Object.keys(this.doc.leaves).filter((path) => path.startsWith(`${member.path}[`));
     const count = rows.length / member.columns.length;
     const notes = this.doc.notes[member.path] ?? [];
-    const tool = (name, sign, row) => h("button", { type: "button", title: name, ariaLabel: `${name}, row ${row + 1}`, tabIndex: -1, onclick: () => this.handlers.row(name, `${member.path}[${row}]`) }, sign);
+    const tool = (name, sign, row) => h("button", { type: "button", title: name, ariaLabel: `${name}, row ${row + 1}`, tabIndex: -1, onclick: () => this.desk.row(name, `${member.path}[${row}]`) }, sign);
     const body = Array.from({ length: count }, (_, row) =>
       h(
         "tr",
@@ -95,7 +94,7 @@ export class Values {
       ),
     );
     section.replaceChildren(
-      h("div", { className: "tools" }, h("h2", {}, member.path.replaceAll("_", " ")), h("small", {}, `${count} rows`), ...notes.map((note) => h("small", { className: "invalid note" }, note)), h("button", { type: "button", onclick: () => this.handlers.row("Add", `${member.path}[${count - 1}]`) }, "Add row ", h("kbd", {}, "Alt R"))),
+      h("div", { className: "tools" }, h("h2", {}, member.path.replaceAll("_", " ")), h("small", {}, `${count} rows`), ...notes.map((note) => h("small", { className: "invalid note" }, note)), h("button", { type: "button", onclick: () => this.desk.row("Add", `${member.path}[${count - 1}]`) }, "Add row ", h("kbd", {}, "Alt R"))),
       h("div", { className: "scroll" }, h("table", {}, h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "row"), ...member.columns.map((column) => h("th", { scope: "col", title: column.description }, column.path.replaceAll("_", " "))), h("td", {}))), h("tbody", {}, ...body))),
     );
   }
@@ -144,7 +143,7 @@ export class Values {
       this.typing = false;
       this.cell(path).select();
       if (before) this.refresh(before);
-      this.handlers.chosen(path, before);
+      this.desk.chosen(path, before);
     }
     this.inspect();
   }
@@ -180,6 +179,6 @@ export class Values {
     const text = event.clipboardData.getData("text/plain").replace(/\r?\n$/, "");
     if (!path?.includes("[") || !/[\t\n]/.test(text)) return;
     event.preventDefault();
-    this.handlers.pasted(path, text.split(/\r?\n/).map((line) => line.split("\t")));
+    this.desk.pasted(path, text.split(/\r?\n/).map((line) => line.split("\t")));
   }
 }

@@ -1,7 +1,7 @@
 // The page picture: zoom, pan, boxes, and words that fill a value.
 
 import { mark } from "./components.js";
-import { h, picture } from "./api.js";
+import { h, picture, release } from "./api.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const LINE = 26; // px of the screen that a chosen value is high, about
@@ -23,9 +23,8 @@ const textOf = (words) => words.map((word) => word[0]).join(" ");
 const boxOf = (word) => word.slice(1, 5);
 
 export class Viewer {
-  /** `handlers`: pick(path), fill({text, box, page}, add), read(page, box), words(page). */
-  constructor(stage, sheet, pages, handlers) {
-    Object.assign(this, { stage, sheet, pages, handlers });
+  constructor(stage, sheet, pages, desk) {
+    Object.assign(this, { stage, sheet, pages, desk });
     this.image = h("img", { alt: "", draggable: false });
     this.boxes = document.createElementNS(SVG, "svg");
     sheet.append(this.image, this.boxes);
@@ -41,6 +40,7 @@ export class Viewer {
 
   /** Shows a document; `ready` are its pictures by page where they are there already. */
   async show(n, count, ready = {}) {
+    release(this.ready ?? {});
     Object.assign(this, { n, count, ready, number: 0, leaves: {}, words: [], chosen: [], target: null, size: null });
     this.image.removeAttribute("src");
     this.boxes.replaceChildren();
@@ -53,8 +53,15 @@ export class Viewer {
     Object.assign(this, { number, words: [], chosen: [] });
     this.stage.dataset.words = "false";
     this.tabs();
-    this.ready[number] ??= picture(n, number);
-    const shown = await this.ready[number];
+    let shown;
+    try {
+      shown = await (this.ready[number] ??= picture(n, number));
+    } catch (fault) {
+      if (n !== this.n) return;
+      delete this.ready[number];
+      this.number = 0; // to choose the page again tries again
+      return this.desk.notice(fault.message);
+    }
     if (n !== this.n || number !== this.number) return;
     this.size = [shown.width, shown.height];
     this.image.src = shown.url;
@@ -64,7 +71,7 @@ export class Viewer {
     this.boxes.setAttribute("viewBox", `0 0 ${shown.width} ${shown.height}`);
     this.draw();
     this.place(this.target, true);
-    const words = await this.handlers.words(number);
+    const words = await this.desk.words(number);
     if (n !== this.n || number !== this.number) return;
     this.words = words;
     this.stage.dataset.words = "true";
@@ -78,9 +85,9 @@ export class Viewer {
 
   async original() {
     const { n, number } = this;
-    const shown = await picture(n, number, true);
-    if (n !== this.n || number !== this.number) return;
-    this.image.src = shown.url;
+    if (!number) return;
+    const shown = await (this.ready[`original ${number}`] ??= picture(n, number, true));
+    if (n === this.n && number === this.number) this.image.src = shown.url;
   }
 
   /** Takes the leaves to mark: {path: {page, box, kind}}. */
@@ -199,8 +206,8 @@ export class Viewer {
     const hit = Object.entries(this.leaves).filter(([, leaf]) => leaf.box && leaf.page === this.number && within(leaf.box));
     const word = this.words.find((one) => within(boxOf(one)));
     const another = hit.filter(([path]) => path !== this.path);
-    if (another.length && !ctrl && !shift) return this.handlers.pick(another[0][0]);
-    if (word) this.handlers.fill({ text: word[0], box: boxOf(word), page: this.number }, shift);
+    if (another.length && !ctrl && !shift) return this.desk.values.focus(another[0][0]);
+    if (word) this.desk.fillIn({ text: word[0], box: boxOf(word), page: this.number }, shift);
   }
 
   frame(box) {
@@ -214,13 +221,13 @@ export class Viewer {
     const words = read ? [] : this.words.filter(inside);
     if (words.length) {
       this.frame(null);
-      return this.handlers.fill({ text: textOf(words), box: union(words.map(boxOf)), page: this.number }, add);
+      return this.desk.fillIn({ text: textOf(words), box: union(words.map(boxOf)), page: this.number }, add);
     }
     const whole = box.map(Math.round);
     const { number } = this;
-    const text = await this.handlers.read(number, whole);
+    const text = await this.desk.read(number, whole);
     this.frame(null);
-    this.handlers.fill({ text, box: whole, page: number }, add);
+    this.desk.fillIn({ text, box: whole, page: number }, add);
   }
 
   choose(words) {
@@ -235,7 +242,7 @@ export class Viewer {
     if (event.altKey || event.ctrlKey || event.metaKey || !this.words.length) return;
     if (event.key === "Enter" && this.chosen.length) {
       const words = this.words.filter((word) => this.chosen.includes(word));
-      this.handlers.fill({ text: textOf(words), box: union(words.map(boxOf)), page: this.number });
+      this.desk.fillIn({ text: textOf(words), box: union(words.map(boxOf)), page: this.number });
     } else if (event.key in steps) {
       const last = this.chosen.at(-1);
       const next = last ? this.neighbour(last, steps[event.key]) : this.words[0];

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from PIL import Image
 
 from data.fields import load_folder
 from tests.entry_points.reviewing.browser import Reviewer, chromium, reviewing
@@ -196,6 +197,56 @@ def test_a_drawn_box_is_read(reviewer: Reviewer, client: Client):
     reviewer.drag((70, 36, 410, 60), modifier="Alt")
     wait_for(lambda: "Nordlicht" in (saved(client, 0, "payment_method")["raw"] or ""))
     assert saved(client, 0, "payment_method")["box"][0] == pytest.approx(70, abs=2)
+
+
+def test_pictures_that_are_no_longer_shown_take_no_memory(reviewer: Reviewer, client: Client):
+    reviewer.page.evaluate(
+        """() => {
+          globalThis.live = new Set();
+          const { createObjectURL: make, revokeObjectURL: free } = URL;
+          URL.createObjectURL = (data) => {
+            const url = make.call(URL, data);
+            live.add(url);
+            return url;
+          };
+          URL.revokeObjectURL = (url) => live.delete(url) && free.call(URL, url);
+        }"""
+    )
+    for number in (0, 1, 2, 3, 0, 2, 3, 1):
+        reviewer.open(number)
+        reviewer.page.wait_for_function("() => document.querySelector('#sheet img').src")
+        reviewer.press("Alt+o")
+    shown_and_next = 2 * 2  # each with its original
+    wait_for(lambda: reviewer.page.evaluate("live.size") <= shown_and_next)
+
+
+def test_a_page_that_could_not_be_fetched_is_fetched_when_it_is_chosen_again(
+    browser: Browser, tmp_path: Path
+):
+    rows = scans(tmp_path / "scans", 1)
+    [name] = rows
+    rows[name]["page_count"] = 2
+    page = Image.new("L", (200, 200), 255)
+    page.save(tmp_path / "scans" / name, "TIFF", save_all=True, append_images=[page])
+    with (
+        page_server(opened(tmp_path, rows)) as address,
+        reviewing(browser, address, TOKEN) as person,
+    ):
+        person.page.route("**/pages/2", lambda route: route.abort())
+        person.open(0)
+        person.page.click("text=Page 2")
+        notice = person.page.locator("#notice")
+        wait_for(lambda: "does not answer" in notice.inner_text())
+        person.page.unroute("**/pages/2")
+        person.page.click("text=Page 2")
+        person.page.wait_for_selector('#sheet img[alt="Page 2 of 2"]')
+
+
+def test_finishing_without_a_server_says_so(reviewer: Reviewer, client: Client):
+    reviewer.page.route("**/api/finish", lambda route: route.abort())
+    reviewer.page.click("#finish")
+    reviewer.page.click("dialog[open] .main")
+    wait_for(lambda: "does not answer" in reviewer.page.locator("#saved").inner_text())
 
 
 def test_choosing_a_value_shows_its_box_and_the_box_its_value(reviewer: Reviewer, client: Client):
