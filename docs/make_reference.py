@@ -120,8 +120,9 @@ _EXIT_CODES = (
     ("0", "Everything was done."),
     (
         "1",
-        "`promote`: the gate does not let the candidate through. `webhook`: the test delivery did "
-        "not arrive. Any other command: an unexpected error, with a stack trace.",
+        "`promote`: the gate does not let the candidate through. `evaluate`: no document was read. "
+        "`benchmark`: a suite failed. `webhook`: the test delivery did not arrive. Any command: an "
+        "unexpected error, with a stack trace.",
     ),
     (
         "2",

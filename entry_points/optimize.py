@@ -52,7 +52,7 @@ class Request:
         reflection_llm: The LLM that proposes prompts, "" for the extractor's own.
         max_calls: Most forms read, those whose completion is in the cache included.
         max_cost: Most that all requests may cost, USD; None for no ceiling.
-        examples: So many forms are shown in the prompt; 0 leaves it those that it has.
+        examples: How many forms the prompt shows; 0 keeps those that it has.
         seed: Draws the forms of each iteration.
         settings: `max_concurrency`, and others that replace those the extractor was logged with.
     """
@@ -70,8 +70,8 @@ class Request:
 class Optimization:
     """The prompt to improve, the one that wins, if any, and why.
 
-    `proposed` prompts were requested by this start, which went by `metric`; `cost` is that of all
-    starts, USD, None if a price is not known.
+    The search maximises `metric`. This start asked for `proposed` prompts; `cost` is the cost of
+    all starts, USD, None if a price is not known.
     """
 
     prompt_uri: str

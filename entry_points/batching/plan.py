@@ -61,7 +61,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--poll-s",
         default="60",
-        type=cli.AtLeast(0, float),
+        type=cli.AtLeast(0.1, float),
         help="time between two checks of the batches, s",
     )
 

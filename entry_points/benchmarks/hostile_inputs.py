@@ -24,7 +24,7 @@ BODY_LIMIT = 50_000_000
 TRY_AGAIN = {"503", "504"}
 """The statuses with which a server asks for another try."""
 
-# What sends an input to a port, within so many seconds, and returns the status and the body.
+# Sends an input to a port within a number of seconds; returns the status and the body.
 Send = Callable[[int, float], tuple[str, bytes]]
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 _DOCUMENTS, _SCALARS, _ROWS, _COLUMNS = 500, 12, 12, 4
-_PAGES = 20  # the documents are copies of so many
+_PAGES = 20  # the documents are copies of these
 _OPENED, _KEYS = 20, 40
 _PAUSE_MS = 80  # between two keys of a fast typist
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome")

@@ -19,7 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from entry_points.command_line.cli import Main
 from entry_points.command_line.ending import leave
 
-# The store is asked so many times in the time after which the command ends.
+# How often the store is asked within the time limit.
 _LOOKS = 10
 # Stores that may not answer; a file does, or fails at once.
 _SERVERS = ("http", "postgresql", "mysql", "mssql")

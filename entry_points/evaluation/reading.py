@@ -66,7 +66,7 @@ def unwritten_traces() -> int:
 
 
 note_trace = _unwritten.discard
-"""Note that the trace of a form, of which the doc_id is given, is in the store."""
+"""Note that a form's trace is in the store; it takes the doc_id."""
 
 
 @dataclass(frozen=True)

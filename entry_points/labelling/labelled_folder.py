@@ -198,7 +198,7 @@ def _replace(file: Path, text: str) -> None:
 
 
 def _opened(document: Path) -> IO[bytes]:
-    """Open a document of which predict may have taken another file of the same name."""
+    """Open a document for copying; the file may have changed since predict read it."""
     file = open_document(document)
     if isinstance(file, Unread):
         raise cli.UsageError(f"a labelled document cannot be copied: {file.reason}")

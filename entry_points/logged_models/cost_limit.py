@@ -22,7 +22,7 @@ class CostCeiling:
         """Start with nothing spent of at most `most` USD; None for no limit."""
         self._most = most
         self._spent = 0.0
-        self._dearest = 0.0
+        self._most_expensive = 0.0
         self._running = 0
         self._price_unknown = False
         self._changed = threading.Condition()
@@ -55,8 +55,8 @@ class CostCeiling:
     def _begin(self, most: float) -> bool:
         with self._changed:
             while not self._price_unknown:
-                ahead = (self._running + 1) * self._dearest
-                fits = self._spent + ahead <= most if self._dearest else self._running == 0
+                ahead = (self._running + 1) * self._most_expensive
+                fits = self._spent + ahead <= most if self._most_expensive else self._running == 0
                 if fits:
                     self._running += 1
                     return True
@@ -70,9 +70,9 @@ class CostCeiling:
         with self._changed:
             if cost is None and row.get("attempts"):
                 # Requests that failed before anything was counted may have been billed.
-                cost = self._dearest
+                cost = self._most_expensive
                 self._price_unknown |= row["input_tokens"] is not None
             self._spent += cost or 0.0
-            self._dearest = max(self._dearest, cost or 0.0)
+            self._most_expensive = max(self._most_expensive, cost or 0.0)
             self._running -= 1
             self._changed.notify_all()

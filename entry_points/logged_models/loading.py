@@ -284,7 +284,7 @@ def max_document_bytes(model: PyFuncModel) -> int:
 
 
 def sample_of(documents: Sequence[D]) -> Sequence[D]:
-    """Return some documents of which an estimate for all is made."""
+    """Return some documents, from which the estimate for all is made."""
     return documents[:: ceil(len(documents) / _SAMPLE)]
 
 

@@ -55,8 +55,8 @@ class OptimizationBudget:
         self.questions = 0
         self.fault: Exception | None = None
         self._max_cost = max_cost
-        self._dearest_form = 0.0
-        self._dearest_question = 0.0
+        self._most_for_a_form = 0.0
+        self._most_for_a_question = 0.0
         self._lock = threading.Lock()
 
     def count_form(self, cost: float | None, attempts: int) -> None:
@@ -65,7 +65,7 @@ class OptimizationBudget:
             if cost is None and attempts:
                 self._price_unknown()
             self.spent += cost or 0.0
-            self._dearest_form = max(self._dearest_form, cost or 0.0)
+            self._most_for_a_form = max(self._most_for_a_form, cost or 0.0)
 
     def count_question(self, cost: float | None) -> None:
         """Count one new prompt that the LLM was asked for; `cost` as in `count_form`."""
@@ -73,7 +73,7 @@ class OptimizationBudget:
         if cost is None:
             self._price_unknown()
         self.spent += cost or 0.0
-        self._dearest_question = max(self._dearest_question, cost or 0.0)
+        self._most_for_a_question = max(self._most_for_a_question, cost or 0.0)
 
     def _price_unknown(self) -> None:
         self.priced = False
@@ -94,5 +94,5 @@ class OptimizationBudget:
         if gepa_state.total_num_evals + self._iteration > self.max_metric_calls:
             return True
         forms = self._iteration + self._validation
-        ahead = forms * self._dearest_form + self._dearest_question
+        ahead = forms * self._most_for_a_form + self._most_for_a_question
         return self._max_cost is not None and self.spent + ahead > self._max_cost

@@ -241,7 +241,7 @@ class _Adapter(GEPAAdapter[Record, EvaluationResultRecord, None]):
 
 
 def _reflection(metric: str) -> str:
-    """Return what the LLM is asked for a better prompt, in the terms of what the forms say."""
+    """Return the request for a better prompt; its words fit the metric: pairs or fields."""
     text = _REFLECTION.read_text(encoding="utf-8")
     return text.replace("<task>", _TASKS[metric][0]).replace("<rule>", _TASKS[metric][1])
 

@@ -15,7 +15,7 @@ from entry_points.command_line.cli import UsageError
 
 NAME = "review.sqlite"
 
-# How long a document is kept for a person whose page says nothing any more, s.
+# How long a document stays reserved for a page that sends nothing more, s.
 _TAKEN_S = 60.0
 # How long a write waits for another process on the same folder, s.
 _BUSY_S = 10.0
@@ -177,10 +177,10 @@ class Journal:
             )
 
     def take(self, doc_id: str, author: Author, *, force: bool = False) -> str | None:
-        """Keep a document for a page, which lets go of its others; return who else has it.
+        """Reserve a document for a page and release its others; return who else has it.
 
         Args:
-            doc_id: The document; "" lets go of all.
+            doc_id: The document; "" releases all.
             author: The page that wants it.
             force: Take it from another page.
         """
@@ -203,7 +203,7 @@ class Journal:
         return None if found is None or force else str(found["who"])
 
     def holders(self, page: str) -> dict[str, str]:
-        """Return who has which document open, but for those of one page."""
+        """Return who has which document open on pages other than this one."""
         with self._open() as database:
             found = database.execute(
                 "SELECT doc_id, who FROM taken WHERE until >= ? AND page != ?", (time.time(), page)

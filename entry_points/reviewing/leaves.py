@@ -88,7 +88,7 @@ class Task:
         self._fields = self.schema.leaves()
 
     def read(self, row: Mapping[str, Any]) -> dict[str, Leaf]:
-        """Return the leaves as they were predicted; of a failed document its scalars, absent."""
+        """Return the leaves as predicted; a failed document has its scalars, as absent."""
         leaves = dict.fromkeys(self.shape.scalars, Leaf())
         found = self._of_pairs(row) if self.is_pairs else self._of_fields(row)
         return leaves | dict(found)
@@ -127,8 +127,8 @@ class Task:
 
         Args:
             leaves: All of the document, the changed ones as they were sent.
-            changed: Those whose values are to be found.
-            read: The leaves as they were predicted: what is as it was read keeps its value.
+            changed: Those whose values are computed.
+            read: The leaves as predicted; a leaf that equals its prediction keeps its value.
         """
         raws = {path: leaf.raw for path, leaf in leaves.items()}
         hints = Hints.of(self.schema, from_leaves(self.shape, raws))
@@ -153,7 +153,7 @@ class Task:
         return leaf.model_copy(update={"value": found, "status": "found"})
 
     def notes(self, row: Mapping[str, Any]) -> dict[str, list[str]]:
-        """Return what the prediction says of whole tables, such as rows that were not read."""
+        """Return the prediction's remarks on whole tables, such as rows that were not read."""
         if self.is_pairs:
             return {}
         known = set(map(str, self.schema.checks))

@@ -48,7 +48,7 @@ class Pages:
 
         Args:
             documents: The files by doc_id.
-            folder: Where they are; what a link leads out of it to is not opened.
+            folder: Where they are; a link that leads out of it is not opened.
             journal: Keeps words that were read.
         """
         self._documents, self._folder, self._journal = documents, folder.resolve(), journal
@@ -62,7 +62,7 @@ class Pages:
         self._ended: Future[None] = Future()
 
     def end(self) -> None:
-        """Let nobody wait for the OCR any more, which may take seconds."""
+        """End all waiting for the OCR, which may take seconds."""
         if not self._ended.done():
             self._ended.set_result(None)
 

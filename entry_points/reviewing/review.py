@@ -118,7 +118,7 @@ class Review:
     def document(self, doc_id: str) -> Document:
         """Return a document as it is now.
 
-        A prediction that was read again since is reviewed anew; a verdict on the earlier one stays.
+        A document that was read again is reviewed again; an earlier verdict on it stays.
         """
         row = self.rows[doc_id]
         read_by, found = row[KEY][:16], self.journal.get(doc_id)
@@ -177,7 +177,7 @@ class Review:
                 raise RefusedError(f"{row}] has not all cells of a row")
 
     def write_truth(self, doc_id: str) -> None:
-        """Bring a document's truth file to what the journal says.
+        """Write or remove a document's truth file, as the journal says.
 
         Raises:
             UsageError: It cannot be written.

@@ -26,7 +26,7 @@ _EVERYWHERE = {"0.0.0.0", "::"}  # noqa: S104 - what --host may say
 
 @contextlib.contextmanager
 def listening(host: str, port: int) -> Iterator[socket.socket]:
-    """Hold an address; who connects is answered once `serve` runs.
+    """Bind an address; clients get answers once `serve` runs.
 
     Raises:
         UsageError: The port is in use, or the address is none of this machine.
@@ -53,9 +53,9 @@ def address_of(listener: socket.socket) -> str:
 
 
 def kept_token(output: Path) -> str:
-    """Return the token of this folder: a page that is open goes on when the server starts again.
+    """Return the token of this folder; an open page can use it after the server restarts.
 
-    Only the user who has made it can read its file; another one gets a token for this start.
+    Only the user who created the file can read it; other users get a token for this start only.
     """
     file = output / "review.token"
     try:
@@ -98,7 +98,7 @@ def serve(
         token: What requests need.
         listener: See `listening`.
         queue: MLflow's queue that the documents are in, None for none.
-        announce: Is told the page's address once it answers.
+        announce: Called with the page's address once it answers.
     """
 
     def finish() -> dict[str, Any]:
@@ -114,8 +114,8 @@ def serve(
         signal.signal(number, before[signal.Signals(number)])  # a second one ends the process
         server.end()
 
-    # They stay until the process ends: after Ctrl-C, `mlflow run` sends SIGTERM into the summary.
-    # uvicorn has its own while it runs; then it raises what it has got again, for these.
+    # The handlers stay until the process ends: after Ctrl-C, `mlflow run` also sends SIGTERM, while
+    # the summary is made. uvicorn has its own while it runs, and raises the signal again for these.
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     opened.lines("")  # the first list opens as fast as the others
     listener.listen()

@@ -1,4 +1,4 @@
-"""What a review has come to: what was corrected, what MLflow is told, what comes next."""
+"""The results of a review: what was corrected, what is written to MLflow, the next commands."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def summarise(review: Review) -> Summary:
 
 
 def _kinds(document: Document, read: Mapping[str, Leaf]) -> Iterator[tuple[str, str]]:
-    """Yield (path in the schema, what became of it) of each value."""
+    """Yield (path in the schema, kind of change) of each value; the kinds are `_KINDS`."""
     kept = set()
     for path, leaf in document.leaves.items():
         first = read.get(leaf.origin)
@@ -87,14 +87,14 @@ def _kinds(document: Document, read: Mapping[str, Leaf]) -> Iterator[tuple[str, 
 
 
 def tell_traces(review: Review, experiment_id: str) -> int:
-    """Write what is true, and how much was read right, to the predictions' traces.
+    """Write the true values, and how many were read right, to the predictions' traces.
 
     Args:
-        review: Its accepted documents are told, each version once.
+        review: Each version of an accepted document is written once.
         experiment_id: Where the predictions were traced.
 
     Returns:
-        How many traces were told now.
+        How many traces were written now.
     """
     todo = [
         (doc_id, document)
@@ -115,10 +115,10 @@ def tell_traces(review: Review, experiment_id: str) -> int:
 
 
 def compute_thresholds(review: Review, precision: float | None) -> None:
-    """Find, print and log from which confidence on values need no person.
+    """Find, print and log the confidences from which values need no review.
 
-    What the model has accepted by itself was seen by nobody: counted as right, it would prove
-    itself. So nothing is found from such predictions.
+    Nobody has seen the values that the model itself accepted. Counting them as right would be
+    circular, so nothing is computed from such predictions.
     """
     if precision is None or review.task.is_pairs:
         return
@@ -158,7 +158,7 @@ def report(review: Review, summary: Summary, told: int, output: Path, model_uri:
         if counts
     ]
     cli.print_table(rows, ("field", *_KINDS, "s a value"))
-    print(f"{told} traces were told now what is true. Next:")
+    print(f"The true values were written to {told} traces. Next:")
     dataset = f"-P dataset={shlex.quote(str(output))}"
     ids = ",".join(map(review.form_id, summary.corrected[:_EXAMPLES]))
     read_by = f"-P model_uri={shlex.quote(model_uri)} " if model_uri else ""

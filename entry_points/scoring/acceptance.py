@@ -1,4 +1,4 @@
-"""From which confidence on values need no person: thresholds at which a precision holds.
+"""Confidences from which values need no review: thresholds at which a precision holds.
 
 A threshold holds a precision when the exact binomial bound says so (Clopper and Pearson 1934: of n
 accepted values of which w are wrong, the one-sided 95 % lower bound of the share that is right).
@@ -30,7 +30,7 @@ from entry_points.scoring.scores import is_failed
 
 LEVEL = 0.95
 
-# So many thresholds are tried: at the confidence of each 20th of the values.
+# The number of thresholds that are tried: one at each 20th of the values.
 _STEPS = 20
 _SEED = 20260101
 
@@ -155,7 +155,7 @@ def _confidences(outputs: Mapping[str, Any], path: str) -> list[float | None]:
 def _share(
     confidences: Sequence[float | None], least: float | None, of: int | None = None
 ) -> float:
-    """Return the share of values that are accepted, of those given or of so many."""
+    """Return the share of values that are accepted, of those given or of a total `of`."""
     whole = len(confidences) if of is None else of
     if least is None or not whole:
         return 0.0

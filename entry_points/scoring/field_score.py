@@ -121,7 +121,7 @@ class FieldScore:
         return {kind: self._sum(kind) for kind in KINDS if kind != "null"}
 
     def metrics(self) -> dict[str, float]:
-        """Return the document's metrics by name, without those of which nothing is known."""
+        """Return the document's metrics by name, without those that are unknown."""
         return {name: part / whole for name, (part, whole) in self.shares.items() if whole}
 
     def to_row(self) -> dict[str, Any]:
@@ -156,8 +156,8 @@ class FieldScore:
     def weighted(cls, scores: Collection[Self], weights: Numbers) -> dict[str, Numbers]:
         """Return the metrics of many splits, each holding every document some number of times.
 
-        Parts and wholes are summed over the documents. A metric of which nothing is known in any
-        document is left out; one of which nothing is known in a split is at its best there.
+        Parts and wholes are summed over the documents. A metric that is unknown in every document
+        is left out; a metric that is unknown in a split has its best value there.
         """
         names = list(dict.fromkeys(name for score in scores for name in score.shares))
         table = np.array([[score.shares.get(name, (0, 0)) for name in names] for score in scores])

@@ -174,14 +174,13 @@ class FormScore:
 def score_form(truth: Truth, outputs: Mapping[str, Any] | None) -> FormScore:
     """Score one row of the model's output.
 
-    A predicted pair without an answer says that a field was left blank: it is a statement about
-    the form but no pair, so no metric looks at it, `question_f1` included, but `blank_correct` and
-    `key_value_accuracy` (whose post had no such thing as a missing answer).
+    A predicted pair without an answer says that a field was left blank. It is not a pair, so only
+    `blank_correct` and `key_value_accuracy` (whose post knows no missing answers) use it.
 
     Args:
         truth: The form's true pairs.
-        outputs: The row as JSON values, of which `pairs` and `error_code` are read; None when
-            there is no row because the model raised.
+        outputs: The row as JSON values; only `pairs` and `error_code` are used. None if there is
+            no row because the model raised.
 
     Returns:
         The score. A failed form (no row, an `error_code`, or no list of pairs) misses all its

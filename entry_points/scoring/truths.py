@@ -1,4 +1,4 @@
-"""What a document says, in the terms in which its kind is scored."""
+"""Chooses the kind of truth and of score: fields or pairs."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ _RECEIVE_S = 10.0
 # How old a delivery may be, s: MLflow repeats one that failed for some minutes at most.
 _WINDOW_S = 300.0
 REMEMBERED = 1000
-"""So many accepted deliveries are remembered."""
+"""How many accepted deliveries are remembered."""
 
 
 @dataclass(frozen=True)
