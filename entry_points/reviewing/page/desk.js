@@ -1,20 +1,20 @@
-// One document under review: its changes, undo and redo, saving, and what comes next.
+// One document under review: what a person does with it, and what comes next.
 
 import { ask, h, picture, release } from "./api.js";
+import { Changes, merged, same } from "./changes.js";
+import { ENTERED, blankRow, rowsOf, withRows } from "./rows.js";
 import { Values, doubt, kindOf, patternOf, rowOf } from "./values.js";
 import { Viewer } from "./viewer.js";
 
 const SAVE_MS = 150; // a pause in typing after which it is saved
 const LOOK_MS = 400; // words of a page are read for who stays on it
-const RETRY_MS = 1500;
 const KEEP_MS = 20000; // how often a page says that it still has a document
-const ENTERED = { confidence: null, grounded: null };
 const $ = (id) => document.getElementById(id);
-const same = (one, other) => JSON.stringify(one) === JSON.stringify(other);
 
-export class Desk {
+export class Desk extends Changes {
   /** `handlers`: question(title, body, answers), decided(n, status), list(), saved(state), pace(ms). */
   constructor(handlers) {
+    super();
     this.handlers = handlers;
     this.ready = new Map(); // documents and pictures that were fetched before they are needed
     this.viewer = new Viewer($("stage"), $("sheet"), $("pages"), this);
@@ -74,11 +74,6 @@ export class Desk {
     }
   }
 
-  known(found) {
-    const checks = found.checks.map((check, at) => ({ ...check, ...this.checks?.[at] }));
-    return { ...found, checks };
-  }
-
   async take(force = false) {
     const { n } = this;
     const { holder } = await ask(`/api/documents/${n}/take`, { force }).catch(() => ({}));
@@ -90,142 +85,6 @@ export class Desk {
     const take = holder && h("button", { type: "button", onclick: () => this.take(true) }, "Take it over");
     $("notice").replaceChildren(text, " ", take || "");
     $("notice").hidden = !text;
-  }
-
-  // Changes. One is {path: [before, after]}; the verdict's path is "".
-
-  get leaf() {
-    return this.doc.leaves[this.values.path];
-  }
-
-  at(path) {
-    return path ? (this.doc.leaves[path] ?? null) : this.doc.verdict;
-  }
-
-  /** Makes a change: shows it, remembers it, and sends it. */
-  change(after, { joined = false, ms = 0, delay = 0 } = {}) {
-    if (this.doc.verdict.status === "accepted" && !("" in after)) after = { ...after, "": { status: "open", reason: "" } };
-    const entry = {};
-    for (const [path, to] of Object.entries(after)) if (!same(this.at(path), to)) entry[path] = [this.at(path), to];
-    if (!Object.keys(entry).length) return;
-    const last = this.done.at(-1);
-    if (joined && last && same(Object.keys(last), Object.keys(entry))) for (const path in entry) last[path][1] = entry[path][1];
-    else this.done.push(entry);
-    this.undone = [];
-    this.apply(entry, 1, { ms, delay });
-  }
-
-  apply(entry, side, { focus, ms = 0, delay = 0 } = {}) {
-    const tables = new Set();
-    const sent = { leaves: {}, ms };
-    for (const [path, both] of Object.entries(entry)) {
-      const to = both[side];
-      if (path === "") this.doc.verdict = sent.verdict = to;
-      else {
-        sent.leaves[path] = to;
-        if ((to === null) !== (this.doc.leaves[path] === undefined)) tables.add(path.split("[")[0]);
-        if (to === null) delete this.doc.leaves[path];
-        else this.doc.leaves[path] = to;
-      }
-    }
-    for (const table of tables) this.values.rebuild(table);
-    for (const path of Object.keys(entry)) if (path && !tables.size) this.values.refresh(path);
-    if (focus) this.values.focus(focus);
-    this.refresh();
-    this.send(sent, delay);
-  }
-
-  undo(from = this.done, to = this.undone, side = 0) {
-    const entry = from.pop();
-    if (!entry) return;
-    to.push(entry);
-    const path = Object.keys(entry).find((each) => each && entry[each][side]);
-    this.apply(entry, side, { focus: path });
-    if (path) this.values.cell(path)?.select();
-  }
-
-  redo() {
-    this.undo(this.undone, this.done, 1);
-  }
-
-  // Saving: one request at a time; what changes meanwhile goes with the next.
-
-  get waits() {
-    return Boolean(this.pending || this.sending);
-  }
-
-  send(change, delay = 0) {
-    const leaves = { ...this.pending?.leaves, ...change.leaves };
-    this.pending = { ...this.pending, ...change, leaves, ms: (this.pending?.ms ?? 0) + change.ms };
-    this.handlers.saved("Saving");
-    clearTimeout(this.timer);
-    if (delay) this.timer = setTimeout(() => this.flush(), delay);
-    else this.flush();
-  }
-
-  flush() {
-    clearTimeout(this.timer);
-    this.sending ??= this.drain().finally(() => (this.sending = null));
-    return this.sending;
-  }
-
-  async drain() {
-    while (this.pending) {
-      const { n, pending: sent } = this;
-      this.pending = null;
-      try {
-        const saved = await ask(`/api/documents/${n}/save`, { ...sent, version: this.version });
-        this.version = saved.version;
-        this.merge(saved, sent);
-        this.handlers.saved(this.pending ? "Saving" : "Saved");
-      } catch (fault) {
-        if (fault.status === 409) await this.settle(fault.data.theirs, sent);
-        else if (fault.status === 422) this.refused(fault, sent);
-        else {
-          this.pending = { ...sent, ...this.pending, leaves: { ...sent.leaves, ...this.pending?.leaves } };
-          this.handlers.saved(`Not saved: ${fault.message}`, true);
-          await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
-        }
-      }
-    }
-  }
-
-  /** Takes what the server made of a change, but for what has changed again since. */
-  merge(saved, sent) {
-    for (const [path, leaf] of Object.entries(saved.leaves)) {
-      const mine = sent.leaves[path];
-      if (this.doc.leaves[path] === mine) this.doc.leaves[path] = leaf;
-      for (const entry of [...this.done, ...this.undone]) for (const side of [0, 1]) if (entry[path]?.[side] === mine) entry[path][side] = leaf;
-    }
-    this.doc.checks = this.known(saved).checks;
-    this.values.refreshAll();
-    this.refresh();
-  }
-
-  refused(fault, sent) {
-    this.handlers.saved("Not accepted", true);
-    this.notice(fault.message);
-    if (sent.verdict) this.doc.verdict = { status: "open", reason: "" };
-    if (fault.data.path) this.values.focus(fault.data.path);
-  }
-
-  async settle(theirs, sent) {
-    const paths = Object.keys(sent.leaves).filter((path) => !same(theirs.leaves[path]?.raw ?? null, sent.leaves[path]?.raw ?? null));
-    const text = (leaf) => (leaf ? leaf.raw || leaf.status : "no such row");
-    const line = (path) => h("tr", {}, h("th", { scope: "row" }, path), h("td", {}, text(sent.leaves[path])), h("td", {}, text(theirs.leaves[path])));
-    const verdicts = sent.verdict ? [h("tr", {}, h("th", { scope: "row" }, "document"), h("td", {}, sent.verdict.status), h("td", {}, theirs.verdict.status))] : [];
-    const table = h("table", {}, h("thead", {}, h("tr", {}, h("th", {}, ""), h("th", { scope: "col" }, "yours"), h("th", { scope: "col" }, `${theirs.who}'s`))), h("tbody", {}, ...paths.map(line), ...verdicts));
-    const body = h("div", {}, h("p", {}, `${theirs.who} has changed this document since you opened it. Nothing is overwritten until you choose.`), table);
-    const mine = await this.handlers.question("Two versions", body, { theirs: `Keep ${theirs.who}'s`, mine: "Keep yours" });
-    this.doc = this.known(theirs);
-    this.version = theirs.version;
-    this.done = merged(theirs.history);
-    this.undone = [];
-    this.values.show(this.doc, this.members);
-    if (mine === "mine") this.change({ ...sent.leaves, ...(sent.verdict && { "": sent.verdict }) });
-    this.handlers.saved("Saved");
-    this.refresh();
-    this.next();
   }
 
   // What a person does.
@@ -345,22 +204,13 @@ export class Desk {
     return words ?? [];
   }
 
-  /** The rows of a table as lists of cells by column. */
-  rows(table) {
-    const found = [];
-    for (const [path, leaf] of Object.entries(this.doc.leaves)) if (path.startsWith(`${table}[`)) (found[rowOf(path)] ??= {})[path.split("].")[1]] = leaf;
-    return found.filter(Boolean);
-  }
-
   /** Puts rows in a table's place; `focus` is the row to go to. */
   setRows(table, rows, focus) {
-    const after = Object.fromEntries(Object.keys(this.doc.leaves).filter((path) => path.startsWith(`${table}[`)).map((path) => [path, null]));
-    rows.forEach((row, at) => Object.entries(row).forEach(([name, leaf]) => (after[`${table}[${at}].${name}`] = leaf)));
     this.touched = null;
     const column = this.values.path?.startsWith(`${table}[`) ? this.values.path.split("].")[1] : Object.keys(rows[0] ?? {})[0];
     const at = Math.min(focus, rows.length - 1);
     this.values.path = null;
-    this.change(after);
+    this.change(withRows(this.doc.leaves, table, rows));
     this.values.rebuild(table);
     if (at >= 0) queueMicrotask(() => this.values.focus(`${table}[${at}].${column}`));
     else this.next();
@@ -369,10 +219,10 @@ export class Desk {
   row(action, path = this.values.path) {
     const table = path?.includes("[") ? path.split("[")[0] : this.members.find((member) => member.columns)?.path;
     if (!table) return;
-    const rows = this.rows(table);
+    const rows = rowsOf(this.doc.leaves, table);
     const at = path?.includes("[") ? Number(/\[(-?\d+)\]/.exec(path)[1]) : rows.length - 1;
     if (action === "Add") {
-      rows.splice(at + 1, 0, this.blankRow(table));
+      rows.splice(at + 1, 0, blankRow(this.columns(table), this.viewer.number));
       return this.setRows(table, rows, at + 1);
     }
     if (action === "Delete") rows.splice(at, 1);
@@ -382,19 +232,17 @@ export class Desk {
     this.setRows(table, rows, to);
   }
 
-  blankRow(table) {
-    const { columns } = this.members.find((member) => member.path === table);
-    const leaf = () => ({ raw: null, value: null, status: "absent", page: this.viewer.number || null, box: null, ok: false, origin: "", ...ENTERED });
-    return Object.fromEntries(columns.map((column) => [column.path, leaf()]));
+  columns(table) {
+    return this.members.find((member) => member.path === table).columns.map((column) => column.path);
   }
 
   pasted(path, cells) {
     const [table, rest] = path.split("[");
-    const rows = this.rows(table);
-    const names = this.members.find((member) => member.path === table).columns.map((column) => column.path);
+    const rows = rowsOf(this.doc.leaves, table);
+    const names = this.columns(table);
     const first = names.indexOf(rest.split("].")[1]);
     cells.forEach((texts, down) => {
-      const row = (rows[rowOf(path) + down] ??= this.blankRow(table));
+      const row = (rows[rowOf(path) + down] ??= blankRow(names, this.viewer.number));
       texts.slice(0, names.length - first).forEach((text, right) => {
         const name = names[first + right];
         row[name] = { ...row[name], ...ENTERED, raw: text.trim(), status: text.trim() ? "found" : "blank", ok: true };
@@ -478,16 +326,4 @@ export class Desk {
     const to = column ?? edge ?? paths[0];
     if (to) this.values.focus(to);
   }
-}
-
-/** Joins the steps of one value's typing into one change. */
-function merged(history) {
-  const joined = [];
-  for (const entry of history) {
-    const last = joined.at(-1);
-    const paths = Object.keys(entry);
-    if (last && paths.length === 1 && same(Object.keys(last), paths) && !last[paths[0]][1]?.ok) last[paths[0]][1] = entry[paths[0]][1];
-    else joined.push(structuredClone(entry));
-  }
-  return joined;
 }

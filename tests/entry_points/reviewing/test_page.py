@@ -307,6 +307,35 @@ def test_two_people_do_not_overwrite_each_other(
     wait_for(lambda: saved(client, 0, "company")["raw"] == "Ann's")
 
 
+def test_what_is_typed_until_two_versions_are_shown_is_a_part_of_yours(
+    reviewer: Reviewer, client: Client
+):
+    reviewer.open(0)
+    before = saved(client, 0, "address")
+    Client(client.address, "page-2", "bob").change(
+        0, "company", raw="Bob's", status="found", ok=True
+    )
+    held: list[Any] = []
+
+    def hold_the_first(route: Any) -> None:
+        if held:
+            route.continue_()
+        else:
+            held.append(route)
+
+    reviewer.page.route("**/save", hold_the_first)
+    reviewer.choose("company")
+    reviewer.type("Ann's")
+    wait_for(lambda: reviewer.page.evaluate("true") and held)
+    reviewer.choose("address")
+    reviewer.type("Typed meanwhile")
+    held[0].continue_()
+    reviewer.page.click("text=Keep bob's")
+    reviewer.settle()
+    assert saved(client, 0, "company")["raw"] == "Bob's"
+    assert saved(client, 0, "address") == before
+
+
 def test_documents_are_postponed_and_rejected_with_a_reason(reviewer: Reviewer, client: Client):
     reviewer.open(0)
     reviewer.press("Alt+p", "Enter")
