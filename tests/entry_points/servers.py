@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -51,36 +51,31 @@ def served_by_mlflow(
         yield f"http://127.0.0.1:{port}", process
 
 
-@contextmanager
-def tracking_server(project: Project, **environment: str) -> Iterator[str]:
-    """Run `mlflow server` on the project's store; yield its address."""
-    port = free_port()
-    words = ["mlflow", "server", "--port", str(port), "--workers", "1"]
-    words += ["--backend-store-uri", project.tracking_uri]
-    # Its consumers of jobs, eleven processes, have nothing to do here.
-    environment |= {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    with _running(project, words, port, environment, "health"):
-        yield f"http://127.0.0.1:{port}"
-
-
 def _log(project: Project, port: int) -> Path:
     return project.folder / f"serve-{port}.log"
 
 
 @contextmanager
 def _running(
-    project: Project,
-    words: list[str],
-    port: int,
-    environment: dict[str, str],
-    route: str = "ping",
+    project: Project, words: list[str], port: int, environment: dict[str, str]
 ) -> Iterator[Process]:
+    own = project.environment | {"MLFLOW_TRACKING_URI": project.tracking_uri} | environment
     log = _log(project, port)
+    with running(words, project.folder, own, log, f"http://127.0.0.1:{port}/ping") as server:
+        yield server
+    assert KEY not in log.read_text()
+
+
+@contextmanager
+def running(
+    words: Sequence[str], folder: Path, environment: Mapping[str, str], log: Path, route: str
+) -> Iterator[Process]:
+    """Run a module in a folder, with what it prints in `log`, once its `route` answers."""
     with log.open("w") as output:
         server = subprocess.Popen(
             [sys.executable, "-m", *words],
-            cwd=project.folder,
-            env=project.environment | {"MLFLOW_TRACKING_URI": project.tracking_uri} | environment,
+            cwd=folder,
+            env=environment,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -91,7 +86,7 @@ def _running(
         def answers() -> bool:
             assert server.poll() is None, log.read_text()
             try:
-                return requests.get(f"http://127.0.0.1:{port}/{route}", timeout=5).ok
+                return requests.get(route, timeout=5).ok
             except (requests.ConnectionError, requests.Timeout):
                 return False
 
@@ -101,4 +96,3 @@ def _running(
         if server.poll() is None:
             os.killpg(server.pid, signal.SIGTERM)
             server.wait(120)
-    assert KEY not in log.read_text()

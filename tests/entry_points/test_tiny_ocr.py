@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,12 +16,15 @@ from ocr_extractor.engines.local import LocalEngine
 from tests.entry_points.conftest import Done, Project
 
 
-def test_fast_ocr_reads_a_clean_form(tmp_path: Path):
+def test_fast_ocr_reads_a_clean_form_with_weights_that_two_have_fetched_at_once(tmp_path: Path):
     page = Image.new("RGB", (600, 200), "white")
     font = ImageFont.load_default(22)
     for top, text in ((30, "Name: Ada Lovelace"), (120, "Date: 12 May 1843")):
         ImageDraw.Draw(page).text((30, top), text, "black", font)
-    engine = LocalEngine(tiny_ocr=fetch_tiny_ocr(tmp_path / "tiny"))
+    with ThreadPoolExecutor(2) as at_once:
+        fetched = set(at_once.map(fetch_tiny_ocr, [tmp_path / "tiny"] * 2))
+    assert fetched == {tmp_path / "tiny"}
+    engine = LocalEngine(tiny_ocr=tmp_path / "tiny")
     pairs = engine.read(Page(number=1, image=page), "").pairs
     assert [(pair.question, pair.answer) for pair in pairs] == [
         ("Name:", "Ada Lovelace"),

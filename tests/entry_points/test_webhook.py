@@ -18,7 +18,8 @@ from mlflow import MlflowClient
 
 from tests.entry_points.conftest import Done, Project
 from tests.entry_points.following import SECRET, counted, workers
-from tests.entry_points.servers import log_of, served, tracking_server
+from tests.entry_points.servers import log_of, served
+from tests.entry_points.tracking_servers import tracking_server
 from tests.waiting import wait_for
 
 MODEL, PROMPT = "ocr-extractor", "ocr-question-answer"
@@ -30,15 +31,15 @@ SETTINGS = '{"follow_alias": true, "prompt_refresh_s": 3600}'
 @pytest.fixture(scope="module")
 def team(project: Project, main_run: Done) -> Iterator[Project]:
     """The project with its store behind an MLflow server that may send to loopback."""
-    environment = {
+    environment = project.environment | {
         "MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY": Fernet.generate_key().decode(),
         "MLFLOW_WEBHOOK_ALLOWED_SCHEMES": "http",
         "MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS": "true",
         "MLFLOW_WEBHOOK_CACHE_TTL": "1",
     }
-    with tracking_server(project, **environment) as uri:
-        client = project.environment | {"MLFLOW_TRACKING_URI": uri, "HOOK": SECRET, "OTHER": "x"}
-        yield replace(project, environment=client)
+    with tracking_server(project.folder, environment, project.tracking_uri) as server:
+        client = {"MLFLOW_TRACKING_URI": server.uri, "HOOK": SECRET, "OTHER": "x"}
+        yield replace(project, environment=project.environment | client)
 
 
 @pytest.fixture(scope="module")

@@ -5,17 +5,12 @@ from __future__ import annotations
 import os
 import re
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import requests
-
-from tests.entry_points.servers import free_port
-from tests.waiting import wait_for
+from tests.entry_points.servers import free_port, running
 
 _WRITES_TRACES = re.compile(r'"POST /(v1/traces|api/3.0/mlflow/traces|ajax-api/3.0/mlflow/traces)')
 _LINKS = re.compile(r"/traces/|/mlflow-artifacts/|/link")
@@ -57,30 +52,12 @@ def tracking_server(
     """Run `mlflow server` in a folder, on a store and with further flags."""
     port, log = free_port(), folder / "server.log"
     words = ["mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    with log.open("w") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", *words, "--backend-store-uri", store, *flags],
-            cwd=folder,
-            # Its consumers of jobs, eleven processes, have nothing to do here.
-            env={**environment, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+    # Its consumers of jobs, eleven processes, have nothing to do here.
+    own = {**environment, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     uri = f"http://127.0.0.1:{port}"
-    try:
-
-        def answers() -> bool:
-            assert process.poll() is None, log.read_text()
-            try:
-                return requests.get(f"{uri}/health", timeout=5).ok
-            except (requests.ConnectionError, requests.Timeout):
-                return False
-
-        wait_for(answers)
-        yield TrackingServer(uri, log, process.pid)
-    finally:
-        os.killpg(process.pid, signal.SIGCONT)
-        os.killpg(process.pid, signal.SIGTERM)
-        process.wait(60)
+    command = [*words, "--backend-store-uri", store, *flags]
+    with running(command, folder, own, log, f"{uri}/health") as process:
+        try:
+            yield TrackingServer(uri, log, process.pid)
+        finally:
+            os.killpg(process.pid, signal.SIGCONT)
