@@ -10,10 +10,9 @@ from typing import Any, cast
 from entry_points.comparing.comparison import Comparison
 from entry_points.evaluation.html.render import templates
 from entry_points.scoring.alignment import align
-from entry_points.scoring.field_cells import align_fields
 from entry_points.scoring.fields import FieldTruth, shown
 from entry_points.scoring.forms import Truth, stated_pairs
-from entry_points.scoring.scores import LOWER_IS_BETTER, DocumentTruth, Score, is_failed
+from entry_points.scoring.scores import LOWER_IS_BETTER, DocumentTruth, Score
 
 
 @dataclass(frozen=True)
@@ -76,8 +75,7 @@ def _view_fields(truth: FieldTruth, outputs: Sequence[Mapping[str, Any]]) -> _Fo
     cells, invented = [], []
     paths: dict[str, str] = {}
     for output in outputs:
-        failed = is_failed(output, "values")
-        found = align_fields(truth.schema, truth.values, {}) if failed else truth.align(output)
+        found = truth.align(output)
         true = {cell.true_path: cell for cell in found.cells if cell.true_path}
         paths = paths or {path: shown(true[path].true) for path in true}
         kinds = {path: cell.kind for path, cell in true.items()}

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import io
 import os
+import sys
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -196,7 +197,12 @@ class Pages:
 
 
 def _behind_others() -> None:
-    """Lower the priority of this thread, and of those that it starts, where the system can."""
+    """Lower the priority of this thread, and of those that it starts, on Linux.
+
+    Other systems take the number for that of a process, which may be any.
+    """
+    if sys.platform != "linux":
+        return
     with contextlib.suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
 

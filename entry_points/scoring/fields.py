@@ -43,8 +43,8 @@ class FieldTruth:
         return [(path, shown(v) or None) for path, v in to_leaves(self.schema, self.values)]
 
     def align(self, outputs: Mapping[str, Any], *, lenient: bool = False) -> FieldAlignment:
-        """Set a row of the output, which did not fail, beside the true values."""
-        read = json.loads(outputs["values"])
+        """Set a row of the output beside the true values; a failed one has missed all of them."""
+        read = {} if is_failed(outputs, "values") else json.loads(outputs["values"])
         return align_fields(self.schema, self.values, read, lenient=lenient)
 
     def score(self, outputs: Mapping[str, Any] | None) -> FieldScore:
@@ -105,7 +105,7 @@ class FieldTruth:
         return min(known) if known and None not in known else None
 
     def _failed(self, outputs: Mapping[str, Any] | None) -> FieldScore:
-        found = align_fields(self.schema, self.values, {})
+        found = self.align(outputs or {})
         cells = found.cells
         names = ("value_f1", "value_f1_lenient", "document_accuracy", "coverage")
         shares = dict.fromkeys(names, (0.0, 1.0))

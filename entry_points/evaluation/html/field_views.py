@@ -8,7 +8,7 @@ from typing import Any
 
 from entry_points.evaluation.html.views import Kind, Mark, Row, Text, marked, plain
 from entry_points.evaluation.reading import Reading
-from entry_points.scoring.field_cells import Cell, FieldAlignment, align_fields
+from entry_points.scoring.field_cells import Cell, FieldAlignment
 from entry_points.scoring.field_score import FieldScore, merged_tally, metric_names
 from entry_points.scoring.fields import FieldTruth, shown, what_became
 from entry_points.scoring.scores import is_failed
@@ -50,7 +50,7 @@ def field_rows(truth: FieldTruth, reading: Reading) -> list[Row]:
     outputs = reading.outputs
     failed = is_failed(outputs, "values")
     leaves = {} if failed else {leaf["path"]: leaf for leaf in outputs["fields"] or ()}
-    found = align_fields(truth.schema, truth.values, {}) if failed else truth.align(outputs)
+    found = truth.align(outputs)
     rows = [_row(truth, cell, leaves) for cell in found.cells]
     return [*rows, *_tables(found, leaves)]
 
