@@ -25,11 +25,11 @@ from data.forms import Document, Form
 from data.funsd import dataset_digest
 from entry_points.command_line import cli, flags
 from entry_points.command_line.tracking import name_run
+from entry_points.logged_models.calls import predict_rows
 from entry_points.logged_models.loading import (
     extractor_config,
     extractor_errors_reported,
     load_extractor,
-    predict_rows,
     require_same_kind,
 )
 from entry_points.optimizing.budget import OptimizationBudget

@@ -20,17 +20,16 @@ from entry_points.batching.rounds import read_in_batches
 from entry_points.command_line import cli, flags
 from entry_points.command_line.ending import end_with
 from entry_points.command_line.tracking import name_run
-from entry_points.logged_models.cost_limit import CostCeiling
-from entry_points.logged_models.loading import (
+from entry_points.logged_models.calls import (
     followed_prompt,
-    load_extractor,
     max_document_bytes,
     predict_rows,
     print_estimate,
     sample_of,
-    version_of,
     write_traces,
 )
+from entry_points.logged_models.cost_limit import CostCeiling
+from entry_points.logged_models.loading import load_extractor, version_of
 from entry_points.predictions.documents import (
     InputDocuments,
     Unread,

@@ -31,7 +31,8 @@ from entry_points.benchmarks.measurements import (
 )
 from entry_points.benchmarks.models import BareClient, file_url, plain_request, redrawn_url
 from entry_points.benchmarks.server import OURS, ServerProcess, ask, page_of, request_body, served
-from entry_points.logged_models.loading import load_extractor, predict_rows
+from entry_points.logged_models.calls import predict_rows
+from entry_points.logged_models.loading import load_extractor
 
 _PAGES_PREPARED = 100
 _PAGES_READ = 100

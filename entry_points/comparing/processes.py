@@ -16,7 +16,8 @@ import mlflow
 from entry_points.command_line.cli import UsageError
 from entry_points.command_line.ending import child_environment, run_child
 from entry_points.command_line.settings import refuse_secret
-from entry_points.logged_models.loading import CHOSEN, ESTIMATE, ask_for_key, has_llm_access
+from entry_points.logged_models.calls import ESTIMATE
+from entry_points.logged_models.loading import CHOSEN, ask_for_key, has_llm_access
 
 
 def require_key(settings: Mapping[str, Any]) -> None:

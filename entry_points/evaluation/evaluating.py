@@ -18,14 +18,13 @@ from entry_points.evaluation.picture import log_picture
 from entry_points.evaluation.reading import Dataset, note_trace, read_and_trace
 from entry_points.evaluation.report import log_report
 from entry_points.evaluation.results import MEASURED, Evaluation, FormResult, headline, log
+from entry_points.logged_models.calls import print_estimate, sample_of
 from entry_points.logged_models.card import write_scores
 from entry_points.logged_models.loading import (
     extractor_config,
     learned_from,
     load_extractor,
-    print_estimate,
     require_same_kind,
-    sample_of,
     version_of,
 )
 from entry_points.scoring.bootstrap import intervals

@@ -10,12 +10,9 @@ import json
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from math import ceil, inf
-from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any
 
 import mlflow
-import pandas as pd
 from mlflow.exceptions import MlflowException
 from mlflow.models import get_model_info
 from mlflow.pyfunc import PyFuncModel
@@ -26,9 +23,6 @@ from data.forms import Document, Form
 from data.funsd import image_hash
 from entry_points.command_line.cli import RUN, UsageError
 from entry_points.command_line.tracking import list_of
-from entry_points.predictions.documents import read_document
-
-D = TypeVar("D")
 
 # The variables that give access to an LLM server, in the order in which the engine looks.
 KEY_VARIABLES = (
@@ -59,9 +53,6 @@ _CALLED = (
     "traces_dropped",
 )
 
-# How the line begins that says what documents will take of an LLM.
-ESTIMATE = "Estimate:"
-
 # The start of the line that says which engine `auto` has chosen.
 CHOSEN = "Engine:"
 
@@ -69,13 +60,6 @@ CHOSEN = "Engine:"
 _M_ARENA_MAX = -8
 _M_MMAP_THRESHOLD = -3
 _LARGE_BLOCK = 8 << 20  # bytes; Pillow allocates images in blocks of 16 MiB
-
-# How long to wait for a tracking store that takes no trace, s. The slowest one in use, SQLite on a
-# busy disk, takes a hundred traces in this time.
-_STALLED_S = 10.0
-
-# How many documents are opened for the estimate of all.
-_SAMPLE = 20
 
 
 def has_llm_access() -> bool:
@@ -255,81 +239,3 @@ def extractor_errors_reported() -> Iterator[None]:
         if type(error).__module__ == "ocr_extractor.errors":
             raise UsageError(str(error)) from None
         raise
-
-
-def followed_prompt(model: PyFuncModel, output: Path) -> str | None:
-    """Return the prompt version that a followed alias names; None for a pinned prompt.
-
-    `output` is the file that predict continues.
-
-    Raises:
-        UsageError: The alias cannot be resolved, so documents that were read with its last version
-            would be read again.
-    """
-    extractor: Any = model.unwrap_python_model()  # type: ignore[no-untyped-call]
-    if (followed := extractor.followed_prompt()) is None:
-        return None
-    uri, source = followed
-    if source != "registry" and output.exists():
-        raise UsageError(
-            f"the prompt's alias cannot be resolved now, so it is unknown which documents in "
-            f"{output.name} are finished: see the warning above, or name another --output."
-        )
-    return str(uri)
-
-
-def max_document_bytes(model: PyFuncModel) -> int:
-    """Return the size of the largest document that an extractor takes."""
-    return int(model.model_config["max_document_bytes"])
-
-
-def sample_of(documents: Sequence[D]) -> Sequence[D]:
-    """Return some documents, from which the estimate for all is made."""
-    return documents[:: ceil(len(documents) / _SAMPLE)]
-
-
-def print_estimate(
-    model: PyFuncModel, sample: Sequence[Path], count: int, output_tokens_per_page: float = 0.0
-) -> None:
-    """Print an estimate of tokens and cost of `count` documents, based on some of them.
-
-    Documents that cannot be read count as nothing. `output_tokens_per_page` is what the LLM wrote
-    for other pages; 0 if that is not known.
-    """
-    most = max_document_bytes(model)
-    read = [data for path in sample if isinstance(data := read_document(path, most), bytes)]
-    extractor: Any = model.unwrap_python_model()  # type: ignore[no-untyped-call]
-    found = extractor.estimate(read, output_tokens_per_page)
-    if found is None:
-        return
-    times = count / len(sample)
-    tokens = "unknown" if found.input_tokens is None else f"{found.input_tokens * times:,.0f}"
-    cost = "unknown" if found.cost is None else f"{found.cost * times:.4f} USD"
-    without = "" if output_tokens_per_page else ", without what the LLM writes"
-    pages = f"{found.pages * times:,.0f}"
-    print(f"{ESTIMATE} {pages} pages, input tokens {tokens}, cost {cost}{without}.", flush=True)
-
-
-def write_traces(model: PyFuncModel) -> None:
-    """Write the waiting traces while the tracking store accepts them; report how many were lost."""
-    print("Writing the remaining traces ...", flush=True)
-    extractor: Any = model.unwrap_python_model()  # type: ignore[no-untyped-call]
-    before, left = inf, extractor.flush_traces(_STALLED_S)
-    while 0 < left < before:
-        before, left = left, extractor.flush_traces(_STALLED_S)
-    if left:
-        print(f"{left} traces were not written: the tracking store did not take them.", flush=True)
-
-
-def predict_rows(
-    model: PyFuncModel,
-    documents: Sequence[tuple[str, bytes | None]],
-    params: Mapping[str, str] | None = None,
-) -> list[dict[str, Any]]:
-    """Let an extractor read documents: (doc_id, bytes), or (doc_id, None) for one without bytes.
-
-    Returns the output's rows, in the given order, as plain JSON values by column.
-    """
-    frame = pd.DataFrame(documents, columns=["doc_id", "image"])
-    output = model.predict(frame, params=dict(params or {}))
-    return cast(pd.DataFrame, output).to_dict(orient="records")  # type: ignore[return-value]

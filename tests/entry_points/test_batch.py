@@ -20,7 +20,8 @@ from werkzeug import Response
 from entry_points.batching.plan import BATCH_SETTINGS, BatchPlan, plan_of
 from entry_points.batching.rounds import read_in_batches
 from entry_points.command_line.cli import UsageError
-from entry_points.logged_models.loading import load_extractor, predict_rows
+from entry_points.logged_models.calls import predict_rows
+from entry_points.logged_models.loading import load_extractor
 from entry_points.predict import PredictTask, build_parser, predict
 from entry_points.predictions.documents import find_documents
 from entry_points.predictions.tally import PredictResult

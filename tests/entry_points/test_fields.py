@@ -26,7 +26,8 @@ from entry_points.evaluation.evaluating import evaluate
 from entry_points.evaluation.printing import report
 from entry_points.evaluation.reading import Dataset
 from entry_points.evaluation.results import load_results
-from entry_points.logged_models.loading import load_extractor, predict_rows
+from entry_points.logged_models.calls import predict_rows
+from entry_points.logged_models.loading import load_extractor
 from entry_points.scoring.scores import aggregate
 from tests.stores import own_store
 

@@ -17,7 +17,7 @@ from mlflow.pyfunc import PyFuncModel
 
 from entry_points import ROOT
 from entry_points.command_line.cli import UsageError
-from entry_points.logged_models.loading import write_traces
+from entry_points.logged_models.calls import write_traces
 from entry_points.predictions.output import KEY
 from tests.entry_points.conftest import Done, Project
 from tests.entry_points.predictions.test_documents import endless, fifo, sparse
