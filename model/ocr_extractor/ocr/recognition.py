@@ -30,13 +30,11 @@ if TYPE_CHECKING:
 _THREADS_PER_PAGE = 4
 _LINES_PER_BATCH = 1
 """Lines of a batch are padded to the widest one. Alone, a line reads the same whatever else is on
-the page, and peak memory over 45 FUNSD pages was 538 MB, against 746 MB with RapidOCR's six."""
+the page, and peak memory over 45 FUNSD pages was 538 MB, against 746 MB with RapidOCR's six.
 
-_LEAST_WIDTH = 160
-"""px at a height of 48 px, to which a shorter line is padded; RapidOCR pads to 320. The
-recogniser's time grows with the width: on 66 FUNSD training pages, a page took 14 % less CPU, and
-on all 149 `pair_f1` fell from 0.573 to 0.570. On 40 receipts `value_f1` stayed the same.
-With 96 px, `pair_f1` lost 0.008."""
+RapidOCR pads shorter lines to 320 px at a height of 48. Padding them to 160 takes 14 % less CPU a
+page, but on FUNSD's training forms `pair_f1` falls from 0.573 to 0.570, and from 0.614 to 0.605 with
+weights trained on them."""
 
 _MAX_SIDE = 2000
 """px; RapidOCR reads a larger page at this size. An A4 page stays at 170 dpi, and memory and
@@ -235,7 +233,6 @@ def _settings(threads: int) -> dict[str, Any]:
         "Global.text_score": 0.0,  # illegible lines show the orientation of the page
         "Global.log_level": "error",
         "Rec.rec_batch_num": _LINES_PER_BATCH,
-        "Rec.rec_img_shape": [3, 48, _LEAST_WIDTH],
         "EngineConfig.onnxruntime.intra_op_num_threads": threads,
     }
 
