@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from types import UnionType
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_hints
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -166,61 +167,43 @@ def signature() -> ModelSignature:
     """Return MLflow's signature of the model: documents in, one extraction a document out."""
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
-    from mlflow.types.schema import Array, Object, Property
 
-    box = Array(DataType.long)
-    pair = Object(
-        [
-            Property("question", DataType.string),
-            Property("answer", DataType.string, required=False),
-            Property("page", DataType.long),
-            Property("confidence", DataType.double, required=False),
-            Property("question_box", box, required=False),
-            Property("answer_box", box, required=False),
-            Property("grounded", DataType.boolean, required=False),
-        ]
-    )
-    text, whole = DataType.string, DataType.long
-    leaf = Object(
-        [
-            Property("path", text),
-            Property("value", text, required=False),
-            Property("raw", text, required=False),
-            Property("status", text),
-            Property("page", whole, required=False),
-            Property("box", box, required=False),
-            Property("confidence", DataType.double, required=False),
-            Property("grounded", DataType.boolean, required=False),
-            Property("checks", Array(text)),
-            Property("accepted", DataType.boolean, required=False),
-        ]
-    )
-    types: dict[str, Any] = {"pairs": Array(pair), "fields": Array(leaf)}
-    types |= {"partial": DataType.boolean, "page_count": whole}
-    counts = ("input_tokens", "output_tokens", "cached_tokens", "attempts", "cache_hits")
-    types |= dict.fromkeys(counts, whole) | {"cost": DataType.double}
-    always = {"pairs", "partial", "engine", "prompt_uri", "prompt_source", "attempts", "cache_hits"}
+    image = ColSpec(DataType.binary, "image")
+    doc_id = ColSpec(DataType.string, "doc_id", required=False)
+    columns = ((name, *_mlflow_type(hint)) for name, hint in get_type_hints(Extraction).items())
     return ModelSignature(
-        inputs=Schema(
-            [
-                ColSpec(DataType.binary, "image"),
-                ColSpec(DataType.string, "doc_id", required=False),
-            ]
-        ),
-        outputs=Schema(
-            [
-                ColSpec(types.get(name, text), name, required=name in always)
-                for name in OUTPUT_COLUMNS
-            ]
-        ),
+        inputs=Schema([image, doc_id]),
+        outputs=Schema([ColSpec(of, name, required) for name, of, required in columns]),
         params=ParamSchema(
             [
-                ParamSpec("additional_rules", text, ""),
-                ParamSpec("pages", text, ""),
+                ParamSpec("additional_rules", DataType.string, ""),
+                ParamSpec("pages", DataType.string, ""),
                 ParamSpec("as_struct", DataType.boolean, False),
             ]
         ),
     )
+
+
+def _mlflow_type(hint: Any) -> tuple[Any, bool]:
+    """Return MLflow's type for a type hint, and whether a value is required: it is never None."""
+    from mlflow.types import DataType
+    from mlflow.types.schema import Array, Object, Property
+
+    plain = {
+        str: DataType.string,
+        int: DataType.long,
+        float: DataType.double,
+        bool: DataType.boolean,
+        Status: DataType.string,
+    }
+    required = not isinstance(hint, UnionType)
+    of = hint if required else get_args(hint)[0]
+    if of in plain:
+        return plain[of], required
+    if get_origin(of) is tuple:
+        return Array(_mlflow_type(get_args(of)[0])[0]), required
+    members = get_type_hints(of).items()
+    return Object([Property(name, *_mlflow_type(each)) for name, each in members]), required
 
 
 def spark_ddl() -> str:
