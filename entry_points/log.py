@@ -33,12 +33,12 @@ from entry_points.logged_models.loading import (
 from entry_points.prompt_versions.registration import find_prompt, schema_note, schema_of
 from entry_points.prompt_versions.schema_file import read_schema
 from entry_points.training.origin import learned_hashes
+from ocr_extractor.build import TINY_OCR_ARTIFACT, WEIGHTS_ARTIFACT, check_escalation
 from ocr_extractor.config import ExtractorConfig
 from ocr_extractor.contract import signature, spark_ddl
 from ocr_extractor.engines.local.fields.ranker import SETTINGS
 from ocr_extractor.engines.local.learned.weights import DECISION
 from ocr_extractor.errors import ConfigError, PromptError
-from ocr_extractor.extractor import TINY_OCR_ARTIFACT, WEIGHTS_ARTIFACT, check_escalation
 from ocr_extractor.prompts.prompt import SNAPSHOT_ARTIFACT, write_snapshot
 
 # What the logged model needs: all that `model/` imports, and what MLflow adds to each Python model.

@@ -43,11 +43,11 @@ from entry_points.training.origin import note_origin
 from entry_points.training.own_fields import OwnTrainer
 from entry_points.training.pages import PageReader, TrainingPage
 from entry_points.training.stacking import Trained, fits_of, fold_of, train_stages
+from ocr_extractor.build import WEIGHTS_ARTIFACT
 from ocr_extractor.engines.local.learned.candidates import PairCandidate, select
 from ocr_extractor.engines.local.learned.cascade import TREES
 from ocr_extractor.engines.local.learned.page_features import LABELS
 from ocr_extractor.errors import DocumentError, EngineError, SchemaError
-from ocr_extractor.extractor import WEIGHTS_ARTIFACT
 from ocr_extractor.fields.schema import Schema
 
 INNER_FOLDS = 3

@@ -40,7 +40,7 @@ USES = {
         "_upload_attachments",
     },
     "model/ocr_extractor/engines/openai/client.py": {"_azure_ad_token", "_make_status_error"},
-    "model/ocr_extractor/engines/openai/read_deadline.py": {
+    "model/ocr_extractor/engines/openai/transport.py": {
         "_mounts",
         "_network_backend",
         "_pool",

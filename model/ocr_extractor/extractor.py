@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import pandas as pd
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
+from ocr_extractor.build import build_reader
 from ocr_extractor.config import ExtractorConfig, serving_settings
 from ocr_extractor.contract import Extraction, to_frame
-from ocr_extractor.documents.input_frame import to_documents
-from ocr_extractor.documents.limits import too_many_bytes
+from ocr_extractor.documents.input_frame import is_source, read_sources, to_documents
 from ocr_extractor.documents.page_ranges import PageSelection
 from ocr_extractor.errors import ConfigError, DocumentError, PromptError, RequestError
 from ocr_extractor.prompts.followed_alias import FollowedPrompt
 from ocr_extractor.prompts.prompt import SNAPSHOT_ARTIFACT, check_replacement, load_prompt
 from ocr_extractor.prompts.registry import Registry
-from ocr_extractor.reader import DocumentReader
 from ocr_extractor.runtime.cancellation import stopped_by
 from ocr_extractor.runtime.trace_export import dropped_traces, flush_traces
 
@@ -29,24 +27,10 @@ if TYPE_CHECKING:
 
     from PIL.Image import Image
 
-    from ocr_extractor.engines.base import Engine
+    from ocr_extractor.documents.input_frame import Source
     from ocr_extractor.engines.openai.batch import BatchServer
+    from ocr_extractor.engines.openai.cost import Estimate
     from ocr_extractor.engines.openai.engine import OpenAIChatEngine
-    from ocr_extractor.engines.openai.estimate import Estimate
-    from ocr_extractor.ocr.recognition import WordReader
-    from ocr_extractor.prompts.prompt import Prompt
-
-    Source = str | os.PathLike[str] | bytes
-
-WEIGHTS_ARTIFACT = "local_weights"
-"""The logged model's artifact with its own weights of the local engine, if it has any."""
-
-TINY_OCR_ARTIFACT = "tiny_ocr"
-"""The logged model's artifact with the networks that ocr_quality=fast reads with."""
-
-
-_PATH = (str, os.PathLike)
-_ONE = (*_PATH, bytes, bytearray, memoryview)
 
 
 class OcrExtractor(PythonModel):
@@ -67,19 +51,10 @@ class OcrExtractor(PythonModel):
         registry = Registry()
         snapshot = Path(context.artifacts[SNAPSHOT_ARTIFACT])
         prompt = load_prompt(config.prompt_uri, snapshot, registry)
-        tiny_ocr = _find_tiny_ocr(config, context.artifacts)
-        weights = context.artifacts.get(WEIGHTS_ARTIFACT)
-        self._engine = _build_engine(config, weights, tiny_ocr)
-        self._followed = (
-            FollowedPrompt(prompt, config.prompt_refresh_s, registry)
-            if config.follow_alias
-            else None
-        )
-        words = _build_word_reader(config, tiny_ocr)
-        engines = (*_build_first_engine(config, prompt, weights, tiny_ocr), self._engine)
-        self._reader = DocumentReader(
-            config, prompt, *engines, word_reader=words, followed=self._followed
-        )
+        self._followed: FollowedPrompt | None = None
+        if config.follow_alias:
+            self._followed = FollowedPrompt(prompt, config.prompt_refresh_s, registry)
+        self._reader = build_reader(config, prompt, context.artifacts, self._followed)
 
     def predict(
         self,
@@ -155,20 +130,15 @@ class OcrExtractor(PythonModel):
             RequestError: There are more than `max_documents`, or `pages` are not numbers from 1.
             PromptError: The prompt cannot be rendered.
         """
-        one = isinstance(source, _ONE)
+        one = is_source(source)
         sources = [source] if one else list(cast("Iterable[Source]", source))
         numbers = None if pages is None else ",".join(map(str, pages))
         if numbers == "":
             raise RequestError("pages is empty: give numbers from 1, or None for all pages.")
         config = self._reader.config
-        images = [_content(each, config.max_document_bytes) for each in sources]
-        ids = [str(each) if isinstance(each, _PATH) else None for each in sources]
-        frame = pd.DataFrame({"image": images, "doc_id": ids}, dtype=object)
-        extractions = self._reader.read_all(
-            to_documents(frame, config.max_documents),
-            additional_rules,
-            PageSelection.parse(numbers or ""),
-        )
+        documents = read_sources(sources, config.max_documents, config.max_document_bytes)
+        selection = PageSelection.parse(numbers or "")
+        extractions = self._reader.read_all(documents, additional_rules, selection)
         return extractions[0] if one else extractions
 
     @staticmethod
@@ -188,7 +158,7 @@ class OcrExtractor(PythonModel):
         reader = self._reader
         if reader.config.engine == "local":
             return None
-        from ocr_extractor.engines.openai.estimate import estimate
+        from ocr_extractor.engines.openai.cost import estimate
 
         instructions = reader.prompt.render()
         return estimate(
@@ -255,11 +225,11 @@ class OcrExtractor(PythonModel):
     def _llm_engine(self) -> OpenAIChatEngine:
         from ocr_extractor.engines.openai.engine import OpenAIChatEngine
 
-        if not isinstance(self._engine, OpenAIChatEngine):
+        if not isinstance(engine := self._reader.engine, OpenAIChatEngine):
             raise ConfigError(
                 "The local engine has no LLM to ask: log an extractor with engine=openai."
             )
-        return self._engine
+        return engine
 
     @staticmethod
     def flush_traces(timeout_s: float) -> int:
@@ -290,81 +260,7 @@ class OcrExtractor(PythonModel):
         return document_text(document)
 
 
-def _content(source: Any, max_bytes: int) -> Any:
-    """Return a file's bytes, or the error of a file that is too large."""
-    if not isinstance(source, _PATH):
-        return source
-    with Path(source).open("rb") as file:
-        if (size := os.fstat(file.fileno()).st_size) > max_bytes:
-            return too_many_bytes(size, max_bytes)
-        data = file.read(max_bytes + 1)  # a device and a file in /proc state no size
-    return too_many_bytes(None, max_bytes) if len(data) > max_bytes else data
-
-
 def _read_params(params: dict[str, Any] | None) -> tuple[str, PageSelection]:
     given = params or {}
     pages = PageSelection.parse(str(given.get("pages") or ""))
     return str(given.get("additional_rules") or ""), pages
-
-
-def _find_tiny_ocr(config: ExtractorConfig, artifacts: dict[str, str]) -> Path | None:
-    if config.ocr_quality == "best":
-        return None
-    if TINY_OCR_ARTIFACT not in artifacts:
-        raise ConfigError(
-            "ocr_quality=fast needs networks that this extractor was logged without: log one with "
-            "that setting."
-        )
-    return Path(artifacts[TINY_OCR_ARTIFACT])
-
-
-def _build_engine(config: ExtractorConfig, weights: str | None, tiny_ocr: Path | None) -> Engine:
-    if config.engine == "local":
-        return _build_local_engine(config, weights, tiny_ocr)
-    from ocr_extractor.engines.openai.engine import OpenAIChatEngine
-
-    return OpenAIChatEngine(config)
-
-
-def _build_local_engine(
-    config: ExtractorConfig, weights: str | None, tiny_ocr: Path | None
-) -> Engine:
-    from ocr_extractor.engines.local.engine import BUNDLED_WEIGHTS, LocalEngine
-
-    return LocalEngine(
-        tiny_ocr=tiny_ocr,
-        include_blank=config.include_blank,
-        with_pairs=config.with_pairs,
-        weights=Path(weights) if weights else BUNDLED_WEIGHTS,
-    )
-
-
-def _build_first_engine(
-    config: ExtractorConfig, prompt: Prompt, weights: str | None, tiny_ocr: Path | None
-) -> list[Engine]:
-    """Return what reads each document before the LLM does."""
-    check_escalation(config, has_schema=prompt.schema is not None)
-    if config.escalate_below is None:
-        return []
-    return [_build_local_engine(config, weights, tiny_ocr)]
-
-
-def check_escalation(config: ExtractorConfig, *, has_schema: bool) -> None:
-    """Check that `escalate_below` is given only where two engines can read fields.
-
-    Raises:
-        ConfigError: The engine is the local one, or the prompt has no schema.
-    """
-    if config.escalate_below is not None and (config.engine == "local" or not has_schema):
-        raise ConfigError(
-            "escalate_below lets the LLM read what the local engine is unsure of in the fields of "
-            "a schema: log with engine=openai and a prompt that has a schema, or without it."
-        )
-
-
-def _build_word_reader(config: ExtractorConfig, tiny_ocr: Path | None) -> WordReader | None:
-    if config.engine == "local" or (config.page_input == "image" and not config.grounding):
-        return None
-    from ocr_extractor.ocr.recognition import WordReader
-
-    return WordReader(tiny_ocr)

@@ -148,14 +148,14 @@ class PageReader:
             check()
             page = decoded.enter_context(self._opener.decoded(document, number, deadline))
             width, height = page.image.size
-            span.set_attributes({"width_px": width, "height_px": height} | appearance(page.image))
+            span.attributes |= {"width_px": width, "height_px": height} | appearance(page.image)
             if (
                 self._config.trace_content == "full"
                 and document.media_type not in SHOWN_BY_BROWSERS
             ):
                 png, _ = encode_for_llm(page, max(page.image.size), "png", 100)
                 page = replace(page, png=png)
-                span.set_outputs({"page": Attachment(content_type="image/png", content_bytes=png)})
+                span.outputs = {"page": Attachment(content_type="image/png", content_bytes=png)}
         return page
 
     def _words(self, document: Document, page: Page) -> OcrPage | None:
@@ -173,7 +173,7 @@ class PageReader:
     def _recognise(reader: WordReader, page: Page) -> OcrPage:
         with start_span("ocr", SpanType.TASK, attributes={"page": page.number}) as span:
             read = reader.read_upright(page.image)
-            span.set_attributes(read.figures())
+            span.attributes |= read.figures()
         return read
 
     def _read(

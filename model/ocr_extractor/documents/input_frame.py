@@ -1,18 +1,24 @@
-"""Reads documents (ids and bytes, or an error) from the frame that MLflow passes to `predict`."""
+"""Reads documents (ids and bytes, or an error) from what a caller gives: a frame, or sources."""
 
 from __future__ import annotations
 
 import base64
 import binascii
+import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeGuard
 
 import pandas as pd
 
+from ocr_extractor.documents.limits import too_many_bytes
 from ocr_extractor.errors import DocumentError, InputError, RequestError, shorten
+
+Source = str | os.PathLike[str] | bytes | bytearray | memoryview
+"""A document on this machine: its path, or its bytes."""
 
 # How MLflow 3.17 hands over a null string (Spark) and a null document (`inputs`, `instances`).
 _NULLS = {"nan", "None"}
@@ -45,32 +51,72 @@ def to_documents(frame: pd.DataFrame, max_documents: int = sys.maxsize) -> Itera
             f"The input has no column 'image' (found: {shorten(list(frame.columns))}): send the "
             "document's bytes in it."
         )
-    if len(frame) > max_documents:
-        raise RequestError(
-            f"The call has {len(frame):,} documents, more than max_documents={max_documents:,}: "
-            "send them in several calls or raise the limit."
-        )
+    _check_count(len(frame), max_documents)
     ids = frame["doc_id"] if "doc_id" in frame.columns else [None] * len(frame)
     for doc_id, value in zip(ids, frame["image"], strict=True):
-        name = _to_id(doc_id)
-        try:
-            yield InputDocument(name, _to_bytes(value))
-        except DocumentError as error:
-            yield InputDocument(name, error)
+        yield InputDocument(_to_id(doc_id), _to_content(value))
+
+
+def is_source(given: object) -> TypeGuard[Source]:
+    """Tell whether this is one document, not several."""
+    return isinstance(given, str | os.PathLike | bytes | bytearray | memoryview)
+
+
+def read_sources(
+    sources: Sequence[Source], max_documents: int, max_bytes: int
+) -> list[InputDocument]:
+    """Read documents that are on this machine; the id of a file is its path.
+
+    Args:
+        sources: The documents.
+        max_documents: Most documents; if there are more, none is read.
+        max_bytes: Most bytes that are read of a file.
+
+    Raises:
+        OSError: A path cannot be opened.
+        RequestError: There are more than `max_documents`.
+    """
+    _check_count(len(sources), max_documents)
+    return [_read_source(each, max_bytes) for each in sources]
+
+
+def _read_source(source: Source, max_bytes: int) -> InputDocument:
+    if not isinstance(source, str | os.PathLike):
+        return InputDocument(None, _to_content(source))
+    with Path(source).open("rb") as file:
+        if (size := os.fstat(file.fileno()).st_size) > max_bytes:
+            return InputDocument(str(source), too_many_bytes(size, max_bytes))
+        data = file.read(max_bytes + 1)  # a device and a file in /proc state no size
+    content = too_many_bytes(None, max_bytes) if len(data) > max_bytes else _to_content(data)
+    return InputDocument(str(source), content)
+
+
+def _check_count(count: int, max_documents: int) -> None:
+    if count > max_documents:
+        raise RequestError(
+            f"The call has {count:,} documents, more than max_documents={max_documents:,}: "
+            "send them in several calls or raise the limit."
+        )
 
 
 def _to_id(value: Any) -> str | None:
     return None if value is None or value is pd.NA or str(value) in _NULLS else str(value)
 
 
+def _to_content(value: Any) -> bytes | DocumentError:
+    """Return the document's bytes, or why there are none."""
+    try:
+        return _to_bytes(value)
+    except DocumentError as error:
+        return error
+
+
 def _to_bytes(value: Any) -> bytes:
     """Return the document's bytes; base64 text, which some request shapes deliver, is decoded.
 
     Raises:
-        DocumentError: There are none, the text is not base64, or the value is such an error.
+        DocumentError: There are none, or the text is not base64.
     """
-    if isinstance(value, DocumentError):  # of a file that `read` was given
-        raise value
     if isinstance(value, (bytes, bytearray, memoryview)):
         data = bytes(value)
         return _decode(data) if _TEXT.fullmatch(data[:32]) else data

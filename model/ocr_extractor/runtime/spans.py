@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from mlflow.tracing.attachments import Attachment
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 
 if TYPE_CHECKING:
@@ -35,20 +36,19 @@ class TraceOrigin:
     run: tuple[str, str] | None
 
 
+@dataclass(eq=False)
 class RecordedSpan:
     """A span as plain data: it takes 0.02 ms; MLflow's span takes 0.4 ms of the reading thread.
-
-    The setters are those of MLflow's `LiveSpan`.
 
     Attributes:
         name: What was done.
         span_type: One of MLflow's `SpanType`.
         origin: Where its trace belongs; None where it is not kept.
+        attributes: Its attributes, beside its inputs and outputs.
         started_ns: Its start, ns since the epoch.
         ended_ns: Its end, ns since the epoch; None before that.
         inputs: Its inputs; None for none.
         outputs: Its outputs; None for none.
-        attributes: Its other attributes.
         failed: Whether its status is ERROR.
         events: Exceptions that ended it.
         children: The spans within it, in the order of their beginning.
@@ -56,46 +56,42 @@ class RecordedSpan:
         previews: Request and response in MLflow's list of traces; of a root only.
     """
 
-    def __init__(
-        self,
-        name: str,
-        span_type: str,
-        attributes: dict[str, Any] | None,
-        origin: TraceOrigin | None,
-    ) -> None:
-        self.name = name
-        self.span_type = span_type
-        self.origin = origin
-        self.started_ns = time.time_ns()
-        self.ended_ns: int | None = None
-        self.inputs: Any = None
-        self.outputs: Any = None
-        self.attributes = dict(attributes or {})
-        self.failed = False
-        self.events: list[SpanEvent] = []
-        self.children: list[RecordedSpan] = []
-        self.prompts: list[PromptVersion] = []
-        self.previews: tuple[str, str] | None = None
+    name: str
+    span_type: str
+    origin: TraceOrigin | None
+    attributes: dict[str, Any] = field(default_factory=dict)
+    started_ns: int = field(default_factory=time.time_ns)
+    ended_ns: int | None = None
+    inputs: Any = None
+    outputs: Any = None
+    failed: bool = False
+    events: list[SpanEvent] = field(default_factory=list)
+    children: list[RecordedSpan] = field(default_factory=list)
+    prompts: list[PromptVersion] = field(default_factory=list)
+    previews: tuple[str, str] | None = None
 
-    def set_inputs(self, inputs: Any) -> None:
-        """Replace the inputs."""
-        self.inputs = inputs
-
-    def set_outputs(self, outputs: Any) -> None:
-        """Replace the outputs."""
-        self.outputs = outputs
-
-    def set_attribute(self, key: str, value: Any) -> None:
-        """Add an attribute."""
-        self.attributes[key] = value
-
-    def set_attributes(self, attributes: dict[str, Any]) -> None:
-        """Add attributes."""
-        self.attributes.update(attributes)
-
-    def set_failed(self) -> None:
-        """Make the status ERROR."""
+    def fail(self, error_code: str) -> None:
+        """Make the status ERROR, with the error code of a `DocumentError`."""
         self.failed = True
+        self.attributes["error_code"] = error_code
+
+    def memory(self) -> int:
+        """Return the memory of the span and of those within it, bytes."""
+        own = sum(map(_size_of, (self.inputs, self.outputs, self.attributes)))
+        return 1000 + own + sum(child.memory() for child in self.children)
+
+
+def _size_of(value: Any) -> int:
+    """Return the memory of a value of a span, bytes: its texts and images."""
+    if isinstance(value, str):
+        return len(value)
+    if isinstance(value, Attachment):
+        return len(value.content_bytes)
+    if isinstance(value, dict):
+        return sum(map(_size_of, value.values()))
+    if isinstance(value, list | tuple):
+        return sum(map(_size_of, value))
+    return 8
 
 
 class GivenTraceId(RandomIdGenerator):

@@ -10,7 +10,6 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from mlflow.tracing.attachments import Attachment
 from mlflow.utils.logging_utils import suppress_logs_in_thread
 
 from ocr_extractor.runtime import memory
@@ -126,7 +125,7 @@ class TraceQueue:
 
     def put(self, root: RecordedSpan, origin: TraceOrigin) -> None:
         """Add a finished trace, or drop it if the queue is full."""
-        entry = _Waiting(root, origin, _size_of_span(root))
+        entry = _Waiting(root, origin, root.memory())
         with self._changed:
             if self._store is None:
                 self._store = self._make_destination(self.flush)
@@ -288,21 +287,3 @@ def flush_traces(timeout_s: float) -> int:
 def dropped_traces() -> int:
     """Return how many traces of this process were dropped so far."""
     return _queue.dropped + _to_collector.dropped
-
-
-def _size_of(value: Any) -> int:
-    """Return the memory of a value of a span, bytes: its texts and images."""
-    if isinstance(value, str):
-        return len(value)
-    if isinstance(value, Attachment):
-        return len(value.content_bytes)
-    if isinstance(value, dict):
-        return sum(map(_size_of, value.values()))
-    if isinstance(value, list | tuple):
-        return sum(map(_size_of, value))
-    return 8
-
-
-def _size_of_span(span: RecordedSpan) -> int:
-    own = sum(map(_size_of, (span.inputs, span.outputs, span.attributes)))
-    return 1000 + own + sum(map(_size_of_span, span.children))

@@ -39,14 +39,14 @@ def start_span(
     """Record a span within the one that is active in this context, or the root of a trace."""
     parent = _active.get()
     origin = find_origin() if parent is None else parent.origin
-    span = RecordedSpan(name, span_type, attributes, origin)
+    span = RecordedSpan(name, span_type, origin, dict(attributes or {}))
     if parent is not None:
         parent.children.append(span)
     token = _active.set(span)
     try:
         yield span
     except Exception as error:
-        span.set_failed()
+        span.failed = True
         span.events.append(SpanEvent.from_exception(error))
         raise
     finally:
@@ -59,7 +59,7 @@ def start_span(
 def note(attributes: dict[str, Any]) -> None:
     """Add attributes to the span that is active in this context, if one is."""
     if (span := _active.get()) is not None:
-        span.set_attributes(attributes)
+        span.attributes |= attributes
 
 
 def note_extraction(span: RecordedSpan, extraction: Extraction, *, content: bool) -> None:
@@ -72,10 +72,9 @@ def note_extraction(span: RecordedSpan, extraction: Extraction, *, content: bool
         read = f"{found} of {len(extraction.fields)} fields"
     if not content:
         row |= {"pairs": count, "values": None, "fields": len(extraction.fields or ())}
-    span.set_outputs(row)
-    span.set_attribute("counts", counts_of(extraction))
-    if extraction.error_code:
-        span.set_failed()
+    span.outputs = row
+    span.attributes["counts"] = counts_of(extraction)
+    span.failed = extraction.error_code is not None
     span.previews = (str(extraction.doc_id), extraction.error or read)
 
 
@@ -116,20 +115,17 @@ def _status(read: FieldValue | Pair) -> str:
 
 def note_reading(span: RecordedSpan, reading: PageReading) -> None:
     """Set the result of a page on its span."""
-    span.set_attributes(
-        {
-            "pairs": len(reading.pairs),
-            "fields": len(reading.raw_fields or ()),
-            "attempts": reading.attempts,
-            "from_cache": reading.from_cache,
-            "partial": reading.failure is not None and bool(reading.pairs),
-        }
-    )
+    span.attributes |= {
+        "pairs": len(reading.pairs),
+        "fields": len(reading.raw_fields or ()),
+        "attempts": reading.attempts,
+        "from_cache": reading.from_cache,
+        "partial": reading.failure is not None and bool(reading.pairs),
+    }
     if reading.cost is not None:
-        span.set_attribute("cost_usd", reading.cost)
+        span.attributes["cost_usd"] = reading.cost
     if reading.failure is not None:
-        span.set_failed()
-        span.set_attribute("error_code", reading.failure.code)
+        span.fail(reading.failure.code)
 
 
 @contextlib.contextmanager

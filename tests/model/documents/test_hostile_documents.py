@@ -33,7 +33,7 @@ from ocr_extractor.documents.limits import PageLimits
 from ocr_extractor.documents.opener import Opener, open_document
 from ocr_extractor.documents.pdf import PdfDocument
 from ocr_extractor.engines.base import Page, PageReading
-from ocr_extractor.engines.openai.estimate import estimate
+from ocr_extractor.engines.openai.cost import estimate
 from ocr_extractor.errors import DocumentError, LimitError
 from ocr_extractor.fields.schema import Schema
 from ocr_extractor.prompts.prompt import Prompt

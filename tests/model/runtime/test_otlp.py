@@ -47,7 +47,7 @@ def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[OtlpCollector]:
 def read_page(**inputs: Any) -> str:
     """Read a page, as far as traces are concerned; return the id of its trace."""
     with start_span("extract", "WORKFLOW", {"engine": "local", "pairs": 3}) as span:
-        span.set_inputs({"doc_id": "form-1"} | inputs)
+        span.inputs = {"doc_id": "form-1"} | inputs
         with start_span("prepare"), start_span("ocr"):
             pass
     return str(mlflow.get_last_active_trace_id())

@@ -50,7 +50,7 @@ def trace(*, image: bytes = b"") -> None:
     """Read a page, as far as traces are concerned."""
     with start_span("extract") as span:
         if image:
-            span.set_inputs({"document": Attachment(content_type="image/png", content_bytes=image)})
+            span.inputs = {"document": Attachment(content_type="image/png", content_bytes=image)}
         for name in ("prepare", "engine", "parse"):
             with start_span(name):
                 pass
@@ -91,7 +91,7 @@ def test_each_of_many_traces_has_all_its_spans_its_image_and_its_prompt(
         with start_span("extract") as span:
             span.prompts.append(prompt)
             image = Attachment(content_type="image/png", content_bytes=b"image %d" % number)
-            span.set_inputs({"document": image})
+            span.inputs = {"document": image}
             for name in ("prepare", "engine", "parse"):
                 with start_span(name):
                     pass
@@ -206,7 +206,7 @@ def test_a_trace_that_the_store_refuses_costs_no_other(
     with start_span("extract"):
         pass
     with start_span("x" * 10_000) as span:
-        span.set_attribute("mlflow.traceTag.x", "y")
+        span.attributes["mlflow.traceTag.x"] = "y"
     with start_span("extract"):
         pass
     assert queue.flush(PATIENCE_S) == 0

@@ -21,11 +21,9 @@ from ocr_extractor.engines.openai.cache import CompletionCache, cache_key
 from ocr_extractor.engines.openai.capabilities import Capabilities
 from ocr_extractor.engines.openai.client import build_client, find_base_url
 from ocr_extractor.engines.openai.completion import Answer
-from ocr_extractor.engines.openai.image_tokens import estimate_image_tokens
-from ocr_extractor.engines.openai.pricing import cost_of
+from ocr_extractor.engines.openai.cost import cost_of, estimate_image_tokens
 from ocr_extractor.engines.openai.rate_limit import RateLimiter
 from ocr_extractor.engines.openai.request_loop import LLMServer, PageExchange
-from ocr_extractor.engines.openai.request_spans import usage_attributes
 from ocr_extractor.engines.openai.sdk_errors import SDK_ERRORS, to_engine_error
 from ocr_extractor.engines.openai.transport import build_http_client
 from ocr_extractor.errors import CompletionError, EngineError
@@ -34,7 +32,6 @@ from ocr_extractor.runtime.tracing import note
 if TYPE_CHECKING:
     from ocr_extractor.config import ExtractorConfig
     from ocr_extractor.engines.openai.answer_form import AnswerForm
-    from ocr_extractor.engines.openai.completion import Usage
     from ocr_extractor.engines.openai.parsing import ParsedCompletion
     from ocr_extractor.fields.schema import Schema
 
@@ -125,7 +122,6 @@ class OpenAIChatEngine:
             cache.put(key, exchange.text)
             if exchange.probabilities:
                 cache.put(key + _PROBABILITIES, json.dumps(exchange.probabilities))
-        self._note_usage(usage)
         return PageReading(
             parsed.pairs,
             usage.input if usage else None,
@@ -227,8 +223,3 @@ class OpenAIChatEngine:
         encoded = base64.b64encode(image).decode("ascii")
         url = f"data:image/{config.image_format};base64,{encoded}"
         return {"type": "image_url", "image_url": {"url": url, "detail": "high"}}
-
-    def _note_usage(self, usage: Usage | None) -> None:
-        """Record the tokens of all requests on the page's span where no request has its own."""
-        if self._config.trace_content != "full" and usage is not None:
-            note(usage_attributes(usage, self._config))

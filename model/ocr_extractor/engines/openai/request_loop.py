@@ -1,7 +1,11 @@
-"""All requests for one page: repeated within bounds, and counted; no other layer retries."""
+"""All requests for one page: repeated within bounds, counted and traced; no other layer retries.
+
+`mlflow.openai.autolog` does not trace them: it changes the SDK for the whole process.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import random
 import time
 from dataclasses import dataclass
@@ -10,24 +14,25 @@ from typing import TYPE_CHECKING, Any
 import mlflow
 import openai
 from mlflow.entities import SpanType
+from mlflow.tracing.constant import SpanAttributeKey, TokenUsageKey
 
-from ocr_extractor.engines.openai.completion import Answer, Usage
+from ocr_extractor.engines.openai.completion import Answer, Usage, probabilities_of
+from ocr_extractor.engines.openai.cost import costs_of
 from ocr_extractor.engines.openai.parsing import ParsedCompletion, cut_off
 from ocr_extractor.engines.openai.rate_limit import LONGEST_PAUSE_S, RateLimiter
-from ocr_extractor.engines.openai.request_spans import request_span
 from ocr_extractor.engines.openai.sdk_errors import (
     SDK_ERRORS,
     asks_to_slow_down,
     retry_after_s,
     to_engine_error,
 )
-from ocr_extractor.engines.openai.token_probabilities import probabilities_of
 from ocr_extractor.errors import CompletionError, EngineError
 from ocr_extractor.runtime.cancellation import wait
-from ocr_extractor.runtime.tracing import start_span
+from ocr_extractor.runtime.spans import RecordedSpan
+from ocr_extractor.runtime.tracing import note, start_span
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from ocr_extractor.config import ExtractorConfig
     from ocr_extractor.engines.openai.answer_form import AnswerForm
@@ -35,6 +40,8 @@ if TYPE_CHECKING:
 
 # The wait doubles with each retry up to this, s (the same limit as in the openai SDK).
 _LONGEST_DELAY_S = 8.0
+# Parameters of the SDK that do not belong to the request's body.
+_NOT_SENT = {"extra_headers", "extra_body"}
 
 
 @dataclass(frozen=True)
@@ -116,7 +123,7 @@ class PageExchange:
                 if not answer.cut_off:
                     raise
                 parsed = ParsedCompletion((), cut_off())
-            span.set_attribute("pairs", len(parsed.pairs))
+            span.attributes["pairs"] = len(parsed.pairs)
         self.probabilities = probabilities_of(self.text, answer.tokens, parsed.spans)
         return parsed
 
@@ -133,10 +140,7 @@ class PageExchange:
                 capabilities.parameters(self._form, times_longer) | capabilities.streaming()
             )
             request = self._request(parameters)
-            with (
-                self._server.rate_limiter.turn() as turn,
-                request_span(request, self._config) as span,
-            ):
+            with self._server.rate_limiter.turn() as turn, self._span(request) as span:
                 self.attempts += 1
                 try:
                     # The process may have turned autolog on, whose spans hold content.
@@ -144,10 +148,10 @@ class PageExchange:
                         answer = Answer.of(self._server.send(**request).content)
                 except EngineError as error:
                     fault, asked_s, slow = error, None, False
-                    span.failed(fault)
+                    span.fail(fault.code)
                 except SDK_ERRORS as error:
                     fault = to_engine_error(error, self._instructions)
-                    span.failed(fault)
+                    span.fail(fault.code)
                     if isinstance(error, openai.APIStatusError) and capabilities.adapt(
                         error, parameters
                     ):
@@ -156,8 +160,8 @@ class PageExchange:
                     asked_s = retry_after_s(error)
                     slow = asks_to_slow_down(error)
                 else:
-                    span.answered(answer)
-                    turn.tokens = self._count(answer)
+                    span.outputs = answer.to_dict()
+                    turn.tokens = self._count(answer, span)
                     if answer.usage is None and not answer.cut_off:
                         capabilities.stop_streaming()  # unstreamed, it may count the tokens
                     return answer
@@ -178,11 +182,51 @@ class PageExchange:
         ]
         return {"model": self._config.llm, "messages": messages, **parameters}
 
-    def _count(self, answer: Answer) -> int | None:
+    @contextlib.contextmanager
+    def _span(self, request: dict[str, Any]) -> Iterator[RecordedSpan]:
+        """Trace a request with its content; the span is not kept where `trace_content` forbids it.
+
+        The attributes are those that MLflow's UI shows.
+        """
+        if self._config.trace_content != "full":
+            yield RecordedSpan("Completions", SpanType.CHAT_MODEL, None)
+            return
+        parameters = {name: value for name, value in request.items() if name not in _NOT_SENT}
+        attributes = {name: value for name, value in parameters.items() if name != "messages"}
+        attributes[SpanAttributeKey.MESSAGE_FORMAT] = "openai"
+        with start_span("Completions", SpanType.CHAT_MODEL, attributes) as span:
+            span.inputs = parameters
+            yield span
+
+    def _count(self, answer: Answer, span: RecordedSpan) -> int | None:
+        """Add an answer's tokens to the page's; return them, None if they are not known."""
         if answer.usage is None:
             return None
         self.usage = (self.usage or Usage()) + answer.usage
+        if self._config.trace_content == "full":
+            span.attributes |= _usage_attributes(answer.usage, self._config)
+        else:  # the page's span has the tokens of all requests
+            note(_usage_attributes(self.usage, self._config))
         return answer.usage.input + answer.usage.output
+
+
+def _usage_attributes(usage: Usage, config: ExtractorConfig) -> dict[str, Any]:
+    """Return the attributes from which MLflow counts a trace's tokens and costs."""
+    tokens = {
+        TokenUsageKey.INPUT_TOKENS: usage.input,
+        TokenUsageKey.OUTPUT_TOKENS: usage.output,
+        TokenUsageKey.TOTAL_TOKENS: usage.input + usage.output,
+    }
+    if usage.cached:
+        tokens[TokenUsageKey.CACHE_READ_INPUT_TOKENS] = usage.cached
+    attributes: dict[str, Any] = {
+        SpanAttributeKey.MODEL: config.llm,
+        SpanAttributeKey.MODEL_PROVIDER: "openai",
+        SpanAttributeKey.CHAT_USAGE: tokens,
+    }
+    if (costs := costs_of(usage, config)) is not None:
+        attributes[SpanAttributeKey.LLM_COST] = costs
+    return attributes
 
 
 class RetryBudget:

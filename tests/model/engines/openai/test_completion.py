@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ocr_extractor.engines.openai.token_probabilities import probabilities_of, read_tokens
+from ocr_extractor.engines.openai.completion import probabilities_of, read_tokens
 
 
 def tokens(*given: tuple[str, float]) -> Any:
