@@ -125,12 +125,15 @@ class CompletionCache:
     def _open(self) -> sqlite3.Connection:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         database = sqlite3.connect(self._path, _BUSY_TIMEOUT_S, check_same_thread=False)
-        # Before anything can fail: a model that is deleted must not leave the file open.
+        with contextlib.ExitStack() as opened:
+            opened.callback(database.close)
+            database.execute("PRAGMA journal_mode = WAL")
+            # A loss of power may lose the last completions, no more.
+            database.execute("PRAGMA synchronous = NORMAL")
+            database.executescript(_TABLE)
+            opened.pop_all()
+        # A model that is deleted must not leave the file open.
         weakref.finalize(self, database.close)
-        database.execute("PRAGMA journal_mode = WAL")
-        # A loss of power may lose the last completions, no more.
-        database.execute("PRAGMA synchronous = NORMAL")
-        database.executescript(_TABLE)
         return database
 
     def _report(self, error: sqlite3.Error | OSError) -> None:

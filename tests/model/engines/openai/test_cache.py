@@ -112,6 +112,14 @@ def test_a_damaged_file_that_cannot_be_moved_costs_one_warning(
         assert cache.get("a") is None
     [record] = caplog.records
     assert "cannot be used" in record.getMessage()
+    assert open_files(path) == 0
+
+
+def open_files(path: Path) -> int:
+    """Count the descriptors of this process that are open on a file, on Linux."""
+    return sum(
+        each.is_symlink() and each.readlink() == path for each in Path("/proc/self/fd").glob("*")
+    )
 
 
 FULL = """
