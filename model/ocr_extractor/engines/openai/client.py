@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import httpx2
 import openai
 
 from ocr_extractor.config import refuse_secret
 from ocr_extractor.errors import ConfigError, MissingKeyError, shorten
-
-if TYPE_CHECKING:
-    import httpx2
 
 THREE_WAYS = (
     "set OPENAI_API_KEY; or set OPENAI_API_KEY_FILE to a file that holds it; or start the "
@@ -66,11 +63,19 @@ def find_base_url(setting: str = "") -> str | None:
     url = (setting or os.environ.get("OPENAI_BASE_URL", "")).strip()
     name = "base_url" if setting else "OPENAI_BASE_URL"
     refuse_secret(url, name)
-    if url and not url.startswith(("http://", "https://")):
+    if url and not _is_http_url(url):
         raise ConfigError(
             f"{name} is {shorten(url)}, which is not a URL: write http://host:port/v1."
         )
     return url or None
+
+
+def _is_http_url(text: str) -> bool:
+    try:
+        url = httpx2.URL(text)
+    except httpx2.InvalidURL:
+        return False
+    return url.scheme in {"http", "https"} and bool(url.host)
 
 
 def find_api_key() -> str | None:
@@ -86,8 +91,9 @@ def find_api_key() -> str | None:
     try:
         text = Path(file).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
+        name = file if os.sep in file else "a file (not shown: its name may be the key itself)"
         raise MissingKeyError(
-            f"OPENAI_API_KEY_FILE names {file}, which cannot be read: {THREE_WAYS}."
+            f"OPENAI_API_KEY_FILE names {name}, which cannot be read: {THREE_WAYS}."
         ) from None
     if not text.strip():
         raise MissingKeyError(f"OPENAI_API_KEY_FILE names {file}, which is empty: {THREE_WAYS}.")

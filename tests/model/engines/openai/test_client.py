@@ -69,6 +69,13 @@ def test_a_key_file_that_holds_no_key_is_named(content: bytes | None, key_file: 
         build_client(HTTP)
 
 
+def test_a_key_in_place_of_its_files_name_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY_FILE", "sk-proj-1")
+    with pytest.raises(MissingKeyError, match="may be the key itself") as refused:
+        build_client(HTTP)
+    assert "sk-" not in str(refused.value)
+
+
 def test_a_folder_is_no_key_file(key_file: Path) -> None:
     key_file.mkdir()
     with pytest.raises(MissingKeyError, match="cannot be read"):
@@ -98,8 +105,11 @@ def test_a_compatible_server_needs_no_key(monkeypatch: pytest.MonkeyPatch) -> No
     assert client.api_key  # the SDK insists on one
 
 
-@pytest.mark.parametrize("url", ["localhost:8000/v1", "127.0.0.1:8000", "/v1"])
-def test_a_base_url_without_a_scheme_is_refused(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "url",
+    ["localhost:8000/v1", "127.0.0.1:8000", "/v1", "http://host:port/v1", "http://", "https:///v1"],
+)
+def test_what_is_no_url_of_a_server_is_refused(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_BASE_URL", url)
     with pytest.raises(ConfigError, match=f"OPENAI_BASE_URL is {url}"):
         build_client(HTTP)
