@@ -70,8 +70,8 @@ class OpenAIChatEngine:
         rate_limiter = RateLimiter(
             config.max_concurrency, config.requests_per_minute, config.tokens_per_minute
         )
-        http_client = build_http_client(config.timeout_s, rate_limiter.heed)
-        # A model that is let go of must not leave connections open.
+        http_client = build_http_client(config.timeout_s, rate_limiter.observe)
+        # A model that is deleted must not leave connections open.
         weakref.finalize(self, http_client.close)
         client = build_client(http_client, config.base_url)
         compatible = bool(find_base_url(config.base_url)) and not isinstance(
@@ -157,7 +157,7 @@ class OpenAIChatEngine:
                     model=config.llm, messages=[{"role": "user", "content": question}]
                 )
         except SDK_ERRORS as error:
-            raise to_engine_error(error) from None
+            raise to_engine_error(error, question) from None
         answer = Answer.of(result.content)
         return answer.text(), cost_of(answer.usage, config) if answer.usage else None
 

@@ -20,7 +20,7 @@ from ocr_extractor.runtime.cancellation import check
 LONGEST_PAUSE_S = 120.0
 # Assumed tokens of a page until the first answer.
 _TOKENS_AT_FIRST = 2000.0
-# A caller that leaves wakes no thread: how often a pause is interrupted to check, s.
+# A caller that leaves wakes no thread: how often a wait is interrupted to check, s.
 _LOOK_EVERY_S = 1.0
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
 _UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -79,8 +79,8 @@ class RateLimiter:
         finally:
             self._end(turn, started, expected)
 
-    def heed(self, headers: Mapping[str, str]) -> None:
-        """Pause where rate-limit headers say that nothing is left until a reset."""
+    def observe(self, headers: Mapping[str, str]) -> None:
+        """Pause if an answer's rate-limit headers say that nothing is left until a reset."""
         for kind, needed in (("requests", 1.0), ("tokens", self._mean_tokens)):
             left = headers.get(f"x-ratelimit-remaining-{kind}", "")
             reset_s = parse_duration(headers.get(f"x-ratelimit-reset-{kind}", ""))
@@ -95,8 +95,8 @@ class RateLimiter:
                 now = time.monotonic()
                 if self._in_flight < self.width and now >= self._not_before:
                     break
-                wait_s = self._not_before - now
-                self._changed.wait(min(wait_s, _LOOK_EVERY_S) if wait_s > 0 else None)
+                paused_s = self._not_before - now
+                self._changed.wait(min(paused_s, _LOOK_EVERY_S) if paused_s > 0 else _LOOK_EVERY_S)
             self._in_flight += 1
             expected = self._mean_tokens
             self._not_before = max(now, self._not_before) + max(

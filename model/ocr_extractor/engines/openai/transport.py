@@ -18,7 +18,7 @@ from ocr_extractor.engines.openai.event_stream import MEDIA_TYPE, StreamedComple
 from ocr_extractor.engines.openai.sdk_errors import response_too_large
 from ocr_extractor.runtime.cancellation import check
 
-# What is read of one answer, decompressed, bytes. The longest completions have 0.5 MB, streamed
+# Most bytes of one answer, decompressed. The longest completions have 0.5 MB, streamed
 # ones 300 bytes a token; reading JSON that is made to harm takes 50 times its size.
 MAX_ANSWER_BYTES = 8_000_000
 # Largest file of a batch's answers, on disk: at most 50,000 answers.

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+from collections.abc import Iterator
 
 import httpx2
 import openai
@@ -16,6 +18,7 @@ from ocr_extractor.engines.openai.batched_requests import (
     requests_in_force,
 )
 from ocr_extractor.engines.openai.client import build_client
+from ocr_extractor.engines.openai.transport import build_http_client
 from ocr_extractor.errors import ConfigError, EngineError
 from tests.llm_servers.checking import CheckingLlm
 
@@ -94,3 +97,18 @@ def test_lines_that_hold_no_answer_are_left_out(llm: CheckingLlm) -> None:
     ask(deferral, b"1")
     again = BatchedRequests("s", dict.fromkeys(deferral.asked, answers["b"]))
     assert ask(again, b"1") == 429
+
+
+def test_a_large_file_may_take_longer_than_an_answer(llm: CheckingLlm) -> None:
+    timeout_s, pause_s = 2.0, 0.8
+
+    def slowly() -> Iterator[bytes]:
+        for number in range(4):
+            yield f"{line(str(number))}\n{' ' * 9_000_000}\n".encode()
+            threading.Event().wait(pause_s)
+
+    llm.route("GET", "files/f/content", lambda _: Response(slowly()))
+    with build_http_client(timeout_s, lambda _: None) as http:
+        server = BatchServer(build_client(http, llm.base_url))
+        answers = dict(server.answers(["f"]))
+    assert list(answers) == ["0", "1", "2", "3"]

@@ -9,6 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from ocr_extractor.engines.openai.rate_limit import RateLimiter, parse_duration
+from ocr_extractor.errors import EngineError
+from ocr_extractor.runtime.cancellation import stopped_by
 
 
 def rounds(rate_limiter: RateLimiter, times: int, pause_s: float | None = None) -> None:
@@ -69,6 +71,23 @@ def test_no_more_than_the_width_is_in_flight():
     assert most == 3
 
 
+def test_a_caller_that_leaves_does_not_wait_for_the_requests_of_others():
+    rate_limiter, stop, waits = RateLimiter(1), threading.Event(), threading.Event()
+
+    def send() -> None:
+        with stopped_by(stop):
+            waits.set()
+            with rate_limiter.turn():
+                pass
+
+    with ThreadPoolExecutor(1) as pool, rate_limiter.turn():
+        waiting = pool.submit(send)
+        waits.wait()
+        stop.set()
+        with pytest.raises(EngineError, match="cancelled"):
+            waiting.result(60)
+
+
 def seconds_of(rate_limiter: RateLimiter, times: int, tokens: int | None = None) -> float:
     started = time.monotonic()
     for _ in range(times):
@@ -101,7 +120,7 @@ def test_tokens_per_minute_count_what_was_really_used():
 )
 def test_rate_limit_headers_are_honoured(headers: dict[str, str], waits: bool):
     rate_limiter, started = RateLimiter(8), time.monotonic()
-    rate_limiter.heed(headers)
+    rate_limiter.observe(headers)
     seconds_of(rate_limiter, 1)
     took_s = time.monotonic() - started
     assert took_s >= 0.2 if waits else took_s < 30
