@@ -184,6 +184,9 @@ class PdfProcess:
                 return answer, pixels
         except (OSError, struct.error, json.JSONDecodeError):
             pass  # it has ended, perhaps in the middle of an answer
+        except BaseException:
+            self.end()  # the rest of its answer must not reach the next caller
+            raise
         raise ProcessEndedError(self.end())
 
     def close_document(self) -> None:

@@ -32,6 +32,7 @@ from ocr_extractor.documents.input_frame import InputDocument
 from ocr_extractor.documents.limits import PageLimits
 from ocr_extractor.documents.opener import Opener, open_document
 from ocr_extractor.documents.pdf import PdfDocument
+from ocr_extractor.documents.pdf_process import PdfProcesses
 from ocr_extractor.engines.base import Page, PageReading
 from ocr_extractor.engines.openai.cost import estimate
 from ocr_extractor.errors import DocumentError, LimitError
@@ -216,6 +217,17 @@ def test_a_page_whose_process_somebody_kills_is_drawn_by_another(started: Starte
         wait_for(lambda: document._at_work)
         os.kill(process, signal.SIGKILL)
         assert drawn.result(60).image.size == (150, 300)
+
+
+def test_what_is_left_of_an_answer_does_not_reach_the_next_document() -> None:
+    processes = PdfProcesses(30.0, 1_000_000_000, 1)
+    request = {"ask": "open", "max_pages": 1}
+    no_bytes: Any = "no bytes"
+    with processes.borrow(1) as process, pytest.raises(TypeError):
+        process.ask(request, 1, no_bytes)
+    with processes.borrow(2) as process:
+        answer, _ = process.ask(request, 2, GOOD)
+    assert answer["pages"] == 1
 
 
 def test_a_process_that_grew_large_ends_with_its_document(started: Started) -> None:
