@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from ocr_extractor.errors import InputError, RequestError, shorten
 
+# Each range is compared with each page of each document.
+_MAX_CHARACTERS = 10_000
 _RANGE = re.compile(r"(\d{1,9})(?:-(\d{1,9}))?", re.ASCII)
 
 
@@ -25,10 +27,15 @@ class PageSelection:
         """Read "1-3,7"; an empty text stands for all pages.
 
         Raises:
-            RequestError: The text is no list of pages.
+            RequestError: The text is no list of pages, or is too long.
         """
         if not text.strip():
             return cls()
+        if len(text) > _MAX_CHARACTERS:
+            raise RequestError(
+                f"pages has {len(text):,} characters, and may have {_MAX_CHARACTERS:,}: write "
+                "ranges, as in 1-3,7."
+            )
         matches = [_RANGE.fullmatch(part.strip()) for part in text.split(",")]
         ranges = tuple((int(m[1]), int(m[2] or m[1])) for m in matches if m)
         if None in matches or any(not 1 <= first <= last for first, last in ranges):

@@ -33,6 +33,11 @@ def test_what_is_no_list_of_pages_is_refused(text: str) -> None:
         PageSelection.parse(text)
 
 
+def test_a_list_that_takes_seconds_to_search_is_refused() -> None:
+    with pytest.raises(RequestError, match="pages has 2,000,000 characters"):
+        PageSelection.parse("9," * 1_000_000)
+
+
 def test_a_document_without_any_of_them_fails_alone() -> None:
     with pytest.raises(InputError, match="None of the document's 2 pages") as error:
         PageSelection.parse("3-9").of(2)
