@@ -82,7 +82,7 @@ class Check:
         return self.text
 
     def holds(self, values: Mapping[str, Any]) -> bool | None:
-        """Say whether the check holds.
+        """Tell whether the check holds.
 
         A check of a table's columns outside `sum` holds if it holds in each row; rows in which a
         value is null are left out.
@@ -164,7 +164,9 @@ def _value(
 
 
 def _shown(value: Any) -> str:
-    return f"{round(value, 6).normalize():f}" if isinstance(value, Decimal) else str(value)
+    if not isinstance(value, Decimal):
+        return str(value)
+    return f"{value:.6f}".rstrip("0").rstrip(".")
 
 
 def _at(values: Mapping[str, Any], path: str) -> Any:

@@ -171,6 +171,12 @@ def test_a_wrong_check_is_refused_with_the_position(text: str, says: str):
     assert str(refused.value).isprintable()
 
 
+def test_a_failure_shows_numbers_of_any_size_without_zeros_at_their_end():
+    check = Check.parse("total == 1.5", LEAVES)
+    assert check.failures({"total": 1.25e30}) == [(None, f"125{'0' * 28} == 1.5")]
+    assert check.failures({"total": 100.0}) == [(None, "100 == 1.5")]
+
+
 words = st.lists(
     st.sampled_from(
         ["total", "items", ".", "amount", "sum", "count", "(", ")", "==", "<", "-", "1", "'x'"]
