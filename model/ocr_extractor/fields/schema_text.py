@@ -14,7 +14,7 @@ from ocr_extractor.errors import SchemaError, shorten
 MAX_CHARACTERS = 100_000
 
 
-def read_text(text: str) -> Mapping[str, Any]:
+def read_text(text: str) -> Any:
     """Read the text of a schema: JSON if it starts with `{` or `[`, YAML otherwise.
 
     Raises:
@@ -25,9 +25,8 @@ def read_text(text: str) -> Mapping[str, Any]:
     plain = text.lstrip("\ufeff \t\r\n")
     try:
         if plain.startswith(("{", "[")):
-            loaded = json.loads(plain, object_pairs_hook=_object)
-        else:
-            loaded = yaml.load(text, Loader=_Loader)  # noqa: S506 -- a SafeLoader
+            return json.loads(plain, object_pairs_hook=_object)
+        return yaml.load(text, Loader=_Loader)  # noqa: S506 -- a SafeLoader
     except json.JSONDecodeError as error:
         raise SchemaError(
             f"The schema is not valid JSON: line {error.lineno}, column {error.colno}: {error.msg}."
@@ -41,19 +40,19 @@ def read_text(text: str) -> Mapping[str, Any]:
         raise SchemaError(f"The schema cannot be read: {shorten(error)}.") from None
     except RecursionError:
         raise _too_deep() from None
-    if not isinstance(loaded, Mapping):
-        raise SchemaError(
-            f"The schema is {shorten(repr(loaded), 40)}: write a JSON Schema of type object."
-        )
-    return loaded
 
 
-def plain_json(document: Mapping[str, Any]) -> dict[str, Any]:
+def plain_json(document: Any) -> dict[str, Any]:
     """Return a copy of a document that is plain JSON and small enough to be stored.
 
     Raises:
-        SchemaError: It is too deep, too large, or holds a value that JSON does not have.
+        SchemaError: It is not an object, too deep, too large, or holds a value that JSON does not
+            have.
     """
+    if not isinstance(document, Mapping):
+        raise SchemaError(
+            f"The schema is {shorten(repr(document), 40)}: write a JSON Schema of type object."
+        )
     try:
         stored = json.dumps(document, allow_nan=False)
         json.dumps(document, ensure_ascii=False).encode("utf-8")

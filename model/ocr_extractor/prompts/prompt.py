@@ -68,7 +68,7 @@ class Prompt:
 
         Raises:
             PromptError: It is not a text prompt, its template or its schema cannot be used, or
-                one has no place for the other.
+                only one of them has the schema's fields.
         """
         if not self.version.is_text_prompt:
             raise PromptError("It is a chat prompt: the extractor needs a text prompt.")

@@ -17,6 +17,7 @@ import mlflow
 import pytest
 from mlflow.entities.model_registry import PromptVersion
 from mlflow.genai import register_prompt, set_prompt_alias
+from mlflow.prompt.constants import RESPONSE_FORMAT_TAG_KEY
 
 from ocr_extractor.prompts.followed_alias import FollowedPrompt
 from ocr_extractor.prompts.prompt import Prompt, load_prompt, write_snapshot
@@ -175,6 +176,22 @@ def test_a_schema_that_cannot_be_used_leaves_the_last_good_version(
     assert told(followed) == ("prompts:/p/1", "last_good")
     assert leaves(followed) == ["total"]
     assert "prompts:/p/2 cannot be used, prompts:/p/1 stays: " in caplog.text
+    assert reason in caplog.text
+    move(FIELDS, schema("date"))
+    assert told(followed) == ("prompts:/p/3", "registry")
+
+
+@pytest.mark.parametrize(
+    ("tag", "reason"),
+    [("{", "there is no such version"), ("[1]", "The schema is [1]: write a JSON Schema of type")],
+)
+def test_a_tag_that_holds_no_schema_leaves_the_last_good_version(
+    store: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, tag: str, reason: str
+) -> None:
+    followed = follow(tmp_path, template=FIELDS, schema=schema("total"))
+    move(FIELDS, schema("date"))
+    mlflow.MlflowClient().set_prompt_version_tag("p", "2", RESPONSE_FORMAT_TAG_KEY, tag)
+    assert told(followed) == ("prompts:/p/1", "last_good")
     assert reason in caplog.text
     move(FIELDS, schema("date"))
     assert told(followed) == ("prompts:/p/3", "registry")
