@@ -5,9 +5,16 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import fields
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from ocr_extractor.documents.limits import PageLimits
 from ocr_extractor.errors import ConfigError, shorten
@@ -63,8 +70,10 @@ class ExtractorConfig(BaseModel):
         tokens_per_minute: Ceiling for one loaded model, input and output; 0 for none.
         cache: SQLite file that keeps completions; "" for none.
         cache_bytes: Most bytes of completions in it.
-        input_price: USD for a million input tokens; None for MLflow's own price list.
-        output_price: USD for a million output tokens; None for MLflow's own price list.
+        input_price: USD for a million input tokens, with output_price; None for MLflow's own price
+            list.
+        output_price: USD for a million output tokens, with input_price; None for MLflow's own price
+            list.
         price_factor: Factor on these prices; a batch costs 0.5 of them.
         max_size: Longest side of the image that is sent, px; larger pages are shrunk.
         image_format: Encoding of the image that is sent; "png" loses nothing.
@@ -136,6 +145,15 @@ class ExtractorConfig(BaseModel):
         refuse_secret(url, "base_url")
         return url
 
+    @model_validator(mode="after")
+    def _both_prices_or_none(self) -> Self:
+        if (self.input_price is None) != (self.output_price is None):
+            raise ConfigError(
+                "input_price and output_price belong together: set both, or neither for MLflow's "
+                "own price list."
+            )
+        return self
+
     @property
     def limits(self) -> PageLimits:
         """What a document may cost before it is refused."""
@@ -191,7 +209,7 @@ def serving_settings() -> dict[str, Any]:
 
 
 def _describe(mistake: ErrorDetails) -> str:
-    name = ".".join(map(str, mistake["loc"]))
+    name = shorten(".".join(map(str, mistake["loc"])))
     # The value of an unknown setting is not shown: people put API keys there.
     if mistake["type"] in {"extra_forbidden", "missing"}:
         return f"{name}: {mistake['msg']}"

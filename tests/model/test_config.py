@@ -79,6 +79,18 @@ def test_all_mistakes_are_listed_at_once() -> None:
         ExtractorConfig.from_model_config({"engine": "local", "quality": 0, "colour": "red"})
 
 
+@pytest.mark.parametrize("price", ["input_price", "output_price"])
+def test_one_price_alone_is_refused(price: str) -> None:
+    with pytest.raises(ConfigError, match="belong together: set both, or neither"):
+        ExtractorConfig.from_model_config({**NEEDED, price: 1.0})
+
+
+def test_long_names_are_cut() -> None:
+    with pytest.raises(ConfigError) as refused:
+        ExtractorConfig.from_model_config({**NEEDED, "x" * 500: 1})
+    assert "x" * 81 not in str(refused.value)
+
+
 def test_long_values_are_cut() -> None:
     with pytest.raises(ConfigError) as refused:
         ExtractorConfig.from_model_config({**NEEDED, "image_format": "x" * 500})
