@@ -138,12 +138,20 @@ class TraceQueue:
             self._waiting.append(entry)
             self._bytes += entry.size
             self._added += 1
-            if self._writer is None or not self._writer.is_alive():  # not alive: after a fork
-                self._writer = threading.Thread(
-                    target=self._write_all, args=(self._store,), name="trace-writer", daemon=True
-                )
-                self._writer.start()
+            self._ensure_writer(self._store)
             self._changed.notify_all()
+
+    def _ensure_writer(self, store: Destination) -> None:
+        """Start the thread that writes, unless it runs; where that fails, the traces wait."""
+        if self._writer is not None and self._writer.is_alive():  # not alive: after a fork
+            return
+        self._writer = threading.Thread(
+            target=self._write_all, args=(store,), name="trace-writer", daemon=True
+        )
+        try:
+            self._writer.start()
+        except RuntimeError as error:  # the process has as many threads as it may have
+            self._say(f"{len(self._waiting)} traces wait: {error}.")
 
     def flush(self, timeout_s: float) -> int:
         """Write the waiting traces.
@@ -158,6 +166,8 @@ class TraceQueue:
         with self._changed:
             failures = self._failures
             self._flushing += 1
+            if self._store is not None and self._waiting:
+                self._ensure_writer(self._store)
             self._changed.notify_all()
             while (left := len(self._waiting) + self._writing) and self._failures == failures:
                 now = time.monotonic()

@@ -200,6 +200,19 @@ def test_the_log_names_the_right_that_the_store_s_user_lacks(
     assert reason in caplog.text
 
 
+def test_a_process_that_may_start_no_thread_reads_on_and_writes_later(
+    database: Path, queue: TraceQueue, caplog: pytest.LogCaptureFixture
+) -> None:
+    before = threading.stack_size(1 << 46)  # more than there are addresses
+    try:
+        trace()
+    finally:
+        threading.stack_size(before)
+    assert "1 traces wait: can't start new thread." in caplog.text
+    assert queue.flush(PATIENCE_S) == 0
+    assert count(database) == 1
+
+
 def test_a_trace_that_the_store_refuses_costs_no_other(
     database: Path, queue: TraceQueue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
