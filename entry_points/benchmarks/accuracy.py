@@ -26,7 +26,7 @@ from entry_points.scoring.scores import aggregate
 from ocr_extractor.contract import Pair
 from ocr_extractor.documents.opener import open_document
 from ocr_extractor.engines.base import Page
-from ocr_extractor.engines.local import LocalEngine
+from ocr_extractor.engines.local.engine import LocalEngine
 from ocr_extractor.engines.local.rules import link_by_rules
 from ocr_extractor.ocr.recognition import WordReader
 from ocr_extractor.ocr.ruled_lines import mark_ruled

@@ -105,7 +105,7 @@ def local_speed(folder: str, count: str, cores: str) -> dict[str, float]:
     import rapidocr
 
     from ocr_extractor.engines.base import Page
-    from ocr_extractor.engines.local import LocalEngine
+    from ocr_extractor.engines.local.engine import LocalEngine
     from ocr_extractor.ocr.recognition import WordReader
 
     files = read_pages(folder, int(count))

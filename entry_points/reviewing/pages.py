@@ -149,7 +149,7 @@ class Pages:
             else self._reader.printed(page, printed)
         )
         words = [
-            [word.text, *(read.lie.box_as_given(word.box) or word.box), word.line]
+            [word.text, *(read.orientation.box_as_given(word.box) or word.box), word.line]
             for word in mark_checkboxes(read.words, read.image)
         ]
         self._journal.keep_words(key, words)

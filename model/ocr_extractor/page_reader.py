@@ -72,7 +72,7 @@ class PageReader:
     ) -> tuple[dict[int, PageReading], DocumentError | None]:
         """Read pages of a document side by side; the returned error names those that fail.
 
-        Nothing is waited for after `deadline`, s of `time.monotonic`.
+        No page is waited for after `deadline`, s of `time.monotonic`.
         """
         futures: dict[int, Future[PageReading]] = {}
         for number in numbers:
@@ -181,14 +181,16 @@ class PageReader:
     ) -> PageReading:
         reading = self.engine.read(page, instructions, schema)
         if schema is not None:
-            reading = self._complete(_proven(reading, ocr, schema), page, ocr, instructions, schema)
+            reading = self._complete(
+                _with_evidence(reading, ocr, schema), page, ocr, instructions, schema
+            )
             if not self._config.with_pairs:
                 reading = replace(reading, pairs=())
         if ocr is None:
             return reading
         if not self._config.grounding:  # rows were counted, nothing is said of places
             return replace(reading, evidence=probabilities(reading.evidence))
-        pairs = ocr.lie.give_back(ground(reading.pairs, ocr.words, ocr.image))
+        pairs = ocr.orientation.pairs_as_given(ground(reading.pairs, ocr.words, ocr.image))
         return replace(reading, pairs=pairs)
 
     def _complete(
@@ -227,14 +229,14 @@ class PageReader:
             evidence=evidence,
             failure=None if cut and again.failure is None else reading.failure,
         )
-        return _proven(completed, ocr, schema)
+        return _with_evidence(completed, ocr, schema)
 
 
 def _is_short(reading: PageReading, table: str) -> bool:
     return reading.rows_shown.get(table, 0) > len((reading.raw_fields or {})[table])
 
 
-def _proven(reading: PageReading, ocr: OcrPage | None, schema: Schema) -> PageReading:
+def _with_evidence(reading: PageReading, ocr: OcrPage | None, schema: Schema) -> PageReading:
     """Return a reading with the evidence that the page's words give."""
     if ocr is None or reading.raw_fields is None:
         return reading

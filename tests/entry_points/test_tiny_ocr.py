@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 from entry_points.command_line.cli import UsageError
 from entry_points.engine_access.tiny_ocr import fetch_tiny_ocr
 from ocr_extractor.engines.base import Page
-from ocr_extractor.engines.local import LocalEngine
+from ocr_extractor.engines.local.engine import LocalEngine
 from tests.entry_points.conftest import Done, Project
 
 

@@ -17,7 +17,7 @@ from ocr_extractor.config import ExtractorConfig
 from ocr_extractor.documents.input_frame import InputDocument
 from ocr_extractor.engines.openai.engine import OpenAIChatEngine
 from ocr_extractor.errors import PromptError
-from ocr_extractor.ocr.page_text import lay_out
+from ocr_extractor.ocr.page_text import document_text, lay_out
 from ocr_extractor.ocr.recognition import WordReader
 from ocr_extractor.ocr.words import Word
 from ocr_extractor.prompts.prompt import Prompt
@@ -125,3 +125,8 @@ def test_a_pdf_with_a_text_layer_needs_no_ocr(store: Path, monkeypatch: pytest.M
     [pair] = row.pairs
     assert pair.grounded
     assert pair.answer_box is not None
+
+
+def test_the_text_of_a_document_is_what_the_llm_is_given():
+    tiny = "BT /F 2 Tf 20 70 Td (Name: Ann) Tj 0 -40 Td (Fax: 555) Tj ET"  # no OCR reads 2 points
+    assert document_text(text_pdf(tiny)) == "Name: Ann\nFax: 555"

@@ -58,7 +58,7 @@ def find_evidence(
     boxes = tightened([finding.box for finding in found.values()], ocr.words, ocr.image)
     evidence = {
         path: Evidence(
-            ocr.lie.box_as_given(box),
+            ocr.orientation.box_as_given(box),
             min(max(finding.score, 0.0), 1.0),
             bool(finding.mask),
             finding.ocr_score if finding.mask else None,

@@ -67,10 +67,7 @@ def tightened(
     boxes: Sequence[Box | None], words: Sequence[Word], image: Image.Image
 ) -> list[Box | None]:
     """Return boxes that end a little outside the text's ink, px; None stays None."""
-    import cv2
-
-    masks = find_masks(words, image)
-    ink = cv2.bitwise_and(masks.ink, cv2.bitwise_not(cv2.bitwise_or(masks.level, masks.upright)))
+    ink = find_masks(words, image).text()
     return [box and _tight(box, ink) for box in boxes]
 
 

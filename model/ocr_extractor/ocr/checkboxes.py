@@ -38,13 +38,13 @@ _MIN_SIDE = 7
 
 _MAX_STRETCH = 1.7
 _RIM, _CORNER = 0.17, 0.12
-"""Of the width and height: how far a side may be from straight, and a corner from sharp."""
+"""Parts of the width and height: how far a side may be from straight, and a corner from sharp."""
 
 _MIN_COVER, _MIN_MEAN_COVER = 0.5, 0.7
-"""The part of a side that has ink, of each and of all four in the mean: scans break them."""
+"""Least part of a side that has ink: of each side, and on average. Scans break lines."""
 
 _MEAN_COVER_OF_LETTER = 0.93
-"""The same for a box that was read as a letter: an `O` has 0.8."""
+"""The average for a box that was read as a letter: an `O` has 0.8."""
 
 _DISC = (0.7, 0.85)
 """A circle covers 0.785 of the square around it."""
@@ -53,13 +53,13 @@ _MARGIN = (3, 0.2)
 """The edge of a box that does not count as its inside: px at least, or part of width and height."""
 
 _TICKED = 0.1
-"""Ink inside a box: most of FUNSD's empty ones have none, the ticked ones 0.11 or more."""
+"""Ink inside a ticked box: most of FUNSD's empty boxes have none, the ticked ones 0.11 or more."""
 
 _SOLID = 0.8
 """Ink inside a box that was filled in, and of bullets and logos."""
 
 _MAX_OUTLINES = 12
-"""Of a box with its mark, inside and outside; shading has dozens."""
+"""Most outlines of a box with its mark, inside and outside; shading has dozens."""
 
 _ALIKE = 1.25
 """Ratio up to which boxes are of one size. A circle, or a filled box, needs others like it that are
@@ -140,8 +140,7 @@ def _text_ink(words: Sequence[Word], image: Image.Image) -> Mask:
     import cv2
     import numpy as np
 
-    masks = find_masks(words, image)
-    ink = cv2.bitwise_and(masks.ink, cv2.bitwise_not(cv2.bitwise_or(masks.level, masks.upright)))
+    ink = find_masks(words, image).text()
     small = np.ones((2, 2), np.uint8)  # not by OpenCV, which would move the ink by 1 px
     return np.asarray(cv2.erode(cv2.dilate(ink, small, anchor=(0, 0)), small, anchor=(1, 1)), "u1")
 

@@ -21,8 +21,8 @@ _TURNS = (None, Image.Transpose.ROTATE_90, Image.Transpose.ROTATE_180, Image.Tra
 
 
 @dataclass(frozen=True)
-class Lie:
-    """How a page lies.
+class Orientation:
+    """How the text of a page is turned.
 
     Attributes:
         size: Width and height of the page as given, px.
@@ -65,7 +65,7 @@ class Lie:
             fillcolor="white",
         )
 
-    def level(self, points: Array) -> Array:
+    def to_upright(self, points: Array) -> Array:
         """Return the places on the upright page of points, (..., 2) px, of the turned page."""
         import numpy as np
 
@@ -74,7 +74,7 @@ class Lie:
         matrix = np.linalg.inv(self._levelled_to_turned()).astype(np.float64)
         return _move(matrix, points)
 
-    def give_back(self, pairs: Iterable[Pair]) -> tuple[Pair, ...]:
+    def pairs_as_given(self, pairs: Iterable[Pair]) -> tuple[Pair, ...]:
         """Return the upright page's pairs with the boxes around theirs on the page as given."""
         if not (self.quarters or self.skew):
             return tuple(pairs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from functools import cache
 from itertools import pairwise
 from statistics import median
 from typing import TYPE_CHECKING
@@ -24,17 +25,23 @@ _SAME_ROW = 0.5
 _WIDEST_GAP = 12
 
 
+_load_reader = cache(WordReader)  # its networks take seconds to load
+
+
 def document_text(data: bytes) -> str:
-    """Read a document's pages as text, an empty line between them.
+    """Return a document's text as `page_input=text` shows pages; an empty line between them.
 
     Raises:
         DocumentError: It cannot be opened, or a page cannot be read.
     """
-    reader = WordReader()
+    texts = []
     with closing(open_document(data)) as document:
-        pages = [document.page(number).image for number in range(1, document.page_count + 1)]
-        read = [reader.read_upright(page) for page in pages]
-        return "\n\n".join(lay_out(mark_checkboxes(page.words, page.image)) for page in read)
+        for number in range(1, document.page_count + 1):
+            image, printed = document.page(number).image, document.text_layer(number)
+            reader = _load_reader()
+            read = reader.printed(image, printed) if printed else reader.read_upright(image)
+            texts.append(lay_out(mark_checkboxes(read.words, read.image)))
+    return "\n\n".join(texts)
 
 
 def lay_out(words: Sequence[Word]) -> str:

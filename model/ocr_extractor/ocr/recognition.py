@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass
-from functools import cached_property
-from math import atan2, degrees, hypot
 from pathlib import Path
 from statistics import fmean, median
 from typing import TYPE_CHECKING, Any
 
 from ocr_extractor.errors import EngineError
-from ocr_extractor.ocr.orientation import Lie, box_within
-from ocr_extractor.ocr.words import Word, part_glued_words, union
+from ocr_extractor.ocr.orientation import Orientation
+from ocr_extractor.ocr.text_lines import TextLine, TextLines
+from ocr_extractor.ocr.words import Word
 from ocr_extractor.runtime.cancellation import check
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    import numpy as np
     from PIL import Image
 
     from ocr_extractor.contract import Box
@@ -40,19 +39,6 @@ _MAX_SIDE = 2000
 """px; RapidOCR reads a larger page at this size. An A4 page stays at 170 dpi, and memory and
 time have an upper bound."""
 
-_TALL = 1.5
-"""Ratio of height to width from which RapidOCR treats a text line as vertical."""
-
-_LONG = 5.0
-"""Ratio of width to height from which a text line shows the skew of the page."""
-
-_LEGIBLE = 0.5
-"""RapidOCR's own limit for its score of a line."""
-
-_UPSIDE_DOWN = 0.8
-"""Mean score of RapidOCR below which a page may be upside down: the lowest of FUNSD's training
-pages is 0.93, the highest of three pages turned by 180 degrees was 0.66."""
-
 _MIN_SKEW = 1.0
 """Degrees; a smaller skew is not corrected."""
 
@@ -64,12 +50,12 @@ class OcrPage:
     Attributes:
         words: Line by line, boxes in px of `image`; none for a blank page.
         image: The upright page.
-        lie: Orientation of the given page; `lie.give_back` maps pairs to it.
+        orientation: That of the given page; it maps boxes and pairs to it.
     """
 
     words: list[Word]
     image: Image.Image
-    lie: Lie
+    orientation: Orientation
 
     def figures(self) -> dict[str, float]:
         """Return numbers for the page's trace, which say nothing of its text.
@@ -86,7 +72,8 @@ class OcrPage:
             found["word_height_px"] = median(height for _, height in sizes)
             found["word_score"] = round(fmean(word.score for word in self.words), 4)
             found["text_area"] = round(area / (self.image.width * self.image.height), 4)
-        return found | {"quarter_turns": self.lie.quarters, "skew_degrees": self.lie.skew}
+        turned = self.orientation
+        return found | {"quarter_turns": turned.quarters, "skew_degrees": turned.skew}
 
 
 class WordReader:
@@ -129,11 +116,12 @@ class WordReader:
         Raises:
             EngineError: As for `read_upright`.
         """
-        return list(self._threads.submit(self._recognise, image).result().words(Lie(image.size)))
+        lines = self._threads.submit(self._recognise, image).result()
+        return list(lines.words(Orientation(image.size)))
 
     def printed(self, image: Image.Image, words: Iterable[tuple[str, Box, int]]) -> OcrPage:
         """Return an upright page whose words are known without OCR: text, box in px and line."""
-        return OcrPage([Word(*word) for word in words], image, Lie(image.size))
+        return OcrPage([Word(*word) for word in words], image, Orientation(image.size))
 
     def read_upright(self, image: Image.Image) -> OcrPage:
         """Read an "RGB" or "L" page in any orientation; return the words of the upright page.
@@ -151,13 +139,14 @@ class WordReader:
         check()
         lines, quarters = self._recognise(image), 0
         if turned := lines.quarters_to_upright:
-            again = self._recognise(Lie(image.size, turned).turn(image))
+            again = self._recognise(Orientation(image.size, turned).turn(image))
             if not again.quarters_to_upright or again.score > lines.score:
                 lines, quarters = again, turned
-        lie = Lie(image.size, quarters, lines.skew if abs(lines.skew) >= _MIN_SKEW else 0.0)
-        return OcrPage(list(lines.words(lie)), lie.straighten(image), lie)
+        skew = lines.skew if abs(lines.skew) >= _MIN_SKEW else 0.0
+        found = Orientation(image.size, quarters, skew)
+        return OcrPage(list(lines.words(found)), found.straighten(image), found)
 
-    def _recognise(self, image: Image.Image) -> _Lines:
+    def _recognise(self, image: Image.Image) -> TextLines:
         import numpy as np
         from rapidocr.inference_engine.onnxruntime import ONNXRuntimeError
         from rapidocr.utils.process_img import ResizeImgError
@@ -170,10 +159,10 @@ class WordReader:
             message = f"The OCR cannot read this page of {width} x {height} px; rescan or resize it"
             raise EngineError("ocr_failed", message) from error
         if output.txts is None:
-            return _Lines(())
-        return _Lines(
+            return TextLines(())
+        return TextLines(
             tuple(
-                _Line(
+                TextLine(
                     text,
                     score,
                     np.asarray(quad),
@@ -201,12 +190,16 @@ class WordReader:
 
 
 def usable_cores() -> int:
-    """Return how many cores to use: OMP_NUM_THREADS, which Spark sets, else all.
+    """Return how many cores to use: OMP_NUM_THREADS, which Spark sets, else all that are allowed.
 
     Its first number counts; the others are for nested loops.
     """
     said = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
-    return max(1, int(said)) if said.isdecimal() else os.cpu_count() or 1
+    if said.isdecimal():
+        return max(1, int(said))
+    if sys.platform == "linux":  # a container may allow a few of the machine's cores
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _models(tiny: Path | None, of_wheel: Path) -> dict[str, str]:
@@ -235,93 +228,3 @@ def _settings(threads: int) -> dict[str, Any]:
         "Rec.rec_batch_num": _LINES_PER_BATCH,
         "EngineConfig.onnxruntime.intra_op_num_threads": threads,
     }
-
-
-@dataclass(frozen=True, eq=False)
-class _Line:
-    """A text line.
-
-    Attributes:
-        text: What it says.
-        score: How sure RapidOCR is, [0, 1].
-        corners: (4, 2) px, clockwise from the top left one.
-        characters: The corners of its characters without the spaces, (n, 4, 2) px.
-        scores: How sure RapidOCR is of each of these characters, [0, 1].
-    """
-
-    text: str
-    score: float
-    corners: np.ndarray[Any, np.dtype[np.float64]]
-    characters: np.ndarray[Any, np.dtype[np.float64]]
-    scores: list[float]
-
-    @cached_property
-    def proportion(self) -> float:
-        """Width to height."""
-        width, height = (hypot(*(self.corners[at] - self.corners[0])) for at in (1, 3))
-        return width / max(height, 1.0)
-
-    @cached_property
-    def fall(self) -> float:
-        """By how much the line falls to the right, degrees."""
-        across, down = self.corners[1] - self.corners[0]
-        return degrees(atan2(down, across))
-
-
-@dataclass(frozen=True)
-class _Lines:
-    """The text lines of a page as it was given to RapidOCR."""
-
-    lines: tuple[_Line, ...]
-
-    @property
-    def score(self) -> float:
-        """RapidOCR's mean score a character, 0 for a blank page."""
-        if not self.lines:
-            return 0.0
-        return fmean([each.score for each in self.lines], [len(each.text) for each in self.lines])
-
-    @property
-    def quarters_to_upright(self) -> int:
-        """Quarter turns counterclockwise that the page probably needs, 0 to 3.
-
-        RapidOCR turns tall lines by one before it reads them: what it reads well then, needs it.
-        """
-        tall = sum(len(each.text) * (each.proportion <= 1 / _TALL) for each in self.lines)
-        on_its_side = 2 * tall > sum(len(each.text) for each in self.lines)
-        if self.score >= _UPSIDE_DOWN or not self.lines:
-            return int(on_its_side)
-        return 3 if on_its_side else 2
-
-    @property
-    def skew(self) -> float:
-        """By how much the long lines fall, degrees; their weighted median, 0 where there is none.
-
-        The weights are the widths: the wider, the finer is the angle.
-        """
-        long = sorted(
-            (each.fall, each.proportion) for each in self.lines if each.proportion >= _LONG
-        )
-        half = sum(weight for _, weight in long) / 2
-        for fall, weight in long:
-            half -= weight
-            if half <= 0:
-                return fall
-        return 0.0
-
-    def words(self, lie: Lie) -> Iterator[Word]:
-        """Yield the words of the legible lines with their boxes on the upright page.
-
-        RapidOCR's own words fall apart into characters when a line holds a single Chinese one, as a
-        misread checkbox often is; the line's text and its character boxes always agree.
-        """
-        legible = (line for line in self.lines if line.score >= _LEGIBLE)
-        for number, line in enumerate(legible):
-            boxes = [
-                box_within(corners, lie.upright_size) for corners in lie.level(line.characters)
-            ]
-            end = 0
-            for text in part_glued_words(line.text, boxes).split():
-                start, end = end, end + len(text)
-                score = min(line.scores[start:end])
-                yield Word(text, union(boxes[start:end]), number, score=score)

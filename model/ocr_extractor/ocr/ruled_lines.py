@@ -44,6 +44,12 @@ class Masks:
     level: Mask
     upright: Mask
 
+    def text(self) -> Mask:
+        """Return the ink without the ruled lines."""
+        import cv2
+
+        return cv2.bitwise_and(self.ink, cv2.bitwise_not(cv2.bitwise_or(self.level, self.upright)))
+
 
 def find_masks(words: Sequence[Word], image: Image.Image) -> Masks:
     """Separate the ruled lines of a page from its text.

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from ocr_extractor.contract import Box
-from ocr_extractor.ocr.orientation import Lie
+from ocr_extractor.ocr.orientation import Orientation
 from ocr_extractor.ocr.recognition import OcrPage
 from ocr_extractor.ocr.words import Word, part_glued_words
 
@@ -41,7 +41,7 @@ def test_a_line_that_runs_up_the_page_is_parted_alike():
 
 def test_a_pages_figures_say_how_much_was_read_and_how_well() -> None:
     words = [Word("No.", (0, 0, 30, 10), 0, score=0.5), Word("7", (40, 0, 50, 20), 0, score=1.0)]
-    page = OcrPage(words, Image.new("L", (100, 100)), Lie((100, 100), quarters=1))
+    page = OcrPage(words, Image.new("L", (100, 100)), Orientation((100, 100), quarters=1))
     assert page.figures() == {
         "words": 2,
         "word_height_px": 15.0,
@@ -53,5 +53,5 @@ def test_a_pages_figures_say_how_much_was_read_and_how_well() -> None:
 
 
 def test_a_page_without_words_has_no_figures_of_words() -> None:
-    page = OcrPage([], Image.new("L", (9, 9)), Lie((9, 9)))
+    page = OcrPage([], Image.new("L", (9, 9)), Orientation((9, 9)))
     assert page.figures() == {"words": 0, "quarter_turns": 0, "skew_degrees": 0.0}

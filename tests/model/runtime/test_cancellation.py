@@ -14,7 +14,7 @@ from PIL import Image
 
 from ocr_extractor.config import ExtractorConfig
 from ocr_extractor.engines.base import Page, PageReading
-from ocr_extractor.engines.local import LocalEngine
+from ocr_extractor.engines.local.engine import LocalEngine
 from ocr_extractor.engines.openai.engine import OpenAIChatEngine
 from ocr_extractor.errors import EngineError
 from ocr_extractor.runtime.cancellation import stopped_by

@@ -88,13 +88,13 @@ class LocalEngine:
         if self._include_blank:
             pairs = add_blanks(pairs, marked, page.number)
         if schema is None:
-            return PageReading(read.lie.give_back(pairs))
+            return PageReading(read.orientation.pairs_as_given(pairs))
         tree, evidence = find_fields(schema, words, pairs, page.number, self._ranker)
         return PageReading(
-            read.lie.give_back(pairs),
+            read.orientation.pairs_as_given(pairs),
             raw_fields=tree,
             evidence={
-                path: replace(each, box=read.lie.box_as_given(each.box))
+                path: replace(each, box=read.orientation.box_as_given(each.box))
                 for path, each in evidence.items()
             },
         )

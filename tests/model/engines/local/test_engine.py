@@ -14,11 +14,12 @@ from PIL import Image, ImageDraw, ImageFont
 
 from ocr_extractor.contract import Box
 from ocr_extractor.engines.base import Page
-from ocr_extractor.engines.local import LocalEngine
+from ocr_extractor.engines.local.engine import LocalEngine
 from ocr_extractor.errors import EngineError
 from ocr_extractor.ocr.recognition import usable_cores
 
 MODEL_ROOM = Path(__file__).parents[4] / "model"
+ALLOWED = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count()
 
 OFFLINE_PROBE = """
 import sys
@@ -33,7 +34,7 @@ def forbid(event, arguments):
 
 from PIL import Image
 from ocr_extractor.engines.base import Page
-from ocr_extractor.engines.local import LocalEngine
+from ocr_extractor.engines.local.engine import LocalEngine
 
 heavy = {"rapidocr", "onnxruntime", "cv2", "numpy"} & sys.modules.keys()
 page = Page(number=1, image=Image.open(sys.argv[1]).convert("RGB"))
@@ -189,10 +190,23 @@ def test_engine_needs_no_network_writes_no_file_and_logs_nothing(tmp_path):
 
 @pytest.mark.parametrize(
     ("said", "cores"),
-    [("1", 1), ("3", 3), ("4,2", 4), ("0", 1), ("", os.cpu_count()), ("all", os.cpu_count())],
+    [("1", 1), ("3", 3), ("4,2", 4), ("0", 1), ("", ALLOWED), ("all", ALLOWED)],
 )
 def test_takes_the_cores_that_the_environment_grants(
     said: str, cores: int, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setenv("OMP_NUM_THREADS", said)
     assert usable_cores() == cores
+
+
+def on_one_core() -> int:
+    """Return the cores of a thread that is allowed one; others keep theirs."""
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    return usable_cores()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has the affinity of a thread")
+def test_takes_no_cores_that_a_container_does_not_allow(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(on_one_core).result() == 1

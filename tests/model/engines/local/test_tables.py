@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from ocr_extractor.engines.base import Page
-from ocr_extractor.engines.local import LocalEngine
+from ocr_extractor.engines.local.engine import LocalEngine
 from ocr_extractor.engines.local.fields.ranker import Calibration, Curve
 from ocr_extractor.engines.local.fields.table_titles import fold_title, kinds_of
 from ocr_extractor.engines.local.fields.tables import fill_tables, read_table
