@@ -176,7 +176,7 @@ class OcrExtractor(PythonModel):
         return drawn
 
     def reads_fields(self) -> bool:
-        """Say whether the prompt has a schema, so that `values` and `fields` are given."""
+        """Tell whether the prompt has a schema, so that `values` and `fields` are given."""
         return self._reader.prompt.schema is not None
 
     def template_fault(self, template: str) -> str | None:

@@ -173,7 +173,7 @@ def _be_first_to_be_killed() -> None:
 
 
 def _yield_to_others() -> None:
-    """Let the server answer first where this process takes all the time it can get."""
+    """Let the caller run first where this process takes all the CPU time that it can get."""
     if sys.platform != "win32":
         os.nice(_NICENESS)
 

@@ -27,7 +27,7 @@ def to_rgb_or_grey(image: Image.Image) -> Image.Image:
     """Return the image as "RGB" or "L": transparency on white, deep greys scaled to 8 bits.
 
     Args:
-        image: A decoded image, which is not used any more afterwards: its memory may be taken.
+        image: A decoded image. It must not be used afterwards: its memory may be reused.
     """
     if _is_deep(image):
         return _deep_grey_to_8_bit(image)

@@ -53,7 +53,7 @@ class Evidence:
 
     @property
     def confidence(self) -> float | None:
-        """How much speaks for the text: the product of the scores that are known, [0, 1]."""
+        """How well the text is supported: the product of the scores that are known, [0, 1]."""
         factors = (self.score, self.ocr_score, self.probability)
         known = [each for each in factors if each is not None]
         return prod(known) if known else None

@@ -13,8 +13,8 @@ from ocr_extractor.engines.base import Evidence
 from ocr_extractor.fields.confidence import confidence_of, is_accepted
 from ocr_extractor.fields.normalisation import Hints, normalise
 from ocr_extractor.fields.raw_tree import cell_path, scalars, tables
-from ocr_extractor.fields.rows import own_rows
-from ocr_extractor.fields.schema import Field, Group
+from ocr_extractor.fields.rows import drop_page_break_rows
+from ocr_extractor.fields.schema import Field, Group, Table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ocr_extractor.engines.base import PageReading
     from ocr_extractor.fields.checks import Check
     from ocr_extractor.fields.raw_tree import Scalar
-    from ocr_extractor.fields.schema import Schema, Table
+    from ocr_extractor.fields.schema import Schema
 
 _INDEX = re.compile(r"\[\d+\]")
 _UNKNOWN = Evidence()
@@ -45,7 +45,7 @@ class DocumentFields:
     failed: tuple[Check, ...]
 
     def reaches(self, least: Mapping[str, float] | None) -> bool:
-        """Tell whether no leaf's confidence is below the least that its pattern asks for."""
+        """Tell whether no leaf's confidence is below the threshold of its pattern."""
         return all(
             is_accepted(pattern_of(leaf.path), leaf.confidence, least) is not False
             for leaf in self.leaves
@@ -98,13 +98,12 @@ def assemble(
     read = {number: page for number, page in pages.items() if page.raw_fields is not None}
     if not read:
         return None
-    raws = {leaf.path: _choose(leaf, read) for leaf in scalars(schema)}
-    rows = {table.name: _join(table, read) for table in tables(schema)}
-    hints = Hints.of(schema, _tree(schema, raws, rows, lambda raw: raw.text))
-    leaves = {leaf.path: leaf for leaf in _leaves(schema, raws, rows, hints)}
+    tree = _chosen(schema, read)
+    hints = Hints.of(schema, _mapped(tree, lambda raw: raw.text))
+    leaves = {leaf.path: leaf for leaf in _leaves(tree, hints)}
     for table in tables(schema):
         leaves[table.name] = _counted(leaves[table.name], table, read)
-    values = _tree(schema, raws, rows, lambda raw: json.loads(leaves[raw.path].value or "null"))
+    values = _mapped(tree, lambda raw: json.loads(leaves[raw.path].value or "null"))
     held = [(check, check.holds(values)) for check in schema.checks]
     failed = tuple(check for check, holds in held if holds is False)
     others = {leaf.path: leaf.value for leaf in other.leaves} if other else {}
@@ -120,6 +119,21 @@ def assemble(
         for leaf in leaves.values()
     )
     return DocumentFields(values, judged, sum(holds is True for _, holds in held), failed)
+
+
+def _chosen(schema: Schema, pages: Mapping[int, PageReading]) -> dict[str, Any]:
+    """Return an object of the schema's shape with each leaf as the pages have it best."""
+    scalar = {leaf.keys: _choose(leaf, pages) for leaf in scalars(schema)}
+    tree: dict[str, Any] = {}
+    for member in schema.members:
+        match member:
+            case Field(name=name):
+                tree[name] = scalar[name,]
+            case Group(name=name, fields=fields):
+                tree[name] = {field.name: scalar[name, field.name] for field in fields}
+            case Table(name=name):
+                tree[name] = _join(member, pages)
+    return tree
 
 
 def _choose(leaf: Scalar, pages: Mapping[int, PageReading]) -> _Raw:
@@ -138,13 +152,13 @@ def _choose(leaf: Scalar, pages: Mapping[int, PageReading]) -> _Raw:
 
 
 def _own_score(raw: _Raw) -> float:
-    """Return how sure the engine is; what only tells of the OCR's agreement does not count."""
+    """Return how sure the engine itself is, 0 if the score only compares its text with the OCR."""
     score = raw.evidence.score if raw.evidence.grounded is None else None
     return score or 0.0
 
 
 def _absence(leaf: Scalar, pages: Mapping[int, PageReading]) -> Evidence:
-    """Return how sure it is that no page has a leaf: each page of it, where all of them say so."""
+    """Return how sure it is that no page has a leaf: the product, if every page has a score."""
     scores = [page.evidence.get(leaf.path, _UNKNOWN).score for page in pages.values()]
     known = [score for score in scores if score is not None]
     return Evidence(score=math.prod(known) if len(known) == len(scores) else None)
@@ -154,7 +168,7 @@ def _join(table: Table, pages: Mapping[int, PageReading]) -> list[dict[str, _Raw
     """Return the rows of all pages, each cell by its column's name."""
     given = [(page.raw_fields or {})[table.name] for page in pages.values()]
     joined: list[dict[str, _Raw]] = []
-    for (number, page), kept in zip(pages.items(), own_rows(table, given), strict=True):
+    for (number, page), kept in zip(pages.items(), drop_page_break_rows(table, given), strict=True):
         for at, row in kept:
             joined.append(
                 {
@@ -171,43 +185,28 @@ def _join(table: Table, pages: Mapping[int, PageReading]) -> list[dict[str, _Raw
     return joined
 
 
-def _tree(
-    schema: Schema,
-    raws: Mapping[str, _Raw],
-    rows: Mapping[str, list[dict[str, _Raw]]],
-    of: Callable[[_Raw], Any],
-) -> dict[str, Any]:
-    """Return an object of the schema's shape, made of its leaves."""
-    tree: dict[str, Any] = {}
-    for member in schema.members:
-        match member:
-            case Field(name=name):
-                tree[name] = of(raws[name])
-            case Group(name=name, fields=fields):
-                tree[name] = {field.name: of(raws[f"{name}.{field.name}"]) for field in fields}
-            case _:
-                cells = rows[member.name]
-                tree[member.name] = [{name: of(raw) for name, raw in row.items()} for row in cells]
-    return tree
+def _mapped(tree: Any, of: Callable[[_Raw], Any]) -> Any:
+    """Return a tree of the same shape, with what `of` makes of each leaf."""
+    match tree:
+        case dict():
+            return {name: _mapped(each, of) for name, each in tree.items()}
+        case list():
+            return [_mapped(each, of) for each in tree]
+    return of(tree)
 
 
-def _leaves(
-    schema: Schema,
-    raws: Mapping[str, _Raw],
-    rows: Mapping[str, list[dict[str, _Raw]]],
-    hints: Hints,
-) -> Iterator[FieldValue]:
-    for member in schema.members:
+def _leaves(tree: Mapping[str, Any], hints: Hints) -> Iterator[FieldValue]:
+    for name, member in tree.items():
         match member:
-            case Field(name=name):
-                yield _leaf(raws[name], hints)
-            case Group(name=name, fields=fields):
-                yield from (_leaf(raws[f"{name}.{field.name}"], hints) for field in fields)
-            case _:
-                cells = [raw for row in rows[member.name] for raw in row.values()]
+            case list():
+                cells = [raw for row in member for raw in row.values()]
                 page = cells[0].page if cells else None
-                yield FieldValue(member.name, status="found" if cells else "absent", page=page)
+                yield FieldValue(name, status="found" if cells else "absent", page=page)
                 yield from (_leaf(raw, hints) for raw in cells)
+            case dict():
+                yield from (_leaf(raw, hints) for raw in member.values())
+            case _:
+                yield _leaf(member, hints)
 
 
 def _leaf(raw: _Raw, hints: Hints) -> FieldValue:

@@ -1,4 +1,4 @@
-"""How much speaks for a leaf, from what is known of it."""
+"""The confidence of a leaf, from its evidence, its checks and a second reading."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ if TYPE_CHECKING:
     from ocr_extractor.contract import Status
 
 _FAILED = 0.5
-"""What a check that failed leaves of the confidence: it tells that one of its values is wrong."""
+"""Factor for each failed check: one of its values is wrong."""
 
 _INVALID = 0.2
-"""What a text that could not be normalised leaves: it was misread, or is another field's."""
+"""Factor for a text that could not be normalised: it was misread, or belongs to another field."""
 
 _REPEATED_DIFFERENTLY = 0.7
-"""What is left where the LLM was asked twice and gave two values."""
+"""Factor where the LLM was asked twice and gave two values."""
 
 _OTHERS = "*"
 
@@ -37,7 +37,7 @@ def confidence_of(
     documents whose values are known.
 
     Args:
-        status: What became of the leaf.
+        status: The state of the leaf.
         score: That of its evidence, [0, 1]; None when unknown.
         failed_checks: How many checks that use it failed.
         repeated: Whether a second answer, if there was one, gave the same value.
@@ -45,8 +45,8 @@ def confidence_of(
             one. Both are wrong only if each is: 1 - (1 - a)(1 - b), as if they erred independently.
 
     Returns:
-        In [0, 1]; None when nothing is known. A leaf with a text, of which only failures are known,
-        has them off 1.
+        In [0, 1]; None when nothing is known. Without a score, the factors of the failures of a
+        leaf with a text are applied to 1.
     """
     factor = _FAILED**failed_checks
     if status == "invalid":
@@ -65,18 +65,18 @@ def confidence_of(
 def is_accepted(
     pattern: str, confidence: float | None, accept_at: Mapping[str, float] | None
 ) -> bool | None:
-    """Say whether a leaf's confidence reaches what is asked for.
+    """Tell whether a leaf's confidence reaches its threshold.
 
     Args:
-        pattern: Of its path, `items[].amount`.
-        confidence: Its own; an unknown one reaches nothing.
-        accept_at: The least confidence by pattern; "*" stands for all others.
+        pattern: The pattern of its path, `items[].amount`.
+        confidence: Its confidence; None, an unknown one, reaches no threshold.
+        accept_at: The thresholds by pattern; "*" stands for all others.
 
     Returns:
-        None where nothing is asked for.
+        None where it has no threshold.
     """
-    asked = accept_at or {}
-    least = asked.get(pattern, asked.get(_OTHERS))
+    thresholds = accept_at or {}
+    least = thresholds.get(pattern, thresholds.get(_OTHERS))
     if least is None:
         return None
     return confidence is not None and confidence >= least

@@ -15,7 +15,7 @@ MAX_NAME = 64
 
 _SCALARS = ("string", "number", "integer", "boolean")
 _ORDERS: dict[str, DateOrder] = {"day first": "dmy", "month first": "mdy", "year first": "ymd"}
-# Keywords without a meaning for what is read.
+# Keywords that do not change what is read.
 _IGNORED = frozenset(
     {"$schema", "$id", "$comment", "$anchor", "$defs", "definitions", "title", "default", "const"}
     | {"examples", "deprecated", "readOnly", "writeOnly", "required"}

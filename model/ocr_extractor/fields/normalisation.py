@@ -17,7 +17,7 @@ from ocr_extractor.fields.number_text import DecimalSign, Kind, decimal_of, pars
 if TYPE_CHECKING:
     from ocr_extractor.fields.schema import Schema
 
-Scalar = str | float | int | bool
+JsonScalar = str | float | int | bool
 _T = TypeVar("_T")
 
 # Words, not letters that look alike.
@@ -45,13 +45,13 @@ class Normalised:
         status: "found", or "invalid" where there is no value.
     """
 
-    value: Scalar | None
+    value: JsonScalar | None
     status: Literal["found", "invalid"]
 
 
 @dataclass(frozen=True)
 class Hints:
-    """What the texts of one document tell about each other.
+    """What the texts of one document tell about the notation of all of them.
 
     Attributes:
         date_order: The order of its dates in figures; None if they do not tell, or differ.
@@ -92,14 +92,14 @@ def normalise(field: Field, raw: str, hints: Hints) -> Normalised:
     Args:
         field: What the text is to be.
         raw: The text as it is printed, not blank.
-        hints: What the document's other texts tell, for what can be read in two ways.
+        hints: What the document's other texts tell; they decide what can be read in two ways.
     """
     value = _value(field, " ".join(raw.split()), hints)
     return Normalised(value, "invalid" if value is None else "found")
 
 
-def _value(field: Field, raw: str, hints: Hints) -> Scalar | None:
-    value: Scalar | None = raw or None
+def _value(field: Field, raw: str, hints: Hints) -> JsonScalar | None:
+    value: JsonScalar | None = raw or None
     if field.type in {"number", "integer"}:
         value = _number(field, raw, hints)
     elif field.type == "boolean":
@@ -118,7 +118,7 @@ def _value(field: Field, raw: str, hints: Hints) -> Scalar | None:
 
 
 def is_currency_code(field: Field) -> bool:
-    """Say whether a field is the code of a currency: by its x-type, or by its description."""
+    """Tell whether a field is the code of a currency: by its x-type, or by its description."""
     told = field.description.casefold()
     return field.semantic_type == "currency" or (
         field.type == "string" and ("iso 4217" in told or "currency code" in told)

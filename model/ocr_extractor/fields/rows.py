@@ -1,4 +1,4 @@
-"""Rows of tables: how many a page shows, which are asked for again, and which are none."""
+"""Rows of tables: how many a page shows, which are asked for again, and which are not data."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _SUM = re.compile(
     r"(?:sub|sous-?|zwischen)?(?:total|sum|gesamt|netto|montant|razem)", re.IGNORECASE
 )
 
-# What stands before a sum that is taken over to the next page.
+# What stands before a sum that is carried over to the next page.
 _CARRIED = re.compile(
     r"carr(?:y|ied)\s*-?(?:forward|over)|brought\s*forward|balance\s*forward|übertrag|uebertrag"
     r"|(?:à|a)\s+reporter|^\s*report\b|riporto|a\s+riportare|suma\s+(?:y\s+sigue|anterior)"
@@ -159,7 +159,9 @@ def join_rows(rows: Sequence[Row], more: Sequence[Row], shown: int | None) -> li
     return [*rows, *more]
 
 
-def own_rows(table: Table, pages: Sequence[Sequence[Row]]) -> list[list[tuple[int, Row]]]:
+def drop_page_break_rows(
+    table: Table, pages: Sequence[Sequence[Row]]
+) -> list[list[tuple[int, Row]]]:
     """Return the rows of each page without those that only a page break makes necessary.
 
     These are the titles of the columns, which begin each page, and a sum that is carried over, at

@@ -20,16 +20,16 @@ _logger = logging.getLogger(__name__)
 
 ALIAS = "production"
 
-# So long a registry may take to answer before it is said to be out of reach.
+# How long a registry may take to answer before it counts as out of reach, s.
 _TIMEOUT_S = 5.0
 
 
 class FollowedPrompt:
     """The version that the alias of a prompt names; shared by concurrent calls.
 
-    The alias is looked up behind the calls, and only while there are calls. Where the registry or
-    the version cannot be used, the version before stays and its `source` says so; a change of this
-    is logged once.
+    The alias is looked up in the background, and only while there are calls. If the registry or
+    the version cannot be used, the previous version stays in use and its `source` says so; each
+    change of this state is logged once.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class FollowedPrompt:
         self._changed = threading.Condition()
         self._began_at = 0.0
         self._under_way = False
-        self._told: tuple[str, str] | None = None
+        self._reported: tuple[str, str] | None = None
         self.refreshed()
 
     def current(self) -> Prompt:
@@ -106,7 +106,7 @@ class FollowedPrompt:
                 self._keep(uri, reason)
             else:
                 self._current = prompt
-                if self._tell("follows", uri):
+                if self._is_news("follows", uri):
                     _logger.info("%s names %s, which is used now.", self._uri, uri)
             self._changed.notify_all()
 
@@ -114,13 +114,13 @@ class FollowedPrompt:
         before = self._current
         if before.source == "registry":
             self._current = replace(before, source="last_good")
-        if self._tell("refuses", uri):
+        if self._is_news("refuses", uri):
             _logger.warning("%s cannot be used, %s stays: %s", uri, before.uri, reason)
 
-    def _tell(self, verb: str, uri: str) -> bool:
-        """Tell whether this is news."""
-        last, self._told = self._told, (verb, uri)
-        return last != self._told
+    def _is_news(self, verb: str, uri: str) -> bool:
+        """Tell whether this state was not logged last."""
+        last, self._reported = self._reported, (verb, uri)
+        return last != self._reported
 
 
 def _fault(prompt: Prompt, pinned: Prompt) -> str:

@@ -1,4 +1,4 @@
-"""Asks the prompt registry, behind its callers and one question after the other."""
+"""Asks the prompt registry in the background, one request at a time."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Registry:
 
 def _find(find: Find) -> PromptVersion | Exception:
     try:
-        # MLflow logs a stack trace each time that a database is gone; the caller says it once.
+        # MLflow logs a stack trace each time that a database is gone; the caller logs one line.
         with suppress_logs_in_thread():
             found = find(MlflowClient())
     except Exception as error:  # a store that is gone raises its driver's own errors

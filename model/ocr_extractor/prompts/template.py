@@ -1,4 +1,4 @@
-"""The language of prompt templates: so small that rendering one neither fails nor runs away."""
+"""The part of Jinja that prompt templates may use: rendering neither fails nor takes long."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ def check() -> None:
     """Continue only if the caller still waits.
 
     Raises:
-        EngineError: With code `stopped`: it does not.
+        EngineError: With code `stopped`: the caller no longer waits.
     """
     stop = _stop.get()
     if stop is not None and stop.is_set():
@@ -41,7 +41,7 @@ def wait(seconds: float) -> None:
     """Wait, but only while the caller waits.
 
     Raises:
-        EngineError: With code `stopped`: it does not wait any longer.
+        EngineError: With code `stopped`: the caller no longer waits.
     """
     stop = _stop.get()
     if stop is None:

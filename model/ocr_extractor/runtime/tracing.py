@@ -63,7 +63,7 @@ def note(attributes: dict[str, Any]) -> None:
 
 
 def note_extraction(span: RecordedSpan, extraction: Extraction, *, content: bool) -> None:
-    """Put what became of a document on its span, its pairs and fields only with `content`."""
+    """Record the result of a document on its span; its pairs and fields only with `content`."""
     row = extraction.to_row()
     count = len(row["pairs"])
     read = f"{count} pairs"

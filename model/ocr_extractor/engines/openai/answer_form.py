@@ -18,12 +18,12 @@ class AnswerForm:
     """The form of an answer.
 
     Attributes:
-        name: What the server is told it is called.
+        name: The name of the schema, for the server.
         json_schema: The strict JSON Schema that the answer must follow.
-        example: The same as JSON that shows it, for servers that take no schema.
+        example: An answer in this form, JSON, for servers that take no schema.
         task: The user's message where the page stands in the prompt.
         parse: Reads a completion, given the page's number.
-        logprobs: Whether the probabilities of its tokens are used.
+        logprobs: Whether the probabilities of the answer's tokens are used.
     """
 
     name: str

@@ -49,7 +49,7 @@ class BatchedRequests:
             if answer is None:
                 self.asked[custom_id] = body
         if answer is None:
-            error = {"message": "it is asked for with the next batch"}
+            error = {"message": "The request is sent with the next batch."}
             return httpx2.Response(_NOT_YET, json={"error": error}, request=request)
         status, content = json.loads(answer)
         # Not as `json`: httpx2 would write UTF-8 without NaN, but servers answer anything.

@@ -21,7 +21,7 @@ _SUBSTITUTES = {
     "logprobs": None,
 }
 _REFUSING_STATUS = {400, 422}
-# What is said of log probabilities alone has no code, and with some LLMs of OpenAI status 403.
+# A refusal of log probabilities has no code, and with some of OpenAI's LLMs status 403.
 _REFUSING_LOGPROBS = {*_REFUSING_STATUS, 403}
 _UNSUPPORTED_CODES = {"unsupported_parameter", "unsupported_value", "unknown_parameter"}
 _UNSUPPORTED_WORDS = ("unsupported", "not support", "unrecognized", "unknown parameter")

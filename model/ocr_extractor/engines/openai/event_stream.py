@@ -22,7 +22,7 @@ _LOOK_EVERY = 4096
 # for this part of the time since the first one, and for at most this long, s.
 _GATHERING = 1 / 32
 _LONGEST_GATHERING_S = 0.5
-# An event that took longer to arrive was waited for, s.
+# An event that takes longer than this to arrive was waited for, s.
 _WAITED_S = 0.001
 
 
