@@ -29,6 +29,13 @@ def quick_and_offline_mlflow(
         yield
 
 
+@pytest.fixture
+def no_traces() -> Iterator[None]:
+    """Nothing is traced, as where a caller has turned tracing off."""
+    with mlflow.tracing.context(enabled=False):
+        yield
+
+
 @pytest.fixture(scope="session")
 def llm_server() -> Iterator[CheckingLlm]:
     with CheckingLlm() as server:

@@ -6,7 +6,7 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from pathlib import Path
@@ -32,11 +32,7 @@ from tests.model.sample_documents import encoded, tiff
 
 Read = Callable[[Page, str], PageReading]
 
-
-@pytest.fixture(autouse=True)
-def no_traces() -> Iterator[None]:
-    with mlflow.tracing.context(enabled=False):
-        yield
+pytestmark = pytest.mark.usefixtures("no_traces")
 
 
 def width_of(page: Page, _: str = "") -> PageReading:

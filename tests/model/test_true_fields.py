@@ -8,11 +8,9 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import mlflow
 import pytest
 from mlflow.entities.model_registry import PromptVersion
 from PIL import Image
@@ -32,13 +30,10 @@ from tests.truth_llm import ERRORS, TruthLlm, value_f1, wrong_leaves
 SETS = {"receipts": "dmy", "adbuys": "mdy", "invoices": "dmy"}
 DOCUMENTS = 3
 
-pytestmark = pytest.mark.skipif("FIELDS_DIR" not in os.environ, reason="FIELDS_DIR is not set")
-
-
-@pytest.fixture(autouse=True)
-def no_traces() -> Iterator[None]:
-    with mlflow.tracing.context(enabled=False):
-        yield
+pytestmark = [
+    pytest.mark.skipif("FIELDS_DIR" not in os.environ, reason="FIELDS_DIR is not set"),
+    pytest.mark.usefixtures("no_traces"),
+]
 
 
 class OnceReader(WordReader):

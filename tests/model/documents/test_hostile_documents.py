@@ -14,7 +14,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import mlflow
 import pytest
 from mlflow.entities.model_registry import PromptVersion
 
@@ -43,17 +42,14 @@ from tests.model.pdf_processes import alive, cpu_seconds, pdf_processes
 from tests.model.sample_documents import encoded, page, pdf
 from tests.waiting import wait_for
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+pytestmark = [
+    pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc"),
+    pytest.mark.usefixtures("no_traces"),
+]
 
 Started = Callable[[], set[int]]
 
 GOOD = pdf("1 0 0 rg 36 72 36 72 re f")
-
-
-@pytest.fixture(autouse=True)
-def no_traces():
-    with mlflow.tracing.context(enabled=False):
-        yield
 
 
 @pytest.fixture

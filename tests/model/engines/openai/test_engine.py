@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from typing import Any
 
-import mlflow
 import numpy as np
 import pytest
 from PIL import Image
@@ -25,11 +23,7 @@ from tests.llm_servers.completions import KEY, completion
 
 PAGE = Page(3, Image.effect_noise((80, 100), 60))
 
-
-@pytest.fixture(autouse=True)
-def no_traces() -> Iterator[None]:
-    with mlflow.tracing.context(enabled=False):
-        yield
+pytestmark = pytest.mark.usefixtures("no_traces")
 
 
 def engine(**settings: Any) -> OpenAIChatEngine:

@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import httpx2
-import mlflow
 import pytest
 from PIL import Image
 
@@ -26,6 +25,8 @@ from tests.llm_servers.server import Reply
 
 PAGE = Page(1, Image.new("L", (64, 64), 255))
 DEEP = "[" * 10**6 + "]" * 10**6
+pytestmark = pytest.mark.usefixtures("no_traces")
+
 ESCAPES = "\x1b]0;owned\x07\x1b[2J\x9b31m\u202eevil\r\n\x00"
 
 
@@ -33,12 +34,6 @@ ESCAPES = "\x1b]0;owned\x07\x1b[2J\x9b31m\u202eevil\r\n\x00"
 def server() -> Iterator[FaultyLlm]:
     with FaultyLlm() as running:
         yield running
-
-
-@pytest.fixture(autouse=True)
-def no_traces() -> Iterator[None]:
-    with mlflow.tracing.context(enabled=False):
-        yield
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ from email.utils import formatdate
 from typing import Any
 
 import httpx2
-import mlflow
 import openai
 import pytest
 from PIL import Image
@@ -27,11 +26,7 @@ from tests.llm_servers.completions import KEY, completion
 
 PAIR = '{"question": "Date:", "answer": "November 5, 1998"}'
 
-
-@pytest.fixture(autouse=True)
-def no_traces() -> Iterator[None]:
-    with mlflow.tracing.context(enabled=False):
-        yield
+pytestmark = pytest.mark.usefixtures("no_traces")
 
 
 def failure(**settings: Any) -> EngineError:
