@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ocr_extractor.documents.input_frame import InputDocument, to_documents
+from ocr_extractor.documents.input_frame import InputDocument, read_sources, to_documents
 from ocr_extractor.errors import InputError, RequestError
 from tests.model.sample_documents import encoded, page, pdf, tiff
 
@@ -125,3 +125,19 @@ def test_the_id_column_may_be_missing() -> None:
 def test_the_image_column_may_not() -> None:
     with pytest.raises(RequestError, match=r"no column 'image'.*'picture'"):
         list(to_documents(pd.DataFrame({"picture": [PNG]})))
+
+
+def test_too_many_sources_are_refused_before_a_file_is_opened(tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match="2 documents, more than max_documents=1"):
+        read_sources([tmp_path / "missing.png"] * 2, 1, 1000)
+
+
+def test_the_path_of_a_file_is_its_id_whatever_it_is_called(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("None").write_bytes(PNG)
+    assert read_sources(["None", PNG], 2, 1000) == [
+        InputDocument("None", PNG),
+        InputDocument(None, PNG),
+    ]
