@@ -93,10 +93,8 @@ class Check:
         Returns:
             None if a value that is needed is null, if there is no row, or for a division by 0.
         """
-        rows: list[Mapping[str, Any]] = [{}]
-        if self._table:
-            rows = values.get(self._table) or []
-        held = [found for row in rows if (found := self._holds(values, row)) is not None]
+        found = [self._holds(values, row) for row in self._rows(values)]
+        held = [each for each in found if each is not None]
         return all(held) if held else None
 
     def failures(self, values: Mapping[str, Any]) -> list[tuple[int | None, str]]:
@@ -109,15 +107,16 @@ class Check:
             (row of the table from 0, numbers) of each failure; the row is None for a check that is
             not of a table's rows.
         """
-        rows: list[Mapping[str, Any]] = [{}]
-        if self._table:
-            rows = values.get(self._table) or []
         failed = []
-        for number, row in enumerate(rows):
+        for number, row in enumerate(self._rows(values)):
             if self._holds(values, row) is False:
                 left, right = (_shown(_value(side, values, row, [])) for side in self._sides)
                 failed.append((number if self._table else None, f"{left} {self._sign} {right}"))
         return failed
+
+    def _rows(self, values: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+        """Return the rows in each of which the check must hold; one without values for no table."""
+        return (values.get(self._table) or []) if self._table else [{}]
 
     def _holds(self, values: Mapping[str, Any], row: Mapping[str, Any]) -> bool | None:
         used: list[Decimal] = []

@@ -188,25 +188,22 @@ class _Reader:
 
 def _field(node: _Node, name: str) -> Field:
     _check_keywords(node, "field")
-    keywords, path = node.keywords, node.path
-    kind = _type(node)
+    keywords, kind = node.keywords, _type(node)
     enum, with_null = _enum(node)
     semantic = keywords.get("x-type", "")
-    if not isinstance(semantic, str) or len(semantic) > MAX_NAME:
-        _refuse(path, f"x-type {shorten(semantic)}", "write one word, such as money")
+    is_word = isinstance(semantic, str) and len(semantic) <= MAX_NAME
+    _require(is_word, node, "x-type", "write one word, such as money")
     description = _description(node)
     order = keywords.get("x-date-order")
-    if order is not None and (kind != "date" or order not in _ORDERS.values()):
-        _refuse(path, f"x-date-order {shorten(order)}", "write dmy, mdy or ymd at a format: date")
+    is_order = order is None or (kind == "date" and order in _ORDERS.values())
+    _require(is_order, node, "x-date-order", "write dmy, mdy or ymd at a format: date")
     if order is None and kind == "date":
-        told = [order for text, order in _ORDERS.items() if text in description.casefold()]
-        order = told[0] if len(told) == 1 else None
+        named = [order for text, order in _ORDERS.items() if text in description.casefold()]
+        order = named[0] if len(named) == 1 else None
     decimal = keywords.get("x-decimal")
-    if decimal not in {None, ".", ","}:
-        _refuse(path, f"x-decimal {shorten(decimal)}", 'write "." or "," in quotes')
+    _require(decimal in (None, ".", ","), node, "x-decimal", 'write "." or "," in quotes')
     critical = keywords.get("x-critical", False)
-    if not isinstance(critical, bool):
-        _refuse(path, f"x-critical {shorten(critical)}", "write true or false")
+    _require(isinstance(critical, bool), node, "x-critical", "write true or false")
     return Field(
         name=name,
         type=kind,
@@ -216,7 +213,7 @@ def _field(node: _Node, name: str) -> Field:
         semantic_type=semantic.strip().casefold(),
         labels=_labels(node),
         date_order=order,
-        decimal=cast(Literal[".", ","] | None, decimal),
+        decimal=decimal,
         critical=critical,
     )
 
@@ -235,33 +232,30 @@ def _type(node: _Node) -> Type:
 
 def _enum(node: _Node) -> tuple[tuple[str, ...], bool]:
     """Return the texts of an enum, and whether null is one of them."""
-    members = node.keywords.get("enum", [])
-    texts = [each for each in members if each is not None] if isinstance(members, list) else None
     if "enum" not in node.keywords:
         return (), False
-    if node.type != "string" or not texts or not all(isinstance(each, str) for each in texts):
-        _refuse(node.path, f"enum {shorten(members)}", "write a list of texts, each in quotes")
-    if not all(each.strip() for each in texts) or len(set(texts)) < len(texts):
-        _refuse(node.path, f"enum {shorten(members)}", "write texts that differ and are not empty")
+    members = node.keywords["enum"]
+    texts = [each for each in members if each is not None] if isinstance(members, list) else []
+    are_texts = node.type == "string" and texts and all(isinstance(each, str) for each in texts)
+    _require(are_texts, node, "enum", "write a list of texts, each in quotes")
+    differ = all(each.strip() for each in texts) and len(set(texts)) == len(texts)
+    _require(differ, node, "enum", "write texts that differ and are not empty")
     return tuple(texts), None in members
 
 
 def _labels(node: _Node) -> tuple[str, ...]:
     labels = node.keywords.get("x-labels", [])
     labels = [labels] if isinstance(labels, str) else labels
-    if not isinstance(labels, list) or not all(
+    are_texts = isinstance(labels, list) and all(
         isinstance(each, str) and each.strip() for each in labels
-    ):
-        _refuse(
-            node.path, f"x-labels {shorten(labels)}", 'write a list of texts, ["Total", "Summe"]'
-        )
+    )
+    _require(are_texts, node, "x-labels", 'write a list of texts, ["Total", "Summe"]')
     return tuple(" ".join(each.split()) for each in labels)
 
 
 def _description(node: _Node) -> str:
     text = node.keywords.get("description", "")
-    if not isinstance(text, str):
-        _refuse(node.path, f"description {shorten(text)}", "write a text")
+    _require(isinstance(text, str), node, "description", "write a text")
     return " ".join(text.split())
 
 
@@ -297,6 +291,12 @@ def _check_names(path: str, names: Iterable[str]) -> None:
                 "rename one, they differ in case only",
             )
         seen[folded] = name
+
+
+def _require(holds: object, node: _Node, keyword: str, instead: str) -> None:
+    """Refuse the value of a keyword unless a condition holds."""
+    if not holds:
+        _refuse(node.path, f"{keyword} {shorten(node.keywords[keyword])}", instead)
 
 
 def _refuse(path: str, what: str, instead: str) -> NoReturn:

@@ -29,29 +29,26 @@ _PLACEHOLDER = re.compile(rf"\{{\{{\s*({'|'.join(VARIABLES)})\s*\}}\}}")
 _ANY_PLACEHOLDER = re.compile(r"\{\{\s*([a-zA-Z_][\w.]*)\s*\}\}", re.ASCII)
 
 # What is refused, how a message calls it, and what it advises.
-_REFUSED: dict[type[nodes.Node], tuple[str, str]] = {
-    nodes.For: ("a loop", "write its lines out"),
-    nodes.Call: ("a call", f"use a filter ({_FILTERS})"),
-    nodes.Getattr: ("attribute access", "use the variable as a whole"),
-    nodes.Getitem: ("attribute access", "use the variable as a whole"),
-    nodes.Concat: ("'~'", "write the texts one after the other"),
-    nodes.BinExpr: ("arithmetic", "write its result"),
-    nodes.UnaryExpr: ("arithmetic", "write its result"),
-    nodes.Test: ("a test", "write {% if ocr_text %}, which is true unless the text is empty"),
-    nodes.List: ("a list", "compare with one value after the other"),
-    nodes.Tuple: ("a tuple", "compare with one value after the other"),
-    nodes.Dict: ("a dictionary", "compare with one value after the other"),
-    nodes.Macro: ("a macro", "write its text where it is needed"),
-    nodes.CallBlock: ("a call", "write its text where it is needed"),
-    nodes.Assign: ("a 'set'", "write its value where it is needed"),
-    nodes.AssignBlock: ("a 'set'", "write its value where it is needed"),
-    nodes.With: ("a 'with'", "write its values where they are needed"),
-    nodes.FilterBlock: ("a filter block", "use the filter in {{ }}"),
-    nodes.Include: ("another template", "copy its text"),
-    nodes.Import: ("another template", "copy its text"),
-    nodes.FromImport: ("another template", "copy its text"),
-    nodes.Extends: ("another template", "copy its text"),
-    nodes.Block: ("a block", "leave its tags out"),
+_REFUSED: dict[tuple[type[nodes.Node], ...], tuple[str, str]] = {
+    (nodes.For,): ("a loop", "write its lines out"),
+    (nodes.Call,): ("a call", f"use a filter ({_FILTERS})"),
+    (nodes.Getattr, nodes.Getitem): ("attribute access", "use the variable as a whole"),
+    (nodes.Concat,): ("'~'", "write the texts one after the other"),
+    (nodes.BinExpr, nodes.UnaryExpr): ("arithmetic", "write its result"),
+    (nodes.Test,): ("a test", "write {% if ocr_text %}, which is true unless the text is empty"),
+    (nodes.List,): ("a list", "compare with one value after the other"),
+    (nodes.Tuple,): ("a tuple", "compare with one value after the other"),
+    (nodes.Dict,): ("a dictionary", "compare with one value after the other"),
+    (nodes.Macro,): ("a macro", "write its text where it is needed"),
+    (nodes.CallBlock,): ("a call", "write its text where it is needed"),
+    (nodes.Assign, nodes.AssignBlock): ("a 'set'", "write its value where it is needed"),
+    (nodes.With,): ("a 'with'", "write its values where they are needed"),
+    (nodes.FilterBlock,): ("a filter block", "use the filter in {{ }}"),
+    (nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends): (
+        "another template",
+        "copy its text",
+    ),
+    (nodes.Block,): ("a block", "leave its tags out"),
 }
 
 
@@ -275,9 +272,8 @@ class _Check:
 def _refused(node: nodes.Node) -> PromptError:
     if isinstance(node, nodes.Const):
         return _error(node, f"has the value {shorten(node.value)}", "use a text or a whole number")
-    for kind in type(node).__mro__:
-        if kind in _REFUSED:
-            found, instead = _REFUSED[kind]
+    for kinds, (found, instead) in _REFUSED.items():
+        if isinstance(node, kinds):
             return _error(node, f"has {found}", instead)
     return _error(node, f"has a part that is not known ({type(node).__name__})", "leave it out")
 

@@ -233,6 +233,7 @@ ROW = of({"a": STRING})
         ({"a": {**STRING, "x-date-order": "dmy"}}, "x-date-order dmy"),
         ({"a": {"type": "string", "format": "date", "x-date-order": "dym"}}, "dmy, mdy or ymd"),
         ({"a": {"type": "number", "x-decimal": ";"}}, "x-decimal"),
+        ({"a": {"type": "number", "x-decimal": ["."]}}, "x-decimal"),
         ({"a": {**STRING, "x-critical": "yes"}}, "x-critical yes: write true or false"),
         ({"a": {**STRING, "x-checks": []}}, "x-checks"),
         ({"a": {**STRING, "description": 5}}, "description 5: write a text"),
