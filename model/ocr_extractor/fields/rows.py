@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ocr_extractor.contract import Box
     from ocr_extractor.fields.raw_tree import RawTree
     from ocr_extractor.fields.schema import Table
-    from ocr_extractor.grounding.rows import TextRow
+    from ocr_extractor.grounding.row_search import TextRow
     from ocr_extractor.grounding.text_search import Finding
     from ocr_extractor.ocr.words import Word
 

@@ -87,17 +87,10 @@ def _pair(question: Segment, answer: Sequence[Segment], page: int) -> Pair:
 def _find_choices(segments: Sequence[Segment]) -> Iterator[_Choice]:
     """Yield the rows of options; a box stands before its text, or behind it in the whole row."""
     near = Neighbours(segments)
-    for first in segments:
-        left = near.left(first)
-        if first.ticked is None or (left is not None and left.ticked is not None):
-            continue
-        row = [first]
-        while (following := near.right(row[-1])) and following.ticked is not None:
-            row.append(following)
-        texts: list[Segment | None] = list(row)
+    for before, row in option_rows(near):
+        left, texts = before, list[Segment | None](row)
         if row[-1].words == row[-1].mark:
-            texts = [left, *row[:-1]]
-            left = near.left(left) if left else None
+            left, texts = near.left(before) if before else None, [before, *row[:-1]]
         options = tuple(
             _Option(text, Segment(each.mark), each.ticked or False)
             for text, each in zip(texts, row, strict=True)
@@ -105,6 +98,18 @@ def _find_choices(segments: Sequence[Segment]) -> Iterator[_Choice]:
         )
         if options:
             yield _Choice(_question_of(options, left), options)
+
+
+def option_rows(near: Neighbours) -> Iterator[tuple[Segment | None, list[Segment]]]:
+    """Yield the options that stand side by side, and the text left of them, if there is one."""
+    for first in near.segments:
+        left = near.left(first)
+        if first.ticked is None or (left is not None and left.ticked is not None):
+            continue
+        row = [first]
+        while (following := near.right(row[-1])) and following.ticked is not None:
+            row.append(following)
+        yield left, row
 
 
 def _question_of(options: Sequence[_Option], left: Segment | None) -> Segment | None:

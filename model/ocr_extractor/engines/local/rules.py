@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from itertools import takewhile
 
 from ocr_extractor.contract import Pair
+from ocr_extractor.engines.local.options import option_rows
 from ocr_extractor.ocr.neighbours import (
     Neighbours,
     gap_below,
@@ -101,13 +102,7 @@ class _Rules:
 
     def _choose_options(self) -> None:
         """`Married: [x] Yes [ ] No` answers Yes; a ticked box with no such label is an `x`."""
-        for first in self._segments:
-            left = self._near.left(first)
-            if first.ticked is None or (left is not None and left.ticked is not None):
-                continue
-            options = [first]
-            while (option := self._near.right(options[-1])) and option.ticked is not None:
-                options.append(option)
+        for left, options in option_rows(self._near):
             self._used.update(options)
             chosen = [option for option in options if option.ticked]
             if len(options) > 1 and left is not None and is_label(left.text):

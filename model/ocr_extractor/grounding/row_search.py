@@ -1,4 +1,4 @@
-"""Places a table's rows: each on the text line of the page that says most of its cells."""
+"""Finds a table's rows: each on the text row of the page that has most of its cells."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from ocr_extractor.ocr.words import Word
 
 _CHOICES = 8
-"""Text lines that are looked at closely for a row."""
+"""Text rows that are searched for a table's row."""
 
 _BACK_COST = 0.3
-"""Scores lost by a row that stands above the one before, or on the same line."""
+"""Score lost by a row that stands above the one before, or on the same text row."""
 
 _WRAPPED = 0.9
-"""A cell that its line says to a smaller part may go on in the next one."""
+"""A cell with a lower score in its text row may go on in the next one."""
 
 
 class TextRow:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from ocr_extractor.fields.rows import count_rows, join_rows
-from ocr_extractor.grounding.rows import place_rows, text_rows
+from ocr_extractor.grounding.row_search import place_rows, text_rows
 from ocr_extractor.grounding.text_search import PageIndex
 from ocr_extractor.ocr.words import Word
 
