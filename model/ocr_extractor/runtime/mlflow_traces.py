@@ -49,7 +49,6 @@ from mlflow.tracing.trace_manager import InMemoryTraceManager
 from mlflow.tracing.utils import (
     add_size_stats_to_trace_metadata,
     encode_span_id,
-    encode_trace_id,
     maybe_get_request_id,
 )
 from mlflow.tracking import fluent
@@ -115,18 +114,18 @@ def _origin(parent: LiveSpan | None, *, by_mlflow: bool) -> TraceOrigin:
 
 def make_last(origin: TraceOrigin) -> None:
     """Let `mlflow.get_last_active_trace_id()` name this trace from now on."""
-    _set_last_active_trace_id(f"tr-{encode_trace_id(origin.otel_id)}")
+    _set_last_active_trace_id(origin.trace_id)
 
 
 def hand_to_mlflow(root: RecordedSpan, parent: LiveSpan | None) -> None:
     """Make MLflow's spans of a recorded trace, and let MLflow write them."""
-    _replay(root, parent, _begin_publicly)
 
+    def begin(span: RecordedSpan, parent: LiveSpan | None) -> LiveSpan:
+        return mlflow.start_span_no_context(
+            span.name, span.span_type, parent_span=parent, start_time_ns=span.started_ns
+        )
 
-def _begin_publicly(span: RecordedSpan, parent: LiveSpan | None) -> LiveSpan:
-    return mlflow.start_span_no_context(
-        span.name, span.span_type, parent_span=parent, start_time_ns=span.started_ns
-    )
+    _replay(root, parent, begin)
 
 
 def _replay(span: RecordedSpan, parent: LiveSpan | None, begin: Begin) -> None:
@@ -138,9 +137,8 @@ def _replay(span: RecordedSpan, parent: LiveSpan | None, begin: Begin) -> None:
         live.add_event(event)
     if span.prompts or span.previews:
         _tell_trace(live.trace_id, span, is_root=parent is None)
-    for child in list(span.children):
-        if child.ended_ns is not None:  # a span that outlasts its document is left out
-            _replay(child, live, begin)
+    for child in span.finished_children():
+        _replay(child, live, begin)
     live.end(span.outputs, status="ERROR" if span.failed else None, end_time_ns=span.ended_ns)
 
 
@@ -188,32 +186,26 @@ class TraceStore:
         experiment = self._find_experiment(origin)
 
         def begin(span: RecordedSpan, parent: LiveSpan | None) -> LiveSpan:
-            within = OtelContext()
+            within, attributes = OtelContext(), {}
             if parent is not None:
                 span_of_parent: Any = parent._span
                 within = otel.set_span_in_context(span_of_parent, within)
-            attributes = {}
-            if parent is None and experiment is not None:
+            elif experiment is not None:
                 attributes[SpanAttributeKey.EXPERIMENT_ID] = json.dumps(experiment)
             started = self._tracer.start_span(
-                span.name,
-                within or OtelContext(),
-                attributes=attributes,
-                start_time=span.started_ns,
+                span.name, within, attributes=attributes, start_time=span.started_ns
             )
-            trace_id = f"tr-{encode_trace_id(origin.otel_id)}"
             span_id = encode_span_id(started.get_span_context().span_id)
-            live: LiveSpan = self._processor.manager.get_span_from_id(trace_id, span_id)
+            live: LiveSpan = self._processor.manager.get_span_from_id(origin.trace_id, span_id)
             live.set_span_type(span.span_type)
             return live
 
         _replay(root, None, begin)
         trace: Trace = self._processor.manager.pop_trace(origin.otel_id).trace
-        trace.info.trace_metadata.pop(
-            TraceMetadataKey.SOURCE_RUN, None
-        )  # of a run that began since
+        metadata = trace.info.trace_metadata
+        metadata.pop(TraceMetadataKey.SOURCE_RUN, None)  # that of a run that began since
         if origin.run:
-            trace.info.trace_metadata[TraceMetadataKey.SOURCE_RUN] = origin.run[0]
+            metadata[TraceMetadataKey.SOURCE_RUN] = origin.run[0]
         add_size_stats_to_trace_metadata(trace)
         return trace
 

@@ -18,7 +18,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracing.attachments import Attachment
 from mlflow.tracing.constant import SpanAttributeKey
 from mlflow.tracing.export.genai_semconv.translator import translate_span_to_genai
-from mlflow.tracing.utils import dump_span_attribute_value, encode_trace_id
+from mlflow.tracing.utils import dump_span_attribute_value
 from mlflow.tracing.utils.otlp import get_otlp_exporter, should_use_otlp_exporter
 from opentelemetry import trace as otel
 from opentelemetry.context import Context as OtelContext
@@ -68,7 +68,7 @@ class Collector:
         if self._exporter is None:
             self._exporter = _load_exporter()
         self._ids.trace_id = origin.otel_id
-        return list(self._replay(root, None, f"tr-{encode_trace_id(origin.otel_id)}"))
+        return list(self._replay(root, None, origin.trace_id))
 
     def _replay(
         self, span: RecordedSpan, parent: otel.Span | None, trace_id: str
@@ -82,9 +82,8 @@ class Collector:
         made.end(span.ended_ns)
         if isinstance(made, ReadableSpan):  # not one that OTEL_TRACES_SAMPLER leaves out
             yield translate_span_to_genai(made) if self._semantic else made
-        for child in list(span.children):
-            if child.ended_ns is not None:  # a span that outlasts its document is left out
-                yield from self._replay(child, made, trace_id)
+        for child in span.finished_children():
+            yield from self._replay(child, made, trace_id)
 
     def write(
         self, batch: Sequence[tuple[list[ReadableSpan], object]], note_progress: Callable[[], None]

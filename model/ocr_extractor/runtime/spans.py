@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from mlflow.tracing.attachments import Attachment
+from mlflow.tracing.utils import encode_trace_id
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 
 if TYPE_CHECKING:
@@ -34,6 +35,11 @@ class TraceOrigin:
     by_mlflow: bool
     otel_id: int
     run: tuple[str, str] | None
+
+    @property
+    def trace_id(self) -> str:
+        """The trace's id as MLflow writes it."""
+        return f"tr-{encode_trace_id(self.otel_id)}"
 
 
 @dataclass(eq=False)
@@ -74,6 +80,10 @@ class RecordedSpan:
         """Make the status ERROR, with the error code of a `DocumentError`."""
         self.failed = True
         self.attributes["error_code"] = error_code
+
+    def finished_children(self) -> list[RecordedSpan]:
+        """Return the spans within it without those that outlast their document."""
+        return [child for child in self.children if child.ended_ns is not None]
 
     def memory(self) -> int:
         """Return the memory of the span and of those within it, bytes."""
