@@ -234,3 +234,12 @@ def test_answers_a_question_in_words_and_tells_its_cost(llm: CheckingLlm) -> Non
     llm.answer = Response("{}", 401)
     with pytest.raises(EngineError, match="does not accept the API key"):
         asked.ask("What is missing?", "")
+
+
+def test_a_server_that_quotes_a_question_is_not_quoted(llm: CheckingLlm) -> None:
+    question = "Why was the name of Ada Lovelace missed?"
+    body = json.dumps({"error": {"message": f"Bad input: {question}"}})
+    llm.answer = Response(body, 400, content_type="application/json")
+    with pytest.raises(EngineError, match="they quote the request") as refused:
+        engine().ask(question, "")
+    assert "Lovelace" not in str(refused.value)
