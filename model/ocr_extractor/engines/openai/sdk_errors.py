@@ -62,8 +62,10 @@ _ADVICE_BY_WORDS: tuple[tuple[re.Pattern[str], tuple[str, str]], ...] = (
 _PASSING_CODES = {"rate_limited", "server_error", "batch_unanswered"}
 _PASSING_STATUS = {408, 409}
 _SLOW_DOWN_STATUS = {429, 503}
-# This many characters in a row of the request count as a quotation.
-_QUOTE = 12
+# This many letters and digits in a row of the request count as a quotation.
+_QUOTE = 10
+# What may differ in a quotation: white space and punctuation, also as escapes.
+_BETWEEN_LETTERS = re.compile(r"\\[nrt]|[\W_]")
 
 
 def to_engine_error(error: Exception, sent: str = "") -> EngineError:
@@ -200,5 +202,6 @@ def _redirected(response: httpx2.Response) -> EngineError:
 
 
 def _quotes(said: str, sent: str) -> bool:
+    said, sent = (_BETWEEN_LETTERS.sub("", text) for text in (said, sent))
     starts = range(len(said) - _QUOTE + 1)
     return any(said[start : start + _QUOTE] in sent for start in starts)

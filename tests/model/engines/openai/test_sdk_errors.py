@@ -29,13 +29,13 @@ PAIR = '{"question": "Date:", "answer": "November 5, 1998"}'
 pytestmark = pytest.mark.usefixtures("no_traces")
 
 
-def failure(**settings: Any) -> EngineError:
+def failure(instructions: str = "Read the form.", **settings: Any) -> EngineError:
     """Let the engine read a page, and return how it fails."""
     config = {"engine": "openai", "prompt_uri": "prompts:/p/1", "trace_content": "metadata"}
     engine = OpenAIChatEngine(
         ExtractorConfig.from_model_config(config | {"max_retries": 0} | settings)
     )
-    reading = engine.read(Page(1, Image.new("L", (20, 10), 255)), "Read the form.")
+    reading = engine.read(Page(1, Image.new("L", (20, 10), 255)), instructions)
     assert reading.failure is not None
     return reading.failure
 
@@ -208,6 +208,15 @@ def test_a_server_that_quotes_the_request_is_not_quoted(llm: CheckingLlm) -> Non
     assert said.startswith("HTTP 400: the server refuses the request")
     assert "they quote the request" in said
     assert "Read the" not in said
+
+
+@pytest.mark.parametrize("line_break", ["\n", "\\n", " / "], ids=repr)
+def test_short_lines_of_the_request_are_not_quoted_either(
+    line_break: str, llm: CheckingLlm
+) -> None:
+    lines = ["Ann Lee", "Fax: 555", "Born 1.2.65"]
+    llm.answer = refusal(400, f"Bad input_value='{line_break.join(lines)}'")
+    assert "they quote the request" in str(failure("\n".join(lines)))
 
 
 @pytest.mark.parametrize(
