@@ -31,10 +31,11 @@ _NAMED: tuple[tuple[DateOrder, re.Pattern[str]], ...] = (
 _EAST_ASIAN = str.maketrans({"年": "-", "月": "-", "日": " ", "년": "-", "월": "-", "일": " "})
 _RANGE = re.compile(r"\s*(?:-|~|/|to|bis|until|till|through|thru|au|al|tot|a|até|hasta)\s*\S*\d")
 
-_TOLD: dict[DateOrder, tuple[str, ...]] = {
-    "dmy": ("day first", "dd/mm", "dd.mm", "dd-mm", "tt.mm", "jj/mm", "day/month", "day, month"),
-    "mdy": ("month first", "mm/dd", "mm-dd", "month/day", "month, day"),
-    "ymd": ("year first", "yyyy/mm", "yyyy.mm", "year/month"),
+# How a description names an order. YYYY-MM-DD names none: it is how the value is written.
+_NAMED_ORDERS: dict[DateOrder, re.Pattern[str]] = {
+    "dmy": re.compile(r"day first|dd[/.-]mm|tt\.mm|jj/mm|day/month|day, month"),
+    "mdy": re.compile(r"month first|(?<!y[/.-])mm[/-]dd|(?<!year/)month/day|month, day"),
+    "ymd": re.compile(r"year first|yyyy[/.]mm|year/month"),
 }
 
 _Readings = dict[DateOrder, date]
@@ -87,9 +88,10 @@ def date_spans(text: str) -> list[tuple[int, int]]:
 
 
 def told_order(description: str) -> DateOrder | None:
-    """Return the order that the description of a field names, None if it names none."""
-    told = description.casefold()
-    return next((order for order, words in _TOLD.items() if any(w in told for w in words)), None)
+    """Return the order that the description of a field names, None if it names none or several."""
+    plain = description.casefold()
+    named = [order for order, words in _NAMED_ORDERS.items() if words.search(plain)]
+    return named[0] if len(named) == 1 else None
 
 
 def _found(

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal, NamedTuple, NoReturn, cast
+from typing import Any, Literal, NamedTuple, NoReturn, cast, get_args
 
 from ocr_extractor.errors import SchemaError, shorten
+from ocr_extractor.fields.date_text import told_order
 from ocr_extractor.fields.members import DateOrder, Field, Group, Member, Table, Type, leaves_of
 
 # An LLM that copies more than this from one page loses some; a form has rarely 100.
@@ -14,7 +15,6 @@ MAX_FIELDS = 500
 MAX_NAME = 64
 
 _SCALARS = ("string", "number", "integer", "boolean")
-_ORDERS: dict[str, DateOrder] = {"day first": "dmy", "month first": "mdy", "year first": "ymd"}
 # Keywords that do not change what is read.
 _IGNORED = frozenset(
     {"$schema", "$id", "$comment", "$anchor", "$defs", "definitions", "title", "default", "const"}
@@ -195,11 +195,10 @@ def _field(node: _Node, name: str) -> Field:
     _require(is_word, node, "x-type", "write one word, such as money")
     description = _description(node)
     order = keywords.get("x-date-order")
-    is_order = order is None or (kind == "date" and order in _ORDERS.values())
+    is_order = order is None or (kind == "date" and order in get_args(DateOrder))
     _require(is_order, node, "x-date-order", "write dmy, mdy or ymd at a format: date")
     if order is None and kind == "date":
-        named = [order for text, order in _ORDERS.items() if text in description.casefold()]
-        order = named[0] if len(named) == 1 else None
+        order = told_order(description)
     decimal = keywords.get("x-decimal")
     _require(decimal in (None, ".", ","), node, "x-decimal", 'write "." or "," in quotes')
     critical = keywords.get("x-critical", False)

@@ -21,7 +21,7 @@ class Field:
         enum: The only values that a text may have; empty for any.
         semantic_type: `x-type`: "money", "percent", "phone", "iban" ...; "" for none.
         labels: `x-labels`: what is printed beside it, in any language.
-        date_order: `x-date-order`, None where the schema does not say.
+        date_order: `x-date-order`, else what the description names; None where neither does.
         decimal: `x-decimal`: what separates decimals, None where the schema does not say.
         critical: `x-critical`: whether the gate of `promote` judges it by itself.
     """

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from rapidfuzz.distance import Levenshtein
 
-from ocr_extractor.fields.date_text import order_of, parse_date, told_order
+from ocr_extractor.fields.date_text import order_of, parse_date
 from ocr_extractor.fields.locale_names import currencies, fold, language_of, letters
 from ocr_extractor.fields.members import DateOrder, Field, Group, Table
 from ocr_extractor.fields.number_text import DecimalSign, Kind, decimal_of, parse_number
@@ -75,9 +75,7 @@ class Hints:
         decimals: set[DecimalSign] = set()
         printed = list(_printed(schema, raws))
         for field, raw in printed:
-            if field.type == "date" and (
-                order := field.date_order or told_order(field.description) or order_of(raw)
-            ):
+            if field.type == "date" and (order := field.date_order or order_of(raw)):
                 orders.add(order)
             if field.type in {"number", "integer"} and (
                 decimal := field.decimal or decimal_of(raw)
@@ -105,8 +103,7 @@ def _value(field: Field, raw: str, hints: Hints) -> JsonScalar | None:
     elif field.type == "boolean":
         value = _boolean(raw)
     elif field.type == "date":
-        order = field.date_order or told_order(field.description) or hints.date_order
-        found = parse_date(raw, order, hints.language)
+        found = parse_date(raw, field.date_order or hints.date_order, hints.language)
         value = found.isoformat() if found else None
     elif field.enum:
         value = _member(field.enum, raw)

@@ -336,10 +336,15 @@ def test_a_hint_decides_what_can_be_read_in_two_ways():
         ("Begin, MM/DD/YYYY", "2020-03-04"),
         ("Datum (TT.MM.JJJJ)", "2020-04-03"),
         ("Day of the sale", None),
+        ("As YYYY-MM-DD", None),
+        ("YYYY/MM/DD", None),
+        ("DD/MM/YYYY or MM/DD/YYYY", None),
     ],
 )
 def test_a_description_may_tell_the_order_of_dates(told: str, expected: str | None):
-    assert value_of(Field("x", "date", told), "03/04/2020", Hints()) == expected
+    day = {"type": "string", "format": "date", "description": told}
+    field = Schema.parse({"type": "object", "properties": {"x": day}}).leaves()["x"]
+    assert value_of(field, "03/04/2020", Hints()) == expected
 
 
 @pytest.mark.parametrize(
