@@ -5,8 +5,8 @@ processes that may be killed (`pdf_process.py` starts them). This one kills itse
 own limits, where a request takes too long or too much memory, and ends with the process that
 started it, even in the middle of a page.
 
-A request on standard input is the lengths of its two parts (two big-endian uint32), a JSON object,
-and a PDF where another one than the last is meant. `ask` says what is wanted of it:
+A request on standard input has two parts behind their lengths (two big-endian uint32): a JSON
+object, and a PDF, which is empty if the last one is meant. `ask` names the request:
 
 - "open": `{"pages": n, "sizes": [[width, height], ...]}` in points, null for a page that is
   damaged, no sizes for more than `max_pages`
