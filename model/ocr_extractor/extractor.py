@@ -131,7 +131,7 @@ class OcrExtractor(PythonModel):
             PromptError: The prompt cannot be rendered.
         """
         one = is_source(source)
-        sources = [source] if one else list(cast("Iterable[Source]", source))
+        sources = [cast("Source", source)] if one else list(cast("Iterable[Source]", source))
         numbers = None if pages is None else ",".join(map(str, pages))
         if numbers == "":
             raise RequestError("pages is empty: give numbers from 1, or None for all pages.")

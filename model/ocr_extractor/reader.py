@@ -17,7 +17,7 @@ from ocr_extractor.contract import Extraction
 from ocr_extractor.documents.opener import Opener
 from ocr_extractor.documents.page_ranges import PageSelection
 from ocr_extractor.engines.base import total, total_cost
-from ocr_extractor.errors import DocumentError, PromptError
+from ocr_extractor.errors import DocumentError, PromptError, RequestError
 from ocr_extractor.ocr.page_text import lay_out
 from ocr_extractor.page_reader import SHOWN_BY_BROWSERS, PageReader
 from ocr_extractor.passes import Call, Contents, DocumentPasses
@@ -98,6 +98,7 @@ class DocumentReader:
 
         Raises:
             PromptError: The prompt cannot be rendered.
+            RequestError: The rules cannot be sent.
         """
         with self._submitted(documents, additional_rules, pages) as futures:
             return [future.result() for future in futures]
@@ -135,6 +136,12 @@ class DocumentReader:
 
     def _instructions(self, prompt: Prompt, additional_rules: str) -> Instruct:
         """Return what renders the prompt for a page; a faulty template raises here."""
+        try:
+            additional_rules.encode("utf-8")
+        except UnicodeEncodeError:
+            raise RequestError(
+                "additional_rules has half a surrogate pair: write the whole character."
+            ) from None
         without_text = prompt.render(additional_rules=additional_rules)
         if not self._fills_in_text:
             return lambda _: without_text

@@ -21,7 +21,7 @@ from ocr_extractor.contract import Extraction, Pair
 from ocr_extractor.documents.input_frame import InputDocument
 from ocr_extractor.documents.page_ranges import PageSelection
 from ocr_extractor.engines.base import Evidence, Page, PageReading
-from ocr_extractor.errors import EngineError, InputError, PromptError
+from ocr_extractor.errors import EngineError, InputError, PromptError, RequestError
 from ocr_extractor.fields.schema import Schema
 from ocr_extractor.prompts.followed_alias import FollowedPrompt
 from ocr_extractor.prompts.prompt import Prompt, load_prompt
@@ -221,6 +221,11 @@ def test_the_callers_rules_reach_the_engine_in_the_prompt() -> None:
 def test_a_prompt_that_cannot_be_rendered_fails_the_call() -> None:
     with pytest.raises(PromptError, match="prompts:/p/1 cannot be rendered"):
         reader(FakeEngine(), "{{ other }}").read_all([document(21)], "")
+
+
+def test_rules_that_cannot_be_sent_fail_the_call_not_each_page() -> None:
+    with pytest.raises(RequestError, match="half a surrogate pair"):
+        reader(FakeEngine()).read_all([document(21)], "No stamps \ud800")
 
 
 def test_no_documents_are_no_extractions() -> None:

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Any
 
 import pandas as pd
 
@@ -57,7 +57,7 @@ def to_documents(frame: pd.DataFrame, max_documents: int = sys.maxsize) -> Itera
         yield InputDocument(_to_id(doc_id), _to_content(value))
 
 
-def is_source(given: object) -> TypeGuard[Source]:
+def is_source(given: object) -> bool:
     """Tell whether this is one document, not several."""
     return isinstance(given, str | os.PathLike | bytes | bytearray | memoryview)
 
@@ -83,12 +83,13 @@ def read_sources(
 def _read_source(source: Source, max_bytes: int) -> InputDocument:
     if not isinstance(source, str | os.PathLike):
         return InputDocument(None, _to_content(source))
+    doc_id = _storable(str(source))
     with Path(source).open("rb") as file:
         if (size := os.fstat(file.fileno()).st_size) > max_bytes:
-            return InputDocument(str(source), too_many_bytes(size, max_bytes))
+            return InputDocument(doc_id, too_many_bytes(size, max_bytes))
         data = file.read(max_bytes + 1)  # a device and a file in /proc state no size
     content = too_many_bytes(None, max_bytes) if len(data) > max_bytes else _to_content(data)
-    return InputDocument(str(source), content)
+    return InputDocument(doc_id, content)
 
 
 def _check_count(count: int, max_documents: int) -> None:
@@ -100,7 +101,17 @@ def _check_count(count: int, max_documents: int) -> None:
 
 
 def _to_id(value: Any) -> str | None:
-    return None if value is None or value is pd.NA or str(value) in _NULLS else str(value)
+    if value is None or value is pd.NA or str(value) in _NULLS:
+        return None
+    return _storable(str(value))
+
+
+def _storable(doc_id: str) -> str:
+    """Return an id with "?" for what UTF-8 does not have: undecoded bytes of a file's name.
+
+    No database takes them, and one such id would cost the traces of other documents, too.
+    """
+    return doc_id.encode("utf-8", "replace").decode("utf-8")
 
 
 def _to_content(value: Any) -> bytes | DocumentError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import datetime
+import os
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,8 @@ BASE64 = base64.b64encode(PNG)
 
 
 def read(image: Any, doc_id: Any = "a") -> InputDocument:
-    frame = pd.DataFrame({"image": pd.Series([image], dtype=object), "doc_id": [doc_id]})
+    frame = pd.DataFrame({"image": pd.Series([image], dtype=object)})
+    frame["doc_id"] = pd.Series([doc_id], dtype=object)
     [document] = to_documents(frame)
     return document
 
@@ -104,6 +106,7 @@ def test_empty_text_is_an_empty_document() -> None:
         (pd.NA, None),
         ("nan", None),
         ("None", None),
+        ("form \udcff.png", "form ?.png"),
     ],
 )
 def test_ids_are_text_or_none(value: Any, doc_id: str | None) -> None:
@@ -136,8 +139,9 @@ def test_the_path_of_a_file_is_its_id_whatever_it_is_called(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    Path("None").write_bytes(PNG)
-    assert read_sources(["None", PNG], 2, 1000) == [
-        InputDocument("None", PNG),
-        InputDocument(None, PNG),
-    ]
+    names = ["None", os.fsdecode(b"\xff.png")]
+    for name in names:
+        Path(name).write_bytes(PNG)
+    documents = read_sources([*names, PNG], 3, 1000)
+    assert [document.doc_id for document in documents] == ["None", "?.png", None]
+    assert [document.content for document in documents] == [PNG] * 3
