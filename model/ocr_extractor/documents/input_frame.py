@@ -148,7 +148,8 @@ def _decode(text: bytes) -> bytes:
     if text[:5].decode("ascii", "replace") in _NULLS:
         raise _missing()
     try:
-        return base64.b64decode(text.strip(), validate=True)
+        # The command `base64` writes lines.
+        return base64.b64decode(text.strip().translate(None, b"\r\n"), validate=True)
     except binascii.Error:
         raise InputError(
             "not_base64",

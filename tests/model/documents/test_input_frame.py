@@ -36,6 +36,7 @@ def read(image: Any, doc_id: Any = "a") -> InputDocument:
         pytest.param(np.bytes_(PNG), id="np.bytes_"),
         pytest.param(BASE64, id="base64 bytes"),
         pytest.param(BASE64 + b"\n", id="base64 bytes with a newline"),
+        pytest.param(base64.encodebytes(PNG), id="base64 bytes in lines"),
         pytest.param(BASE64.decode(), id="base64 text"),
         pytest.param(np.str_(BASE64.decode()), id="base64 np.str_"),
     ],
