@@ -36,9 +36,9 @@ _INSTEAD = {
 }
 _BOUND = "leave it out; a rule between fields can be one of x-checks at the top, such as total >= 0"
 _FORMATS = {
-    "date-time": "format: date; the time that is printed beside a date is ignored",
-    "email": "x-type: email",
-    "uri": "x-type: url",
+    "date-time": "write format: date; the time that is printed beside a date is ignored",
+    "email": "write x-type: email",
+    "uri": "write x-type: url",
 }
 
 
@@ -224,9 +224,7 @@ def _type(node: _Node) -> Type:
     if form == "date" and node.type == "string":
         return "date"
     instead = _FORMATS.get(str(form), "leave it out, or write format: date at a type: string")
-    _refuse(
-        node.path, f"format {shorten(form)}", f"write {instead}".replace("write leave", "leave")
-    )
+    _refuse(node.path, f"format {shorten(form)}", instead)
 
 
 def _enum(node: _Node) -> tuple[tuple[str, ...], bool]:

@@ -112,7 +112,7 @@ def test_cell_of_a_boxed_form_is_read_from_label_to_entry(engine):
 
 # What is done to a page, and where a point (x, y) of 600 x 260 px is then, px.
 CENTRE = np.array([300.0, 130.0])
-LIES = {
+ORIENTATIONS = {
     "quarter turn left": (lambda page: page.rotate(90, expand=True), lambda x, y: (y, 600 - x)),
     "head down": (lambda page: page.rotate(180), lambda x, y: (600 - x, 260 - y)),
     "quarter turn right": (lambda page: page.rotate(270, expand=True), lambda x, y: (260 - y, x)),
@@ -132,9 +132,9 @@ def skew_point(x: float, y: float, degrees: float) -> tuple[float, float]:
     return float(turned[0]), float(turned[1])
 
 
-@pytest.mark.parametrize("lie", LIES)
-def test_page_is_read_however_it_lies_with_boxes_in_px_of_the_page_as_given(engine, lie):
-    change, moved = LIES[lie]
+@pytest.mark.parametrize("orientation", ORIENTATIONS)
+def test_page_is_read_however_it_lies_with_boxes_in_px_of_the_page_as_given(engine, orientation):
+    change, moved = ORIENTATIONS[orientation]
     page = draw((60, 60, "Name: Ada Lovelace of London"), (60, 150, "Date: 12 May 1843"))
     pairs = engine.read(Page(number=1, image=change(page)), "").pairs
     assert [(pair.question, pair.answer) for pair in pairs] == [
