@@ -18,11 +18,9 @@ from ocr_extractor.errors import ConfigError, DocumentError, PromptError, Reques
 from ocr_extractor.prompts.followed_alias import FollowedPrompt
 from ocr_extractor.prompts.prompt import SNAPSHOT_ARTIFACT, check_replacement, load_prompt
 from ocr_extractor.prompts.registry import Registry
-from ocr_extractor.runtime.cancellation import stopped_by
-from ocr_extractor.runtime.trace_export import dropped_traces, flush_traces
+from ocr_extractor.runtime import cancellation, trace_export
 
 if TYPE_CHECKING:
-    import threading
     from collections.abc import Iterable, Iterator
 
     from PIL.Image import Image
@@ -141,15 +139,6 @@ class OcrExtractor(PythonModel):
         extractions = self._reader.read_all(documents, additional_rules, selection)
         return extractions[0] if one else extractions
 
-    @staticmethod
-    def stopped_by(stop: threading.Event) -> contextlib.AbstractContextManager[None]:
-        """Return a context in which `predict` reads only until `stop` is set, by another thread.
-
-        After that no document, page or request starts, and no retry waits. Work in progress ends
-        with the error_code `stopped` in its row, or the call raises an EngineError of that code.
-        """
-        return stopped_by(stop)
-
     def estimate(self, documents: list[bytes], output_tokens_per_page: float) -> Estimate | None:
         """Estimate what reading documents will take, without asking the LLM; None without an LLM.
 
@@ -231,23 +220,10 @@ class OcrExtractor(PythonModel):
             )
         return engine
 
-    @staticmethod
-    def flush_traces(timeout_s: float) -> int:
-        """Write the traces that wait.
-
-        Args:
-            timeout_s: Longest wait, s; it ends earlier where the tracking store fails, or hangs
-                for 5 s.
-
-        Returns:
-            How many traces of this process were not written: those that wait, and those dropped.
-        """
-        return flush_traces(timeout_s)
-
-    @staticmethod
-    def traces_dropped() -> int:
-        """Return how many traces of this process were dropped so far."""
-        return dropped_traces()
+    # For callers that do not import this package, but load a logged copy of it.
+    stopped_by = staticmethod(cancellation.stopped_by)
+    flush_traces = staticmethod(trace_export.flush_traces)
+    traces_dropped = staticmethod(trace_export.dropped_traces)
 
     def document_text(self, document: bytes) -> str:
         """Return a document's text as `page_input=text` shows pages to an LLM.

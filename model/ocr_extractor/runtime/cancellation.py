@@ -16,7 +16,11 @@ _stop: ContextVar[threading.Event | None] = ContextVar("stop", default=None)
 
 @contextlib.contextmanager
 def stopped_by(stop: threading.Event) -> Iterator[None]:
-    """End all reading in this context early when `stop` is set."""
+    """Read in this context only until `stop` is set, by another thread.
+
+    After that no document, page or request starts, and no retry waits. Work in progress ends with
+    the error_code `stopped` in its row, or the call raises an EngineError of that code.
+    """
     token = _stop.set(stop)
     try:
         yield

@@ -6,8 +6,7 @@ import contextlib
 import json
 import logging
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import IO, Any, Final
 
@@ -16,7 +15,7 @@ import openai
 from openai.types import Batch
 from pydantic import BaseModel, Field
 
-from ocr_extractor.engines.openai.batched_requests import deferred
+from ocr_extractor.engines.openai import batched_requests
 from ocr_extractor.engines.openai.sdk_errors import SDK_ERRORS, not_a_completion, to_engine_error
 from ocr_extractor.engines.openai.transport import MAX_ANSWER_BYTES
 from ocr_extractor.errors import ConfigError, EngineError, shorten
@@ -67,11 +66,7 @@ class BatchServer:
         # All requests except the start of a batch may be repeated.
         self._patient = client.with_options(max_retries=4)
 
-    def deferred(
-        self, scope: str, answers: Mapping[str, str]
-    ) -> AbstractContextManager[Mapping[str, bytes]]:
-        """Send no request of this context; see `batched_requests.deferred`."""
-        return deferred(scope, answers)
+    deferred = staticmethod(batched_requests.deferred)
 
     @staticmethod
     @contextlib.contextmanager
