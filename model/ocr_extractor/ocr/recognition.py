@@ -32,8 +32,8 @@ _LINES_PER_BATCH = 1
 the page, and peak memory over 45 FUNSD pages was 538 MB, against 746 MB with RapidOCR's six.
 
 RapidOCR pads shorter lines to 320 px at a height of 48. Padding them to 160 takes 14 % less CPU a
-page, but on FUNSD's training forms `pair_f1` falls from 0.573 to 0.570, and from 0.614 to 0.605 with
-weights trained on them."""
+page, but on FUNSD's training forms `pair_f1` falls from 0.573 to 0.570, and with weights trained on
+them from 0.614 to 0.605."""
 
 _MAX_SIDE = 2000
 """px; RapidOCR reads a larger page at this size. An A4 page stays at 170 dpi, and memory and
