@@ -26,6 +26,7 @@ _NAME = r"([^\W\d_][^\d\s.,/'\u2019()-]*)"
 _NAMED: tuple[tuple[DateOrder, re.Pattern[str]], ...] = (
     ("dmy", re.compile(rf"{_DAY}{_BETWEEN}{_NAME}{_BETWEEN}(\d{{4}}|\d{{2}})(?!\d)")),
     ("mdy", re.compile(rf"{_NAME}{_BETWEEN}{_DAY}{_BETWEEN}(\d{{4}})(?!\d)")),
+    ("mdy", re.compile(rf"{_NAME}[\s.]*{_DAY}\s*,?\s*[/'\u2019]\s*(\d{{2}})(?!\d|,? ?\d{{4}})")),
     ("ymd", re.compile(rf"(?<!\d)(\d{{4}}){_BETWEEN}{_NAME}{_BETWEEN}{_DAY}(?!\d)")),
 )
 _EAST_ASIAN = str.maketrans({"年": "-", "月": "-", "日": " ", "년": "-", "월": "-", "일": " "})
@@ -134,7 +135,9 @@ def _figures(found: re.Match[str], order: DateOrder | None) -> _Readings:
     if between != "." or order == "mdy" or not readings:
         readings |= _reading("mdy", first, *rest)
     # Two figures of a year come first with hyphens, with spaces (Korean), or where it is said.
-    if between == "-" or " " in found[0] or order == "ymd" or not readings:
+    whole = all(len(each) == 2 for each in (first, *rest))
+    spaced = " " in found[0] and between != "-"
+    if spaced or order == "ymd" or (whole and (between == "-" or not readings)):
         readings |= _reading("ymd", first, *rest)
     return readings
 
@@ -143,6 +146,8 @@ def _reading(order: DateOrder, *parts: str) -> _Readings:
     """Return the date of three numbers in this order, nothing if it is none."""
     year, month, day = (parts[order.index(each)] for each in "ymd")
     number = int(year)
+    if len(year) not in {2, 4}:
+        return {}
     if len(year) == 2:
         number += 2000 if number < _PIVOT else 1900
     try:
