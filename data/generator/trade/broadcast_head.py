@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from dataclasses import replace
 
 from data.generator.trade.canvas import Canvas, Look, width_of
@@ -21,13 +22,24 @@ _SHARES = {
     "buyer": 0.35,
     "entered": 0.5,
 }
-_BOTH = ("Flight Dates", "Contract Dates", "Schedule Dates", "Order Dates", "Flight", "Period")
+_CODED = ("advertiser", "product", "agency", "executive")
+"""Names that may have their number in brackets behind them."""
+
+_BILLED = ("Invoice Period", "Billing Period", "Statement Period", "Broadcast Month")
+"""Labels of a range of dates that is not the flight."""
+
+_BOTH = (
+    *("Flight Dates", "Contract Dates", "Schedule Dates", "Order Dates", "Flight", "Period"),
+    "Order Flight",
+)
 _FILLERS = (
     *(("Billing Cycle", "EOM/EOC"), ("Cash/Trade", "Cash"), ("Demographic", "Adults 25-54")),
     *(("Billing Calendar", "Broadcast"), ("Order Type", "General"), ("Special Handling", "")),
     *(("Agency Code", "4471"), ("Market", "Regional"), ("Priority", "P05"), ("Demo", "A35+")),
     *(("Sales Office", "NYC"), ("Product Code", "118"), ("Agency Commission", "15%")),
     *(("Sales Region", "National"), ("Unit Code", "General"), ("Separation", "30")),
+    *(("Advertiser Code", "20718"), ("Advertiser Ref", "8035"), ("Agency Ref", "31904")),
+    *(("Advertiser Code", "118"), ("Buyer Ref", "52"), ("Package", ""), ("Product 1/2", "4406")),
 )
 _TITLES = ("CONTRACT", "ORDER", "INVOICE", "Broadcast Order", "Order Confirmation", "AGREEMENT")
 
@@ -118,9 +130,18 @@ class _Head:
     def _flight(self) -> Entry:
         return self.draft.pick(_BOTH), ("start", "-", "end")
 
+    def _billed(self) -> Entry:
+        """Return the period of a bill: about a month, in which the flight begins."""
+        draft = self.draft
+        start = datetime.date.fromisoformat(draft.values["start"])
+        first = start - datetime.timedelta(days=draft.rng.randint(0, 27))
+        days = (first, first + datetime.timedelta(days=27))
+        return draft.pick(_BILLED), (" - ".join(map(draft.date, days)),)
+
     def _entries(self) -> list[Entry]:
         draft, labels = self.draft, self.labels
         shown = {name for name, share in _SHARES.items() if draft.chance(share)}
+        coded = draft.chance(0.25)
         entries: list[Entry] = []
         for name in _SHARES:
             if name not in shown or (name == "revision" and "contract" in shown):
@@ -128,6 +149,8 @@ class _Head:
             if name == "contract" and "revision" in shown and draft.chance(0.7):
                 label = draft.pick(("Contract / Revision", "Order / Rev", "Contract/Rev"))
                 entries.append((label, ("contract", "/", "revision")))
+            elif name in _CODED and coded:
+                entries.append((labels[name], (name, draft.filled("({p4})"))))
             else:
                 entries.append((labels[name], (name,)))
         flight = draft.pick(("both", "both", "two", "two", "none"))
@@ -136,6 +159,11 @@ class _Head:
         elif flight == "two":
             at = draft.rng.randint(0, len(entries))
             entries[at:at] = [(labels[name], (name,)) for name in ("start", "end")]
+        if draft.chance(0.2):
+            entries.insert(draft.rng.randint(0, len(entries)), self._billed())
+        if draft.chance(0.25) and "Invoice" not in labels["contract"]:
+            invoice = draft.pick(("Invoice", "Invoice #", "Invoice Number"))
+            entries.insert(draft.rng.randint(0, len(entries)), (invoice, (draft.filled("{p7}"),)))
         for label, text in draft.rng.sample(_FILLERS, draft.rng.randint(2, 8)):
             entries.insert(draft.rng.randint(1, len(entries)), (label, (text,)))
         return entries

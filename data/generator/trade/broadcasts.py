@@ -36,8 +36,13 @@ def draw_broadcast(draft: Draft) -> None:
     order.decide()
     head(draft, order.labels, order.look, order.bold)
     order.y = draft.below
+    early = draft.chance(0.2)
+    if early:
+        order.sums()
     order.lines()
-    order.sums()
+    if not early:
+        order.totals()
+        order.sums()
     order.foot()
 
 
@@ -60,6 +65,8 @@ class _Order:
             self.short = "%d/%m/%y"
         elif draft.chance(0.75):
             draft.date_format = draft.pick(("%m/%d/%y", "%m/%d/%Y"))
+        elif draft.chance(0.4):
+            draft.date_format = self.short = "%b%d/%y"
 
     def decide(self) -> None:
         draft = self.draft
@@ -227,13 +234,15 @@ class _Order:
             self.page.line((self.left, y), (self.right, y), 1)
 
     def _week(self, path: str, look: Look) -> None:
-        """Print what a line has in its week: dates and rates once more, of no field."""
+        """Print what a line has in its week, from Monday to Sunday, of no field."""
         draft = self.draft
+        day = datetime.date.fromisoformat(draft.values[f"{path}start"])
+        week = [draft.date(each, self.short) for each in _week_of(day, day)]
         stops = [
             self.left + share * (self.right - self.left) for share in (0.04, 0.13, 0.22, 0.31, 0.4)
         ]
         titles = ("Start Date", "End Date", "Weekdays", "Spots/Week", "Rate")
-        texts = [draft.texts[f"{path}{name}"] for name in ("start", "end", "days", "spots", "rate")]
+        texts = week + [draft.texts[f"{path}{name}"] for name in ("days", "spots", "rate")]
         for row in (titles, ["Week: " + texts[0], *texts[1:]]):
             for x, text in zip(stops, row, strict=True):
                 start = x - width_of("Week: ", look) if text.startswith("Week") else x
@@ -241,13 +250,16 @@ class _Order:
             self.y += 1.2 * look.size
         self.y += 0.35 * look.size
 
-    def sums(self) -> None:
-        """Print the totals: in the table's row, as a table of months, or one below the other."""
-        draft = self.draft
+    def totals(self) -> None:
+        """Print a row of totals below the lines, or nothing."""
         if self.y > self.bottom - 220:
             self._page()
-        if draft.chance(0.6):
+        if self.draft.chance(0.6):
             self._totals_row()
+
+    def sums(self) -> None:
+        """Print the totals: as a table of months, or one below the other, or not at all."""
+        draft = self.draft
         self.y += self.look.size
         way = draft.pick(("months", "rows", "rows", "columns", "none"))
         names = ["spots"] if draft.chance(0.6) else []
@@ -257,6 +269,7 @@ class _Order:
             self._rows(names)
         elif way != "none" and names:
             self._months(names, divided=way == "months")
+        self.y += self.look.size
 
     def _money(self, name: str) -> str:
         return (
@@ -296,9 +309,9 @@ class _Order:
         for name, x in zip(names, stops, strict=True):
             self.page.text((x, self.y), self.labels[name], self.bold, align=1)
         self.y += _TALL * self.look.size
-        start, end = draft.texts["start"], draft.texts["end"]
         if divided:
-            for share in (Decimal("0.4"), Decimal("0.6")):
+            for share, days in zip((Decimal("0.4"), Decimal("0.6")), self._periods(), strict=True):
+                start, end = (draft.date(day) for day in days)
                 self.page.text((self.left, self.y), f"{start} -{end}", self.look)
                 for name, x in zip(names, stops, strict=True):
                     part = cents(Decimal(str(draft.values[name])) * share)
@@ -316,6 +329,14 @@ class _Order:
             self.page.text((x, self.y), self._money(name), self.look, name, align=1)
         self.y += _TALL * self.look.size
 
+    def _periods(self) -> list[tuple[datetime.date, datetime.date]]:
+        """Return two periods of whole weeks that have the flight in them."""
+        values = self.draft.values
+        first, last = (datetime.date.fromisoformat(values[name]) for name in ("start", "end"))
+        _, middle = _week_of(first, first + (last - first) / 2)
+        after = middle + datetime.timedelta(days=1)
+        return [_week_of(first, middle), _week_of(after, max(last, after))]
+
     def foot(self) -> None:
         """Print where to sign, and the conditions in small print."""
         draft, small = self.draft, replace(self.look, size=0.75 * self.look.size)
@@ -329,6 +350,12 @@ class _Order:
             y = page.size[1] - 80
             for line in range(draft.pick((0, 1, 2))):
                 page.text((self.left, y + 18 * line), _CONDITIONS[line], small)
+
+
+def _week_of(first: datetime.date, last: datetime.date) -> tuple[datetime.date, datetime.date]:
+    """Return the Monday before a day and the Sunday after another."""
+    monday = first - datetime.timedelta(days=first.weekday())
+    return monday, last + datetime.timedelta(days=6 - last.weekday())
 
 
 _CONDITIONS = (

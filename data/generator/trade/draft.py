@@ -158,12 +158,18 @@ class Draft:
         return self.cased(f"{name} {form}".strip())
 
     def address(self, most: int = 4) -> list[str]:
-        """Return an address in two to `most` lines."""
-        lines = [self.filled(self.word("streets")), self.filled(self.pick(self.country["town"]))]
-        if most > 2 and self.chance(0.4):
-            lines.insert(self.rng.randint(0, 1), self.word("extras"))
-        if most > 3 and self.chance(0.15):
-            lines.insert(1, self.name())
+        """Return an address in two lines; in up to five where `most` is four."""
+        words = {**lexicon()[self.language], **self.country}
+        street, town, *more = (
+            self.filled(self.pick(words[name])) for name in ("streets", "town", "extras", "extras")
+        )
+        lines = [street, town]
+        if most > 2 and self.chance(0.5):
+            lines.insert(self.rng.randint(0, 1), more[0])
+        if most > 3 and self.chance(0.2):
+            lines.insert(1, self.pick((more[1], self.name())))
+        if most > 3 and "regions" in words and self.chance(0.3):
+            lines.append(self.filled(self.pick(words["regions"])))
         comma = "," if self.chance(0.4) else ""
         lines = [line + comma for line in lines[:-1]] + lines[-1:]
         if len(lines) > 2 and self.chance(0.3):

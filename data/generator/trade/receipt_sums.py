@@ -9,6 +9,20 @@ from data.generator.trade.canvas import Look, width_of, wrap
 from data.generator.trade.receipt_strip import Strip
 from data.generator.trade.wanted import concepts
 
+_PARTS = {
+    "en": ("Net", "Tax"),
+    "de": ("Netto", "Steuer"),
+    "fr": ("HT", "TVA"),
+    "es": ("Base", "Cuota"),
+}
+_WHOLE = {
+    "en": ("Gross", "Total", "TOTAL", "Total :"),
+    "de": ("Brutto", "Summe", "Gesamt"),
+    "fr": ("TTC", "Total", "TOTAL"),
+    "es": ("Total", "TOTAL", "Suma"),
+}
+"""The title of the column of whole amounts in a table of taxes, then labels of its last row."""
+
 _COUNTS = {"en": "Total Qty", "de": "Artikel", "fr": "Nb articles", "es": "Artículos"}
 
 
@@ -110,7 +124,7 @@ def sums(strip: Strip) -> None:
             _sum_of(strip, name, big if name == "total" else strip.look)
             if name == "total":
                 _again(strip)
-    if draft.chance(0.3):
+    if draft.chance(0.4):
         _summary(strip)
 
 
@@ -154,17 +168,25 @@ def _sum(strip: Strip, label: str, text: str) -> None:
 
 
 def _summary(strip: Strip) -> None:
-    """Print the table of taxes: figures that are those of the sums again."""
+    """Print the table of taxes: figures that are those of the sums again, with a sum or not."""
     draft, rate = strip.draft, f"{strip.labels.rate}%"
     strip.rule()
-    heads = (f"{strip.labels.tax} {draft.pick(('Summary', '%', ''))}".strip(), "Net", "Tax")
     name = draft.pick((f"SR {rate}", rate, f"A={rate}"))
-    cells = (name, draft.texts["net"], draft.texts["tax"])
-    for texts in (heads, cells):
-        facts = ("", "", "") if texts is heads else ("", "net", "tax")
-        ends = (strip.left, strip.at(0.65), strip.right)
-        for text, fact, x, align in zip(texts, facts, ends, (0, 1, 1), strict=True):
-            strip.page.text((x, strip.y), text, strip.look, fact, align=align)
+    ends, heads, facts = [0.65, 1.0], [*_PARTS[draft.language]], ["net", "tax"]
+    if draft.chance(0.3) and not draft.values["rounding"]:
+        ends, facts = [0.5, 0.72, 1.0], [*facts, "total"]
+        heads.append(_WHOLE[draft.language][0])
+    title = f"{strip.labels.tax} {draft.pick(('Summary', '%', ''))}".strip()
+    rows = [(title, heads, [""] * 3), (name, [draft.texts[fact] for fact in facts], facts)]
+    if draft.chance(0.3):
+        none = draft.decimal(Decimal("0.00"))
+        rows.append((draft.pick(("ZRL", "Z", "B=0%", "0%")), [none] * len(facts), [""] * 3))
+    if draft.chance(0.5):
+        rows.append((draft.pick(_WHOLE[draft.language][1:]), rows[1][1], facts))
+    for label, texts, shown in rows:
+        strip.page.text((strip.left, strip.y), label, strip.look)
+        for share, text, fact in zip(ends, texts, shown, strict=False):
+            strip.page.text((strip.at(share), strip.y), text, strip.look, fact, align=1)
         strip.down()
 
 

@@ -81,7 +81,7 @@ def _head(strip: Strip) -> None:
     if draft.chance(0.12):
         strip.write(draft.pick(_TITLES[draft.language]), look=strip.bold)
         strip.down(0.5)
-    if draft.chance(0.1):
+    if draft.chance(0.15):
         strip.write(draft.cased(draft.name()), look=big)
     named = draft.chance(0.95)
     if named:
