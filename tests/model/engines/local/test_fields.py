@@ -46,6 +46,38 @@ INVOICE = (
 )
 
 
+RECEIPT = (
+    ((120, 20), "Alder Mart Ltd"),
+    ((100, 45), "No. 12, Harbour Lane,"),
+    ((110, 70), "Ground Floor, Kelton Mall,"),
+    ((120, 95), "43200 Northwick, Westshire"),
+    ((120, 120), "Tel: 03-9074 1234"),
+    ((130, 160), "TAX INVOICE"),
+    ((20, 200), "Date: 12/03/2019 10:15"),
+    ((20, 240), "Desk lamp, black"),
+    ((330, 240), "20.00"),
+    ((20, 290), "Total (Excluding GST)"),
+    ((330, 290), "20.00"),
+    ((20, 315), "Total GST"),
+    ((330, 315), "1.20"),
+    ((20, 340), "Total (Inclusive of GST)"),
+    ((330, 340), "21.20"),
+    ((20, 365), "Cash"),
+    ((330, 365), "50.00"),
+    ((20, 390), "Change"),
+    ((330, 390), "28.80"),
+    ((20, 430), "GST Summary"),
+    ((230, 430), "Amount"),
+    ((330, 430), "Tax"),
+    ((20, 455), "SR 6%"),
+    ((230, 455), "20.00"),
+    ((330, 455), "1.20"),
+    ((20, 480), "Total"),
+    ((230, 480), "20.00"),
+    ((330, 480), "1.20"),
+)
+
+
 def schema(**fields: Any) -> Schema:
     checks = fields.pop("checks", [])
     return Schema.parse({"type": "object", "properties": fields, "x-checks": checks})
@@ -100,6 +132,13 @@ def test_a_range_of_dates_fills_both_of_its_ends(ranker: Ranker):
     assert evidence["period_from"].box != evidence["period_to"].box
 
 
+def test_an_address_ends_where_another_label_stands(ranker: Ranker):
+    wanted = schema(company=NAME, address=NAME | {"description": "Address of the shop"})
+    tree, _ = find_fields(wanted, read_words(RECEIPT), (), 1, ranker)
+    lines = [text for _, text in RECEIPT[1:4]]
+    assert tree == {"company": "Alder Mart Ltd", "address": " ".join(lines)}
+
+
 def test_a_place_serves_one_field(ranker: Ranker):
     tree, _ = find_fields(
         schema(total=TOTAL, tax=TOTAL, net=TOTAL), read_words(INVOICE), (), 1, ranker
@@ -146,6 +185,27 @@ def test_candidates_are_cut_out_by_their_type(kind: str, line: str, expected: li
     layout = Layout.of(read_words([((10, 10), line)]))
     assert layout is not None
     assert [each.text for each in getattr(Candidates(layout), kind)] == expected
+
+
+@pytest.mark.parametrize(
+    ("words", "ends"),
+    [
+        ([((10, 10), "Flight 03/05/20-03/17/20")], [1, 2]),
+        ([((10, 10), "03/05/20"), ((200, 10), "03/17/20")], [1, 2]),
+        ([((10, 10), "03/05/20"), ((900, 10), "03/17/20")], [0, 0]),
+        ([((10, 10), "03/05/20"), ((10, 60), "03/17/20")], [0, 0]),
+        ([((10, 10), "03/05/20 03/06/20 03/07/20")], [0, 0, 0]),
+    ],
+    ids=["one text", "two cells", "far apart", "below each other", "three"],
+)
+def test_two_dates_beside_each_other_are_a_range(
+    words: list[tuple[tuple[int, int], str]], ends: list[int]
+):
+    layout = Layout.of(read_words(words))
+    assert layout is not None
+    dates = Candidates(layout).dates
+    assert [each.end for each in dates] == ends
+    assert len({each.range for each in dates if each.end}) <= 1
 
 
 def test_texts_are_lines_blocks_and_what_stands_behind_a_label():
@@ -200,3 +260,24 @@ def test_the_second_field_takes_another_place_of_the_same_value():
     once = [_option(5.0, 0.6, 0), _option(None, 0.4)]
     both = choose(list(scalars(wanted)), [once, once], ())
     assert sum(each.candidate is None for each in both) == 1
+
+
+def _date(value: str, end: int, of: int) -> Candidate:
+    return Candidate(
+        value, (20 * end, 30 * of, 20 * end + 10, 30 * of + 10), of, "part", "", "", of, 1, end, of
+    )
+
+
+def test_both_ends_of_a_printed_range_are_taken_together():
+    wanted = schema(start=DATE, end=DATE)
+    first, second = ("2020-03-05", "2020-03-17"), ("2020-03-09", "2020-03-15")
+    ranges = [
+        [_date(day, end, of) for end, day in enumerate(days, 1)]
+        for of, days in enumerate((first, second))
+    ]
+    options = [
+        [Option(first[0], (ranges[0][0],), 0.8), Option(second[0], (ranges[1][0],), 0.2)],
+        [Option(second[1], (ranges[1][1],), 0.6), Option(first[1], (ranges[0][1],), 0.4)],
+    ]
+    chosen = choose(list(scalars(wanted)), options, ())
+    assert [each.candidate.text for each in chosen if each.candidate] == [*first]

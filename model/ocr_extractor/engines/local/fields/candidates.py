@@ -48,6 +48,9 @@ _TIME = re.compile(r"(?<=[/.-]\d{4})(?=\d{2}:\d{2})")
 _BRACKET = re.compile(r"\s*[(\[](?=[^)\]]*\d)|\s+(?=\d{4,}[\w-]*\s*(?:\(.*)?$)")
 """Before a number that follows a name: `Smith Ltd (12345-X)`."""
 
+_BESIDE = 10.0
+"""Space between two dates of a range, text heights of the page."""
+
 _MOST_TEXT = 160
 _MOST_BLOCKS = 400
 _REST_WORDS = 4
@@ -67,7 +70,9 @@ class Candidate:
         after: What stands behind it in its segment.
         last: The number of its last segment.
         lines: How many it has.
-        end: 1 for the first of two dates, 2 for the second one, 0 for all others.
+        end: 1 for the first of two dates that stand beside each other, 2 for the second one, 0 for
+            all others.
+        range: The number of these two dates, -1 for all others.
     """
 
     text: str
@@ -79,6 +84,7 @@ class Candidate:
     last: int = -1
     lines: int = 1
     end: int = 0
+    range: int = -1
 
 
 class Candidates:
@@ -90,16 +96,34 @@ class Candidates:
 
     @cached_property
     def dates(self) -> list[Candidate]:
-        """Every date; of two in one segment each says which one it is."""
-        found = []
+        """Every date; of two beside each other each says which one it is."""
+        found: list[Candidate] = []
+        alone: dict[int, int] = {}
         for number, segment in enumerate(self.layout.segments):
             text = _TIME.sub(" ", segment.text)
             spans = list(date_spans(text)) if any(map(str.isdigit, text)) else []
             for at, (start, end) in enumerate(spans):
                 shift = len(text[:start]) - len(_TIME.sub(" ", segment.text[:start]))
                 each = self._part(number, start - max(shift, 0), end - max(shift, 0))
-                place = at + 1 if len(spans) == 2 else 0
-                found.append(replace(each, text=text[start:end], end=place))
+                each = replace(each, text=text[start:end])
+                if len(spans) == 2:
+                    each = replace(each, end=at + 1, range=number)
+                elif len(spans) == 1:
+                    alone[number] = len(found)
+                found.append(each)
+        near, gaps = (
+            of["right"] for of in (self.layout.geometry.nearest, self.layout.geometry.gaps)
+        )
+        for number, at in alone.items():
+            other = alone.get(int(near[number]), -1)
+            if (
+                other >= 0
+                and gaps[number] <= _BESIDE
+                and not found[at].end
+                and not found[other].end
+            ):
+                for place, end in enumerate((at, other), 1):
+                    found[end] = replace(found[end], end=place, range=number)
         return [each for each in found if each.text]
 
     @cached_property

@@ -107,8 +107,8 @@ def choose(
     weights = np.array([state.worth for state in states])
     relations = _relations(leaves)
     for number, state in enumerate(states):
-        values = {order[n]: options[order[n]][pick].value for n, pick in enumerate(state.picks)}
-        weights[number] *= _worth(leaves, values, checks, relations)
+        picked = {order[n]: options[order[n]][pick] for n, pick in enumerate(state.picks)}
+        weights[number] *= _worth(leaves, picked, checks, relations)
     best = states[int(weights.argmax())]
     total = max(weights.sum(), 1e-12)
     chosen: dict[int, Chosen] = {}
@@ -164,7 +164,7 @@ def _relations(leaves: Sequence[Scalar]) -> dict[str, list[int]]:
 
 def _worth(
     leaves: Sequence[Scalar],
-    values: Mapping[int, Any],
+    picked: Mapping[int, Option],
     checks: Sequence[Check],
     relations: Mapping[str, list[int]],
 ) -> float:
@@ -174,13 +174,24 @@ def _worth(
         of = tree
         for key in leaf.keys[:-1]:
             of = of.setdefault(key, {})
-        of[leaf.keys[-1]] = values[at]
+        of[leaf.keys[-1]] = picked[at].value
     held = [check.holds(tree) for check in checks]
-    known = {name: values[at] for name, [at] in relations.items() if values[at] is not None}
+    chosen = {name: picked[at] for name, [at] in relations.items()}
+    known = {name: each.value for name, each in chosen.items() if each.value is not None}
     if {"start", "end"} <= known.keys():
         held += [True, True] if known["start"] <= known["end"] else [False, False, False]
+        held += _together(chosen["start"], chosen["end"])
     if {"net", "tax", "total"} <= known.keys() and not checks:
         held.append(abs(known["net"] + known["tax"] - known["total"]) < 0.02)
     elif {"tax", "total"} <= known.keys():
         held += [] if abs(known["tax"]) < abs(known["total"]) or not known["tax"] else [False] * 3
     return float(np.prod([_HOLDS if each else _FAILS for each in held if each is not None]))
+
+
+def _together(start: Option, end: Option) -> list[bool]:
+    """Tell whether two dates are the ends of one range; nothing if neither is in any."""
+    first, second = (
+        {each.range for each in option.candidates if each.end == place and each.range >= 0}
+        for place, option in enumerate((start, end), 1)
+    )
+    return [bool(first & second)] if first | second else []

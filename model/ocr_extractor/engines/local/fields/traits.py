@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -208,12 +209,14 @@ def date_columns(found: Sequence[Candidate], told: Hints) -> Columns:
     known = sorted({day for day in days if day})
     place = {day: number for number, day in enumerate(known)}
     earlier = np.array([place[day] if day else 0 for day in days], np.float64)
+    segments = Counter(each.segment for each in found)
+    ends = [each.end if segments[each.segment] == 2 else 0 for each in found]
     return {
         "earlier dates": np.minimum(earlier, 10),
         "later dates": np.minimum(len(known) - 1 - earlier, 10),
         "dates": np.full(len(found), len(known), np.float64),
-        "first of two": np.array([each.end == 1 for each in found], np.float64),
-        "second of two": np.array([each.end == 2 for each in found], np.float64),
+        "first of two": np.array([end == 1 for end in ends], np.float64),
+        "second of two": np.array([end == 2 for end in ends], np.float64),
     }
 
 
