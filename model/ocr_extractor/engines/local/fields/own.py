@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,8 @@ import numpy as np
 from rapidfuzz import fuzz, process
 
 from ocr_extractor.engines.local.fields.features import NAMES, SLOTS
+from ocr_extractor.engines.local.fields.labels import fold
+from ocr_extractor.fields.normalisation import is_currency_code
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,11 +21,12 @@ if TYPE_CHECKING:
 
     from ocr_extractor.engines.local.fields.features import Asked
     from ocr_extractor.engines.local.learned.columns import Floats
+    from ocr_extractor.fields.schema import Field
 
 EXAMPLES = "fields_own.json"
 
-_ALIKE = 85.0
-"""Likeness of two texts, [0, 100], from which they are the same label."""
+_ALIKE, _SAME = 85.0, 90.0
+"""Likeness of two texts, [0, 100], from which they are the same label, or the same value."""
 
 _NEAR = 0.04
 """How far values of one layout stray, of the page's text."""
@@ -56,6 +60,7 @@ class Example:
         value: Its text or number.
         source: How it was cut out of the page.
         lines: How many it has.
+        written: The true text, as the user wrote it; "" where the value is no text.
     """
 
     slots: tuple[str, ...]
@@ -64,10 +69,11 @@ class Example:
     value: str
     source: str
     lines: int
+    written: str = ""
 
 
-def example_of(asked: Asked, number: int) -> Example:
-    """Describe a candidate as an example."""
+def example_of(asked: Asked, number: int, true: object) -> Example:
+    """Describe a candidate as an example of a true value."""
     candidate, row = asked.candidates[number], asked.rows[number]
     return Example(
         asked.slots[number],
@@ -76,7 +82,42 @@ def example_of(asked: Asked, number: int) -> Example:
         str(asked.values[number]),
         candidate.source,
         candidate.lines,
+        true if isinstance(true, str) and _is_text(asked.field) else "",
     )
+
+
+def _is_text(field: Field) -> bool:
+    return field.type == "string" and not field.enum and not is_currency_code(field)
+
+
+def spelling_of(field: Field, text: str, examples: Sequence[Example]) -> str:
+    """Return how a user wrote a text on another document: the OCR may have misread it.
+
+    Args:
+        field: Whose value it is.
+        text: As it was read.
+        examples: Of the field.
+
+    Returns:
+        The text itself where no example was read like it, or is nearly the same in its letters and
+        the same in its digits. Case, spaces and punctuation stay as they are printed.
+    """
+    if not examples or not _is_text(field):
+        return text
+    read, written = fold(text), Counter[str]()
+    for example in filter(lambda each: each.written, examples):
+        true = fold(example.written)
+        if true.replace(" ", "") == read.replace(" ", ""):
+            return text
+        alike = max(fuzz.ratio(read, each) for each in (example.value, true))
+        same_digits = _digits(example.written) == _digits(text)
+        if read == example.value or (alike >= _SAME and same_digits):
+            written[example.written] += 1
+    return max(written, key=lambda each: (written[each], fuzz.ratio(text, each)), default=text)
+
+
+def _digits(text: str) -> str:
+    return "".join(filter(str.isdigit, text))
 
 
 def shape_of(text: str) -> str:
@@ -109,7 +150,7 @@ def own_rows(asked: Asked, examples: Sequence[Example]) -> Floats:
     texts = [each.text for each in asked.candidates]
     same = [
         _equal([shape_of(text) for text in texts], [each.shape for each in examples]),
-        _equal([str(value) for value in asked.values], [each.value for each in examples]),
+        _same_values(asked, examples),
         _equal([c.source for c in asked.candidates], [each.source for each in examples]),
         _equal([c.lines for c in asked.candidates], [each.lines for each in examples]),
     ]
@@ -129,6 +170,15 @@ def _slot_alike(asked: Asked, examples: Sequence[Example], slot: int) -> Floats:
     alike = process.cdist(mine, known, scorer=fuzz.ratio, dtype=np.float32, score_cutoff=_ALIKE)
     there = np.outer([bool(each) for each in mine], [bool(each) for each in known])
     return np.asarray((alike > 0) & there, np.float32)
+
+
+def _same_values(asked: Asked, examples: Sequence[Example]) -> Floats:
+    """Return (n, examples): whether the values are the same, texts nearly so."""
+    mine, known = [str(value) for value in asked.values], [each.value for each in examples]
+    if not _is_text(asked.field):
+        return _equal(mine, known)
+    alike = process.cdist(mine, known, scorer=fuzz.ratio, dtype=np.float32, score_cutoff=_SAME)
+    return np.asarray(alike > 0, np.float32)
 
 
 def _equal(mine: Sequence[object], known: Sequence[object]) -> Floats:

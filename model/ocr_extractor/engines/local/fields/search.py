@@ -10,6 +10,7 @@ from ocr_extractor.engines.local.fields.choice import choose, options_of
 from ocr_extractor.engines.local.fields.features import PageQuestions
 from ocr_extractor.engines.local.fields.labels import likeness
 from ocr_extractor.engines.local.fields.layout import Layout
+from ocr_extractor.engines.local.fields.own import spelling_of
 from ocr_extractor.engines.local.fields.ranker import curve_of
 from ocr_extractor.engines.local.fields.tables import fill_tables
 from ocr_extractor.fields.raw_tree import scalars, to_raw_tree
@@ -61,7 +62,8 @@ def find_fields(
         kind = curve_of(leaf.field)
         score = ranker.calibration.confidence(leaf.path, kind, chosen.probability)
         if chosen.candidate is not None:
-            leaf.put(tree, chosen.candidate.text)
+            examples = ranker.examples.get(leaf.path, ())
+            leaf.put(tree, spelling_of(leaf.field, chosen.candidate.text, examples))
             evidence[leaf.path] = Evidence(chosen.candidate.box, score)
         elif (blank := _blank(leaf, pairs)) is not None:
             leaf.put(tree, "")
