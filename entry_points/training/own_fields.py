@@ -72,7 +72,7 @@ class OwnDocument:
         for lesson, scores in zip(self.lessons, self.scores, strict=True):
             if lesson.right[:-1].any():
                 best = int(np.where(lesson.right[:-1], scores[:-1], -np.inf).argmax())
-                true = lesson.leaf.text(self.truth.values)
+                true = lesson.leaf.text(dict(self.truth.values))
                 example = example_of(lesson.asked, best, true)
                 found.setdefault(lesson.leaf.path, []).append(example)
         return found
