@@ -132,6 +132,13 @@ def test_a_range_of_dates_fills_both_of_its_ends(ranker: Ranker):
     assert evidence["period_from"].box != evidence["period_to"].box
 
 
+def test_the_total_of_a_receipt_is_not_that_of_its_table_of_taxes(ranker: Ranker):
+    wanted = schema(total=TOTAL | {"description": "Total amount, tax included"})
+    tree, evidence = find_fields(wanted, read_words(RECEIPT), (), 1, ranker)
+    assert tree == {"total": "21.20"}
+    assert evidence["total"].box is not None
+
+
 def test_an_address_ends_where_another_label_stands(ranker: Ranker):
     wanted = schema(company=NAME, address=NAME | {"description": "Address of the shop"})
     tree, _ = find_fields(wanted, read_words(RECEIPT), (), 1, ranker)

@@ -16,7 +16,7 @@ from ocr_extractor.engines.local.fields.candidates import SOURCES, Candidates
 from ocr_extractor.engines.local.fields.labels import LabelMatches, concepts, concepts_of, fold
 from ocr_extractor.engines.local.fields.traits import (
     PATTERNS,
-    around_columns,
+    block_columns,
     counts,
     date_columns,
     number_columns,
@@ -25,7 +25,7 @@ from ocr_extractor.engines.local.fields.traits import (
 )
 from ocr_extractor.fields.date_text import told_order
 from ocr_extractor.fields.normalisation import Hints, is_currency_code, normalise
-from ocr_extractor.ocr.text_shapes import has_digits
+from ocr_extractor.ocr.text_shapes import announces_value, has_digits
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,9 +45,10 @@ SLOTS = (
     "above that",
     "header",
     "section",
+    "below",
 )
 """Where a label may stand: within the segment, beside it, above it, or above the labels of a part
-of the page."""
+of the page. What stands below is never a value's own label, but tells where a block ends."""
 
 _KINDS = ("string", "number", "integer", "boolean", "date")
 _MEANINGS = ("money", "percent", "phone", "iban", "currency", "name", "address", "email")
@@ -136,11 +137,11 @@ class PageQuestions:
         own = np.array([self._number(each.text) for each in found], np.intp)
         columns = own_columns(found, self._layout)
         if kind == "texts":
-            columns |= text_columns(found) | around_columns(found, self._layout)
+            columns |= text_columns(found) | block_columns(found, self._layout)
         elif kind == "numbers":
             columns |= number_columns(found, self._layout, of.told)
         elif kind == "dates":
-            columns |= date_columns(found, of.told)
+            columns |= date_columns(found, self._layout, of.told)
         return Pool(found, columns, slots, own)
 
     def _number(self, text: str) -> int:
@@ -152,14 +153,17 @@ class PageQuestions:
         near, segments = self._layout.geometry.nearest, self._layout.segments
         left = int(near["left"][of.segment])
         above = int(near["above"][of.segment])
+        # Behind a label of its own a value has no other one in its row.
+        apart = left < 0 or not announces_value(segments[left].text)
         numbers = [
             left,
-            int(near["left"][left]) if left >= 0 else -1,
-            self._layout.firsts[of.segment],
+            int(near["left"][left]) if left >= 0 and apart else -1,
+            self._layout.firsts[of.segment] if apart else -1,
             above,
             int(near["above"][above]) if above >= 0 else -1,
             self._layout.headers[of.segment],
             self._layout.sections[of.segment],
+            int(near["below"][of.last]),
         ]
         texts = ["" if number < 0 else segments[number].text for number in numbers]
         return [self._number(text) for text in (_tail(of.before), *texts)]
@@ -215,7 +219,7 @@ class PageQuestions:
             there = np.where(slots >= 0, found[slots], 0.0)
             columns |= {f"{slot}: {name}": there[:, n] for n, slot in enumerate(SLOTS)}
             if name in {"own", "concept", "rival"}:
-                columns[f"best: {name}"] = there.max(axis=1, initial=0.0)
+                columns[f"best: {name}"] = there[:, :-1].max(axis=1, initial=0.0)
             if name != "described":
                 columns[f"itself: {name}"] = np.where(own >= 0, found[own], 0.0)
         best = np.maximum(columns["best: own"], columns["best: concept"])
@@ -312,13 +316,15 @@ def _names() -> tuple[str, ...]:
     first, *rest = own.split(",")
     names = [*first.split(), *rest, *(f"from {source}" for source in SOURCES)]
     names += [f"{name} words" for name in PATTERNS]
-    around = (*PATTERNS, "digits", "comma", "text")
-    names += [f"{side}: {name}" for side in ("above", "below") for name in around]
+    of_line = (*PATTERNS, "digits", "comma", "text", "height", "capitals")
+    names += [f"{side}: {name}" for side in ("above", "first", "last", "below") for name in of_line]
+    names += ["pitch"]
     names += ["ends in a colon", "begins with a digit", "has a colon", "ends in a comma"]
     names += ["logarithm", "has two decimals", "is larger", "part of the largest", "percent"]
     names += ["negative", "has a currency", "is a sum", "is most of a sum", "is added"]
     names += ["below it", "sums a column"]
     names += ["earlier dates", "later dates", "dates", "first of two", "second of two"]
+    names += ["days", "part of the longest range", "dates within", "in its column"]
     names += [f"{slot}: {name}" for name in _LIKENESSES for slot in SLOTS]
     names += ["best: own", "best: concept", "best: rival", "larger ones labelled"]
     names += ["best of all: own", "best of all: concept"]

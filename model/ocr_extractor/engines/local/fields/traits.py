@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -32,7 +31,9 @@ _COMPANY = re.compile(
 _ADDRESS = re.compile(
     r"\b(?:street|st|road|rd|avenue|ave|lane|ln|drive|dr|blvd|boulevard|suite|floor|p\.?o\.? box|"
     r"highway|hwy|park|square|\w*stra(?:ss|ß)e|\w*str|\w*weg|\w*platz|\w*allee|\w*gasse|rue|quai|"
-    r"place|chemin|impasse|calle|avenida|av|plaza|paseo|camino|no|lot|unit)\b\.?",
+    r"place|chemin|impasse|calle|avenida|av|plaza|paseo|camino|no|lot|unit|level|"
+    r"via|viale|piazza|corso|rua|travessa|\w*straat|\w*laan|\w*plein|\w*gatan|\w*vej|\w*gade|"
+    r"ulica|ul|aleja|cad|sok|mah|jalan|jln|jl|lorong|taman|bandar|kampung|kg)\b\.?",
     re.IGNORECASE,
 )
 _POSTCODE = re.compile(r"\b(?:[A-Z]{1,2}-)?\d{4,6}\b|\b[A-Z]{1,2}\d[A-Z\d]? ?\d[A-Z]{2}\b")
@@ -203,33 +204,65 @@ def _sums(amounts: Values) -> dict[str, set[float]]:
     return roles
 
 
-def date_columns(found: Sequence[Candidate], told: Hints) -> Columns:
-    """Describe dates: how they are ordered in time."""
+def date_columns(found: Sequence[Candidate], layout: Layout, told: Hints) -> Columns:
+    """Describe dates: how they are ordered in time, and the ranges that they are an end of."""
     days = [parse_date(each.text, told.date_order) for each in found]
     known = sorted({day for day in days if day})
     place = {day: number for number, day in enumerate(known)}
     earlier = np.array([place[day] if day else 0 for day in days], np.float64)
-    segments = Counter(each.segment for each in found)
-    ends = [each.end if segments[each.segment] == 2 else 0 for each in found]
     return {
         "earlier dates": np.minimum(earlier, 10),
         "later dates": np.minimum(len(known) - 1 - earlier, 10),
         "dates": np.full(len(found), len(known), np.float64),
-        "first of two": np.array([end == 1 for end in ends], np.float64),
-        "second of two": np.array([end == 2 for end in ends], np.float64),
+        "first of two": np.array([each.end == 1 for each in found], np.float64),
+        "second of two": np.array([each.end == 2 for each in found], np.float64),
+        **_range_columns(found, [day.toordinal() if day else 0 for day in days]),
+        "in its column": _in_line(found, layout.geometry.height),
     }
 
 
-def around_columns(found: Sequence[Candidate], layout: Layout) -> Columns:
-    """Describe the texts right above and right below candidates."""
+def _range_columns(found: Sequence[Candidate], days: Sequence[int]) -> Columns:
+    """Tell how many days ranges have, and how many of the page's dates lie in them."""
+    ends: dict[int, list[int]] = {}
+    for each, day in zip(found, days, strict=True):
+        if each.range >= 0 and day:
+            ends.setdefault(each.range, []).append(day)
+    spans = {of: (min(both), max(both)) for of, both in ends.items() if len(both) == 2}
+    longest = max([last - first for first, last in spans.values()], default=0)
+    known = np.array([day for day in days if day])
+    long, share, within = (np.zeros(len(found)) for _ in range(3))
+    for at, each in enumerate(found):
+        if each.range in spans:
+            first, last = spans[each.range]
+            long[at] = last - first
+            share[at] = long[at] / max(longest, 1)
+            within[at] = ((known >= first) & (known <= last)).mean()
+    return {"days": np.log1p(long), "part of the longest range": share, "dates within": within}
+
+
+def _in_line(found: Sequence[Candidate], height: float) -> Values:
+    """Count the candidates that begin below each other."""
+    left = np.array([each.box[0] for each in found], np.float64)
+    return np.minimum((np.abs(left[:, None] - left) <= _ALIGNED * height).sum(axis=1), 10.0)
+
+
+def block_columns(found: Sequence[Candidate], layout: Layout) -> Columns:
+    """Describe the first and the last line of candidates, and the lines right above and below."""
     texts = [segment.text for segment in layout.segments]
     kinds = {name: counts(pattern, texts) for name, pattern in PATTERNS.items()}
     kinds["digits"] = np.array([sum(map(str.isdigit, text)) / len(text) for text in texts])
+    kinds["capitals"] = np.array([sum(map(str.isupper, text)) / len(text) for text in texts])
+    kinds["height"] = layout.geometry.heights / max(layout.geometry.height, 1)
     kinds["comma"] = np.array([text.rstrip().endswith(",") for text in texts], np.float64)
     kinds["text"] = np.ones(len(texts))
+    first, last = (
+        np.array([getattr(each, end) for each in found], np.intp) for end in ("segment", "last")
+    )
     nearest = layout.geometry.nearest
-    columns: Columns = {}
-    for side, ends in (("above", "segment"), ("below", "last")):
-        at = np.array([nearest[side][getattr(each, ends)] for each in found], np.intp)
+    lines = {"above": nearest["above"][first], "first": first}
+    lines |= {"last": last, "below": nearest["below"][last]}
+    tall = np.array([(each.box[3] - each.box[1]) / each.lines for each in found], np.float64)
+    columns: Columns = {"pitch": tall / np.maximum(layout.geometry.heights[first], 1)}
+    for side, at in lines.items():
         columns |= {f"{side}: {name}": each for name, each in taken(kinds, at).items()}
     return columns
