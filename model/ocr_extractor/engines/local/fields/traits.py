@@ -243,7 +243,8 @@ def _range_columns(found: Sequence[Candidate], days: Sequence[int]) -> Columns:
 def _in_line(found: Sequence[Candidate], height: float) -> Values:
     """Count the candidates that begin below each other."""
     left = np.array([each.box[0] for each in found], np.float64)
-    return np.minimum((np.abs(left[:, None] - left) <= _ALIGNED * height).sum(axis=1), 10.0)
+    same = np.abs(left[:, None] - left) <= _ALIGNED * height
+    return np.asarray(np.minimum(same.sum(axis=1), 10.0))
 
 
 def block_columns(found: Sequence[Candidate], layout: Layout) -> Columns:
