@@ -20,6 +20,7 @@ import yaml
 
 from data.errors import DatasetError
 from entry_points import ROOT
+from entry_points.command_line.object_store import errors_of_object_store, unusable_object_store
 from entry_points.command_line.rights import (
     errors_of_server,
     missing_right,
@@ -221,7 +222,8 @@ def reports(*mendable: type[Exception]) -> Callable[[Main], Main]:
     Ctrl-C ends in one, too, with the exit code `STOPPED`.
 
     Errors that can be corrected are `UsageError`, `DatasetError`, and those given, whose message
-    says what to do; what a tracking server refuses its user; and a server that does not answer.
+    says what to do; what a tracking server refuses its user; a server that does not answer; and an
+    object store of the artifacts that cannot be used.
     """
     caught: tuple[type[Exception], ...] = (UsageError, DatasetError, *mendable)
 
@@ -231,11 +233,12 @@ def reports(*mendable: type[Exception]) -> Callable[[Main], Main]:
             quiet_mlflow()
             try:
                 return main(argv, **options)
-            except (*caught, *errors_of_server()) as error:
-                of_server = missing_right(error) or unreachable(error)
-                if of_server is None and not isinstance(error, caught):
+            except (*caught, *errors_of_server(), *errors_of_object_store()) as error:
+                of_store = unusable_object_store(error) or missing_right(error)
+                of_store = of_store or unreachable(error)
+                if of_store is None and not isinstance(error, caught):
                     raise
-                lines = map(printable, (of_server or str(error)).split("\n"))
+                lines = map(printable, (of_store or str(error)).split("\n"))
                 print("error:", without_password("\n".join(lines), "***@"), file=sys.stderr)
                 return 2
             except KeyboardInterrupt:

@@ -1,11 +1,12 @@
-"""Says in one sentence why the tracking server does not serve a command: a right, or no answer."""
+"""Whom the tracking server knows a command's user as, and why it does not serve the command."""
 
 from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator
 from urllib.parse import urlsplit
+
+from entry_points.command_line.object_store import causes
 
 _UNKNOWN_USER, _NOT_ALLOWED = 401, 403
 # MLflow's error codes for the two, in MLflow's own errors.
@@ -14,8 +15,12 @@ _STATUS = {
     "CUSTOMER_UNAUTHORIZED": _UNKNOWN_USER,
     "PERMISSION_DENIED": _NOT_ALLOWED,
 }
+# MLflow's basic-auth answers with the user whose password it has checked.
+_LOGGED_IN = "/api/2.0/mlflow/users/current"
 _PASSWORD = re.compile(r"//[^/\s]*@")
 _ENDPOINT = re.compile(r"endpoint (\S+) failed")
+# What a request for an artifact needs: to write one, EDIT.
+_RIGHT_BY_METHOD = {"GET": "READ", "DELETE": "MANAGE"}
 _READS = re.compile(r"/(get|list|search|get-[a-z-]+|m-[0-9a-f]{32})$")
 
 
@@ -38,7 +43,7 @@ def missing_right(error: BaseException) -> str | None:
     Returns:
         One sentence, without a password; None if the server refused nothing.
     """
-    for each in _causes(error):
+    for each in causes(error):
         if not isinstance(each, errors_of_server()):
             continue
         answer = getattr(each, "response", None)  # of an artifact's request
@@ -76,15 +81,34 @@ def unreachable(error: BaseException) -> str | None:
     )
 
 
+def login() -> str:
+    """Return the name under which the registry's server knows this process.
+
+    That is the one whose password MLflow's server has checked. If it checks none, it is the one
+    that requests carry, for example to a login in front of it; "" if they carry none.
+
+    Raises:
+        MlflowException: The server does not answer.
+    """
+    import mlflow
+    from mlflow.utils.credentials import get_default_host_creds
+    from mlflow.utils.rest_utils import http_request
+
+    if not (uri := mlflow.get_registry_uri()).startswith("http"):
+        return ""
+    credentials = get_default_host_creds(uri)  # type: ignore[no-untyped-call]
+    answer = http_request(  # type: ignore[no-untyped-call]
+        credentials, _LOGGED_IN, "GET", raise_on_status=False
+    )
+    try:
+        return str(answer.json()["user"]["username"])
+    except (ValueError, LookupError, TypeError):  # a server without MLflow's logins
+        return _name_in_requests(uri)
+
+
 def without_password(text: str, instead: str = "") -> str:
     """Return a text whose URLs have `instead` for what stands before @: user name and password."""
     return _PASSWORD.sub(f"//{instead}", text)
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__
 
 
 def _refused(error: BaseException) -> tuple[str, str]:
@@ -94,8 +118,10 @@ def _refused(error: BaseException) -> tuple[str, str]:
     path = urlsplit(request.url).path if request else found[1] if found else "the request"
     endpoint = path.rpartition("/mlflow/")[2]
     if "mlflow-artifacts" in path:
-        reads = request is not None and request.method == "GET"
-        return "an artifact", f"{'READ' if reads else 'EDIT'} on the experiment"
+        right = _RIGHT_BY_METHOD.get(request.method, "EDIT") if request else "EDIT"
+        return "an artifact", f"{right} on the experiment"
+    if endpoint.endswith("delete-traces"):
+        return endpoint, "MANAGE on the experiment"
     if endpoint == "registered-models/alias":  # GET looks it up, POST moves it: both are possible
         return endpoint, "READ (to follow an alias) or EDIT (to move it) on the model or prompt"
     of_registry = endpoint.startswith(("registered-models", "model-versions"))
@@ -105,11 +131,15 @@ def _refused(error: BaseException) -> tuple[str, str]:
 
 def _user() -> str:
     import mlflow
+
+    name = _name_in_requests(mlflow.get_tracking_uri())
+    return f"the user {name}" if name else "a user without a name"
+
+
+def _name_in_requests(uri: str) -> str:
     from mlflow.utils.credentials import read_mlflow_creds
 
-    in_uri = urlsplit(mlflow.get_tracking_uri()).username
-    name = in_uri or read_mlflow_creds().username
-    return f"the user {name}" if name else "a user without a name"
+    return urlsplit(uri).username or read_mlflow_creds().username or ""
 
 
 def _server() -> str:

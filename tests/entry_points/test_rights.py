@@ -5,13 +5,16 @@ from __future__ import annotations
 import re
 import socket
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 from pytest_httpserver import HTTPServer
 
 from entry_points.command_line import cli
+from entry_points.command_line.rights import login
 from entry_points.command_line.tracking import experiment_page, list_of, where_is
 from entry_points.logged_models.loading import extractor_config
 
@@ -50,6 +53,14 @@ REFUSED: dict[str, tuple[Ask, str]] = {
     "an artifact": (
         lambda client: client.log_text(RUN_ID, "text", "a.txt"),
         "EDIT on the experiment: the tracking server refused an artifact;",
+    ),
+    "artifacts to delete": (
+        lambda client: get_artifact_repository("mlflow-artifacts:/7/a").delete_artifacts(),
+        "MANAGE on the experiment: the tracking server refused an artifact;",
+    ),
+    "traces to delete": (
+        lambda client: client.delete_traces("7", trace_ids=["tr-1"]),
+        "MANAGE on the experiment: ",
     ),
     "a logged model to read": (
         lambda client: client.get_logged_model(f"m-{RUN_ID}"),
@@ -139,6 +150,46 @@ def test_a_server_that_cannot_be_reached_is_named_without_its_password(
         f"error: the tracking server {server} cannot be reached (ConnectionError): check "
         "MLFLOW_TRACKING_URI, and give the same command again when the server answers."
     )
+
+
+def test_the_user_whose_password_the_server_has_checked_is_known(
+    httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch, track_at: Track
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "somebody")
+    answer = {"user": {"id": 7, "username": "ann", "is_admin": False}, "is_basic_auth": True}
+    httpserver.expect_request(f"{API}/users/current").respond_with_json(answer)
+    track_at(address(httpserver))
+    assert login() == "ann"
+
+
+@pytest.mark.parametrize("claimed", ["", "ann"])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"response_data": "Not found", "status": 404},
+        {"response_data": "<html>", "status": 200},
+        {"response_data": '{"user": null}', "status": 200},
+    ],
+    ids=["no such route", "a page", "no user"],
+)
+def test_without_logins_it_is_the_name_that_requests_carry(
+    answer: dict[str, Any],
+    claimed: str,
+    httpserver: HTTPServer,
+    monkeypatch: pytest.MonkeyPatch,
+    track_at: Track,
+) -> None:
+    if claimed:
+        monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", claimed)
+    httpserver.expect_request(f"{API}/users/current").respond_with_data(**answer)
+    track_at(address(httpserver))
+    assert login() == claimed
+
+
+def test_a_database_knows_no_user(monkeypatch: pytest.MonkeyPatch, track_at: Track) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "ann")
+    track_at("postgresql+psycopg2://bob:s3cret@db:5432/mlflow")
+    assert login() == ""
 
 
 def test_an_error_that_is_no_refusal_stays_what_it_is(capsys: pytest.CaptureFixture[str]) -> None:
