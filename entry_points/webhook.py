@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Sequence
 from typing import Any
 
 import mlflow
 from mlflow.entities.webhook import Webhook, WebhookEvent
 from mlflow.exceptions import MlflowException
+from urllib3.exceptions import ResponseError
 
 from entry_points.command_line import cli
 from entry_points.command_line.rights import without_password
-from entry_points.command_line.tracking import name_run
+from entry_points.command_line.tracking import all_pages, name_run
 from entry_points.serving.webhooks import EVENTS, ROUTE
+
+# How the client's error ends when a server that cannot decrypt its webhooks has answered HTTP 500.
+_UNREADABLE = ResponseError.SPECIFIC_ERROR.format(status_code=500)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -37,7 +42,7 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def register(name: str, url: str, secret: str) -> tuple[Webhook, bool]:
+def register(client: mlflow.MlflowClient, name: str, url: str, secret: str) -> tuple[Webhook, bool]:
     """Register a webhook, or replace what one of that name has.
 
     Returns:
@@ -46,20 +51,29 @@ def register(name: str, url: str, secret: str) -> tuple[Webhook, bool]:
     Raises:
         MlflowException: The server refuses the URL, or cannot read the webhooks that it has.
     """
-    client = mlflow.MlflowClient()
     events: list[Any] = [WebhookEvent(*each.split(".")) for each in EVENTS]
-    page = client.list_webhooks()
-    known = list(page)
-    while page.token:
-        page = client.list_webhooks(page_token=page.token)
-        known += page
-    for each in known:
+    for each in all_pages(lambda token: client.list_webhooks(page_token=token)):
         if each.name == name:
             return client.update_webhook(
                 each.webhook_id, url=url, events=events, secret=secret, status="ACTIVE"
             ), False
     description = "Tells the extractor's server that an alias was moved."
     return client.create_webhook(name, url, events, description, secret), True
+
+
+def _refused(error: MlflowException) -> str:
+    if _UNREADABLE in error.message:
+        return (
+            "the MLflow server cannot read its webhooks (HTTP 500): its variable "
+            "MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY is missing, or is not the key that they were "
+            "registered with. Start it with that key; docs/serving.md#a-lost-key says what to do "
+            "without."
+        )
+    why = without_password(error.message, "***@")
+    return (
+        f"the MLflow server does not take the webhook: {why} (docs/serving.md#webhooks says what "
+        "the server needs)"
+    )
 
 
 @cli.reports()
@@ -74,19 +88,18 @@ def main(argv: Sequence[str] | None = None) -> int:
             "MLFLOW_TRACKING_URI to the address of `mlflow server`."
         )
     name_run(f"webhook {args.name}")
+    # A key that is missing is still missing at the eighth try, some minutes later.
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+    client = mlflow.MlflowClient()
     try:
-        webhook, is_new = register(args.name, args.url, secret)
+        webhook, is_new = register(client, args.name, args.url, secret)
+        result = client.test_webhook(webhook.webhook_id)
     except MlflowException as error:
-        why = without_password(error.message, "***@")
-        raise cli.UsageError(
-            f"the MLflow server does not take the webhook: {why} (docs/serving.md#webhooks says "
-            "what the server needs)"
-        ) from error
+        raise cli.UsageError(_refused(error)) from error
     done = "Registered" if is_new else "Replaced"
     where = cli.printable(without_password(webhook.url, "***@"))
     print(f"{done} the webhook {webhook.name} ({webhook.webhook_id}): {where}")
     print(f"Events: {', '.join(EVENTS)}")
-    result = mlflow.MlflowClient().test_webhook(webhook.webhook_id)
     if result.success:
         print("Test: a signed delivery arrived.")
         return 0

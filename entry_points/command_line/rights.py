@@ -72,7 +72,7 @@ def unreachable(error: BaseException) -> str | None:
     import requests
 
     gone = (requests.ConnectionError, requests.Timeout)
-    lost = next((each for each in _causes(error) if isinstance(each, gone)), None)
+    lost = next((each for each in causes(error) if isinstance(each, gone)), None)
     if lost is None or not mlflow.get_tracking_uri().startswith("http"):
         return None
     return (

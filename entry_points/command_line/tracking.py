@@ -6,8 +6,8 @@ import contextlib
 import getpass
 import logging
 import os
-from collections.abc import Iterator
-from typing import Literal
+from collections.abc import Callable, Iterator
+from typing import Any, Literal
 
 from entry_points.command_line.rights import without_password
 
@@ -91,6 +91,20 @@ def user_name() -> str:
         return getpass.getuser()
     except (KeyError, OSError):  # a user id without a name; OSError from Python 3.13 on
         return "unknown"
+
+
+def all_pages(fetch: Callable[[str | None], Any]) -> Iterator[Any]:
+    """Yield what all pages of one of MLflow's searches hold.
+
+    Args:
+        fetch: Asks for a page by its token, None for the first; returns MLflow's PagedList.
+    """
+    token: str | None = None
+    while True:
+        page = fetch(token)
+        yield from page
+        if not (token := page.token):
+            return
 
 
 def where_is(run_id: str) -> str:

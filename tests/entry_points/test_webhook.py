@@ -15,6 +15,7 @@ import pytest
 import requests
 from cryptography.fernet import Fernet
 from mlflow import MlflowClient
+from mlflow.entities.webhook import WebhookEvent
 
 from tests.entry_points.conftest import Done, Project
 from tests.entry_points.following import SECRET, counted, workers
@@ -128,6 +129,23 @@ def test_a_promoted_model_version_takes_over(
     experiments = [each.experiment_id for each in client.search_experiments()]
     previews = [trace.info.request_preview for trace in client.search_traces(experiments)]
     assert "warm-up" not in previews
+
+
+def test_a_lost_key_is_told(project: Project, main_run: Done):
+    """The webhook of a server whose key was another: here, that of this process."""
+    hook = project.client.create_webhook(
+        "old", "https://example.com/hook", [WebhookEvent("prompt_alias", "created")], secret=SECRET
+    )
+    try:
+        with tracking_server(project) as uri:
+            client = project.environment | {"MLFLOW_TRACKING_URI": uri, "HOOK": SECRET}
+            done = register(replace(project, environment=client), "http://127.0.0.1:9")
+    finally:
+        project.client.delete_webhook(hook.webhook_id)
+    assert done.returncode == 2, done.stdout
+    [line] = done.stdout.splitlines()
+    assert line.startswith("error: the MLflow server cannot read its webhooks (HTTP 500): ")
+    assert "MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY" in line
 
 
 def test_a_database_sends_no_webhooks(project: Project, main_run: Done):
