@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from entry_points.command_line import cli, flags
 from entry_points.command_line.tracking import name_run
 from entry_points.evaluation.printing import where_to_look
 from entry_points.monitoring.attention import DOCUMENTS, PREDICTIONS, find_needs, write_needs
-from entry_points.monitoring.baseline import find_baseline
+from entry_points.monitoring.baseline import find_baseline, run_or_period
 from entry_points.monitoring.comparison import Comparison, compare
 from entry_points.monitoring.page import PAGE, log, report
 from entry_points.monitoring.period import Period
@@ -26,12 +25,6 @@ from entry_points.predictions.output import read_rows
 
 # Exit codes by verdict; 1 to 3 have other meanings.
 EXIT_CODES = {"ok": 0, "look": 4, "worse": 5}
-
-_RUN_ID = re.compile("[0-9a-f]{32}")
-
-
-def _baseline(text: str) -> Period | str:
-    return text if _RUN_ID.fullmatch(text) else Period.parse(text)
 
 
 def _days(text: str) -> float:
@@ -53,7 +46,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--baseline",
         default="auto",
-        type=cli.ValueOr("auto", "", _baseline, "a run's id, 30d or <first day>..<last day>"),
+        type=cli.ValueOr("auto", "", run_or_period, "a run's id, 30d or <first day>..<last day>"),
         help="what to compare with: a run's id, or a time as in --since; auto: the evaluation that "
         "the version was promoted on, or its newest",
     )
@@ -139,7 +132,8 @@ def delete_old(model: WatchedModel, keep_days: float, delete: str) -> None:
     """Delete old traces, or say what that would free."""
     client = mlflow.MlflowClient()
     old = find_old_traces(client, model, keep_days, referred=delete == "all")
-    size = f"{old.span_bytes / 1e6:,.1f} MB of spans, {old.attached_bytes / 1e6:,.1f} MB of pages"
+    attached = sum(old.attached_bytes.values())
+    size = f"{old.span_bytes / 1e6:,.1f} MB of spans, {attached / 1e6:,.1f} MB of pages"
     told = f"{len(old.traces):,} traces older than {keep_days:g} days ({size})"
     if delete == "false":
         print(f"{told} can be deleted: add -P delete=true.")

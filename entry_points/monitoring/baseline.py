@@ -34,6 +34,15 @@ class Baseline:
     records: Sequence[Record]
 
 
+def run_or_period(text: str) -> Period | str:
+    """Read the id of a run, or a period.
+
+    Raises:
+        ValueError: It is neither.
+    """
+    return text if _RUN_ID.fullmatch(text) else Period.parse(text)
+
+
 def find_baseline(
     client: mlflow.MlflowClient, model: WatchedModel, given: Period | str
 ) -> Baseline:

@@ -70,7 +70,6 @@ def report(comparison: Comparison, baseline: Baseline, needs: Sequence[Need]) ->
 
 def log(comparison: Comparison, baseline: Baseline, needs: Sequence[Need], title: str) -> None:
     """Log metrics, plots, the list of documents and the page to the active run."""
-    run = mlflow.active_run()
     metrics: dict[str, float] = {"documents": len(comparison.records)}
     for line in comparison.lines:
         name = f"{_slug(line.group)}/{_slug(line.watch.name)}"
@@ -83,7 +82,6 @@ def log(comparison: Comparison, baseline: Baseline, needs: Sequence[Need], title
     mlflow.log_dict({"documents": [_to_dict(need) for need in needs]}, NEEDS)
     for name, figure in _figures(comparison):
         mlflow.log_figure(figure, f"figures/{name}.png")
-    experiment = experiment_page(run.info.experiment_id) if run else ""
     page = templates(Path(__file__).parent).get_template(PAGE)
     mlflow.log_text(
         page.render(
@@ -98,10 +96,16 @@ def log(comparison: Comparison, baseline: Baseline, needs: Sequence[Need], title
             error_codes=error_codes(comparison.records),
             histograms=_histograms(comparison),
             needs=needs,
-            traces=f"{experiment}/traces?startTimeLabel=ALL&selectedEvaluationId=",
+            trace_page=_trace_page,
         ),
         PAGE,
     )
+
+
+def _trace_page(record: Record) -> str:
+    """Return the address of a document's trace in MLflow's UI."""
+    traces = f"{experiment_page(record.experiment_id)}/traces?startTimeLabel=ALL"
+    return f"{traces}&selectedEvaluationId={record.trace_id}"
 
 
 def _to_dict(need: Need) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ import mlflow
 from mlflow.entities import Span, Trace, TraceInfo
 from mlflow.tracing.constant import TraceMetadataKey, TraceTagKey
 
+from entry_points.command_line.tracking import all_pages
 from entry_points.logged_models.loading import pinned
 from entry_points.monitoring.period import Period
 
@@ -41,7 +42,7 @@ class WatchedModel:
             UsageError: It names no registered version.
         """
         name, version = pinned(model_uri)
-        registered = _paged(
+        registered = all_pages(
             lambda token: client.search_model_versions(f"name='{name}'", page_token=token)
         )
         logged = ((_LOGGED.fullmatch(each.source or ""), each.version) for each in registered)
@@ -54,6 +55,7 @@ class Record:
 
     Attributes:
         trace_id: Its trace.
+        experiment_id: The experiment of the trace.
         doc_id: What the caller named it, "" for nothing.
         version: The model's version, "" where the trace names none.
         row: Its row of the output; with `trace_content=metadata` without its content.
@@ -64,6 +66,7 @@ class Record:
     """
 
     trace_id: str
+    experiment_id: str
     doc_id: str
     version: str
     row: Mapping[str, Any]
@@ -103,7 +106,7 @@ def run_records(client: mlflow.MlflowClient, model: WatchedModel, run_id: str) -
         MlflowException: There is no such run.
     """
     experiment = client.get_run(run_id).info.experiment_id
-    traces = _paged(
+    traces = all_pages(
         lambda token: client.search_traces(
             locations=[experiment], run_id=run_id, max_results=_A_PAGE, page_token=token
         )
@@ -121,10 +124,10 @@ def find_traces(
     """
     experiments = [
         each.experiment_id
-        for each in _paged(lambda token: client.search_experiments(page_token=token))
+        for each in all_pages(lambda token: client.search_experiments(page_token=token))
     ]
     for model_id in model.versions:
-        yield from _paged(
+        yield from all_pages(
             lambda token, model_id=model_id: client.search_traces(  # type: ignore[misc]
                 locations=experiments,
                 filter_string=f"request_metadata.`{TraceMetadataKey.MODEL_ID}` = '{model_id}' "
@@ -135,17 +138,6 @@ def find_traces(
                 include_spans=spans,
             )
         )
-
-
-def _paged(fetch: Callable[[str | None], Any]) -> Iterator[Any]:
-    """Yield what the pages of a search hold."""
-    token: str | None = None
-    while True:
-        page = fetch(token)
-        yield from page
-        token = page.token
-        if not token:
-            return
 
 
 def records_of(trace: Trace, model: WatchedModel) -> Iterator[Record]:
@@ -167,6 +159,7 @@ def records_of(trace: Trace, model: WatchedModel) -> Iterator[Record]:
             of_document, inputs = pages.get(span.span_id, {}), span.inputs or {}
             yield Record(
                 trace_id=trace.info.trace_id,
+                experiment_id=str(trace.info.experiment_id),
                 doc_id=str(inputs.get("doc_id") or ""),
                 version=model.versions.get(_model_id(trace.info), ""),
                 row=span.outputs,

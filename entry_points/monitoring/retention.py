@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import mlflow
@@ -13,10 +13,12 @@ from mlflow.store.artifact.artifact_repository_registry import get_artifact_repo
 from mlflow.tracing.constant import TraceMetadataKey
 from mlflow.tracing.utils.artifact_utils import get_artifact_uri_for_trace
 
+from entry_points.command_line.cli import UsageError
 from entry_points.monitoring.period import Period
 from entry_points.monitoring.records import WatchedModel, find_traces
 
 _A_REQUEST = 100  # traces
+_ATTACHMENTS = "attachments"  # where MLflow's artifact stores keep those of a trace
 _DAY_MS = 86_400_000
 
 
@@ -28,13 +30,13 @@ class OldTraces:
         traces: Those that may be deleted.
         kept: How many others a run or an assessment, such as a label, refers to.
         span_bytes: The size of the spans of `traces`, as far as it is known.
-        attached_bytes: The size of their attachments, the pages.
+        attached_bytes: The size of the attachments, the pages, of those that have some, by trace.
     """
 
     traces: Sequence[TraceInfo]
     kept: int
     span_bytes: int
-    attached_bytes: int
+    attached_bytes: Mapping[str, int]
 
 
 def find_old_traces(
@@ -44,13 +46,14 @@ def find_old_traces(
     end = int(time.time() * 1000 - keep_days * _DAY_MS)
     found = [each.info for each in find_traces(client, model, Period(0, end), spans=False)]
     old = [info for info in found if referred or not _is_referred_to(info)]
+    sizes = {info.trace_id: _attached_bytes(info) for info in old}
     return OldTraces(
         traces=old,
         kept=len(found) - len(old),
         span_bytes=sum(
             int(info.trace_metadata.get(TraceMetadataKey.SIZE_BYTES, 0)) for info in old
         ),
-        attached_bytes=sum(size for info in old for size in _sizes(_artifacts(info))),
+        attached_bytes={trace_id: size for trace_id, size in sizes.items() if size},
     )
 
 
@@ -63,6 +66,10 @@ def delete_old_traces(client: mlflow.MlflowClient, old: OldTraces) -> int:
 
     MLflow leaves the files of a trace. They go first: what is left by a failure still has its
     trace, so that the next call finds it.
+
+    Raises:
+        UsageError: The artifact store keeps a file. S3 refuses to delete one without an error of
+            its client in MLflow.
     """
     by_experiment: dict[str, list[TraceInfo]] = {}
     for info in old.traces:
@@ -72,9 +79,14 @@ def delete_old_traces(client: mlflow.MlflowClient, old: OldTraces) -> int:
         for start in range(0, len(traces), _A_REQUEST):
             batch = traces[start : start + _A_REQUEST]
             for info in batch:
-                repository = _artifacts(info)
-                if any(True for _ in _sizes(repository)):
-                    repository.delete_artifacts()  # type: ignore[no-untyped-call]
+                if info.trace_id in old.attached_bytes:
+                    _artifacts(info).delete_artifacts()  # type: ignore[no-untyped-call]
+                    if _attached_bytes(info):
+                        raise UsageError(
+                            f"the artifact store keeps the pages of the trace {info.trace_id}, so "
+                            f"it and later ones stay ({deleted} traces are deleted): give the key "
+                            "that MLflow's server, or this command, uses the right to delete."
+                        )
             ids = [info.trace_id for info in batch]
             deleted += client.delete_traces(experiment_id=experiment, trace_ids=ids)
     return deleted
@@ -84,10 +96,5 @@ def _artifacts(info: TraceInfo) -> ArtifactRepository:
     return get_artifact_repository(get_artifact_uri_for_trace(info))
 
 
-def _sizes(repository: ArtifactRepository, folder: str | None = None) -> Iterator[int]:
-    """Yield the bytes of each file of a trace."""
-    for each in repository.list_artifacts(folder):
-        if each.is_dir:
-            yield from _sizes(repository, each.path)
-        else:
-            yield each.file_size or 0
+def _attached_bytes(info: TraceInfo) -> int:
+    return sum(each.file_size or 0 for each in _artifacts(info).list_artifacts(_ATTACHMENTS))

@@ -138,7 +138,7 @@ class Production:
     def register(self) -> str:
         """Register one more version, and return the id of its LoggedModel."""
         model_id: str = mlflow.create_external_model(name=NAME).model_id
-        self.client.create_model_version(NAME, source=f"models:/{model_id}")
+        self.client.create_model_version(NAME, f"models:/{model_id}", model_id=model_id)
         return model_id
 
     def promote_on(self, run_id: str) -> None:

@@ -34,6 +34,7 @@ def record(rng: np.random.Generator, *, fields: bool = True, **counts: int) -> R
     confidences[int(rng.integers(16, 20))] = 10
     return Record(
         trace_id=f"tr-{rng.integers(2**62):x}",
+        experiment_id="0",
         doc_id="",
         version="1",
         row={

@@ -10,9 +10,13 @@ from typing import Any
 
 import mlflow
 import pytest
+from mlflow.entities import TraceInfo, TraceLocation, TraceState
+from pytest_httpserver import HTTPServer
 
 from entry_points import review
+from entry_points.command_line.cli import UsageError
 from entry_points.monitor import main
+from entry_points.monitoring.retention import OldTraces, delete_old_traces
 from entry_points.predictions.documents import find_documents
 from entry_points.predictions.output import read_rows
 from tests.entry_points.monitoring.production import (
@@ -186,6 +190,21 @@ def test_a_wrong_flag_is_refused_before_anything_is_read(flag: str) -> None:
     with pytest.raises(SystemExit) as refused:
         main([flag])
     assert refused.value.code == 2
+
+
+def test_a_trace_stays_where_the_store_keeps_its_pages(
+    httpserver: HTTPServer,
+) -> None:
+    """S3 says so in its answer, which MLflow does not read."""
+    location = TraceLocation.from_experiment_id("1")
+    artifacts = "/api/2.0/mlflow-artifacts/artifacts"
+    tags = {"mlflow.artifactLocation": httpserver.url_for(f"{artifacts}/1/traces/tr-1/artifacts")}
+    trace = TraceInfo("tr-1", location, 0, TraceState.OK, tags=tags)
+    page = {"files": [{"path": "page", "is_dir": False, "file_size": 7}]}
+    httpserver.expect_request(artifacts, method="GET").respond_with_json(page)
+    httpserver.expect_request(re.compile(".*"), method="DELETE").respond_with_json({})
+    with pytest.raises(UsageError, match="keeps the pages of the trace tr-1"):
+        delete_old_traces(mlflow.MlflowClient(), OldTraces([trace], 0, 0, {"tr-1": 7}))
 
 
 def test_old_traces_go_with_their_pages_and_those_with_labels_stay(
