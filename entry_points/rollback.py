@@ -36,8 +36,9 @@ def rollback(run: Run, model_name: str) -> InForce:
         )
     config = extractor_config(f"models:/{model_name}/{after.champion}")
     before = in_force(history, after.production or config["prompt_uri"])
-    step = Move(before, after, True, run.info.run_id, user(run))
-    tags = {"promotion.rolled_back_by": f"{user(run)}, {run.info.run_id}"}
+    who = user(run)
+    step = Move(before, after, True, run.info.run_id, who)
+    tags = {"promotion.rolled_back_by": f"{who}, {run.info.run_id}"}
     # A deleted version has lost its alias and is not tagged; neither is a prompt that stays.
     replaced = before.production if before.production != after.production else ""
     move(history, step, InForce(before.champion, replaced), tags)

@@ -50,7 +50,7 @@ class Move:
         after: What is in force since then.
         is_rollback: Whether it restores what an earlier promotion replaced.
         run_id: The run that made it.
-        user: Who started that run.
+        user: Who made it, as the registry's server or else the machine knows them.
         at: When, in ISO 8601 (UTC); "" if an earlier release has written the move.
         evidence: The runs of the compared evaluations.
         objections: The gate's objections that were overridden.

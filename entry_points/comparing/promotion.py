@@ -13,6 +13,7 @@ from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, ErrorCode
 from mlflow.utils.mlflow_tags import MLFLOW_USER
 
 from entry_points.command_line import cli
+from entry_points.command_line.rights import login
 from entry_points.comparing.evidence import shared_evidence
 from entry_points.comparing.gate import Gate
 from entry_points.comparing.history import History, InForce, Move, is_missing
@@ -59,14 +60,15 @@ def promote(run: Run, model_uri: str, gate: Gate, *, force: bool = False) -> Pro
         prompt = ""
     after = InForce(version, prompt or before.production)
     tags = {"promotion.evidence": ", ".join(run_ids) or "none: there was no champion"}
+    who = user(run)
     if objections:
-        tags |= {"promotion.forced_by": user(run), "promotion.objections": "; ".join(objections)}
+        tags |= {"promotion.forced_by": who, "promotion.objections": "; ".join(objections)}
     step = Move(
         before,
         after,
         is_rollback=False,
         run_id=run.info.run_id,
-        user=user(run),
+        user=who,
         evidence=run_ids,
         objections=objections,
     )
@@ -151,8 +153,8 @@ def _has_schema(client: mlflow.MlflowClient, prompt_uri: str) -> bool:
 
 
 def user(run: Run) -> str:
-    """Return who started a run."""
-    return str(run.data.tags.get(MLFLOW_USER, "unknown"))
+    """Return who moves aliases: the user of the registry's server, or who started the run."""
+    return login() or str(run.data.tags.get(MLFLOW_USER, "unknown"))
 
 
 def _prompt(uri: str) -> tuple[str, str]:
