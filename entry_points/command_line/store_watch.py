@@ -13,7 +13,11 @@ from typing import Any
 import mlflow
 import requests
 import sqlalchemy
-from mlflow.environment_variables import MLFLOW_HTTP_REQUEST_TIMEOUT
+from mlflow.environment_variables import (
+    MLFLOW_HTTP_REQUEST_TIMEOUT,
+    MLFLOW_TRACE_ENABLE_OTLP_DUAL_EXPORT,
+)
+from mlflow.tracing.utils.otlp import should_use_otlp_exporter
 from sqlalchemy.exc import SQLAlchemyError
 
 from entry_points.command_line.cli import Main
@@ -57,7 +61,7 @@ def needs_store(unwritten: Callable[[], int] = lambda: 0) -> Callable[[Main], Ma
             finally:
                 ended.set()
             if count := unwritten():
-                _say(f"{count} traces were not written: the tracking store did not take them.")
+                _say(f"{count} traces were not written: {_why_unwritten()}")
             return code
 
         return watched
@@ -77,6 +81,13 @@ def _watch(uri: str, limit_s: float, ended: threading.Event, unwritten: Callable
                 "it answers; pages in the cache are not paid for again."
             )
             leave(_STORE_IS_GONE)
+
+
+def _why_unwritten() -> str:
+    both = MLFLOW_TRACE_ENABLE_OTLP_DUAL_EXPORT
+    if should_use_otlp_exporter() and not both.get():  # type: ignore[no-untyped-call]
+        return f"they go to an OpenTelemetry collector alone; {both.name}=true sends them to both."
+    return "the tracking store did not take them."
 
 
 def _answers(uri: str, within_s: float) -> bool:

@@ -79,15 +79,24 @@ def print_estimate(
     print(f"{ESTIMATE} {pages} pages, input tokens {tokens}, cost {cost}{without}.", flush=True)
 
 
-def write_traces(model: PyFuncModel) -> None:
-    """Write the waiting traces while the tracking store accepts them; report how many were lost."""
-    print("Writing the remaining traces ...", flush=True)
+def flush_traces(model: PyFuncModel, timeout_s: float) -> dict[str, int]:
+    """Write the waiting traces for at most some seconds.
+
+    Returns:
+        How many traces the tracking store, and a collector, did not take, by what each is called.
+    """
     extractor: Any = model.unwrap_python_model()  # type: ignore[no-untyped-call]
-    before, left = inf, extractor.flush_traces(_STALLED_S)
-    while 0 < left < before:
-        before, left = left, extractor.flush_traces(_STALLED_S)
-    if left:
-        print(f"{left} traces were not written: the tracking store did not take them.", flush=True)
+    return extractor.unwritten_traces() if extractor.flush_traces(timeout_s) else {}
+
+
+def write_traces(model: PyFuncModel) -> None:
+    """Write the waiting traces while some are accepted; report what did not take how many."""
+    print("Writing the remaining traces ...", flush=True)
+    before, left = inf, flush_traces(model, _STALLED_S)
+    while 0 < sum(left.values()) < before:
+        before, left = sum(left.values()), flush_traces(model, _STALLED_S)
+    for name, count in left.items():
+        print(f"{count} traces were not written: {name} did not take them.", flush=True)
 
 
 def predict_rows(

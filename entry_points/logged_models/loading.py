@@ -38,19 +38,13 @@ ACCEPT_AT = "accept_at"
 # The metadata of a logged model that names the documents its local weights have learned from.
 LEARNED_FROM = "learned_from"
 
-# What the commands call beside `predict`. The code is the model's own copy, so it may be older.
+# What commands call beside `predict`. The code is the model's own copy, so it may be older.
 _CALLED = (
-    "ask",
-    "batch_server",
-    "document_text",
     "estimate",
     "flush_traces",
-    "followed_prompt",
     "pages",
     "reads_fields",
-    "stopped_by",
-    "template_fault",
-    "traces_dropped",
+    "unwritten_traces",
 )
 
 # The start of the line that says which engine `auto` has chosen.

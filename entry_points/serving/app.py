@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import mlflow
@@ -18,6 +19,7 @@ from mlflow.pyfunc import PyFuncModel
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from entry_points.command_line.cli import PRODUCTION
+from entry_points.logged_models.calls import flush_traces
 from entry_points.logged_models.loading import load_extractor, version_of
 from entry_points.serving.answering import Answering, Options, refusal
 from entry_points.serving.body import HttpError
@@ -111,7 +113,7 @@ def build_served(
     extractor: Any = model.unwrap_python_model()  # type: ignore[no-untyped-call]
     settings = model.model_config | _serving_settings()
     metrics = Metrics(version_of(options.model_uri), extractor.traces_dropped)
-    shutdown = Shutdown(options.shutdown_s, extractor.flush_traces)
+    shutdown = Shutdown(options.shutdown_s, partial(flush_traces, model))
     answering = Answering(model, options, settings["max_documents"], shutdown, metrics)
     alias = FollowedAlias(model)
     # FastAPI's own /docs page loads its scripts from the internet.

@@ -9,7 +9,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from entry_points.serving.body import HttpError
@@ -30,13 +30,15 @@ class Shutdown:
     forever. A second Ctrl-C ends it at once.
     """
 
-    def __init__(self, shutdown_s: float, flush_traces: Callable[[float], int]) -> None:
+    def __init__(
+        self, shutdown_s: float, flush_traces: Callable[[float], Mapping[str, int]]
+    ) -> None:
         """Prepare; signals are handled from `lifespan` on.
 
         Args:
             shutdown_s: Longest wait for requests and traces, s.
-            flush_traces: Writes the waiting traces within the given seconds, and returns how many
-                are left.
+            flush_traces: Writes the waiting traces within the given seconds, and returns what did
+                not take how many.
         """
         self.begun = False
         self._shutdown_s = shutdown_s
@@ -98,11 +100,10 @@ class Shutdown:
 
     def _end(self) -> None:
         lost = self._flush_traces(max(_FLUSH_S, self._deadline - time.monotonic()))
-        if lost:
+        for name, count in lost.items():
             _logger.warning(
-                "%d traces were not written: the store accepted none within shutdown_s=%g.",
-                lost,
-                self._shutdown_s,
+                "%d traces were not written: %s did not take them within shutdown_s=%g.",
+                *(count, name, self._shutdown_s),
             )
         os._exit(0)
 

@@ -223,6 +223,7 @@ class OcrExtractor(PythonModel):
     # For callers that do not import this package, but load a logged copy of it.
     stopped_by = staticmethod(cancellation.stopped_by)
     flush_traces = staticmethod(trace_export.flush_traces)
+    unwritten_traces = staticmethod(trace_export.unwritten_traces)
     traces_dropped = staticmethod(trace_export.dropped_traces)
 
     def document_text(self, document: bytes) -> str:

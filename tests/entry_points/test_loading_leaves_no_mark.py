@@ -137,4 +137,4 @@ def test_a_process_ends_soon_where_the_tracking_store(
     assert "read: 30\n" in done.stdout
     [began] = re.findall(r"^ends at: (.*)$", done.stdout, re.MULTILINE)
     assert ended - float(began) < END_S
-    assert "30 traces were not written: the process ends without them." in done.stdout
+    assert "30 traces were not written: the tracking store has not taken them." in done.stdout

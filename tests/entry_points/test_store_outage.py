@@ -201,7 +201,9 @@ def test_a_signal_ends_the_server_in_time_and_it_says_what_was_not_written(
         process.terminate()
         assert process.wait(PATIENCE_S) == 0
         assert time.monotonic() - began < 4 + 30
-    assert "50 traces were not written" in log_of(there, address)
+    assert "50 traces were not written: the tracking store did not take them within" in log_of(
+        there, address
+    )
 
 
 def test_evaluate_ends_soon_after_the_server_hangs_and_counts_its_traces(
@@ -228,6 +230,27 @@ def test_evaluate_ends_soon_after_the_server_hangs_and_counts_its_traces(
         there.llm.answer = before
     assert done.returncode == 2, done.stdout
     assert f"not answered for 15 s, so the command ends: {len(FORMS)} traces were" in done.stdout
+
+
+def test_predict_names_the_collector_that_is_gone(
+    project: Project, main_run: Done, tmp_path: Path
+) -> None:
+    gone = {
+        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://127.0.0.1:9/v1/traces",
+        "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
+        "MLFLOW_TRACE_ENABLE_OTLP_DUAL_EXPORT": "true",
+    }
+    done = replace(project, environment=project.environment | gone).command(
+        "predict",
+        model_uri="models:/ocr-extractor/1",
+        input=project.dataset / "images",
+        output=tmp_path / "predictions.jsonl",
+    )
+    assert done.returncode == 0, done.stdout
+    lost = f"{len(FORMS)} traces were not written: the OpenTelemetry collector"
+    assert f"{lost} did not take them." in done.stdout
+    assert done.stdout.splitlines()[-1] == f"{lost} has not taken them."
+    assert "tracking store" not in done.stdout
 
 
 def test_evaluate_counts_the_traces_that_the_store_refuses(

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 
 import pytest
 
@@ -52,12 +53,14 @@ def server(kind: str) -> Iterator[int]:
         yield port
 
 
-def run(store: str, limit_s: int, takes_s: float) -> subprocess.CompletedProcess[str]:
+def run(
+    store: str, limit_s: int, takes_s: float, **environment: str
+) -> subprocess.CompletedProcess[str]:
     settings = {"MLFLOW_HTTP_REQUEST_TIMEOUT": str(limit_s), "PYTHONPATH": str(ROOT)}
     settings["MLFLOW_TRACKING_URI"] = store
     return subprocess.run(
         [sys.executable, "-c", COMMAND, str(takes_s)],
-        env=os.environ | settings,
+        env=os.environ | settings | environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -77,6 +80,15 @@ def test_a_command_ends_without_its_store_and_counts_its_traces(scheme: str, kin
     first, last = done.stdout.splitlines()
     assert first == "begun"
     assert "not answered for 1 s, so the command ends: 3 traces were not written." in last
+
+
+def test_a_collector_that_takes_mlflows_place_is_named(tmp_path: Path):
+    collector = {"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://127.0.0.1:9/v1/traces"}
+    done = run(f"sqlite:///{tmp_path / 'mlflow.db'}", 5, 0.0, **collector)
+    assert done.stdout.splitlines()[-1] == (
+        "3 traces were not written: they go to an OpenTelemetry collector alone; "
+        "MLFLOW_TRACE_ENABLE_OTLP_DUAL_EXPORT=true sends them to both."
+    )
 
 
 def test_any_answer_keeps_a_command_and_its_last_line_counts_the_traces():

@@ -123,6 +123,13 @@ class TraceQueue:
         """How many traces were dropped so far."""
         return self._dropped
 
+    @property
+    def unwritten(self) -> tuple[str, int]:
+        """The name of the destination, and how many traces it does not have: waiting or dropped."""
+        with self._changed:
+            name = self._store.name if self._store else ""
+            return name, len(self._waiting) + self._writing + self._dropped
+
     def put(self, root: RecordedSpan, origin: TraceOrigin) -> None:
         """Add a finished trace, or drop it if the queue is full."""
         entry = _Waiting(root, origin, root.memory())
@@ -180,7 +187,8 @@ class TraceQueue:
 
     def _flush_at_exit(self) -> None:
         if left := self.flush(_EXIT_S):
-            _logger.warning("%d traces were not written: the process ends without them.", left)
+            name, _ = self.unwritten
+            _logger.warning("%d traces were not written: %s has not taken them.", left, name)
 
     def _drop(self, count: int, reason: str) -> None:
         self._dropped += count
@@ -290,8 +298,15 @@ def flush_traces(timeout_s: float) -> int:
         How many traces of this process were not written: queued and dropped ones.
     """
     until = time.monotonic() + timeout_s
-    waiting = [queue.flush(max(0.0, until - time.monotonic())) for queue in (_queue, _to_collector)]
-    return sum(waiting) + dropped_traces()
+    for queue in (_queue, _to_collector):
+        queue.flush(max(0.0, until - time.monotonic()))
+    return sum(unwritten_traces().values())
+
+
+def unwritten_traces() -> dict[str, int]:
+    """Return how many traces of this process each destination does not have, by its name."""
+    unwritten = dict(queue.unwritten for queue in (_queue, _to_collector))
+    return {name: count for name, count in unwritten.items() if count}
 
 
 def dropped_traces() -> int:

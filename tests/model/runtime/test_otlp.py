@@ -17,7 +17,12 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from ocr_extractor.runtime import trace_export
 from ocr_extractor.runtime.otlp import Collector
-from ocr_extractor.runtime.trace_export import TraceQueue, dropped_traces, flush_traces
+from ocr_extractor.runtime.trace_export import (
+    TraceQueue,
+    dropped_traces,
+    flush_traces,
+    unwritten_traces,
+)
 from ocr_extractor.runtime.tracing import start_span
 from tests.otlp_collector import OtlpCollector
 from tests.waiting import wait_for
@@ -148,6 +153,7 @@ def test_no_page_is_lost_to_mlflow_where_the_collector_is_gone(
     ids = {read_page() for _ in range(PAGES)}
     wait_for(lambda: in_mlflow() == ids)
     assert flush_traces(PATIENCE_S) == PAGES
+    assert unwritten_traces() == {"the OpenTelemetry collector": PAGES}
     wait_for(lambda: "the OpenTelemetry collector fails" in caplog.text)
     assert "tracking store" not in caplog.text
 
