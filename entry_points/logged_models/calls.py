@@ -86,7 +86,10 @@ def flush_traces(model: PyFuncModel, timeout_s: float) -> dict[str, int]:
         How many traces the tracking store, and a collector, did not take, by what each is called.
     """
     extractor: Any = model.unwrap_python_model()  # type: ignore[no-untyped-call]
-    return extractor.unwritten_traces() if extractor.flush_traces(timeout_s) else {}
+    if not extractor.flush_traces(timeout_s):
+        return {}
+    unwritten: dict[str, int] = extractor.unwritten_traces()
+    return unwritten
 
 
 def write_traces(model: PyFuncModel) -> None:

@@ -6,9 +6,11 @@
 from __future__ import annotations
 
 import base64
+import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,10 +19,11 @@ from cryptography.fernet import Fernet
 from mlflow import MlflowClient
 from mlflow.entities.webhook import WebhookEvent
 
-from tests.entry_points.conftest import Done, Project
+from tests.entry_points.conftest import Done, Project, project_in
 from tests.entry_points.following import SECRET, counted, workers
 from tests.entry_points.servers import log_of, served
 from tests.entry_points.tracking_servers import tracking_server
+from tests.llm_servers.checking import CheckingLlm
 from tests.waiting import wait_for
 
 MODEL, PROMPT = "ocr-extractor", "ocr-question-answer"
@@ -131,17 +134,17 @@ def test_a_promoted_model_version_takes_over(
     assert "warm-up" not in previews
 
 
-def test_a_lost_key_is_told(project: Project, main_run: Done):
+def test_a_lost_key_is_told(empty_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """The webhook of a server whose key was another: here, that of this process."""
-    hook = project.client.create_webhook(
-        "old", "https://example.com/hook", [WebhookEvent("prompt_alias", "created")], secret=SECRET
-    )
-    try:
+    monkeypatch.setenv("MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS", "true")
+    shutil.copy(empty_store, tmp_path / "mlflow.db")
+    moved: list[Any] = [WebhookEvent("prompt_alias", "created")]
+    with CheckingLlm() as llm:
+        project = project_in(tmp_path, llm)
+        project.client.create_webhook("old", "https://127.0.0.1/hook", moved, secret=SECRET)
         with tracking_server(project) as uri:
             client = project.environment | {"MLFLOW_TRACKING_URI": uri, "HOOK": SECRET}
             done = register(replace(project, environment=client), "http://127.0.0.1:9")
-    finally:
-        project.client.delete_webhook(hook.webhook_id)
     assert done.returncode == 2, done.stdout
     [line] = done.stdout.splitlines()
     assert line.startswith("error: the MLflow server cannot read its webhooks (HTTP 500): ")

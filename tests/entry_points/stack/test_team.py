@@ -22,12 +22,13 @@ from entry_points.comparing.history import History, InForce
 from tests.entry_points.conftest import Done
 from tests.entry_points.servers import log_of, served
 from tests.entry_points.stack.conftest import (
-    ADMIN,
     DRAFTS,
+    EVERYBODY,
     FORMS,
+    LEAD,
     MODEL,
     PROMPT,
-    ROLE_OF,
+    S3_KEY,
     Team,
     password,
 )
@@ -50,9 +51,10 @@ class Work:
     in_force: dict[str, tuple[str, str]] = field(default_factory=dict)
 
     def take(self, step: str, who: str, entry_point: str, **parameters: object) -> Done:
-        self.done[step] = self.team.person(who).command(entry_point, **parameters)
-        self._look(step)
-        return self.done[step]
+        return self._note(step, self.team.person(who).command(entry_point, **parameters))
+
+    def mlflow_run(self, step: str, who: str, entry_point: str, **parameters: object) -> Done:
+        return self._note(step, self.team.person(who).mlflow_run(entry_point, **parameters))
 
     def at_once(self, step: str, *commands: tuple[str, str, dict[str, object]]) -> None:
         """Let people run commands at the same time; a step's name ends with who ran it."""
@@ -63,6 +65,11 @@ class Work:
             }
         self.done.update({f"{step}, {who}": done.result() for who, done in running.items()})
         self._look(step)
+
+    def _note(self, step: str, done: Done) -> Done:
+        self.done[step] = done
+        self._look(step)
+        return done
 
     def _look(self, step: str) -> None:
         with self.team.as_admin() as client:
@@ -78,35 +85,42 @@ def work(team: Team) -> Work:
     template = team.project.folder / "careful.md"
     template.write_text("\n".join([CARELESS, *RULES]))
     careful = f"prompts:/{PROMPT}/2"
-    work.take("main", "ml-engineer", "main", dataset=dataset, engine="openai", llm="loopback")
+    logged: dict[str, object] = {"engine": "openai", "llm": "loopback"}
+    work.mlflow_run("main", "ml-engineer", "main", dataset=dataset, limit="all", **logged)
+    first: dict[str, object] = {"model_uri": f"models:/{MODEL}/1"}
+    folder = team.project.folder
+    read: dict[str, object] = {"input": dataset / "images", "output": folder / "first.jsonl"}
+    work.mlflow_run("predict", "ml-engineer", "predict", **first, **read)
+    work.mlflow_run("monitor", "ml-engineer", "monitor", **first, output=folder / "needs")
     work.take("register", "prompt-engineer", "register_prompt", template=template)
     both: dict[str, object] = {"candidates": f"{CHAMPION},{careful}", "dataset": dataset}
-    drafts: dict[str, object] = {"engine": "openai", "llm": "loopback", "model_name": DRAFTS}
-    work.take("compare", "prompt-engineer", "compare", **both, **drafts)
+    work.take("compare", "prompt-engineer", "compare", **both, **logged, model_name=DRAFTS)
     work.take("improve", "ml-engineer", "improve", template=template, dataset=dataset, split="all")
     second, third = ({"model_uri": f"models:/{MODEL}/{version}"} for version in (2, 3))
     work.take("promote", "prompt-engineer", "promote", **second)
-    follows: dict[str, object] = {"engine": "openai", "llm": "loopback", "prompt": careful}
-    work.take("log", "ml-engineer", "log", **follows, settings=json.dumps(FOLLOWS))
+    follows = json.dumps(FOLLOWS)
+    work.take("log", "ml-engineer", "log", **logged, prompt=careful, settings=follows)
     work.at_once(
         "two promote",
         ("ml-engineer", "promote", {**second}),
-        ("lead", "promote", {**third, "force": "true"}),
+        (LEAD, "promote", {**third, "force": "true"}),
     )
     other = third if work.in_force["two promote"][0] == "2" else second
     work.at_once(
         "rollback and promote",
         ("ml-engineer", "rollback", {}),
-        ("lead", "promote", {**other, "force": "true"}),
+        (LEAD, "promote", {**other, "force": "true"}),
     )
     return work
 
 
 def test_the_loop_works_for_those_who_may(work: Work) -> None:
-    for step in ("main", "register", "compare", "improve", "log"):
+    for step in ("main", "predict", "monitor", "register", "compare", "improve", "log"):
         assert work.done[step].returncode == 0, work.done[step].stdout
     assert work.in_force["main"] == ("1", "1")
     assert f"{CHAMPION.partition('@')[0]}/1: {FORMS} forms, 0 failed" in work.done["main"].stdout
+    assert f"{FORMS} of {FORMS} documents read." in work.done["predict"].stdout
+    assert "Verdict: ok." in work.done["monitor"].stdout
     for step in ("compare", "improve"):
         assert "The gate would let it through." in work.done[step].stdout
         assert work.in_force[step] == ("1", "1")
@@ -134,19 +148,34 @@ def test_of_two_people_at_once_no_one_forks_the_history(work: Work, step: str) -
     assert all(later.before == earlier.after for earlier, later in pairwise(moves))
     promoted = [done for name, done in work.done.items() if name == "main" or ", " in name]
     assert len(moves) == sum(done.returncode == 0 for done in promoted)
+    assert {each.user for each in moves} <= {"ml-engineer", LEAD}
     champion, prompt = work.in_force["rollback and promote"]
     assert moves[-1].after == InForce(champion, f"prompts:/{PROMPT}/{prompt}")
+
+
+SECRETS = {PASSWORD, S3_KEY["AWS_SECRET_ACCESS_KEY"], *map(password, EVERYBODY)}
 
 
 def test_commands_print_web_addresses_and_no_password(work: Work) -> None:
     for step, done in work.done.items():
         assert "mlflow ui" not in done.stdout
-        secrets = [PASSWORD, *(password(name) for name in (ADMIN, *ROLE_OF))]
-        assert not any(secret in done.stdout for secret in secrets), step
+        assert not any(secret in done.stdout for secret in SECRETS), step
     page = re.compile(rf"^  {work.team.server.uri}/#/experiments/\d+/runs/\w{{32}}$", re.MULTILINE)
     for step in ("main", "compare", "improve"):
         assert page.search(work.done[step].stdout), work.done[step].stdout
     assert "s3cret" not in work.team.server.log.read_text()
+
+
+def test_no_password_is_in_a_run_or_a_trace(work: Work) -> None:
+    with work.team.as_admin() as client:
+        experiments = [each.experiment_id for each in client.search_experiments()]
+        runs = client.search_runs(experiments, max_results=1000)
+        traces = client.search_traces(experiments, max_results=500)
+    started = {run.data.tags.get("mlflow.project.entryPoint") for run in runs}
+    assert {"main", "predict", "monitor"} <= started
+    assert len(traces) > FORMS
+    for stored in [*(run.to_dictionary() for run in runs), *(trace.to_json() for trace in traces)]:
+        assert not any(secret in str(stored) for secret in SECRETS)
 
 
 def test_artifacts_are_in_the_bucket_and_a_report_is_read_back(work: Work) -> None:
