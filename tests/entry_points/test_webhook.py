@@ -142,8 +142,9 @@ def test_a_lost_key_is_told(empty_store: Path, tmp_path: Path, monkeypatch: pyte
     with CheckingLlm() as llm:
         project = project_in(tmp_path, llm)
         project.client.create_webhook("old", "https://127.0.0.1/hook", moved, secret=SECRET)
-        with tracking_server(project) as uri:
-            client = project.environment | {"MLFLOW_TRACKING_URI": uri, "HOOK": SECRET}
+        environment = project.environment
+        with tracking_server(project.folder, environment, project.tracking_uri) as server:
+            client = environment | {"MLFLOW_TRACKING_URI": server.uri, "HOOK": SECRET}
             done = register(replace(project, environment=client), "http://127.0.0.1:9")
     assert done.returncode == 2, done.stdout
     [line] = done.stdout.splitlines()
