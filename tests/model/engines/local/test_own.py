@@ -31,6 +31,7 @@ KNOWN = [
         ("Unit 14,27 Harbour Lame,Northwick", "Unit 14, 27 Harbour Lane, Northwick"),
         ("Unit 12, 27 Harbour Lane, Northwick", "Unit 12, 27 Harbour Lane, Northwick"),
         ("Somebody Else Ltd", "Somebody Else Ltd"),
+        ("Nordwint Supplies Ltd", "Nordwint Supplies Ltd"),
     ],
     ids=[
         "misread again",
@@ -40,6 +41,7 @@ KNOWN = [
         "misread, with other spaces",
         "another number is another text",
         "unknown",
+        "a name with another letter",
     ],
 )
 def test_a_text_that_a_user_has_corrected_is_spelt_like_that_again(read: str, expected: str):

@@ -28,6 +28,9 @@ EXAMPLES = "fields_own.json"
 _ALIKE, _SAME = 85.0, 90.0
 """Likeness of two texts, [0, 100], from which they are the same label, or the same value."""
 
+_CONFUSED = str.maketrans("0c1ij|!58z9qmv", "oelllllsb2ggnu")
+"""Characters that OCR takes for each other, in lower case, become one."""
+
 _NEAR = 0.04
 """How far values of one layout stray, of the page's text."""
 
@@ -91,7 +94,7 @@ def _is_text(field: Field) -> bool:
 
 
 def spelling_of(field: Field, text: str, examples: Sequence[Example]) -> str:
-    """Return how a user wrote a text on another document: the OCR may have misread it.
+    """Return how a user wrote a text on another document, where the OCR has misread it here.
 
     Args:
         field: Whose value it is.
@@ -99,8 +102,9 @@ def spelling_of(field: Field, text: str, examples: Sequence[Example]) -> str:
         examples: Of the field.
 
     Returns:
-        The text itself where no example was read like it, or is nearly the same in its letters and
-        the same in its digits. Case, spaces and punctuation stay as they are printed.
+        What the user wrote where the same was read on the other document, or where the two differ
+        only in characters that OCR takes for each other, and in no digit; the text itself otherwise.
+        Case, spaces and punctuation stay as they are printed.
     """
     if not examples or not _is_text(field):
         return text
@@ -109,11 +113,15 @@ def spelling_of(field: Field, text: str, examples: Sequence[Example]) -> str:
         true = fold(example.written)
         if true.replace(" ", "") == read.replace(" ", ""):
             return text
-        alike = max(fuzz.ratio(read, each) for each in (example.value, true))
         same_digits = _digits(example.written) == _digits(text)
-        if read == example.value or (alike >= _SAME and same_digits):
+        if read == example.value or (_outline(true) == _outline(read) and same_digits):
             written[example.written] += 1
     return max(written, key=lambda each: (written[each], fuzz.ratio(text, each)), default=text)
+
+
+def _outline(text: str) -> str:
+    """Return a folded text without spaces, with one character for all that OCR confuses."""
+    return text.replace(" ", "").replace("rn", "m").replace("vv", "w").translate(_CONFUSED)
 
 
 def _digits(text: str) -> str:
