@@ -103,7 +103,7 @@ def spelling_of(field: Field, text: str, examples: Sequence[Example]) -> str:
 
     Returns:
         What the user wrote where the same was read on the other document, or where the two differ
-        only in characters that OCR takes for each other, and in no digit; the text itself otherwise.
+        only in characters that OCR takes for each other, and in no digit; otherwise the text.
         Case, spaces and punctuation stay as they are printed.
     """
     if not examples or not _is_text(field):
