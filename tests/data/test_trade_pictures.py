@@ -66,7 +66,7 @@ def test_a_document_of_a_dataset_depends_on_its_number_only(folder, tmp_path):
 
 
 def test_documents_of_several_pages_are_pdf_files(tmp_path):
-    main(["--kind", "broadcasts", "--count", "3", "--output", str(tmp_path)])
+    main(["--kind", "broadcasts", "--count", "8", "--output", str(tmp_path)])
     suffixes = {path.stem: path.suffix for path in (tmp_path / "images").iterdir()}
     for document in load_folder(tmp_path):
         pages = max((place.page for place in document.places.values()), default=1)
