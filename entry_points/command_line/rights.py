@@ -73,8 +73,12 @@ def unreachable(error: BaseException) -> str | None:
 
     gone = (requests.ConnectionError, requests.Timeout)
     lost = next((each for each in causes(error) if isinstance(each, gone)), None)
-    if lost is None or not mlflow.get_tracking_uri().startswith("http"):
+    server = urlsplit(mlflow.get_tracking_uri())
+    if lost is None or not server.scheme.startswith("http"):
         return None
+    asked = urlsplit(str(lost.request.url)) if lost.request else server
+    if (asked.hostname, asked.port) != (server.hostname, server.port):
+        return None  # another server, such as the one that a dataset is downloaded from
     return (
         f"the tracking server {_server()} cannot be reached ({type(lost).__name__}): check "
         "MLFLOW_TRACKING_URI, and give the same command again when the server answers."

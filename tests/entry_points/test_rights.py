@@ -8,13 +8,14 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
+import requests
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 from pytest_httpserver import HTTPServer
 
 from entry_points.command_line import cli
-from entry_points.command_line.rights import login
+from entry_points.command_line.rights import login, unreachable
 from entry_points.command_line.tracking import experiment_page, list_of, where_is
 from entry_points.logged_models.loading import extractor_config
 
@@ -190,6 +191,15 @@ def test_a_database_knows_no_user(monkeypatch: pytest.MonkeyPatch, track_at: Tra
     monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "ann")
     track_at("postgresql+psycopg2://bob:s3cret@db:5432/mlflow")
     assert login() == ""
+
+
+def test_another_server_without_an_answer_is_not_the_tracking_server(track_at: Track) -> None:
+    track_at("http://127.0.0.1:5000")
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        with pytest.raises(requests.ConnectionError) as other:
+            requests.get(f"http://127.0.0.1:{closed.getsockname()[1]}", timeout=5)
+    assert unreachable(other.value) is None
 
 
 def test_an_error_that_is_no_refusal_stays_what_it_is(capsys: pytest.CaptureFixture[str]) -> None:
