@@ -11,13 +11,15 @@ from functools import partial, wraps
 from typing import Any
 
 import mlflow
-import requests
 import sqlalchemy
 from mlflow.environment_variables import (
     MLFLOW_HTTP_REQUEST_TIMEOUT,
     MLFLOW_TRACE_ENABLE_OTLP_DUAL_EXPORT,
 )
+from mlflow.exceptions import MlflowException
 from mlflow.tracing.utils.otlp import should_use_otlp_exporter
+from mlflow.utils.credentials import get_default_host_creds
+from mlflow.utils.rest_utils import http_request
 from sqlalchemy.exc import SQLAlchemyError
 
 from entry_points.command_line.cli import Main
@@ -94,12 +96,19 @@ def _answers(uri: str, within_s: float) -> bool:
     """Tell whether the store answers; any answer of a server will do."""
     if not uri.startswith("http"):
         return _database_answers(uri, within_s)
-    search = f"{uri.rstrip('/')}/api/2.0/mlflow/experiments/search"
+    # With the user's login: without it, a server refuses before it asks its database.
+    credentials = get_default_host_creds(uri)  # type: ignore[no-untyped-call]
     try:
-        requests.get(search, params={"max_results": 1}, timeout=within_s)
-    except requests.exceptions.SSLError:  # MLflow may have another certificate
-        return True
-    except (requests.ConnectionError, requests.Timeout):
+        http_request(  # type: ignore[no-untyped-call]
+            credentials,
+            "/api/2.0/mlflow/experiments/search",
+            "GET",
+            params={"max_results": 1},
+            timeout=within_s,
+            max_retries=0,
+            raise_on_status=False,
+        )
+    except MlflowException:
         return False
     return True
 

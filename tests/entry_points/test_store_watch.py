@@ -9,7 +9,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -30,6 +30,8 @@ raise SystemExit(main())
 
 class Refusal(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
+        if self.headers["Authorization"]:  # its database hangs
+            threading.Event().wait(60)
         self.send_error(401)
 
     def log_message(self, *_: object) -> None:
@@ -38,9 +40,9 @@ class Refusal(BaseHTTPRequestHandler):
 
 @contextmanager
 def server(kind: str) -> Iterator[int]:
-    """Yield the port of a server that hangs, is gone, or knows nobody."""
+    """Yield the port of a server that hangs, is gone, or refuses who has no login."""
     if kind == "knows nobody":
-        with HTTPServer(("127.0.0.1", 0), Refusal) as answering:
+        with ThreadingHTTPServer(("127.0.0.1", 0), Refusal) as answering:
             threading.Thread(target=answering.serve_forever, daemon=True).start()
             yield answering.server_port
             answering.shutdown()
@@ -80,6 +82,15 @@ def test_a_command_ends_without_its_store_and_counts_its_traces(scheme: str, kin
     first, last = done.stdout.splitlines()
     assert first == "begun"
     assert "not answered for 1 s, so the command ends: 3 traces were not written." in last
+
+
+def test_a_database_that_hangs_behind_a_login_is_noticed():
+    user = {"MLFLOW_TRACKING_USERNAME": "ann", "MLFLOW_TRACKING_PASSWORD": "secret"}
+    with server("knows nobody") as port:
+        done = run(f"http://127.0.0.1:{port}", limit_s=1, takes_s=600.0, **user)
+    assert done.returncode == 2
+    assert "not answered for 1 s, so the command ends" in done.stdout
+    assert "secret" not in done.stdout
 
 
 def test_a_collector_that_takes_mlflows_place_is_named(tmp_path: Path):
