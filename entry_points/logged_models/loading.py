@@ -38,14 +38,8 @@ ACCEPT_AT = "accept_at"
 # The metadata of a logged model that names the documents its local weights have learned from.
 LEARNED_FROM = "learned_from"
 
-# What commands call beside `predict`. The code is the model's own copy, so it may be older.
-_CALLED = (
-    "estimate",
-    "flush_traces",
-    "pages",
-    "reads_fields",
-    "unwritten_traces",
-)
+# What all commands call beside `predict`. The code is the model's own copy, so it may be older.
+_CALLED = ("flush_traces", "unwritten_traces")
 
 # The start of the line that says which engine `auto` has chosen.
 CHOSEN = "Engine:"

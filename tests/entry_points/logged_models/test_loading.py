@@ -36,6 +36,6 @@ def test_an_extractor_of_an_earlier_release_is_refused_by_name(
         pip_requirements=["mlflow"],
     )
     with pytest.raises(
-        UsageError, match=r"was logged by an earlier release, without .*reads_fields"
+        UsageError, match=r"was logged by an earlier release, without .*unwritten_traces"
     ):
         load_extractor(info.model_uri)

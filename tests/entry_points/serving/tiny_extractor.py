@@ -66,6 +66,10 @@ class TinyExtractor(PythonModel):
         return 0
 
     @staticmethod
+    def unwritten_traces() -> dict[str, int]:
+        return {}
+
+    @staticmethod
     def traces_dropped() -> int:
         return 0
 
