@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shlex
+from datetime import UTC, datetime
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import yaml
@@ -12,6 +14,7 @@ from mlflow.projects import _project_spec  # MLflow has no public reader of MLpr
 
 from docs.make_reference import ENTRY_POINTS, build_parser, flags_of, mlproject
 from entry_points import ROOT
+from entry_points.monitoring import period
 
 every_entry_point = pytest.mark.parametrize("name", ENTRY_POINTS)
 
@@ -46,7 +49,11 @@ def test_every_verb_is_an_entry_point():
 
 
 @every_entry_point
-def test_what_mlflow_starts_by_default_is_what_the_parser_takes_by_default(name: str):
+def test_what_mlflow_starts_by_default_is_what_the_parser_takes_by_default(
+    name: str, monkeypatch: pytest.MonkeyPatch
+):
+    now = datetime(2026, 11, 29, tzinfo=UTC)
+    monkeypatch.setattr(period, "datetime", Mock(wraps=datetime, now=lambda zone: now))
     python, option, module, *words = compute_command(name, required(name))
     assert [python, option, module] == ["python", "-m", f"entry_points.{name}"]
     parser = build_parser(name)
