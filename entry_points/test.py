@@ -37,7 +37,9 @@ def test(tier: str, select: str) -> int:
     """Run pytest in the project's folder, `-k select` unless that is ""; return its exit code."""
     # The tests of a file share servers and runs, so they stay in one process. In the order of the
     # folders the long files do not come last, when the other processes have nothing left to do.
-    beside = ["-n", "auto", "--maxprocesses=4", "--dist=loadfile", "--no-loadscope-reorder"]
+    # One process more than cores: many tests wait for a server, a timeout, or another process.
+    processes = str(min((os.cpu_count() or 1) + 1, 4))
+    beside = ["-n", processes, "--dist=loadfile", "--no-loadscope-reorder"]
     command = [sys.executable, "-m", "pytest", "-q", "tests", "-m", TIERS[tier], *beside]
     if select:
         command += ["-k", select]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -12,13 +12,15 @@ import pytest
 
 from data.funsd import load_folder
 from data.splits import split_of
-from entry_points import improve
+from entry_points import ROOT, improve
 from tests.conftest import copy_project
 from tests.entry_points.conftest import SAMPLES, Done, Project
 from tests.llm_servers.prompted import RULES, PromptedLlm
 
 CARELESS = "Return the form's questions and answers."
 CAREFUL = "\n".join([CARELESS, *RULES])
+# What the shipped prompt tells the LLM, and CARELESS does not.
+SHIPPED = (ROOT / "model/prompts/ocr-question-answer.md").read_text("utf-8").partition("\n")[0]
 
 
 @dataclass(frozen=True)
@@ -44,8 +46,22 @@ class Loop:
 def own(
     main_job: Path, project: Project, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Project]:
+    yield from another_user(main_job, project, tmp_path_factory.mktemp("loop"), RULES)
+
+
+@pytest.fixture(scope="module")
+def other(
+    main_job: Path, project: Project, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Project]:
+    """A project whose LLM reads better with the shipped prompt than with a careless one."""
+    rules = (SHIPPED, *RULES)
+    yield from another_user(main_job, project, tmp_path_factory.mktemp("back"), rules)
+
+
+def another_user(
+    main_job: Path, project: Project, folder: Path, rules: Sequence[str]
+) -> Iterator[Project]:
     """Another user's store after the main job, and forms, about as many in each split."""
-    folder = tmp_path_factory.mktemp("loop")
     copy_project(main_job / "project", folder)
     shutil.rmtree(folder / "forms")
     images = sorted((SAMPLES / "images").glob("*.png"))
@@ -54,7 +70,7 @@ def own(
         annotation = SAMPLES / "annotations" / f"{image.stem}.json"
         copy(annotation, folder / f"forms/annotations/form-{number}.json")
     before = project.llm.answer
-    project.llm.answer = PromptedLlm(load_folder(folder / "forms"))
+    project.llm.answer = PromptedLlm(load_folder(folder / "forms"), rules)
     yield replace(project, folder=folder, dataset=folder / "forms", timeout_s=1200)
     project.llm.answer = before
 
@@ -83,14 +99,15 @@ def loop(own: Project) -> Loop:
 
 
 @pytest.fixture(scope="module")
-def way_back(loop: Loop) -> Loop:
-    """Try a worse one, promote it by force, roll back."""
+def way_back(other: Project) -> Loop:
+    """Try a worse prompt, promote it by force, roll back."""
+    loop = Loop(other)
     careless = loop.template("careless", CARELESS)
-    judge: dict[str, object] = {"split": "validation", "dataset": loop.project.dataset}
+    judge: dict[str, object] = {"split": "validation", "dataset": other.dataset}
     loop.take("worse", "improve", template=careless, **judge)
-    loop.take("promote worse", "promote", model_uri="models:/ocr-extractor/3")
-    loop.take("force", "promote", model_uri="models:/ocr-extractor/3", force="true")
-    for step in ("rollback", "rollback again", "rollback at the end"):
+    loop.take("promote worse", "promote", model_uri="models:/ocr-extractor/2")
+    loop.take("force", "promote", model_uri="models:/ocr-extractor/2", force="true")
+    for step in ("rollback", "rollback at the end"):
         loop.take(step, "rollback")
     return loop
 
@@ -105,7 +122,7 @@ def test_the_better_prompt_wins_and_is_promoted(loop: Loop):
 def assert_second_wins(printed: str) -> None:
     [numbers] = re.findall(r"^  pair_f1 +(.+)$", printed, re.M)
     first, this = map(float, numbers.split()[:2])
-    assert (first < 0.5, this) == (True, 1.0)
+    assert (first < 0.6, this) == (True, 1.0)
     assert "The gate would let it through." in printed
     assert re.search(r"^Forms won \d+, lost 0, tied [01] ", printed, re.M)
     assert "found '" in printed.partition("Most changed forms")[2]
@@ -129,20 +146,19 @@ def test_a_worse_prompt_is_held_back(way_back: Loop):
     refused = way_back.printed["promote worse"]
     assert refused.returncode != 0
     assert "pair_f1 may be worse by" in refused.stdout
-    assert "champion stays version 2" in refused.stdout
-    assert way_back.in_force["promote worse"] == (2, 2)
+    assert "champion stays version 1" in refused.stdout
+    assert way_back.in_force["promote worse"] == (1, 1)
 
 
-def test_force_records_who(own: Project, way_back: Loop):
-    assert way_back.in_force["force"] == (3, 3)
-    tags = own.client.get_model_version("ocr-extractor", "3").tags
+def test_force_records_who(other: Project, way_back: Loop):
+    assert way_back.in_force["force"] == (2, 2)
+    tags = other.client.get_model_version("ocr-extractor", "2").tags
     assert tags["promotion.forced_by"]
     assert "pair_f1 may be worse by" in tags["promotion.objections"]
 
 
-def test_rollback_returns_step_by_step(way_back: Loop):
-    assert way_back.in_force["rollback"] == (2, 2)
-    assert way_back.in_force["rollback again"] == (1, 1)
+def test_rollback_returns_and_ends_where_nothing_is_left(way_back: Loop):
+    assert way_back.in_force["rollback"] == (1, 1)
     at_the_end = way_back.printed["rollback at the end"]
     assert at_the_end.returncode != 0
     assert "nothing to go back to" in at_the_end.stdout
@@ -160,20 +176,22 @@ def test_each_candidate_is_a_nested_run_with_its_own_model(own: Project, loop: L
     assert artifacts >= {"comparison.json", "comparison_forms.json", "comparison.html"}
 
 
-def test_the_half_that_does_not_judge_leads_to_the_one_that_does(own: Project, way_back: Loop):
-    template = way_back.template("shown", f"{CAREFUL}\n{{{{ examples }}}}")
+def test_the_half_that_does_not_judge_leads_to_the_one_that_does(other: Project, way_back: Loop):
+    template = way_back.template("shown", f"{SHIPPED}\n{CAREFUL}\n{{{{ examples }}}}")
     [shown, *others] = [
-        form.form_id for form in load_folder(own.dataset) if split_of(form.form_id) == "development"
+        form.form_id
+        for form in load_folder(other.dataset)
+        if split_of(form.form_id) == "development"
     ]
 
     first = way_back.take(
-        "shown", "improve", template=template, examples=shown, dataset=own.dataset
+        "shown", "improve", template=template, examples=shown, dataset=other.dataset
     )
 
     assert_second_wins(first)
     assert f"(models:/ocr-extractor/1): {len(others)} forms" in first
     assert first.count(f"Estimate: {len(others)} pages, input tokens ") == 2
-    newest = own.client.search_prompt_versions("ocr-question-answer")
+    newest = other.client.search_prompt_versions("ocr-question-answer")
     assert shown in {version.tags.get("examples") for version in newest}
     [(both, dataset)] = re.findall(
         r'^Next: .* -P candidates="(.+)" -P dataset=(\S+) -P split=validation$', first, re.M
@@ -182,7 +200,7 @@ def test_the_half_that_does_not_judge_leads_to_the_one_that_does(own: Project, w
         "judged", "compare", candidates=both, dataset=dataset, split="validation"
     )
     assert_second_wins(second)
-    assert "-e promote -P model_uri=models:/ocr-extractor/4" in second
+    assert "-e promote -P model_uri=models:/ocr-extractor/3" in second
     assert way_back.in_force["judged"] == (1, 1)
 
 

@@ -29,7 +29,7 @@ from tests.waiting import wait_for
 
 # Looked for this long, s.
 PATIENCE_S = 60.0
-PAGES = 50
+PAGES = 15
 
 
 @pytest.fixture
