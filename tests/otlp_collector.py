@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from types import TracebackType
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
@@ -11,6 +11,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceResponse,
 )
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
+
+from tests.loopback import LoopbackServer
 
 
 class OtlpCollector:
@@ -45,11 +47,15 @@ class OtlpCollector:
             def log_message(self, *_: object) -> None:
                 """Say nothing."""
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._handler = Handler
+        self._listen(port=0)
         self.endpoint = f"http://127.0.0.1:{self._server.server_port}/v1/traces"
 
-    def __enter__(self) -> OtlpCollector:
+    def _listen(self, port: int) -> None:
+        self._server = LoopbackServer(("127.0.0.1", port), self._handler)
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def __enter__(self) -> OtlpCollector:
         return self
 
     def __exit__(
@@ -62,6 +68,12 @@ class OtlpCollector:
         self.answers.set()
         self._server.shutdown()
         self._server.server_close()
+
+    def come_back(self) -> None:
+        """Take spans again, at the same address, after `close` or with another status."""
+        self.status = 200
+        if self._server.socket.fileno() == -1:
+            self._listen(self._server.server_port)
 
     def traces(self) -> set[str]:
         """Return the ids of the traces whose spans it took, as MLflow writes them."""

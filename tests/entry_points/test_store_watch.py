@@ -9,12 +9,13 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
 
 from entry_points import ROOT
+from tests.loopback import LoopbackServer
 
 COMMAND = """
 import sys, threading
@@ -42,7 +43,7 @@ class Refusal(BaseHTTPRequestHandler):
 def server(kind: str) -> Iterator[int]:
     """Yield the port of a server that hangs, is gone, or refuses who has no login."""
     if kind == "knows nobody":
-        with ThreadingHTTPServer(("127.0.0.1", 0), Refusal) as answering:
+        with LoopbackServer(("127.0.0.1", 0), Refusal) as answering:
             threading.Thread(target=answering.serve_forever, daemon=True).start()
             yield answering.server_port
             answering.shutdown()

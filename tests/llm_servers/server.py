@@ -6,12 +6,14 @@ import re
 import threading
 import time
 from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from types import TracebackType
 from typing import Any, Self
 
 from werkzeug import Request, Response
 from werkzeug.exceptions import ClientDisconnected
+
+from tests.loopback import LoopbackServer
 
 # Writes to the connection itself: what no well-formed `Response` can say.
 Reply = Callable[["Handler"], None]
@@ -93,8 +95,7 @@ class Handler(BaseHTTPRequestHandler):
         }
 
 
-class _HttpServer(ThreadingHTTPServer):
-    request_queue_size = 256
+class _HttpServer(LoopbackServer):
     llm: LlmServer
 
 

@@ -9,7 +9,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from mlflow.prompt.constants import RESPONSE_FORMAT_TAG_KEY
 from ocr_extractor.prompts.followed_alias import FollowedPrompt
 from ocr_extractor.prompts.prompt import Prompt, load_prompt, write_snapshot
 from ocr_extractor.prompts.registry import Registry
+from tests.loopback import LoopbackServer
 from tests.waiting import wait_for
 
 FIELDS = "Read {{ fields }}."
@@ -275,7 +276,7 @@ class SlowRegistry:
             def log_message(self, *_: object) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = LoopbackServer(("127.0.0.1", 0), Handler)
         self.uri = f"http://127.0.0.1:{self._server.server_port}"
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 

@@ -144,7 +144,7 @@ def test_no_page_waits_for_a_collector_that_hangs(collector: OtlpCollector, stor
 
 
 @pytest.mark.parametrize("gone", ["refuses connections", "answers with errors"])
-def test_no_page_is_lost_to_mlflow_where_the_collector_is_gone(
+def test_no_page_is_lost_to_mlflow_while_the_collector_is_gone(
     gone: str, collector: OtlpCollector, store: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     if gone == "refuses connections":
@@ -156,6 +156,9 @@ def test_no_page_is_lost_to_mlflow_where_the_collector_is_gone(
     assert unwritten_traces() == {"the OpenTelemetry collector": PAGES}
     wait_for(lambda: "the OpenTelemetry collector fails" in caplog.text)
     assert "tracking store" not in caplog.text
+    collector.come_back()
+    wait_for(lambda: flush_traces(PATIENCE_S) == 0)
+    assert collector.traces() == ids
 
 
 def test_neither_a_page_nor_the_collector_waits_for_a_store_that_hangs(
