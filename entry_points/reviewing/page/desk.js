@@ -1,9 +1,9 @@
 // One document under review: what a person does with it, and what comes next.
 
 import { ask, h, picture, release } from "./api.js";
-import { Changes, merged, same } from "./changes.js";
-import { ENTERED, blankRow, rowsOf, withRows } from "./rows.js";
-import { Values, doubt, kindOf, patternOf, rowOf } from "./values.js";
+import { merged, same } from "./changes.js";
+import { ENTERED, Rows } from "./rows.js";
+import { Values, doubt, kindOf, patternOf } from "./values.js";
 import { Viewer } from "./viewer.js";
 
 const SAVE_MS = 150; // a pause in typing after which it is saved
@@ -11,7 +11,7 @@ const LOOK_MS = 400; // words of a page are read for who stays on it
 const KEEP_MS = 20000; // how often a page says that it still has a document
 const $ = (id) => document.getElementById(id);
 
-export class Desk extends Changes {
+export class Desk extends Rows {
   /** `handlers`: question(title, body, answers), decided(n, status), list(), saved(state), pace(ms). */
   constructor(handlers) {
     super();
@@ -202,53 +202,6 @@ export class Desk extends Changes {
     const words = await ask(`/api/documents/${this.n}/pages/${page}/words`).catch(() => null);
     $("reading").textContent = words ? "" : "Words cannot be read.";
     return words ?? [];
-  }
-
-  /** Puts rows in a table's place; `focus` is the row to go to. */
-  setRows(table, rows, focus) {
-    this.touched = null;
-    const column = this.values.path?.startsWith(`${table}[`) ? this.values.path.split("].")[1] : Object.keys(rows[0] ?? {})[0];
-    const at = Math.min(focus, rows.length - 1);
-    this.values.path = null;
-    this.change(withRows(this.doc.leaves, table, rows));
-    this.values.rebuild(table);
-    if (at >= 0) queueMicrotask(() => this.values.focus(`${table}[${at}].${column}`));
-    else this.next();
-  }
-
-  row(action, path = this.values.path) {
-    const table = path?.includes("[") ? path.split("[")[0] : this.members.find((member) => member.columns)?.path;
-    if (!table) return;
-    const rows = rowsOf(this.doc.leaves, table);
-    const at = path?.includes("[") ? Number(/\[(-?\d+)\]/.exec(path)[1]) : rows.length - 1;
-    if (action === "Add") {
-      rows.splice(at + 1, 0, blankRow(this.columns(table), this.viewer.number));
-      return this.setRows(table, rows, at + 1);
-    }
-    if (action === "Delete") rows.splice(at, 1);
-    const to = action === "Move up" ? at - 1 : action === "Move down" ? at + 1 : at;
-    if (to < 0 || (action !== "Delete" && to >= rows.length)) return;
-    if (to !== at) [rows[at], rows[to]] = [rows[to], rows[at]];
-    this.setRows(table, rows, to);
-  }
-
-  columns(table) {
-    return this.members.find((member) => member.path === table).columns.map((column) => column.path);
-  }
-
-  pasted(path, cells) {
-    const [table, rest] = path.split("[");
-    const rows = rowsOf(this.doc.leaves, table);
-    const names = this.columns(table);
-    const first = names.indexOf(rest.split("].")[1]);
-    cells.forEach((texts, down) => {
-      const row = (rows[rowOf(path) + down] ??= blankRow(names, this.viewer.number));
-      texts.slice(0, names.length - first).forEach((text, right) => {
-        const name = names[first + right];
-        row[name] = { ...row[name], ...ENTERED, raw: text.trim(), status: text.trim() ? "found" : "blank", ok: true };
-      });
-    });
-    this.setRows(table, rows, rowOf(path));
   }
 
   async decide(status) {
