@@ -29,7 +29,9 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--host", default="127.0.0.1", help="address; requests are not authenticated"
     )
-    parser.add_argument("--port", type=int, default=5001, help="the port to listen on")
+    parser.add_argument(
+        "--port", type=int, default=5001, help="the port to listen on; 0: one that is free"
+    )
     parser.add_argument(
         "--workers", type=cli.AtLeast(1), default=1, help="processes, each with its model"
     )
@@ -92,21 +94,25 @@ def serve(
     Args:
         options: What to serve, and within which limits.
         host: The address to listen on.
-        port: The port to listen on.
+        port: The port to listen on; 0 for one that is free.
         workers: How many processes take requests.
         followed: The alias whose version is served; None for the version of `options`.
 
     Raises:
         UsageError: The extractor refuses to load for a reason that it names.
     """
-    if workers == 1 and followed is None:
-        served = build_served(load_served(options.model_uri), options)
-        uvicorn.run(served.app, host=host, port=port, **http_settings())
-        return
-    listener = uvicorn.Config("", host=host, port=port).bind_socket()
-    with tempfile.TemporaryDirectory() as folder, listener:
-        os.environ[SHARED_FOLDER_VARIABLE] = folder
-        asyncio.run(Supervisor(options, workers, listener, folder, followed).run())
+    alone = workers == 1 and followed is None
+    served = build_served(load_served(options.model_uri), options) if alone else None
+    with uvicorn.Config("", host=host, port=port).bind_socket() as listener:
+        port = listener.getsockname()[1]
+        name_run(f"serve {version_of(options.model_uri)} on port {port}")
+        print(f"When the server runs, in another terminal:\n  {curl(port)}", flush=True)
+        if served:
+            uvicorn.Server(uvicorn.Config(served.app, **http_settings())).run([listener])
+            return
+        with tempfile.TemporaryDirectory() as folder:
+            os.environ[SHARED_FOLDER_VARIABLE] = folder
+            asyncio.run(Supervisor(options, workers, listener, folder, followed).run())
 
 
 def _followed(model_uri: str) -> RegisteredAlias:
@@ -130,8 +136,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     ask_for_key(config)
     # All workers load one version, also those that replace others after the alias was moved.
     model_uri = pinned_uri(args.model_uri)
-    name_run(f"serve {version_of(model_uri)} on port {args.port}")
-    print(f"When the server runs, in another terminal:\n  {curl(args.port)}", flush=True)
     options = Options(
         model_uri=model_uri,
         timeout_s=args.timeout,

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -27,17 +29,24 @@ def free_port() -> int:
 
 
 def log_of(project: Project, address: str) -> str:
-    """Return what a server has printed."""
-    return _log(project, int(address.rpartition(":")[2])).read_text()
+    """Return what a server has printed, its address among it."""
+    logs = sorted(project.folder.glob("serve-*.log"), key=lambda log: -log.stat().st_mtime_ns)
+    printed = (log.read_text() for log in logs)
+    return next(text for text in printed if re.search(rf"{re.escape(address)}\b", text))
 
 
 @contextmanager
 def served(project: Project, *flags: str, **environment: str) -> Iterator[tuple[str, Process]]:
-    """Run the entry point serve; yield its address and process."""
-    port = free_port()
-    words = ["entry_points.serve", "--port", str(port), *flags]
-    with _running(project, words, port, environment) as process:
-        yield f"http://127.0.0.1:{port}", process
+    """Run the entry point serve on a port that it chooses; yield its address and process."""
+
+    def address() -> str:
+        found = re.search(r"curl -sS (http://127\.0\.0\.1:[1-9]\d*)/invocations", log.read_text())
+        return found[1] if found else ""
+
+    log = _log(project)
+    words = ["entry_points.serve", "--port=0", *flags]
+    with _running(project, words, log, address, environment) as process:
+        yield address(), process
 
 
 @contextmanager
@@ -46,31 +55,45 @@ def served_by_mlflow(
 ) -> Iterator[tuple[str, Process]]:
     """Run MLflow's own scoring server; yield its address and process."""
     port = free_port()
+    address = f"http://127.0.0.1:{port}"
     words = ["mlflow", "models", "serve", "--env-manager", "local", "--model-uri", model_uri]
-    with _running(project, [*words, "--port", str(port)], port, environment) as process:
-        yield f"http://127.0.0.1:{port}", process
+    words += ["--port", str(port)]
+    with _running(project, words, _log(project), lambda: address, environment) as process:
+        yield address, process
 
 
-def _log(project: Project, port: int) -> Path:
-    return project.folder / f"serve-{port}.log"
+def _log(project: Project) -> Path:
+    number, path = tempfile.mkstemp(".log", "serve-", project.folder)
+    os.close(number)
+    return Path(path)
 
 
 @contextmanager
 def _running(
-    project: Project, words: list[str], port: int, environment: dict[str, str]
+    project: Project,
+    words: list[str],
+    log: Path,
+    address: Callable[[], str],
+    environment: dict[str, str],
 ) -> Iterator[Process]:
     own = project.environment | {"MLFLOW_TRACKING_URI": project.tracking_uri} | environment
-    log = _log(project, port)
-    with running(words, project.folder, own, log, f"http://127.0.0.1:{port}/ping") as server:
+    with running(words, project.folder, own, log, lambda: f"{address()}/ping") as server:
         yield server
     assert KEY not in log.read_text()
 
 
 @contextmanager
 def running(
-    words: Sequence[str], folder: Path, environment: Mapping[str, str], log: Path, route: str
+    words: Sequence[str],
+    folder: Path,
+    environment: Mapping[str, str],
+    log: Path,
+    route: Callable[[], str],
 ) -> Iterator[Process]:
-    """Run a module in a folder, with what it prints in `log`, once its `route` answers."""
+    """Run a module in a folder, with what it prints in `log`, once its `route` answers.
+
+    `route` returns no URL yet while the server has not printed the port that it chose.
+    """
     with log.open("w") as output:
         server = subprocess.Popen(
             [sys.executable, "-m", *words],
@@ -86,8 +109,8 @@ def running(
         def answers() -> bool:
             assert server.poll() is None, log.read_text()
             try:
-                return requests.get(route, timeout=5).ok
-            except (requests.ConnectionError, requests.Timeout):
+                return requests.get(route(), timeout=5).ok
+            except (requests.ConnectionError, requests.Timeout, requests.exceptions.MissingSchema):
                 return False
 
         wait_for(answers)

@@ -56,7 +56,7 @@ def tracking_server(
     own = {**environment, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     uri = f"http://127.0.0.1:{port}"
     command = [*words, "--backend-store-uri", store, *flags]
-    with running(command, folder, own, log, f"{uri}/health") as process:
+    with running(command, folder, own, log, lambda: f"{uri}/health") as process:
         try:
             yield TrackingServer(uri, log, process.pid)
         finally:
