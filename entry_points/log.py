@@ -18,7 +18,7 @@ from mlflow.models.model import ModelInfo
 
 from entry_points import ROOT
 from entry_points.command_line import cli, flags
-from entry_points.command_line.settings import read_settings
+from entry_points.command_line.flags import read_settings
 from entry_points.command_line.store_watch import needs_store
 from entry_points.command_line.tracking import mlflow_logs_only, name_run
 from entry_points.engine_access.tiny_ocr import fetch_tiny_ocr

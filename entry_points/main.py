@@ -12,7 +12,7 @@ from mlflow.exceptions import MlflowException
 from data.dataset import count_documents, load_documents
 from entry_points.command_line import cli, flags
 from entry_points.command_line.ending import end_with
-from entry_points.command_line.settings import read_settings
+from entry_points.command_line.flags import read_settings
 from entry_points.command_line.store_watch import needs_store
 from entry_points.command_line.tracking import talkative_mlflow
 from entry_points.comparing.gate import Gate

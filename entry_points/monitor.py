@@ -18,8 +18,7 @@ from entry_points.monitoring.attention import DOCUMENTS, PREDICTIONS, find_needs
 from entry_points.monitoring.baseline import find_baseline, run_or_period
 from entry_points.monitoring.comparison import Comparison, compare
 from entry_points.monitoring.page import PAGE, log, report
-from entry_points.monitoring.period import Period
-from entry_points.monitoring.records import WatchedModel, production_records
+from entry_points.monitoring.records import Period, WatchedModel, production_records
 from entry_points.monitoring.retention import delete_old_traces, find_old_traces
 from entry_points.predictions.output import read_rows
 

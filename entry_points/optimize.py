@@ -32,10 +32,9 @@ from entry_points.logged_models.loading import (
     load_extractor,
     require_same_kind,
 )
-from entry_points.optimizing.budget import OptimizationBudget
+from entry_points.optimizing.budget import OptimizationBudget, divide
 from entry_points.optimizing.examples import NOT_WITH_A_SCHEMA, FewShotExamples, write_example
 from entry_points.optimizing.gepa_optimizer import GepaOptimizer, OptimizationTask
-from entry_points.optimizing.prompt_parts import divide
 from entry_points.optimizing.result import OptimizationResult, register_winner
 from entry_points.scoring.field_score import FieldScore
 from entry_points.scoring.forms import FormScore

@@ -15,7 +15,7 @@ from mlflow.cli import cli as mlflow_cli
 
 from docs import make_reference
 from entry_points import ROOT
-from entry_points.command_line.settings import read_settings
+from entry_points.command_line.flags import read_settings
 from ocr_extractor.config import ExtractorConfig
 from ocr_extractor.contract import OUTPUT_COLUMNS
 from tests.documentation import PATHS, blocks, inline_code, page, section, slugs

@@ -20,11 +20,12 @@ import yaml
 
 from data.errors import DatasetError
 from entry_points import ROOT
-from entry_points.command_line.object_store import errors_of_object_store, unusable_object_store
 from entry_points.command_line.rights import (
+    errors_of_object_store,
     errors_of_server,
     missing_right,
     unreachable,
+    unusable_object_store,
     without_password,
 )
 from entry_points.command_line.tracking import quiet_mlflow

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from entry_points.command_line import cli
-from entry_points.command_line.settings import read_settings
+from entry_points.command_line.flags import read_settings
 
 _ENGINES = ("openai", "local")
 _OWN_FLAGS = ("engine", "llm", "prompt")

@@ -15,7 +15,7 @@ import mlflow
 
 from entry_points.command_line.cli import UsageError
 from entry_points.command_line.ending import child_environment, run_child
-from entry_points.command_line.settings import refuse_secret
+from entry_points.command_line.flags import refuse_secret
 from entry_points.logged_models.calls import ESTIMATE
 from entry_points.logged_models.loading import CHOSEN, ask_for_key, has_llm_access
 

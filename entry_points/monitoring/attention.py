@@ -18,9 +18,8 @@ from mlflow.tracing.utils.artifact_utils import get_artifact_uri_for_trace
 from data.folder import IMAGE_SUFFIXES
 from entry_points.command_line import cli
 from entry_points.monitoring.comparison import Comparison
-from entry_points.monitoring.layouts import halves, nearest
 from entry_points.monitoring.records import Record
-from entry_points.monitoring.watches import mean_confidence
+from entry_points.monitoring.watches import halves, mean_confidence, nearest
 from entry_points.predictions.documents import doc_id_of
 from entry_points.predictions.output import KEY, replacing
 

@@ -13,8 +13,8 @@ from entry_points.command_line.cli import RUN, UsageError
 from entry_points.comparing.evidence import evaluations
 from entry_points.comparing.history import is_missing
 from entry_points.monitoring.comparison import FEWEST
-from entry_points.monitoring.period import Period
 from entry_points.monitoring.records import (
+    Period,
     Record,
     WatchedModel,
     one_a_document,

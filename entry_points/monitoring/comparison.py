@@ -9,9 +9,8 @@ from typing import Literal
 import numpy as np
 from scipy import stats
 
-from entry_points.monitoring.layouts import halves, nearest
 from entry_points.monitoring.records import Record
-from entry_points.monitoring.watches import WATCHES, Number, Verdict, Watch
+from entry_points.monitoring.watches import WATCHES, Number, Verdict, Watch, halves, nearest
 
 ALPHA = 0.001
 """How likely a single line of a run changes its verdict although nothing has changed: once in 50

@@ -14,8 +14,7 @@ from mlflow.tracing.constant import TraceMetadataKey
 from mlflow.tracing.utils.artifact_utils import get_artifact_uri_for_trace
 
 from entry_points.command_line.cli import UsageError
-from entry_points.monitoring.period import Period
-from entry_points.monitoring.records import WatchedModel, find_traces
+from entry_points.monitoring.records import Period, WatchedModel, find_traces
 
 _A_REQUEST = 100  # traces
 _ATTACHMENTS = "attachments"  # where MLflow's artifact stores keep those of a trace

@@ -11,9 +11,8 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from rapidfuzz.distance import Levenshtein
 
-from entry_points.scoring.alignment import Alignment, align
+from entry_points.scoring.alignment import Alignment, FormTexts, TextPair, align
 from entry_points.scoring.counts import COUNTS, Counts, Numbers, shares
-from entry_points.scoring.form_texts import FormTexts, TextPair
 from entry_points.scoring.matching import normalise
 from entry_points.scoring.mistakes import Mistakes
 from entry_points.scoring.published_metrics import anls, key_value_accuracy

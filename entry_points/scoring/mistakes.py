@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from entry_points.scoring.alignment import Alignment
-from entry_points.scoring.form_texts import FormTexts, TextPair
+from entry_points.scoring.alignment import Alignment, FormTexts, TextPair
 
 _NAMED = 2
 _TEXT_LIMIT = 40

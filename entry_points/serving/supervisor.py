@@ -16,10 +16,16 @@ from prometheus_client.multiprocess import mark_process_dead
 
 from entry_points.command_line.cli import UsageError, printable
 from entry_points.serving.answering import Options
-from entry_points.serving.messages import Accept, Job, Retire, Stage
 from entry_points.serving.registered_alias import RegisteredAlias
 from entry_points.serving.webhooks import MODEL_ALIAS, REMEMBERED, AliasEvent
-from entry_points.serving.worker_process import WorkerError, WorkerProcess
+from entry_points.serving.worker_process import (
+    Accept,
+    Job,
+    Retire,
+    Stage,
+    WorkerError,
+    WorkerProcess,
+)
 
 # How often the alias is looked up when nothing says that it was moved, s.
 _POLL_S = 10.0

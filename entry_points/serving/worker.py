@@ -24,8 +24,8 @@ from entry_points.logged_models.calls import predict_rows
 from entry_points.serving import example
 from entry_points.serving.app import Served, build_served, load_served
 from entry_points.serving.connection import http_settings
-from entry_points.serving.messages import Job, Retire, Stage, Unusable
 from entry_points.serving.webhooks import AliasEvent
+from entry_points.serving.worker_process import Job, Retire, Stage, Unusable
 
 _CLOSE = (b"connection", b"close")
 # How long a connection may take from the socket to its first request being awaited, s.

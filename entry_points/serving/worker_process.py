@@ -1,4 +1,4 @@
-"""A worker process as its parent sees it: what it has reached, and how it is ended."""
+"""A worker process as its parent sees it, and what the two tell each other."""
 
 from __future__ import annotations
 
@@ -7,12 +7,61 @@ import contextlib
 import socket
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum, auto
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from typing import Any
 
-from entry_points.serving.messages import Job, Stage, Unusable
+from entry_points.serving.answering import Options
 from entry_points.serving.webhooks import AliasEvent
+
+
+@dataclass(frozen=True)
+class Job:
+    """The parent's first message.
+
+    Attributes:
+        options: What to serve, and within which limits.
+        warm_up: Whether to read a sample page before the first request.
+    """
+
+    options: Options
+    warm_up: bool
+
+
+@dataclass(frozen=True)
+class Accept:
+    """The parent lets a warm worker take requests.
+
+    Attributes:
+        seen: Ids of webhook deliveries that were accepted already.
+        is_switch: Whether this worker counts a switch to its version.
+    """
+
+    seen: tuple[str, ...]
+    is_switch: bool
+
+
+class Retire(Enum):
+    """The parent lets a worker take no further connections, finish, and end."""
+
+    NOW = auto()
+
+
+class Stage(Enum):
+    """What a worker tells its parent that it has reached."""
+
+    WARM = auto()
+    LISTENING = auto()
+
+
+@dataclass(frozen=True)
+class Unusable:
+    """A worker tells its parent why its version cannot be used, and ends."""
+
+    reason: str
+
 
 # How long a process may take to load its version, or to listen, s.
 _START_S = 300.0

@@ -1,21 +1,28 @@
-"""Trains the bundled ranker of fields on drawn documents: `python -m` this, `--output FOLDER`."""
+"""Trains the bundled ranker of fields on drawn documents: `python -m` this, `--output FOLDER`.
+
+Their words are what an OCR would read, with its faults; no OCR runs.
+"""
 
 from __future__ import annotations
 
 import argparse
 import logging
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from random import Random
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from data.generator.trade.documents import KINDS
+from data.field_schema import parse_schema
+from data.generator.trade.documents import KINDS, draw_document
+from data.generator.trade.ocr_faults import draw_faults, read_words
 from data.progress import Progress
-from entry_points.training.drawn_pages import DrawnPages, drawn_pages
+from entry_points.scoring.fields import FieldTruth
 from entry_points.training.field_calibration import fit_curves, fit_odds, judged
 from entry_points.training.field_figures import read_row
+from entry_points.training.field_lessons import FieldPage, Lesson, lessons_of
 from entry_points.training.field_ranker import (
     Growth,
     Rows,
@@ -24,9 +31,50 @@ from entry_points.training.field_ranker import (
     save_trees,
 )
 from ocr_extractor.engines.local.fields.ranker import TREES, Calibration, Ranker
+from ocr_extractor.fields.schema import Schema
+from ocr_extractor.ocr.words import Word
 
 if TYPE_CHECKING:
     from data.generator.trade.documents import Kind
+
+
+@dataclass(frozen=True)
+class DrawnPages:
+    """A drawn document with a schema.
+
+    Attributes:
+        schema: What is asked of it.
+        truth: Its true values.
+        pages: As an OCR may read them.
+    """
+
+    schema: Schema
+    truth: FieldTruth
+    pages: tuple[FieldPage, ...]
+
+    def lessons(self) -> list[Lesson]:
+        """Return what it teaches."""
+        return lessons_of(self.schema, self.truth.values, self.pages)
+
+
+def drawn_pages(kind: Kind, seed: int) -> DrawnPages:
+    """Draw a document.
+
+    Args:
+        kind: What it is.
+        seed: From 0.
+    """
+    drawn = draw_document(kind, seed)
+    rng = Random(f"read {kind} {seed}")  # noqa: S311 - nothing is secret here
+    faults = draw_faults(rng)
+    pages = []
+    for number, page in enumerate(drawn.pages, 1):
+        read = read_words(page.words, faults, rng)
+        words = tuple(Word(w.text, w.box, w.line, w.underlined, w.walled) for w in read)
+        pages.append(FieldPage(f"{kind}-{seed}", number, words))
+    truth = FieldTruth(parse_schema(drawn.schema, "a drawn schema"), drawn.values)
+    return DrawnPages(Schema.parse(drawn.schema), truth, tuple(pages))
+
 
 _GROWTH = Growth(rounds=350, leaves=31, rate=0.08, share=0.4, least=30)
 _ABSENT = 0.3

@@ -12,7 +12,7 @@ import pytest
 from docs.make_reference import build_parser
 from entry_points import log
 from entry_points.command_line import cli, flags
-from entry_points.command_line.settings import read_settings
+from entry_points.command_line.flags import read_settings
 from entry_points.comparing.processes import require_key
 
 ESCAPES = "\x1b]0;owned\x07\x1b[2J\x9b31m\u202eevil\r\n\x00\udcff"

@@ -14,7 +14,7 @@ from mlflow.projects import _project_spec  # MLflow has no public reader of MLpr
 
 from docs.make_reference import ENTRY_POINTS, build_parser, flags_of, mlproject
 from entry_points import ROOT
-from entry_points.monitoring import period
+from entry_points.monitoring import records
 
 every_entry_point = pytest.mark.parametrize("name", ENTRY_POINTS)
 
@@ -53,7 +53,7 @@ def test_what_mlflow_starts_by_default_is_what_the_parser_takes_by_default(
     name: str, monkeypatch: pytest.MonkeyPatch
 ):
     now = datetime(2026, 11, 29, tzinfo=UTC)
-    monkeypatch.setattr(period, "datetime", Mock(wraps=datetime, now=lambda zone: now))
+    monkeypatch.setattr(records, "datetime", Mock(wraps=datetime, now=lambda zone: now))
     python, option, module, *words = compute_command(name, required(name))
     assert [python, option, module] == ["python", "-m", f"entry_points.{name}"]
     parser = build_parser(name)

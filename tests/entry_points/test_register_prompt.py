@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from entry_points.command_line.cli import UsageError
-from entry_points.command_line.settings import read_settings
+from entry_points.command_line.flags import read_settings
 from entry_points.log import log, resolve_engine
 from entry_points.prompt_versions.registration import (
     find_prompt,

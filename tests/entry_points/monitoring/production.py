@@ -12,8 +12,7 @@ from typing import Any
 import mlflow
 from PIL import Image, ImageDraw
 
-from entry_points.monitoring.period import Period
-from entry_points.monitoring.records import Record, WatchedModel, production_records
+from entry_points.monitoring.records import Period, Record, WatchedModel, production_records
 from ocr_extractor.config import ExtractorConfig
 from ocr_extractor.contract import Extraction, Pair
 from ocr_extractor.documents.input_frame import InputDocument

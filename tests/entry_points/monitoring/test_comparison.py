@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from entry_points.monitoring.comparison import Comparison, compare
-from entry_points.monitoring.layouts import nearest
 from entry_points.monitoring.records import Record
+from entry_points.monitoring.watches import nearest
 
 COUNTS = {
     "found": 9,

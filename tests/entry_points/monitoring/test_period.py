@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from entry_points.monitoring.period import Period
+from entry_points.monitoring.records import Period
 
 HOUR_MS = 3_600_000
 

@@ -10,8 +10,8 @@ from data.forms import Form
 from data.funsd import load_folder
 from entry_points import ROOT
 from entry_points.command_line.cli import UsageError
+from entry_points.optimizing.budget import divide
 from entry_points.optimizing.examples import FewShotExamples, fill, fold_examples, write_example
-from entry_points.optimizing.prompt_parts import divide
 from ocr_extractor.prompts.template import check_template
 
 FORMS = load_folder(ROOT / "data" / "samples")
