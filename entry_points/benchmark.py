@@ -25,8 +25,7 @@ from entry_points.benchmarks.models import log_models
 from entry_points.benchmarks.overhead import memory, overhead
 from entry_points.benchmarks.review_page import review_page
 from entry_points.benchmarks.serving import serving, startup
-from entry_points.benchmarks.stores import stores
-from entry_points.benchmarks.throughput import throughput
+from entry_points.benchmarks.throughput import stores, throughput
 from entry_points.command_line import cli, flags
 from entry_points.command_line.ending import unwind_on_sigterm
 from entry_points.command_line.tracking import name_run, where_is

@@ -1,9 +1,14 @@
-"""Suite `throughput`: pages a second of both engines."""
+"""Suites `throughput`: pages a second of both engines; and `stores`: traces a second.
+
+`stores` also runs the main job, on each place where MLflow can store.
+"""
 
 from __future__ import annotations
 
 import io
 import os
+import re
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +20,8 @@ from PIL import Image
 
 from entry_points.benchmarks.environment import Environment, has_tesseract, read_pages, tesseract
 from entry_points.benchmarks.measurements import Aim, Measurement, Sample, side_by_side
-from entry_points.benchmarks.overhead import read_side_by_side
+from entry_points.benchmarks.overhead import read_all, read_side_by_side
+from entry_points.command_line.cli import UsageError
 
 _LATENCY_S = 1.0
 # Pages for each number of requests in flight.
@@ -27,6 +33,24 @@ _UNIT = "pages/s"
 # streams, 12 ms of CPU a page, so that a completion that repeats itself can be stopped.
 _OF_BARE, _OF_BARE_STREAMED, _OF_BARE_ANEW = 0.95, 0.93, 0.90
 _OF_IDEAL = {"off": 0.90, "on": 0.85}
+
+STORES_VARIABLE = "BENCHMARK_STORES"
+"""Addresses of further tracking stores, separated by blanks.
+
+They may hold passwords, so they are not a parameter, which MLflow would store.
+"""
+
+_TRACED_PAGES = 100
+_FORMS = 8
+# Registered in each store, so that nobody's champion is touched.
+_MODEL, _PROMPT = "ocr-benchmark", "ocr-benchmark-prompt"
+
+# What a line measures, its unit, and the figure's name.
+_STORE_FIGURES = (
+    (f"main job, {_FORMS} forms, LLM", "s", "main_s"),
+    ("traces written", "traces/s", "traces"),
+    ("a page and its trace, this process", "CPU ms", "cpu_ms"),
+)
 
 
 def throughput(env: Environment, models: Mapping[str, str]) -> list[Measurement]:
@@ -137,3 +161,60 @@ def _seconds(work: Callable[[Any], object], inputs: list[Any]) -> float:
     for each in inputs:
         work(each)
     return time.perf_counter() - started
+
+
+def stores(env: Environment, models: Mapping[str, str]) -> list[Measurement]:  # noqa: ARG001
+    """Measure SQLite, and each further store that the environment names, side by side.
+
+    Each store gets a model of its own.
+
+    Raises:
+        UsageError: Two stores are of one kind, or the main job fails with one.
+    """
+    further = os.environ.get(STORES_VARIABLE, "").split()
+    addresses = [f"sqlite:///{env.folder / 'mlflow.db'}", *further]
+    by_kind = {_kind(address): address for address in addresses}
+    if len(by_kind) < len(addresses):
+        raise UsageError(f"{STORES_VARIABLE} has two stores of one kind: name one of each.")
+    with env.llm(0.0) as url:
+        taken = side_by_side(
+            {kind: partial(_measure_store, env, uri, url) for kind, uri in by_kind.items()},
+            env.repeats,
+        )
+    first = next(iter(by_kind))
+    lines = []
+    for what, unit, name in _STORE_FIGURES:
+        for kind in by_kind:
+            against = () if kind == first else (first, taken[first][name])
+            lines.append(Measurement(f"{what}, {kind}", unit, taken[kind][name], *against))
+    return lines
+
+
+def _kind(address: str) -> str:
+    scheme = address.partition(":")[0].partition("+")[0]
+    return {"http": "mlflow server", "https": "mlflow server"}.get(scheme, scheme)
+
+
+def _measure_store(env: Environment, uri: str, llm: str) -> dict[str, float]:
+    """Run the main job on a store, then let its model read pages and write their traces."""
+    environment = {"MLFLOW_TRACKING_URI": uri, "OPENAI_BASE_URL": llm}
+    flags = [f"--dataset={env.dataset}", f"--limit={_FORMS}", "--engine=openai", "--cache=none"]
+    names = [f"--model-name={_MODEL}", f"--prompt-name={_PROMPT}"]
+    began = time.perf_counter()
+    printed = env.run([sys.executable, "-m", "entry_points.main", *flags, *names], **environment)
+    took = time.perf_counter() - began
+    [version] = re.findall(rf"^models:/{_MODEL}/(\d+): ", printed, re.MULTILINE)
+    pages = env.pages(env.count(_TRACED_PAGES))
+    read = env.child(
+        read_all,
+        "on",
+        f"models:/{_MODEL}/{version}",
+        pages,
+        f"8:{env.count(_TRACED_PAGES)}",
+        **environment,
+    )
+    return {
+        "main_s": took,
+        "traces": 1000 / read["traces_ms_8"],
+        "cpu_ms": read["all_cpu_ms_8"],
+    }

@@ -13,8 +13,7 @@ from data.funsd import dataset_digest
 from entry_points.command_line import cli
 from entry_points.command_line.tracking import name_run
 from entry_points.evaluation.assessors import OwnScorer, correct_format
-from entry_points.evaluation.figures import log_figures
-from entry_points.evaluation.picture import log_picture
+from entry_points.evaluation.figures import log_figures, log_picture
 from entry_points.evaluation.reading import Dataset, note_trace, read_and_trace
 from entry_points.evaluation.report import log_report
 from entry_points.evaluation.results import MEASURED, Evaluation, FormResult, headline, log

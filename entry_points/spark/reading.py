@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from mlflow.models.model import ModelInfo
     from pyspark.sql import Column, DataFrame
 
-    from entry_points.spark.documents import SparkDocuments
-    from entry_points.spark.folder import OutputFolder
+    from entry_points.spark.documents import OutputFolder, SparkDocuments
 
 _MOST_WAVES = 200
 

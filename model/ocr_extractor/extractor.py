@@ -12,12 +12,10 @@ from mlflow.pyfunc.model import PythonModel, PythonModelContext
 from ocr_extractor.build import build_reader
 from ocr_extractor.config import ExtractorConfig, serving_settings
 from ocr_extractor.contract import Extraction, to_frame
-from ocr_extractor.documents.input_frame import is_source, read_sources, to_documents
-from ocr_extractor.documents.page_ranges import PageSelection
+from ocr_extractor.documents.input_frame import PageSelection, is_source, read_sources, to_documents
 from ocr_extractor.errors import ConfigError, DocumentError, PromptError, RequestError
 from ocr_extractor.prompts.followed_alias import FollowedPrompt
-from ocr_extractor.prompts.prompt import SNAPSHOT_ARTIFACT, check_replacement, load_prompt
-from ocr_extractor.prompts.registry import Registry
+from ocr_extractor.prompts.prompt import SNAPSHOT_ARTIFACT, Registry, check_replacement, load_prompt
 from ocr_extractor.runtime import cancellation, trace_export
 
 if TYPE_CHECKING:

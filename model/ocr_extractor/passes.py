@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from ocr_extractor.config import ExtractorConfig
     from ocr_extractor.contract import FieldValue
+    from ocr_extractor.documents.input_frame import PageSelection
     from ocr_extractor.documents.opener import Document
-    from ocr_extractor.documents.page_ranges import PageSelection
     from ocr_extractor.engines.base import PageReading
     from ocr_extractor.errors import DocumentError
     from ocr_extractor.fields.assembly import DocumentFields

@@ -14,8 +14,8 @@ from mlflow.entities import SpanType
 from mlflow.tracing.attachments import Attachment
 
 from ocr_extractor.contract import Extraction
+from ocr_extractor.documents.input_frame import PageSelection
 from ocr_extractor.documents.opener import Opener
-from ocr_extractor.documents.page_ranges import PageSelection
 from ocr_extractor.engines.base import total, total_cost
 from ocr_extractor.errors import DocumentError, PromptError, RequestError
 from ocr_extractor.ocr.page_text import lay_out

@@ -18,14 +18,12 @@ from PIL import Image
 
 from ocr_extractor.config import ExtractorConfig
 from ocr_extractor.contract import Extraction, Pair
-from ocr_extractor.documents.input_frame import InputDocument
-from ocr_extractor.documents.page_ranges import PageSelection
+from ocr_extractor.documents.input_frame import InputDocument, PageSelection
 from ocr_extractor.engines.base import Evidence, Page, PageReading
 from ocr_extractor.errors import EngineError, InputError, PromptError, RequestError
 from ocr_extractor.fields.schema import Schema
 from ocr_extractor.prompts.followed_alias import FollowedPrompt
-from ocr_extractor.prompts.prompt import Prompt, load_prompt
-from ocr_extractor.prompts.registry import Registry
+from ocr_extractor.prompts.prompt import Prompt, Registry, load_prompt
 from ocr_extractor.reader import DocumentReader
 from ocr_extractor.runtime.cancellation import stopped_by
 from tests.model.sample_documents import encoded, tiff

@@ -1,4 +1,4 @@
-"""Reads documents (ids and bytes, or an error) from what a caller gives: a frame, or sources."""
+"""Reads what a caller gives: documents (ids and bytes, or an error) and the pages to read."""
 
 from __future__ import annotations
 
@@ -25,6 +25,10 @@ _NULLS = {"nan", "None"}
 # Bytes that begin like this are text: `inputs` and `instances` requests deliver base64 so. The
 # formats named may begin with printable characters, the others do not.
 _TEXT = re.compile(rb"(?!%PDF|GIF8|RIFF)[\x20-\x7e\s]+")
+
+# Each range is compared with each page of each document.
+_MAX_CHARACTERS = 10_000
+_RANGE = re.compile(r"(\d{1,9})(?:-(\d{1,9}))?", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -156,3 +160,57 @@ def _decode(text: bytes) -> bytes:
             "The document is text, and not the base64 of an image or PDF: send the file's bytes, "
             "over REST as base64. Paths and URLs are never opened.",
         ) from None
+
+
+@dataclass(frozen=True)
+class PageSelection:
+    """Page numbers as a caller writes them.
+
+    Attributes:
+        ranges: (first, last) page of each range, from 1, both included; none for all pages.
+    """
+
+    ranges: tuple[tuple[int, int], ...] = ()
+
+    @classmethod
+    def parse(cls, text: str) -> PageSelection:
+        """Read "1-3,7"; an empty text stands for all pages.
+
+        Raises:
+            RequestError: The text is no list of pages, or is too long.
+        """
+        if not text.strip():
+            return cls()
+        if len(text) > _MAX_CHARACTERS:
+            raise RequestError(
+                f"pages has {len(text):,} characters, and may have {_MAX_CHARACTERS:,}: write "
+                "ranges, as in 1-3,7."
+            )
+        matches = [_RANGE.fullmatch(part.strip()) for part in text.split(",")]
+        ranges = tuple((int(m[1]), int(m[2] or m[1])) for m in matches if m)
+        if None in matches or any(not 1 <= first <= last for first, last in ranges):
+            raise RequestError(
+                f"pages is {shorten(text)!r}: write page numbers from 1 as in 1-3,7."
+            )
+        return cls(ranges)
+
+    def of(self, page_count: int) -> list[int]:
+        """Return the wanted pages of a document, in page order and each once.
+
+        Raises:
+            InputError: The document has none of them.
+        """
+        numbers = range(1, page_count + 1)
+        if not self.ranges:
+            return list(numbers)
+        found = [
+            number
+            for number in numbers
+            if any(first <= number <= last for first, last in self.ranges)
+        ]
+        if not found:
+            raise InputError(
+                "no_such_page",
+                f"None of the document's {page_count} pages is in `pages`: ask for others.",
+            )
+        return found

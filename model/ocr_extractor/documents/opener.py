@@ -6,12 +6,10 @@ import contextlib
 from math import inf
 from typing import TYPE_CHECKING, Protocol
 
-from ocr_extractor.documents.image import ImageDocument
-from ocr_extractor.documents.limits import PageLimits, out_of_time, too_many_bytes
-from ocr_extractor.documents.memory_budget import Budget
+from ocr_extractor.documents.image import ImageDocument, estimate_held
+from ocr_extractor.documents.limits import Budget, PageLimits, out_of_time, too_many_bytes
 from ocr_extractor.documents.pdf import PdfDocument
 from ocr_extractor.documents.pdf_process import PdfProcesses
-from ocr_extractor.documents.pixels import estimate_held
 from ocr_extractor.errors import InputError
 from ocr_extractor.runtime import memory
 

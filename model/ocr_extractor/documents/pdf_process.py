@@ -22,7 +22,7 @@ from math import inf
 from pathlib import Path
 from typing import IO, Any, cast
 
-from ocr_extractor.documents.memory_budget import Budget
+from ocr_extractor.documents.limits import Budget
 from ocr_extractor.documents.pdf_worker import LENGTHS
 from ocr_extractor.errors import DocumentError, shorten
 

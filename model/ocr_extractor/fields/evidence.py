@@ -9,8 +9,7 @@ from ocr_extractor.contract import Pair
 from ocr_extractor.engines.base import Evidence
 from ocr_extractor.fields.raw_tree import cell_path, scalars, tables
 from ocr_extractor.fields.rows import count_rows
-from ocr_extractor.grounding.ground import tightened
-from ocr_extractor.grounding.placement import place
+from ocr_extractor.grounding.ground import place, tightened
 from ocr_extractor.grounding.row_search import place_rows, text_rows
 from ocr_extractor.grounding.text_search import Finding, PageIndex
 

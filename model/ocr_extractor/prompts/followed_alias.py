@@ -14,7 +14,7 @@ from ocr_extractor.prompts.prompt import Prompt, check_replacement
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import PromptVersion
 
-    from ocr_extractor.prompts.registry import Registry
+    from ocr_extractor.prompts.prompt import Registry
 
 _logger = logging.getLogger(__name__)
 

@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 import logging
 import queue
+import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Literal
 
+from mlflow import MlflowClient
 from mlflow.entities.model_registry import PromptVersion
+from mlflow.utils.logging_utils import suppress_logs_in_thread
 
 from ocr_extractor.errors import PromptError, SchemaError, in_one_line
 from ocr_extractor.fields.schema import Schema
-from ocr_extractor.prompts.registry import Registry
 from ocr_extractor.prompts.template import check_template
 
 _logger = logging.getLogger(__name__)
@@ -27,6 +30,9 @@ _SCHEMA_FILE = "schema.json"
 
 # MLflow's own client goes on for minutes when a registry does not answer; a model must load.
 REGISTRY_TIMEOUT_S = 15.0
+
+Find = Callable[[MlflowClient], PromptVersion | None]
+Take = Callable[[PromptVersion | Exception], None]
 
 
 @dataclass(frozen=True)
@@ -193,3 +199,49 @@ def load_prompt(
     except PromptError as error:
         raise PromptError(f"{uri} cannot be used. {error}") from None
     return prompt
+
+
+class Registry:
+    """The prompt registry as one loaded model sees it: at most one lookup is under way.
+
+    A registry that hangs keeps one daemon thread, which ends with the process or with the answer.
+    """
+
+    def __init__(self) -> None:
+        self._idle = threading.Lock()
+
+    def ask(self, find: Find, take: Take) -> None:
+        """Begin a lookup, and return at once.
+
+        `mlflow.genai.load_prompt` would also write into the registry, with a thread for each
+        lookup that keeps the process alive, and would change the warnings filters for a while.
+
+        Args:
+            find: Looks a version up.
+            take: Receives the version, or why there is none; called by another thread, or by this
+                one where an earlier lookup has not ended.
+        """
+        if not self._idle.acquire(blocking=False):
+            take(TimeoutError("an earlier lookup has not ended yet"))
+            return
+
+        def look_up() -> None:
+            found = _find(find)
+            self._idle.release()
+            take(found)
+
+        try:
+            threading.Thread(target=look_up, name="ask-registry", daemon=True).start()
+        except RuntimeError as error:  # the process has as many threads as it may have
+            self._idle.release()
+            take(error)
+
+
+def _find(find: Find) -> PromptVersion | Exception:
+    try:
+        # MLflow logs a stack trace each time that a database is gone; the caller logs one line.
+        with suppress_logs_in_thread():
+            found = find(MlflowClient())
+    except Exception as error:  # a store that is gone raises its driver's own errors
+        return error
+    return found or LookupError("there is no such version")

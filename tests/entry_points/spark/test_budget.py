@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from entry_points.spark.session import Shares
+from entry_points.spark.run import Shares
 
 CEILINGS = {"requests_per_minute": 0, "tokens_per_minute": 0, "max_size": 2048}
 

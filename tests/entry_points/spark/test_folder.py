@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from entry_points.command_line.cli import UsageError
-from entry_points.spark.folder import OutputFolder
+from entry_points.spark.documents import OutputFolder
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from ocr_extractor.documents.memory_budget import Budget
+from ocr_extractor.documents.limits import Budget
 from ocr_extractor.errors import EngineError
 from ocr_extractor.runtime.cancellation import stopped_by
 from tests.waiting import wait_for

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ocr_extractor.documents.page_ranges import PageSelection
+from ocr_extractor.documents.input_frame import PageSelection
 from ocr_extractor.errors import InputError, RequestError
 
 

@@ -20,8 +20,7 @@ from mlflow.genai import register_prompt, set_prompt_alias
 from mlflow.prompt.constants import RESPONSE_FORMAT_TAG_KEY
 
 from ocr_extractor.prompts.followed_alias import FollowedPrompt
-from ocr_extractor.prompts.prompt import Prompt, load_prompt, write_snapshot
-from ocr_extractor.prompts.registry import Registry
+from ocr_extractor.prompts.prompt import Prompt, Registry, load_prompt, write_snapshot
 from tests.loopback import LoopbackServer
 from tests.waiting import wait_for
 

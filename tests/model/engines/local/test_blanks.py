@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ocr_extractor.contract import Pair
-from ocr_extractor.engines.local.blanks import add_blanks
+from ocr_extractor.engines.local.engine import add_blanks
 from ocr_extractor.ocr.words import Word
 
 
