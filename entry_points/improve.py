@@ -15,9 +15,8 @@ from entry_points.comparing.candidate_runs import READING_FLAGS, run
 from entry_points.comparing.candidates import Candidate
 from entry_points.comparing.processes import require_key
 from entry_points.logged_models.loading import extractor_config
+from entry_points.prompt_versions.prompt_files import example_tags, put_examples, read_schema
 from entry_points.prompt_versions.registration import load_version, register_prompt, schema_of
-from entry_points.prompt_versions.schema_file import read_schema
-from entry_points.prompt_versions.template_file import example_tags, put_examples
 from ocr_extractor.errors import DocumentError, PromptError
 
 # Settings of a logged extractor that `log` takes as flags of their own, or a reader replaces.

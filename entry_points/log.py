@@ -30,8 +30,8 @@ from entry_points.logged_models.loading import (
     ask_for_key,
     has_llm_access,
 )
+from entry_points.prompt_versions.prompt_files import read_schema
 from entry_points.prompt_versions.registration import find_prompt, schema_note, schema_of
-from entry_points.prompt_versions.schema_file import read_schema
 from entry_points.training.origin import learned_hashes
 from ocr_extractor.build import TINY_OCR_ARTIFACT, WEIGHTS_ARTIFACT, check_escalation
 from ocr_extractor.config import ExtractorConfig

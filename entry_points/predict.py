@@ -21,6 +21,7 @@ from entry_points.command_line import cli, flags
 from entry_points.command_line.ending import end_with
 from entry_points.command_line.tracking import name_run
 from entry_points.logged_models.calls import (
+    CostCeiling,
     followed_prompt,
     max_document_bytes,
     predict_rows,
@@ -28,7 +29,6 @@ from entry_points.logged_models.calls import (
     sample_of,
     write_traces,
 )
-from entry_points.logged_models.cost_limit import CostCeiling
 from entry_points.logged_models.loading import load_extractor, version_of
 from entry_points.predictions.documents import (
     InputDocuments,

@@ -11,14 +11,13 @@ from mlflow.exceptions import MlflowException
 from entry_points.command_line import cli, flags
 from entry_points.command_line.store_watch import needs_store
 from entry_points.command_line.tracking import name_run
+from entry_points.prompt_versions.prompt_files import example_tags, put_examples, read_schema
 from entry_points.prompt_versions.registration import (
     FIELDS_TEMPLATE,
     TEMPLATE,
     point_alias,
     register_prompt,
 )
-from entry_points.prompt_versions.schema_file import read_schema
-from entry_points.prompt_versions.template_file import example_tags, put_examples
 from ocr_extractor.errors import DocumentError, PromptError
 
 

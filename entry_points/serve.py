@@ -14,8 +14,7 @@ from entry_points.command_line import cli, flags
 from entry_points.command_line.tracking import name_run
 from entry_points.logged_models.loading import ask_for_key, extractor_config, pinned_uri, version_of
 from entry_points.serving.answering import Options
-from entry_points.serving.app import build_served, load_served
-from entry_points.serving.connection import http_settings
+from entry_points.serving.app import build_served, http_settings, load_served
 from entry_points.serving.metrics import SHARED_FOLDER_VARIABLE
 from entry_points.serving.registered_alias import RegisteredAlias
 from entry_points.serving.supervisor import Supervisor

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import mlflow
+import numpy as np
 
 from data.field_schema import read_json
 from data.fields import FieldDocument, has_fields
@@ -24,6 +25,9 @@ from data.funsd import dataset_digest, has_annotations, load_folder
 from data.progress import Progress
 from entry_points.command_line import cli, flags
 from entry_points.command_line.tracking import name_run
+from entry_points.evaluation.figures import draw_reliability
+from entry_points.scoring.calibration import reliability
+from entry_points.scoring.counts import Numbers
 from entry_points.scoring.forms import Truth
 from entry_points.scoring.scores import aggregate, score_forms
 from entry_points.training.field_figures import (
@@ -34,10 +38,8 @@ from entry_points.training.field_figures import (
 )
 from entry_points.training.figures import (
     Answers,
-    calibration_error,
     draw_confusion,
     draw_importances,
-    draw_reliability,
 )
 from entry_points.training.origin import note_origin
 from entry_points.training.own_fields import OwnTrainer
@@ -167,8 +169,13 @@ def _score(forms: Sequence[Form], held: Sequence[Held]) -> dict[str, float]:
     truths = {form.form_id: Truth.of(form) for form in forms}
     outputs = {form_id: {"pairs": of} for form_id, of in pairs.items()}
     scores = score_forms(truths, outputs)
-    error = calibration_error([each.confidence for each in held], [each.right for each in held])
+    error = reliability(*_judged(held)).ece
     return aggregate(list(scores.values())) | {"calibration_error": error}
+
+
+def _judged(held: Sequence[Held]) -> Numbers:
+    judged = [(each.confidence, each.right) for each in held]
+    return np.array(judged, dtype=np.float64).reshape(-1, 2).T
 
 
 def _log_pictures(answers: Answers, trained: Trained, held: Sequence[Held]) -> None:
@@ -184,8 +191,7 @@ def _log_pictures(answers: Answers, trained: Trained, held: Sequence[Held]) -> N
         mlflow.log_text(json.dumps(ordered, indent=1), f"importances/{stage}.json")
         mlflow.log_figure(draw_importances(importances, stage), f"importances/{stage}.png")
     if held:
-        confidences, right = zip(*((each.confidence, each.right) for each in held), strict=True)
-        mlflow.log_figure(draw_reliability(confidences, right), "reliability.png")
+        mlflow.log_figure(draw_reliability(_judged(held), "pairs"), "reliability.png")
 
 
 def train_fields(  # noqa: PLR0913 - what to learn from, and how it is scored
@@ -236,8 +242,8 @@ def train_fields(  # noqa: PLR0913 - what to learn from, and how it is scored
     mlflow.log_params({"documents": len(documents), "fields_digest": dataset_digest(documents)})
     for size, value_f1 in points.items():
         mlflow.log_metric("learning_curve_value_f1", value_f1, step=size)
-    if learned.judged:
-        mlflow.log_figure(draw_reliability(*zip(*learned.judged, strict=True)), "reliability.png")
+    if learned.judged.size:
+        mlflow.log_figure(draw_reliability(learned.judged, "values"), "reliability.png")
     return learned
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from entry_points.comparing.comparison import Comparison
-from entry_points.evaluation.html.render import templates
+from entry_points.evaluation.html.report import templates
 from entry_points.scoring.alignment import align
 from entry_points.scoring.fields import FieldTruth, shown
 from entry_points.scoring.forms import Truth, stated_pairs

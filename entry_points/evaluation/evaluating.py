@@ -14,8 +14,8 @@ from entry_points.command_line import cli
 from entry_points.command_line.tracking import name_run
 from entry_points.evaluation.assessors import OwnScorer, correct_format
 from entry_points.evaluation.figures import log_figures, log_picture
+from entry_points.evaluation.html.report import log_report
 from entry_points.evaluation.reading import Dataset, note_trace, read_and_trace
-from entry_points.evaluation.report import log_report
 from entry_points.evaluation.results import MEASURED, Evaluation, FormResult, headline, log
 from entry_points.logged_models.calls import print_estimate, sample_of
 from entry_points.logged_models.card import write_scores

@@ -18,6 +18,7 @@ from data.forms import Document, Entity, Form
 from entry_points.evaluation.read_items import ReadItem
 from entry_points.evaluation.results import Evaluation
 from entry_points.scoring.calibration import error_left, reliability
+from entry_points.scoring.counts import Numbers
 
 # Okabe and Ito's palette, as in the report.
 _COLOURS = {
@@ -43,7 +44,7 @@ def _figures(evaluation: Evaluation) -> Iterator[tuple[str, Figure]]:
     yield "error_types", _error_types(evaluation)
     yield "score_by_length", _score_by_length(evaluation)
     if evaluation.judged.size:
-        yield "reliability", _reliability(evaluation)
+        yield "reliability", draw_reliability(evaluation.judged, evaluation.kind.UNIT)
         yield "review", _review(evaluation)
 
 
@@ -74,10 +75,14 @@ def _score_by_length(evaluation: Evaluation) -> Figure:
     return figure
 
 
-def _reliability(evaluation: Evaluation) -> Figure:
-    found = reliability(*evaluation.judged)
+def draw_reliability(judged: Numbers, unit: str) -> Figure:
+    """Draw what share of "pairs" or "values" (`unit`) was right, by their confidence.
+
+    `judged` is that of `judge_confidences`, of at least one.
+    """
+    found = reliability(*judged)
     title = f"Reliability: expected calibration error {found.ece:.3f}"
-    figure, axes = _axes(title, "confidence", f"share of the {evaluation.kind.UNIT} that are right")
+    figure, axes = _axes(title, "confidence", f"share of the {unit} that are right")
     axes.plot([0, 1], [0, 1], color="grey", linestyle="--", label="perfectly calibrated")
     axes.plot(found.confidence, found.accuracy, color=_PLAIN, marker="o", label="this extractor")
     for x, y, pairs in zip(found.confidence, found.accuracy, found.pairs, strict=True):

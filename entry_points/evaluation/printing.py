@@ -9,7 +9,7 @@ from mlflow.entities import Run
 from entry_points.command_line import cli
 from entry_points.command_line.tracking import where_is
 from entry_points.evaluation.figures import local_picture
-from entry_points.evaluation.report import REPORT
+from entry_points.evaluation.html.report import REPORT
 from entry_points.evaluation.results import Evaluation, FormResult
 from entry_points.scoring.mistakes import one_line
 

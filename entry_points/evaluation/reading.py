@@ -26,8 +26,7 @@ from data.funsd import dataset_digest
 from data.progress import Progress
 from entry_points.command_line.cli import UsageError
 from entry_points.command_line.tracking import mlflow_is_quiet
-from entry_points.logged_models.calls import predict_rows
-from entry_points.logged_models.cost_limit import CostCeiling
+from entry_points.logged_models.calls import CostCeiling, predict_rows
 from entry_points.scoring.mlflow_scorer import NOT_BEGUN
 
 # Replaces the row of a form for which predict raised an error.

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from entry_points.command_line import cli
 from entry_points.command_line.tracking import experiment_page
-from entry_points.evaluation.html.render import templates
+from entry_points.evaluation.html.report import templates
 from entry_points.monitoring.attention import Need
 from entry_points.monitoring.baseline import Baseline
 from entry_points.monitoring.comparison import FEWEST, Comparison, Line

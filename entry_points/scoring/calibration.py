@@ -42,20 +42,20 @@ class Reliability:
 
     @property
     def ece(self) -> float:
-        """The expected calibration error in [0, 1].
+        """The expected calibration error in [0, 1]; 0 without pairs.
 
         The bins' |accuracy - confidence|, weighted by their pairs (Guo et al. 2017,
         https://arxiv.org/abs/1706.04599, equation 3).
         """
         off = np.abs(self.accuracy - self.confidence)
-        return float(off @ self.pairs / self.pairs.sum())
+        return float(off @ self.pairs / max(1.0, self.pairs.sum()))
 
 
 def reliability(confidences: Numbers, right: Numbers) -> Reliability:
     """Sort pairs into bins.
 
     Args:
-        confidences: (pairs,) in [0, 1], at least one.
+        confidences: (pairs,) in [0, 1].
         right: (pairs,) 1 for a pair that is right, else 0.
     """
     bins = np.minimum((confidences * _BINS).astype(int), _BINS - 1)

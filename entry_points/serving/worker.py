@@ -22,8 +22,7 @@ from entry_points.command_line.cli import UsageError
 from entry_points.command_line.tracking import quiet_mlflow
 from entry_points.logged_models.calls import predict_rows
 from entry_points.serving import example
-from entry_points.serving.app import Served, build_served, load_served
-from entry_points.serving.connection import http_settings
+from entry_points.serving.app import Served, build_served, http_settings, load_served
 from entry_points.serving.webhooks import AliasEvent
 from entry_points.serving.worker_process import Job, Retire, Stage, Unusable
 

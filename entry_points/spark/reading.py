@@ -10,7 +10,7 @@ from math import ceil
 from typing import TYPE_CHECKING, Any
 
 from data.progress import Progress
-from entry_points.logged_models.cost_limit import CostCeiling
+from entry_points.logged_models.calls import CostCeiling
 from entry_points.predictions.output import KEY, configuration_of, key_prefix
 from entry_points.predictions.tally import MOST_LISTED, PredictResult, Tally
 

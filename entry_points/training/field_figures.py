@@ -8,16 +8,17 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from entry_points.command_line import cli
+from entry_points.scoring.calibration import judge_confidences, reliability
 from entry_points.scoring.field_score import PER_FIELD
 from entry_points.scoring.fields import FieldTruth
 from entry_points.scoring.scores import aggregate
-from entry_points.training.figures import calibration_error
 from ocr_extractor.engines.base import PageReading
 from ocr_extractor.engines.local.fields.search import find_fields
 from ocr_extractor.fields.assembly import assemble
 
 if TYPE_CHECKING:
     from data.fields import FieldDocument
+    from entry_points.scoring.counts import Numbers
     from entry_points.training.field_lessons import FieldPage
     from ocr_extractor.engines.local.fields.ranker import Ranker
     from ocr_extractor.fields.schema import Schema
@@ -33,12 +34,12 @@ class Learned:
 
     Attributes:
         metrics: Those of `evaluate`, and `calibration_error` of the leaves.
-        judged: The confidence of each leaf, and whether it is right.
+        judged: (2, leaves): the confidence of each leaf, and 1 where it is right, else 0.
         curve: `value_f1` by the number of documents that were learned from.
     """
 
     metrics: Mapping[str, float]
-    judged: Sequence[tuple[float, bool]]
+    judged: Numbers
     curve: Mapping[int, float] = field(default_factory=dict)
 
 
@@ -72,9 +73,8 @@ def score_fields(
     """Score the rows of held-out documents."""
     truths = {each.form_id: FieldTruth.of(each) for each in documents}
     scores = [truths[name].score(row) for name, row in rows.items()]
-    judged = [each for name, row in rows.items() for each in truths[name].judged(row)]
-    error = calibration_error([c for c, _ in judged], [right for _, right in judged])
-    return Learned(aggregate(scores) | {"calibration_error": error}, judged)
+    judged = judge_confidences(truths, rows)
+    return Learned(aggregate(scores) | {"calibration_error": reliability(*judged).ece}, judged)
 
 
 def print_learned(learned: Learned) -> None:

@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from ocr_extractor.engines.local.learned.cascade import Ask, Stage
     from ocr_extractor.engines.local.learned.columns import Floats
 
-Values = NDArray[np.float64]
-
-_BINS = 10
 _MOST_SHOWN = 20
 
 
@@ -70,29 +67,6 @@ class Answers:
         return np.concatenate(self._targets[stage])
 
 
-def calibration_error(confidences: Sequence[float], right: Sequence[bool]) -> float:
-    """Return the expected calibration error, [0, 1], over ten bins of equal width.
-
-    Guo et al., https://arxiv.org/abs/1706.04599, section 2. Without pairs it is 0.
-    """
-    shares = _bins(confidences, right)
-    return sum(abs(mean - share) * count for mean, share, count in shares) / max(
-        1, len(confidences)
-    )
-
-
-def _bins(confidences: Sequence[float], right: Sequence[bool]) -> list[tuple[float, float, int]]:
-    """Return (mean confidence, share that was right, pairs) of each bin that holds pairs."""
-    confidence, hit = np.asarray(confidences, np.float64), np.asarray(right, np.float64)
-    place = np.minimum((confidence * _BINS).astype(np.intp), _BINS - 1)
-    members = [place == number for number in range(_BINS)]
-    return [
-        (float(confidence[of].mean()), float(hit[of].mean()), int(of.sum()))
-        for of in members
-        if of.any()
-    ]
-
-
 def draw_confusion(counts: NDArray[np.int64], names: Sequence[str], title: str) -> Figure:
     """Draw a confusion matrix."""
     figure, axes = _figure()
@@ -110,18 +84,6 @@ def draw_importances(importances: Mapping[str, float], title: str) -> Figure:
     figure, axes = _figure()
     axes.barh([name for name, _ in top], [share for _, share in top])
     axes.set(xlabel="share of the gain", title=title)
-    return figure
-
-
-def draw_reliability(confidences: Sequence[float], right: Sequence[bool]) -> Figure:
-    """Draw what share of the pairs was right, by their confidence."""
-    figure, axes = _figure()
-    means, shares, counts = zip(*_bins(confidences, right), strict=True)
-    axes.plot([0, 1], [0, 1], color="grey", linewidth=1)
-    axes.plot(means, shares, marker="o")
-    for mean, share, count in zip(means, shares, counts, strict=True):
-        axes.annotate(str(count), (mean, share), textcoords="offset points", xytext=(4, -10))
-    axes.set(xlabel="confidence", ylabel="share of right pairs", xlim=(0, 1), ylim=(0, 1))
     return figure
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from entry_points.command_line.cli import UsageError
-from entry_points.logged_models.cost_limit import CostCeiling
+from entry_points.logged_models.calls import CostCeiling
 
 CENT: dict[str, Any] = {"cost": 0.01, "attempts": 1, "input_tokens": 60}
 CACHED = CENT | {"cost": 0.0, "attempts": 0}

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from data.forms import Entity, Form, Word
-from entry_points.evaluation.html.render import render
+from entry_points.evaluation.html.report import render
 from entry_points.evaluation.html.views import FormView, form_rows, marked, page_views
 from entry_points.evaluation.reading import Reading
 from entry_points.evaluation.results import Evaluation, FormResult, headline

@@ -12,7 +12,7 @@ import yaml
 
 from entry_points import ROOT
 from entry_points.command_line.cli import UsageError
-from entry_points.prompt_versions.schema_file import read_schema
+from entry_points.prompt_versions.prompt_files import read_schema
 from ocr_extractor.prompts.prompt import check_template_and_schema
 from tests.entry_points.prompt_versions.conftest import RECEIPT
 
@@ -88,7 +88,7 @@ def test_a_pydantic_class_has_a_schema(classes: str) -> None:
 
 def test_a_class_in_the_working_directory_is_found_by_a_command(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(CLASSES, encoding="utf-8")
-    code = "from entry_points.prompt_versions.schema_file import read_schema as r; "
+    code = "from entry_points.prompt_versions.prompt_files import read_schema as r; "
     done = subprocess.run(
         [sys.executable, "-c", f"{code}print(r('mine:Receipt').title)"],
         cwd=tmp_path,

@@ -49,6 +49,23 @@ def test_ece_worked_by_hand():
     assert found.ece == pytest.approx((0.1 * 1 + 0.25 * 2 + 0.05 * 1) / 4)
 
 
+@pytest.mark.parametrize(
+    ("confidences", "right", "error"),
+    [
+        ([], [], 0.0),
+        ([1.0, 1.0], [True, True], 0.0),
+        ([1.0, 1.0], [False, False], 1.0),
+        ([0.75] * 4, [True, True, True, False], 0.0),
+        # Two bins of two pairs: off by 0.2 and by 0.1.
+        ([0.8, 0.8, 0.4, 0.4], [True, True, True, False], 0.15),
+    ],
+    ids=["none", "sure-and-right", "sure-and-wrong", "calibrated", "two-bins"],
+)
+def test_ece_by_bins(confidences, right, error):
+    found = reliability(np.array(confidences), np.array(right, float))
+    assert found.ece == pytest.approx(error)
+
+
 @given(JUDGED)
 def test_bins_are_scikit_learns(judged):
     found = reliability(*judged)

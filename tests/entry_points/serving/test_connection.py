@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import pytest
 import uvicorn
 
-from entry_points.serving.connection import BoundedConnection
+from entry_points.serving.app import BoundedConnection
 
 WAIT_S = 1
 

@@ -1,28 +1,12 @@
-"""Calibration and the stages' figures."""
+"""The stages' figures."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from entry_points.training.figures import Answers, calibration_error
+from entry_points.training.figures import Answers
 from ocr_extractor.engines.local.learned.cascade import Ask
-
-
-@pytest.mark.parametrize(
-    ("confidences", "right", "error"),
-    [
-        ([], [], 0.0),
-        ([1.0, 1.0], [True, True], 0.0),
-        ([1.0, 1.0], [False, False], 1.0),
-        ([0.75] * 4, [True, True, True, False], 0.0),
-        # Two bins of two pairs: off by 0.2 and by 0.1.
-        ([0.8, 0.8, 0.4, 0.4], [True, True, True, False], 0.15),
-    ],
-    ids=["none", "sure-and-right", "sure-and-wrong", "calibrated", "two-bins"],
-)
-def test_calibration_error(confidences, right, error):
-    assert calibration_error(confidences, right) == pytest.approx(error)
 
 
 def test_labels_that_float32_has_rounded_are_judged_without_a_warning():
