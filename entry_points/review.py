@@ -97,11 +97,7 @@ def read_first(model_uri: str, source: str, predictions: Path) -> None:
 
 
 def _to_review(args: argparse.Namespace, found: InputDocuments) -> dict[str, Any]:
-    """Return the predictions by doc_id; after a reading, those of the documents that were read.
-
-    Raises:
-        UsageError: There are none, or one of those has none.
-    """
+    """Return the predictions by doc_id; after a reading, those of the documents that were read."""
     predictions = cli.in_project(args.predictions)
     if args.model_uri:
         read_first(args.model_uri, args.input, predictions)

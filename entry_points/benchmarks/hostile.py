@@ -124,11 +124,7 @@ class _Good:
 
 
 def _good_pages(env: Environment, server: ServerProcess, requests: int) -> list[_Good]:
-    """Request good pages, PNG and PDF, one after the other; return them with their pairs.
-
-    Raises:
-        SuiteError: The pages cannot be told apart by their answers.
-    """
+    """Request good pages, PNG and PDF, one after the other; return them with their pairs."""
     pages = list(distinct_pages(env.dataset, _GOOD_PAGES))
     pages[::4] = [_pdf(page) for page in pages[::4]]
     bodies = [request_body(page) for page in pages]

@@ -131,11 +131,7 @@ class History:
         return undoable[-1] if undoable and undoable[-1].champion else None
 
     def _wait_for_turn(self, claim: str, patience_s: float) -> None:
-        """Wait until no other writer can be writing; the module's docstring has the rule.
-
-        Raises:
-            UsageError: Another writer was first, or does not finish.
-        """
+        """Wait until no other writer can be writing; the module's docstring has the rule."""
         deadline = time.monotonic() + patience_s
         while others := {
             key: value

@@ -165,11 +165,7 @@ class Answering:
             gone.cancel()
 
     def _size(self, request: Request) -> int:
-        """Return the size of the body; the largest allowed one if the client does not tell it.
-
-        Raises:
-            HttpError: The body is too large, or not JSON.
-        """
+        """Return the size of the body; the largest allowed one if the client does not tell it."""
         media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if media_type != "application/json":
             raise HttpError("Send the body with Content-Type: application/json.", 415)

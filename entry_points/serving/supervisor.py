@@ -131,11 +131,7 @@ class Supervisor:
         return uri
 
     async def _switch(self, uri: str, alias: RegisteredAlias) -> None:
-        """Let workers of another version take over.
-
-        Raises:
-            WorkerError: The version cannot be used; the workers before go on.
-        """
+        """Let workers of another version take over."""
         options = replace(self._options, model_uri=uri)
         workers = await self._prepare(options, self._count, warm_up=True)
         if await self._named(alias) != uri:  # it was moved on, or back, meanwhile
@@ -148,11 +144,7 @@ class Supervisor:
     async def _prepare(
         self, options: Options, count: int, *, warm_up: bool = False
     ) -> list[WorkerProcess]:
-        """Start workers that could answer; the first one shows whether they can at all.
-
-        Raises:
-            WorkerError: One cannot; all are ended.
-        """
+        """Start workers that could answer; the first one shows whether they can at all."""
         workers = list[WorkerProcess]()
         try:
             for _ in range(count):
@@ -170,11 +162,7 @@ class Supervisor:
         return workers
 
     async def _take_over(self, workers: list[WorkerProcess], options: Options) -> None:
-        """Let warm workers take requests, then retire those before.
-
-        Raises:
-            WorkerError: One does not listen; all are ended, and those before go on.
-        """
+        """Let warm workers take requests, then retire those before."""
         await self._admit(workers, is_switch=bool(self._serving))
         before, self._serving = self._serving, set(workers)
         self._options = options

@@ -178,11 +178,7 @@ def predict_on_spark(args: argparse.Namespace, found: Sequence[str]) -> PredictR
 
 
 def _check(args: argparse.Namespace) -> str:
-    """Return the output as Spark takes it.
-
-    Raises:
-        UsageError: A flag cannot be used with Spark.
-    """
+    """Return the output as Spark takes it."""
     if args.mode != "now":
         raise cli.UsageError("--mode batch and cancel are for one machine: leave out the master.")
     if not args.output.endswith(".parquet"):
@@ -197,11 +193,7 @@ def _check(args: argparse.Namespace) -> str:
 def _plan(
     spark: SparkSession, args: argparse.Namespace, shares: Shares
 ) -> tuple[SparkPlan, StructType]:
-    """Return how to read with the logged extractor, and the columns of the rows.
-
-    Raises:
-        UsageError: The extractor does not say what type its output has on Spark.
-    """
+    """Return how to read with the logged extractor, and the columns of the rows."""
     from pyspark.sql.types import StructType
 
     model = get_model_info(args.model_uri)

@@ -106,12 +106,7 @@ class ImageDocument:
 
     @contextlib.contextmanager
     def _opened(self, number: int) -> Iterator[Image.Image]:
-        """Open the file to read page `number`.
-
-        Raises:
-            InputError: The file is damaged, or of no known format.
-            LimitError: The page has more pixels than Pillow itself allows.
-        """
+        """Open the file to read page `number`."""
         try:
             yield Image.open(io.BytesIO(self._data), formats=IMAGE_FORMATS)
         except _BOMBS as error:
@@ -128,11 +123,7 @@ class ImageDocument:
 
 
 def _read_headers(image: Image.Image, limits: PageLimits) -> list[_Header]:
-    """Read the headers of a TIFF's pages; of any other format one page is read.
-
-    Raises:
-        LimitError: There are more than `limits.max_pages`.
-    """
+    """Read the headers of a TIFF's pages; of any other format one page is read."""
     headers = []
     # Page by page up to the limit: Pillow's n_frames is quadratic in the number of pages, a hostile
     # file of 40 MB holds 400,000.

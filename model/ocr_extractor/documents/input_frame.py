@@ -127,11 +127,7 @@ def _to_content(value: Any) -> bytes | DocumentError:
 
 
 def _to_bytes(value: Any) -> bytes:
-    """Return the document's bytes; base64 text, which some request shapes deliver, is decoded.
-
-    Raises:
-        DocumentError: There are none, or the text is not base64.
-    """
+    """Return the document's bytes; base64 text, which some request shapes deliver, is decoded."""
     if isinstance(value, (bytes, bytearray, memoryview)):
         data = bytes(value)
         return _decode(data) if _TEXT.fullmatch(data[:32]) else data

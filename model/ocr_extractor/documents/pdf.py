@@ -103,12 +103,7 @@ class PdfDocument:
         self._processes.forget(self._number)
 
     def _ask(self, number: int, **request: Any) -> tuple[dict[str, Any], bytearray]:
-        """Send a process a request about page `number`.
-
-        Raises:
-            InputError: The page is damaged.
-            LimitError: The process was killed, or none was free in time.
-        """
+        """Send a process a request about page `number`."""
         try:
             try:
                 answer, pixels = self._ask_one(request)

@@ -128,11 +128,7 @@ class PageExchange:
         return parsed
 
     def _send(self, times_longer: int = 1) -> Answer:
-        """Send a request until it is answered.
-
-        Raises:
-            EngineError: It never was, within the bounds of count and time.
-        """
+        """Send a request until it is answered."""
         capabilities, delay = self._server.capabilities, 0.0
         while True:
             wait(delay)
