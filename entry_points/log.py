@@ -24,12 +24,7 @@ from entry_points.command_line.tracking import mlflow_logs_only, name_run
 from entry_points.engine_access.tiny_ocr import fetch_tiny_ocr
 from entry_points.logged_models.card import keep_card
 from entry_points.logged_models.card_text import write_card
-from entry_points.logged_models.loading import (
-    CHOSEN,
-    LEARNED_FROM,
-    ask_for_key,
-    has_llm_access,
-)
+from entry_points.logged_models.loading import CHOSEN, LEARNED_FROM, ask_for_key, has_llm_access
 from entry_points.prompt_versions.prompt_files import read_schema
 from entry_points.prompt_versions.registration import find_prompt, schema_note, schema_of
 from entry_points.training.origin import learned_hashes

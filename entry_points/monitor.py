@@ -15,8 +15,7 @@ from entry_points.command_line import cli, flags
 from entry_points.command_line.tracking import name_run
 from entry_points.evaluation.printing import where_to_look
 from entry_points.monitoring.attention import DOCUMENTS, PREDICTIONS, find_needs, write_needs
-from entry_points.monitoring.baseline import find_baseline, run_or_period
-from entry_points.monitoring.comparison import Comparison, compare
+from entry_points.monitoring.comparison import Comparison, compare, find_baseline, run_or_period
 from entry_points.monitoring.page import PAGE, log, report
 from entry_points.monitoring.records import Period, WatchedModel, production_records
 from entry_points.monitoring.retention import delete_old_traces, find_old_traces

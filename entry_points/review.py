@@ -15,11 +15,7 @@ import mlflow
 from entry_points.command_line import cli, flags
 from entry_points.command_line.ending import run_child
 from entry_points.command_line.tracking import name_run
-from entry_points.labelling.labelled_folder import (
-    LabelledFolder,
-    add_predicted_flags,
-    schema_of,
-)
+from entry_points.labelling.labelled_folder import LabelledFolder, add_predicted_flags, schema_of
 from entry_points.predictions.documents import InputDocuments, find_documents
 from entry_points.predictions.output import read_rows
 from entry_points.reviewing.journal import Journal

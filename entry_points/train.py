@@ -30,16 +30,14 @@ from entry_points.scoring.calibration import reliability
 from entry_points.scoring.counts import Numbers
 from entry_points.scoring.forms import Truth
 from entry_points.scoring.scores import aggregate, score_forms
-from entry_points.training.field_figures import (
-    Learned,
-    curve_sizes,
-    print_learned,
-    score_fields,
-)
 from entry_points.training.figures import (
     Answers,
+    Learned,
+    curve_sizes,
     draw_confusion,
     draw_importances,
+    print_learned,
+    score_fields,
 )
 from entry_points.training.origin import note_origin
 from entry_points.training.own_fields import OwnTrainer

@@ -16,8 +16,7 @@ from entry_points.command_line import cli
 from entry_points.command_line.tracking import experiment_page
 from entry_points.evaluation.html.report import templates
 from entry_points.monitoring.attention import Need
-from entry_points.monitoring.baseline import Baseline
-from entry_points.monitoring.comparison import FEWEST, Comparison, Line
+from entry_points.monitoring.comparison import FEWEST, Baseline, Comparison, Line
 from entry_points.monitoring.records import Record
 
 PAGE = "monitor.html"

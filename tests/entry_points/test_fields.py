@@ -18,7 +18,7 @@ from entry_points.command_line.cli import UsageError
 from entry_points.comparing.comparison import Comparison
 from entry_points.comparing.evidence import load_evidence
 from entry_points.comparing.gate import Gate
-from entry_points.comparing.page import render
+from entry_points.comparing.printing import render
 from entry_points.comparing.printing import report as report_comparison
 from entry_points.evaluation.accepting import accept
 from entry_points.evaluation.assessors import load_scorers

@@ -8,7 +8,7 @@ from typing import Any
 
 from entry_points.comparing.comparison import Comparison, Contest
 from entry_points.comparing.evidence import Evidence
-from entry_points.comparing.page import render
+from entry_points.comparing.printing import render
 from entry_points.scoring.bootstrap import differences
 from entry_points.scoring.forms import Truth, score_form
 from entry_points.scoring.scores import aggregate

@@ -12,9 +12,9 @@ import pytest
 from data.field_schema import parse_schema
 from data.fields import FieldDocument
 from entry_points.training.field_calibration import fit_odds
-from entry_points.training.field_figures import curve_sizes, read_row, score_fields
 from entry_points.training.field_lessons import FieldPage, lessons_of
 from entry_points.training.field_ranker import softmax
+from entry_points.training.figures import curve_sizes, read_row, score_fields
 from entry_points.training.general_fields import drawn_pages
 from entry_points.training.own_fields import OwnDocument, OwnTrainer
 from ocr_extractor.engines.local.engine import BUNDLED_WEIGHTS

@@ -10,12 +10,7 @@ from ocr_extractor.contract import Pair
 from ocr_extractor.engines.base import PageReading
 from ocr_extractor.engines.local.options import choose_options
 from ocr_extractor.ocr.checkboxes import mark_checkboxes
-from ocr_extractor.ocr.neighbours import (
-    insert_in_order,
-    share_column,
-    share_middle,
-    share_row,
-)
+from ocr_extractor.ocr.neighbours import insert_in_order, share_column, share_middle, share_row
 from ocr_extractor.ocr.recognition import WordReader
 from ocr_extractor.ocr.ruled_lines import mark_ruled
 from ocr_extractor.ocr.segments import find_segments

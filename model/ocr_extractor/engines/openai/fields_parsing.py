@@ -23,13 +23,7 @@ from ocr_extractor.engines.openai.parsing import (
     invalid,
     loop_start,
 )
-from ocr_extractor.fields.raw_tree import (
-    WrongShapeError,
-    cell_path,
-    scalars,
-    tables,
-    to_raw_tree,
-)
+from ocr_extractor.fields.raw_tree import WrongShapeError, cell_path, scalars, tables, to_raw_tree
 
 if TYPE_CHECKING:
     from ocr_extractor.fields.schema import Schema
