@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from entry_points.training.field_lessons import Lesson
-from ocr_extractor.engines.local.fields.features import NAMES
+from ocr_extractor.engines.local.fields.feature_names import NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

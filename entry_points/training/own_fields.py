@@ -18,7 +18,7 @@ from entry_points.training.field_ranker import Features, Growth, Rows, Values, f
 from entry_points.training.figures import read_row
 from entry_points.training.stacking import fold_of
 from ocr_extractor.engines.local.engine import BUNDLED_WEIGHTS
-from ocr_extractor.engines.local.fields.features import NAMES
+from ocr_extractor.engines.local.fields.feature_names import NAMES
 from ocr_extractor.engines.local.fields.own import (
     OWN_NAMES,
     Example,

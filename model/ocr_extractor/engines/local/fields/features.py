@@ -5,17 +5,24 @@ A row of the matrix is a candidate of one field, and the last row of each field 
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ocr_extractor.engines.local.fields.candidates import SOURCES, Candidates
+from ocr_extractor.engines.local.fields.candidates import Candidates
+from ocr_extractor.engines.local.fields.feature_names import (
+    COLUMN_OF,
+    KINDS,
+    LIKENESSES,
+    MEANINGS,
+    NAMES,
+    SAYS,
+    SLOTS,
+)
 from ocr_extractor.engines.local.fields.labels import LabelMatches, concepts, concepts_of, fold
 from ocr_extractor.engines.local.fields.traits import (
-    PATTERNS,
     block_columns,
     counts,
     date_columns,
@@ -35,30 +42,6 @@ if TYPE_CHECKING:
     from ocr_extractor.engines.local.learned.geometry import Values
     from ocr_extractor.fields.raw_tree import Scalar
     from ocr_extractor.fields.schema import Field
-
-SLOTS = (
-    "before",
-    "left",
-    "left of that",
-    "first of row",
-    "above",
-    "above that",
-    "header",
-    "section",
-    "below",
-)
-"""Where a label may stand: within the segment, beside it, above it, or above the labels of a part
-of the page. What stands below is never a value's own label, but tells where a block ends."""
-
-_KINDS = ("string", "number", "integer", "boolean", "date")
-_MEANINGS = ("money", "percent", "phone", "iban", "currency", "name", "address", "email")
-
-_SAYS = {
-    "invoice": re.compile(r"invoice|rechnung|facture\b|factura\b|credit note|gutschrift", re.I),
-    "receipt": re.compile(r"receipt|quittung|kassenbon|\bre[cç]u\b|\brecibo|cash bill", re.I),
-    "order": re.compile(r"\border\b|bestellung|auftrag|commande|pedido", re.I),
-    "contract": re.compile(r"contract|vertrag|contrat\b|contrato", re.I),
-}
 
 _LABELLED = 0.75
 """Likeness of a label, [0, 1], from which a value counts as labelled."""
@@ -172,7 +155,7 @@ class PageQuestions:
     def _page_kinds(self) -> dict[str, float]:
         """How often the page says what it is."""
         texts = [segment.text for segment in self._layout.segments]
-        said = {name: counts(pattern, texts).sum() for name, pattern in _SAYS.items()}
+        said = {name: counts(pattern, texts).sum() for name, pattern in SAYS.items()}
         return {f"says {name}": min(float(count), 5.0) for name, count in said.items()}
 
     def _asked(self, at: int) -> Asked:
@@ -214,7 +197,7 @@ class PageQuestions:
         """Return how like the texts around candidates are to the field's labels."""
         matches = self._matches
         columns: Columns = {}
-        kinds = {name: getattr(matches, name)[at] for name in _LIKENESSES}
+        kinds = {name: getattr(matches, name)[at] for name in LIKENESSES}
         for name, found in kinds.items():
             there = np.where(slots >= 0, found[slots], 0.0)
             columns |= {f"{slot}: {name}": there[:, n] for n, slot in enumerate(SLOTS)}
@@ -234,7 +217,7 @@ class PageQuestions:
         """Return the matrix of all features; those that a candidate does not have are 0."""
         rows = np.zeros((count + 1, len(NAMES)), np.float32)
         for name, column in columns.items():
-            rows[:count, _AT[name]] = column
+            rows[:count, COLUMN_OF[name]] = column
         width, height = self._layout.outer[2:] - self._layout.outer[:2]
         constants = {
             "absent": 0.0,
@@ -247,21 +230,20 @@ class PageQuestions:
             "fields of this kind": sum(pool_of(each) == pool_of(field) for each in self._fields),
         }
         constants |= self._page_kinds
-        constants |= {f"type: {kind}": field.type == kind for kind in _KINDS}
-        constants |= {f"x-type: {kind}": field.semantic_type == kind for kind in _MEANINGS}
+        constants |= {f"type: {kind}": field.type == kind for kind in KINDS}
+        constants |= {f"x-type: {kind}": field.semantic_type == kind for kind in MEANINGS}
         constants |= {
             f"is: {each.name}": worth
             for each, worth in zip(concepts(), concepts_of(field), strict=True)
         }
         for name, value in constants.items():
-            rows[:, _AT[name]] = value
-        rows[count, _AT["absent"]] = 1
+            rows[:, COLUMN_OF[name]] = value
+        rows[count, COLUMN_OF["absent"]] = 1
         for name in ("own", "concept"):
-            rows[:, _AT[f"best of all: {name}"]] = rows[:count, _AT[f"best: {name}"]].max(initial=0)
+            rows[:, COLUMN_OF[f"best of all: {name}"]] = rows[
+                :count, COLUMN_OF[f"best: {name}"]
+            ].max(initial=0)
         return rows
-
-
-_LIKENESSES = ("own", "described", "concept", "rival", "foreign")
 
 
 def pool_of(field: Field) -> str:
@@ -303,40 +285,3 @@ def _larger(values: Sequence[Any], best: Values) -> Values:
     amounts = np.array(values, np.float64)
     labelled = np.unique(amounts[best >= _LABELLED])
     return np.minimum(len(labelled) - np.searchsorted(labelled, amounts, "right"), 10) + 0.0
-
-
-def _names() -> tuple[str, ...]:
-    """Return the names of all features, in the order of the matrix."""
-    own = (
-        "left top right bottom middle row,row from below,in its row,height,characters,words,lines,"
-        "digits,letters,capitals,has before,label before,label left,gap left,"
-        "gap right,gap above,gap below,order,order from below,behind a dash,before a dash,"
-        "behind a date,before a date"
-    )
-    first, *rest = own.split(",")
-    names = [*first.split(), *rest, *(f"from {source}" for source in SOURCES)]
-    names += [f"{name} words" for name in PATTERNS]
-    of_line = (*PATTERNS, "digits", "comma", "text", "height", "capitals")
-    names += [f"{side}: {name}" for side in ("above", "first", "last", "below") for name in of_line]
-    names += ["pitch"]
-    names += ["ends in a colon", "begins with a digit", "has a colon", "ends in a comma"]
-    names += ["logarithm", "has two decimals", "is larger", "part of the largest", "percent"]
-    names += ["negative", "has a currency", "is a sum", "is most of a sum", "is added"]
-    names += ["below it", "sums a column"]
-    names += ["earlier dates", "later dates", "dates", "first of two", "second of two"]
-    names += ["days", "part of the longest range", "dates within", "in its column"]
-    names += [f"{slot}: {name}" for name in _LIKENESSES for slot in SLOTS]
-    names += ["best: own", "best: concept", "best: rival", "larger ones labelled"]
-    names += ["best of all: own", "best of all: concept"]
-    names += ["best rival of the value", "labelled places of the value"]
-    names += [f"itself: {name}" for name in _LIKENESSES if name != "described"]
-    names += ["best label", "lead of the label", "label of the page", "repeats"]
-    names += ["best label of the value", "absent", "candidates", "page", "height of the text"]
-    names += ["segments", "labels given", "nullable", "fields of this kind"]
-    names += [f"says {name}" for name in _SAYS]
-    names += [f"type: {kind}" for kind in _KINDS] + [f"x-type: {kind}" for kind in _MEANINGS]
-    return (*names, *(f"is: {each.name}" for each in concepts()))
-
-
-NAMES = _names()
-_AT = {name: number for number, name in enumerate(NAMES)}

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from rapidfuzz import fuzz, process
 
-from ocr_extractor.engines.local.fields.features import NAMES, SLOTS
+from ocr_extractor.engines.local.fields.feature_names import NAMES, SLOTS
 from ocr_extractor.engines.local.fields.labels import fold
 from ocr_extractor.fields.normalisation import is_currency_code
 

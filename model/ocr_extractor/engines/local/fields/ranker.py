@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ocr_extractor.engines.local.fields.features import NAMES, pool_of
+from ocr_extractor.engines.local.fields.feature_names import NAMES
+from ocr_extractor.engines.local.fields.features import pool_of
 from ocr_extractor.engines.local.fields.own import OWN_NAMES, load_examples, own_rows
 from ocr_extractor.errors import ConfigError
 
