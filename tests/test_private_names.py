@@ -185,7 +185,7 @@ def test_pyspark_hands_out_its_java_objects():
         "rapidocr.utils.process_img:ResizeImgError",
         # GEPA's question to the LLM that writes the next prompt.
         "gepa.strategies.instruction_proposal:InstructionProposalSignature.run",
-        # uvicorn's connection, which serving/connection.py gives a time limit.
+        # uvicorn's connection, which serving/app.py gives a time limit.
         "uvicorn.protocols.http.h11_impl:H11Protocol.connection_made",
         "uvicorn.protocols.http.h11_impl:H11Protocol.on_response_complete",
         "uvicorn.protocols.http.h11_impl:H11Protocol.timeout_keep_alive_handler",

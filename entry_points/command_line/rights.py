@@ -10,6 +10,21 @@ from urllib.parse import urlsplit
 # MLflow collects what its threads were told while they downloaded, as text.
 _DOWNLOAD = re.compile(r"artifacts from s3://.*\n(.+)", re.DOTALL)
 
+_UNKNOWN_USER, _NOT_ALLOWED = 401, 403
+# MLflow's error codes for the two, in MLflow's own errors.
+_STATUS = {
+    "UNAUTHENTICATED": _UNKNOWN_USER,
+    "CUSTOMER_UNAUTHORIZED": _UNKNOWN_USER,
+    "PERMISSION_DENIED": _NOT_ALLOWED,
+}
+# MLflow's basic-auth answers with the user whose password it has checked.
+_LOGGED_IN = "/api/2.0/mlflow/users/current"
+_PASSWORD = re.compile(r"//[^/\s]*@")
+_ENDPOINT = re.compile(r"endpoint (\S+) failed")
+# What a request for an artifact needs: to write one, EDIT.
+_RIGHT_BY_METHOD = {"GET": "READ", "DELETE": "MANAGE"}
+_READS = re.compile(r"/(get|list|search|get-[a-z-]+|m-[0-9a-f]{32})$")
+
 
 def errors_of_object_store() -> tuple[type[Exception], ...]:
     """Return what S3's client raises, and what its import does where it is not installed."""
@@ -48,22 +63,6 @@ def causes(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__
-
-
-_UNKNOWN_USER, _NOT_ALLOWED = 401, 403
-# MLflow's error codes for the two, in MLflow's own errors.
-_STATUS = {
-    "UNAUTHENTICATED": _UNKNOWN_USER,
-    "CUSTOMER_UNAUTHORIZED": _UNKNOWN_USER,
-    "PERMISSION_DENIED": _NOT_ALLOWED,
-}
-# MLflow's basic-auth answers with the user whose password it has checked.
-_LOGGED_IN = "/api/2.0/mlflow/users/current"
-_PASSWORD = re.compile(r"//[^/\s]*@")
-_ENDPOINT = re.compile(r"endpoint (\S+) failed")
-# What a request for an artifact needs: to write one, EDIT.
-_RIGHT_BY_METHOD = {"GET": "READ", "DELETE": "MANAGE"}
-_READS = re.compile(r"/(get|list|search|get-[a-z-]+|m-[0-9a-f]{32})$")
 
 
 def errors_of_server() -> tuple[type[Exception], ...]:

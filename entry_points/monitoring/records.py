@@ -18,6 +18,10 @@ from entry_points.logged_models.loading import pinned
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _BETWEEN = ".."
 
+_A_PAGE = 100  # traces a request; each holds some 20 KB with `trace_content=full`
+_DOCUMENT = "extract"
+_LOGGED = re.compile(r"models:/(m-\w+)")  # the source of a version: its LoggedModel
+
 
 @dataclass(frozen=True)
 class Period:
@@ -67,11 +71,6 @@ def _moment(text: str) -> datetime:
 
 def _ms(moment: datetime) -> int:
     return int(moment.timestamp() * 1000)
-
-
-_A_PAGE = 100  # traces a request; each holds some 20 KB with `trace_content=full`
-_DOCUMENT = "extract"
-_LOGGED = re.compile(r"models:/(m-\w+)")  # the source of a version: its LoggedModel
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,8 @@ from entry_points.monitoring.records import Record
 Verdict = Literal["ok", "look", "worse"]
 Number = float | None
 
+Numbers = npt.NDArray[np.float64]
+
 
 @dataclass(frozen=True)
 class Watch:
@@ -127,9 +129,6 @@ WATCHES: Sequence[Watch] = (
         "seconds a page", _a_page(lambda record: record.seconds), "look", "higher", 4.0, True, 5.0
     ),
 )
-
-
-Numbers = npt.NDArray[np.float64]
 
 
 def nearest(records: Sequence[Record], seen: Sequence[Record]) -> list[float | None]:

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 # With fewer forms the confidence interval is meaningless.
 LEAST_VALIDATION = 5
 
+MINIBATCH = 3
+"""Forms on which a new prompt is tried first; the LLM sees the mistakes on them."""
+
 
 @dataclass(frozen=True)
 class PromptParts:
@@ -50,10 +53,6 @@ def divide(forms: Sequence[Document], examples: int, seed: int) -> PromptParts:
         )
     random.Random(seed).shuffle(development)  # noqa: S311 - no secret
     return PromptParts(development[shown:], development[:shown], validation)
-
-
-MINIBATCH = 3
-"""Forms on which a new prompt is tried first; the LLM sees the mistakes on them."""
 
 
 class OptimizationBudget:

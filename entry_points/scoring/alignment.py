@@ -22,6 +22,9 @@ TextPair = tuple[str, str]
 
 _ANSWERING = ("question", "answer")
 
+Match = tuple[int, int]
+"""(position in the truth, position among the predicted pairs)."""
+
 
 @dataclass(frozen=True, slots=True)
 class FormTexts:
@@ -59,10 +62,6 @@ class FormTexts:
 
 def _words(entity: Entity) -> str:
     return " ".join(word.text for word in entity.words)
-
-
-Match = tuple[int, int]
-"""(position in the truth, position among the predicted pairs)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,9 @@ from typing import Any
 from entry_points.serving.answering import Options
 from entry_points.serving.webhooks import AliasEvent
 
+# How long a process may take to load its version, or to listen, s.
+_START_S = 300.0
+
 
 @dataclass(frozen=True)
 class Job:
@@ -61,10 +64,6 @@ class Unusable:
     """A worker tells its parent why its version cannot be used, and ends."""
 
     reason: str
-
-
-# How long a process may take to load its version, or to listen, s.
-_START_S = 300.0
 
 
 class WorkerError(Exception):

@@ -31,6 +31,13 @@ from ocr_extractor.ocr.words import Word
 if TYPE_CHECKING:
     from data.generator.trade.documents import Kind
 
+_GROWTH = Growth(rounds=350, leaves=31, rate=0.08, share=0.4, least=30)
+_ABSENT = 0.3
+"""What an absent value counts: drawn documents lack more of what is asked than real ones do."""
+
+_HELD = 10
+"""One document of so many is kept for the calibration."""
+
 
 @dataclass(frozen=True)
 class DrawnPages:
@@ -68,14 +75,6 @@ def drawn_pages(kind: Kind, seed: int) -> DrawnPages:
         pages.append(FieldPage(f"{kind}-{seed}", number, words))
     truth = FieldTruth(parse_schema(drawn.schema, "a drawn schema"), drawn.values)
     return DrawnPages(Schema.parse(drawn.schema), truth, tuple(pages))
-
-
-_GROWTH = Growth(rounds=350, leaves=31, rate=0.08, share=0.4, least=30)
-_ABSENT = 0.3
-"""What an absent value counts: drawn documents lack more of what is asked than real ones do."""
-
-_HELD = 10
-"""One document of so many is kept for the calibration."""
 
 
 def build_parser() -> argparse.ArgumentParser:
