@@ -23,7 +23,7 @@ from entry_points.reviewing.leaves import Task
 from entry_points.reviewing.mlflow_queue import Queue, fill_queue, tell_queue
 from entry_points.reviewing.pages import Pages
 from entry_points.reviewing.review import Review
-from entry_points.reviewing.server import address_of, kept_token, listening, serve
+from entry_points.reviewing.server import address_of, kept_token, serve
 from entry_points.reviewing.summary import compute_thresholds, report, summarise, tell_traces
 from ocr_extractor.errors import SchemaError
 
@@ -131,7 +131,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if Path(args.predictions).suffix != ".jsonl":
         raise cli.UsageError(f"--predictions is {args.predictions}: give predict's .jsonl file.")
     found = find_documents(args.input)
-    with listening(args.host, args.port) as listener:
+    with flags.listening(args.host, args.port) as listener:
         try:
             rows = _to_review(args, found)
         except KeyboardInterrupt:  # predict has said what is finished

@@ -98,15 +98,14 @@ def serve(
         followed: The alias whose version is served; None for the version of `options`.
 
     Raises:
-        UsageError: The extractor refuses to load for a reason that it names.
+        UsageError: The address cannot be listened on, or the extractor refuses to load.
     """
-    alone = workers == 1 and followed is None
-    served = build_served(load_served(options.model_uri), options) if alone else None
-    with uvicorn.Config("", host=host, port=port).bind_socket() as listener:
+    with flags.listening(host, port) as listener:
         port = listener.getsockname()[1]
         name_run(f"serve {version_of(options.model_uri)} on port {port}")
-        print(f"When the server runs, in another terminal:\n  {curl(port)}", flush=True)
-        if served:
+        print(f"When {host}:{port} answers, in another terminal:\n  {curl(port)}", flush=True)
+        if workers == 1 and followed is None:
+            served = build_served(load_served(options.model_uri), options)
             uvicorn.Server(uvicorn.Config(served.app, **http_settings())).run([listener])
             return
         with tempfile.TemporaryDirectory() as folder:

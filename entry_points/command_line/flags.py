@@ -1,11 +1,13 @@
-"""The flags that several commands have, --settings among them: read, and handed on."""
+"""The flags that several commands have: how they are read and checked, and handed on."""
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+import socket
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from data.splits import SPLITS, Split
@@ -238,3 +240,23 @@ def refuse_secret(settings: Mapping[str, Any]) -> None:
         "write http://host:port/v1, and put the server's key into the environment variable "
         f"OPENAI_API_KEY.{kept}"
     )
+
+
+@contextlib.contextmanager
+def listening(host: str, port: int) -> Iterator[socket.socket]:
+    """Bind what --host and --port name, 0 for a port that is free; the server then listens.
+
+    Raises:
+        UsageError: The port is in use, or the address is none of this machine.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((host, port))
+        except (OSError, OverflowError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise UsageError(
+                f"{host}:{port} cannot be listened on ({reason}): give another --port or --host."
+            ) from error
+        yield listener

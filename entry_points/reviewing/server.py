@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import secrets
 import signal
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import uvicorn
 
-from entry_points.command_line.cli import UsageError
 from entry_points.command_line.tracking import user_name
 from entry_points.reviewing.app import LOOPBACK, Access, build_app
 from entry_points.reviewing.mlflow_queue import Queue
@@ -22,26 +20,6 @@ from entry_points.reviewing.review import Review
 from entry_points.reviewing.summary import summarise
 
 _EVERYWHERE = {"0.0.0.0", "::"}  # noqa: S104 - what --host may say
-
-
-@contextlib.contextmanager
-def listening(host: str, port: int) -> Iterator[socket.socket]:
-    """Bind an address; clients get answers once `serve` runs.
-
-    Raises:
-        UsageError: The port is in use, or the address is none of this machine.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind((host, port))
-        except (OSError, OverflowError) as error:
-            reason = getattr(error, "strerror", None) or error
-            raise UsageError(
-                f"{host}:{port} cannot be listened on ({reason}): give another --port or --host."
-            ) from error
-        yield listener
 
 
 def address_of(listener: socket.socket) -> str:
@@ -96,7 +74,7 @@ def serve(
     Args:
         opened: What is reviewed.
         token: What requests need.
-        listener: See `listening`.
+        listener: Bound to the server's address; it need not listen yet.
         queue: MLflow's queue that the documents are in, None for none.
         announce: Called with the page's address once it answers.
     """

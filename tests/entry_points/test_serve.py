@@ -211,6 +211,13 @@ def test_params_reach_the_prompt(project: Project, url: str, image: str):
     assert "Skip stamps." in project.llm.requests[-1]["messages"][0]["content"]
 
 
+def test_a_port_that_is_in_use_is_said_before_the_model_is_loaded(project: Project, url: str):
+    done = project.command("serve", port=url.rpartition(":")[2])
+    assert done.returncode == 2
+    assert "(Address already in use): give another --port or --host." in done.stdout
+    assert "curl" not in done.stdout
+
+
 def test_the_documented_curl_works_as_pasted(project: Project, url: str):
     command = block("bash", r"""invoice-01.png | tr -d '\n')" | curl""").strip()
     assert command == curl(5001)
