@@ -48,7 +48,8 @@ def _figures(evaluation: Evaluation) -> Iterator[tuple[str, Figure]]:
         yield "review", _review(evaluation)
 
 
-def _axes(title: str, across: str, up: str) -> tuple[Figure, Axes]:
+def new_axes(title: str, across: str, up: str) -> tuple[Figure, Axes]:
+    """Return a figure with empty axes: its title, and what is measured across and up."""
     figure = Figure(figsize=(7, 4.5), dpi=120, layout="constrained")
     axes = figure.add_subplot()
     axes.set(title=title, xlabel=across, ylabel=up)
@@ -59,7 +60,7 @@ def _axes(title: str, across: str, up: str) -> tuple[Figure, Axes]:
 def _error_types(evaluation: Evaluation) -> Figure:
     kinds = evaluation.fates
     unit = evaluation.kind.UNIT
-    figure, axes = _axes(f"What became of the {unit}", "", unit)
+    figure, axes = new_axes(f"What became of the {unit}", "", unit)
     bars = axes.bar(list(kinds), list(kinds.values()), color=[_COLOURS[kind] for kind in kinds])
     axes.bar_label(bars, fmt="{:,.0f}")
     return figure
@@ -68,7 +69,7 @@ def _error_types(evaluation: Evaluation) -> Figure:
 def _score_by_length(evaluation: Evaluation) -> Figure:
     kind = evaluation.kind
     across, up = f"true {kind.UNIT}", f"{kind.MAIN} of the form"
-    figure, axes = _axes("Score by length of the form", across, up)
+    figure, axes = new_axes("Score by length of the form", across, up)
     scores = [form.main for form in evaluation.forms]
     axes.scatter([form.score.true for form in evaluation.forms], scores, color=_PLAIN, alpha=0.6)
     axes.set_ylim(-0.03, 1.03)
@@ -82,7 +83,7 @@ def draw_reliability(judged: Numbers, unit: str) -> Figure:
     """
     found = reliability(*judged)
     title = f"Reliability: expected calibration error {found.ece:.3f}"
-    figure, axes = _axes(title, "confidence", f"share of the {unit} that are right")
+    figure, axes = new_axes(title, "confidence", f"share of the {unit} that are right")
     axes.plot([0, 1], [0, 1], color="grey", linestyle="--", label="perfectly calibrated")
     axes.plot(found.confidence, found.accuracy, color=_PLAIN, marker="o", label="this extractor")
     for x, y, pairs in zip(found.confidence, found.accuracy, found.pairs, strict=True):
@@ -95,7 +96,7 @@ def draw_reliability(judged: Numbers, unit: str) -> Figure:
 def _review(evaluation: Evaluation) -> Figure:
     left = error_left(*evaluation.judged)
     reviewed = np.linspace(0, 100, len(left))
-    figure, axes = _axes(
+    figure, axes = new_axes(
         f"Error left if a person reviews the least confident {evaluation.kind.UNIT}",
         f"{evaluation.kind.UNIT} reviewed, %",
         f"predicted {evaluation.kind.UNIT} still wrong, %",

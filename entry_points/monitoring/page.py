@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 
 from entry_points.command_line import cli
 from entry_points.command_line.tracking import experiment_page
+from entry_points.evaluation.figures import new_axes
 from entry_points.evaluation.html.report import templates
 from entry_points.monitoring.attention import Need
 from entry_points.monitoring.comparison import FEWEST, Baseline, Comparison, Line
@@ -79,8 +80,7 @@ def log(comparison: Comparison, baseline: Baseline, needs: Sequence[Need], title
     mlflow.log_metrics(metrics)
     mlflow.set_tags({"verdict": comparison.verdict, "baseline": baseline.told[:500]})
     mlflow.log_dict({"documents": [_to_dict(need) for need in needs]}, NEEDS)
-    for name, figure in _figures(comparison):
-        mlflow.log_figure(figure, f"figures/{name}.png")
+    mlflow.log_figure(_draw_confidences(comparison), "figures/confidence.png")
     page = templates(Path(__file__).parent).get_template(PAGE)
     mlflow.log_text(
         page.render(
@@ -126,14 +126,11 @@ def _histograms(comparison: Comparison) -> Mapping[str, list[float]]:
     return {name: (each / max(each.sum(), 1)).tolist() for name, each in counted.items()}
 
 
-def _figures(comparison: Comparison) -> Iterator[tuple[str, Figure]]:
-    figure = Figure(figsize=(7, 4.5), dpi=120, layout="constrained")
-    axes = figure.add_subplot()
+def _draw_confidences(comparison: Comparison) -> Figure:
+    figure, axes = new_axes("Confidence", "confidence", "share of what was read")
     for (name, shares), colour in zip(
         _histograms(comparison).items(), ("#8a8f99", "#1f5fa8"), strict=True
     ):
         axes.stairs(shares, np.linspace(0, 1, len(shares) + 1), label=name, color=colour, lw=2)
-    axes.set(title="Confidence", xlabel="confidence", ylabel="share of what was read")
-    axes.spines[["top", "right"]].set_visible(False)
     axes.legend()
-    yield "confidence", figure
+    return figure
