@@ -52,16 +52,8 @@ _A_MINUTE = ("requests_per_minute", "tokens_per_minute")
 
 
 @contextlib.contextmanager
-def open_session(master: str, max_concurrency: int) -> Iterator[SparkSession]:
-    """Start Spark, and stop it at the end of the context.
-
-    Args:
-        master: Spark's master URL, `local[2]` or `spark://host:7077`.
-        max_concurrency: Most cores that the run can use on a standalone cluster.
-
-    Raises:
-        UsageError: Spark is not installed, does not start, or ends the run.
-    """
+def _open_session(master: str, max_concurrency: int) -> Iterator[SparkSession]:
+    """Start Spark, on a standalone cluster with so many cores; stop it at the end."""
     try:
         from py4j.protocol import Py4JError
         from pyspark.errors import PySparkException
@@ -84,25 +76,21 @@ def open_session(master: str, max_concurrency: int) -> Iterator[SparkSession]:
         ) from error
 
 
-def task_slots(spark: SparkSession) -> int:
+def _task_slots(spark: SparkSession) -> int:
     """Return how many tasks can run at once, after the executors have started."""
     context = spark.sparkContext
     spark.range(1).count()
     return max(1, context.defaultParallelism // int(context.getConf().get("spark.task.cpus", "1")))
 
 
-def executor_environment(settings: Mapping[str, Any]) -> dict[str, str]:
-    """Return the environment variables that a model on an executor needs.
-
-    Args:
-        settings: The extractor's settings that replace those it was logged with. They go through
-            the environment because MLflow drops `spark_udf`'s `model_config` on a cluster.
-    """
+def _executor_environment(settings: Mapping[str, Any]) -> dict[str, str]:
+    """Return the environment variables that a model on an executor needs."""
     handed_on = {k: v for k, v in os.environ.items() if k.startswith(_FOR_EXECUTORS)}
     # Traces from many machines are written only if the user asks for them. Spark ends its workers
     # without warning, so a trace is written before its document is finished.
     handed_on.setdefault("MLFLOW_TRACE_SAMPLING_RATIO", "0")
     handed_on["MLFLOW_ENABLE_ASYNC_TRACE_LOGGING"] = "false"
+    # On a cluster, MLflow drops the `model_config` of `spark_udf`.
     return handed_on | {"SERVING_MODEL_CONFIG": json.dumps(dict(settings))}
 
 
@@ -166,8 +154,8 @@ def predict_on_spark(args: argparse.Namespace, found: Sequence[str]) -> PredictR
         )
     ask_for_key(config)
     name_run(f"predict {version_of(args.model_uri)} on {PurePosixPath(args.input).name} (Spark)")
-    with open_session(args.spark_master, args.max_concurrency) as spark:
-        shares = Shares.of(config, args.max_concurrency, task_slots(spark))
+    with _open_session(args.spark_master, args.max_concurrency) as spark:
+        shares = Shares.of(config, args.max_concurrency, _task_slots(spark))
         print(f"Spark: {shares.count} tasks at once, each with {dict(shares.settings)}.")
         spark.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", shares.documents_at_once)
         documents = find_on_spark(spark, args.input, found, config["max_document_bytes"])
@@ -209,7 +197,7 @@ def _plan(
         result_type=ddl,
         env_manager="local",
         params=params | {"as_struct": True},
-        extra_env=executor_environment(shares.settings),
+        extra_env=_executor_environment(shares.settings),
     )
     plan = SparkPlan(
         model=model,

@@ -90,7 +90,7 @@ class ImageDocument:
             image.seek(number - 1)
             # Pillow's TIFF reader has already turned the page.
             ImageOps.exif_transpose(image, in_place=True)
-            page = to_rgb_or_grey(image)
+            page = _to_rgb_or_grey(image)
             if page is image and image.format == "WEBP":
                 page = image.copy()  # its decoder keeps two canvases as long as it lives
         # The comments and colour profile of the file would get into the image for the LLM.
@@ -128,7 +128,7 @@ def _read_headers(image: Image.Image, limits: PageLimits) -> list[_Header]:
     # Page by page up to the limit: Pillow's n_frames is quadratic in the number of pages, a hostile
     # file of 40 MB holds 400,000.
     for number in range(limits.max_pages):
-        headers.append(_Header(image.size, estimate_decoding(image)))
+        headers.append(_Header(image.size, _estimate_decoding(image)))
         if image.format != "TIFF":
             return headers
         try:
@@ -138,12 +138,8 @@ def _read_headers(image: Image.Image, limits: PageLimits) -> list[_Header]:
     raise too_many_pages(limits)
 
 
-def to_rgb_or_grey(image: Image.Image) -> Image.Image:
-    """Return the image as "RGB" or "L": transparency on white, deep greys scaled to 8 bits.
-
-    Args:
-        image: A decoded image. It must not be used afterwards: its memory may be reused.
-    """
+def _to_rgb_or_grey(image: Image.Image) -> Image.Image:
+    """Return a decoded image, of which the memory may be reused, as "RGB" or "L" of 8 bits."""
     if _is_deep(image):
         return _deep_grey_to_8_bit(image)
     if image.has_transparency_data:
@@ -152,7 +148,7 @@ def to_rgb_or_grey(image: Image.Image) -> Image.Image:
     return image if image.mode == mode else image.convert(mode)
 
 
-def estimate_decoding(image: Image.Image) -> int:
+def _estimate_decoding(image: Image.Image) -> int:
     """Return the most memory, bytes, that decoding and converting an image takes, by its header."""
     pixels = image.width * image.height
     stored = _stored_bytes(image.mode)
