@@ -46,7 +46,7 @@ USES = {
         "_pool",
         "_transport",
     },
-    "entry_points/spark/folder.py": {"_jsc", "_jvm"},
+    "entry_points/spark/documents.py": {"_jsc", "_jvm"},
     "docs/make_reference.py": {"_actions"},
 }
 
