@@ -8,8 +8,11 @@ from random import Random
 import numpy as np
 import pytest
 
+from data.generator.trade.canvas import Look
 from data.generator.trade.documents import KINDS, draw_document
+from data.generator.trade.draft import Draft
 from data.generator.trade.ocr_faults import Faults, draw_faults, read_words
+from data.generator.trade.terms import draw_terms
 from data.generator.trade.wanted import concepts, draw_wanted
 from ocr_extractor.fields.normalisation import Hints, normalise
 from ocr_extractor.fields.schema import Schema
@@ -185,3 +188,14 @@ def test_readings_differ_by_seed_only():
     assert one == same
     assert one != other
     assert draw_faults(Random(1)) == draw_faults(Random(1))
+
+
+def test_conditions_fill_a_page_and_are_no_fact():
+    draft = Draft(Random(1))
+    draft.page((1240, 1754))
+    look = Look("Helvetica", 18)
+    draw_terms(draft, look, look)
+    first, second = draft.pages
+    assert len(second.words) > 50
+    assert not second.places
+    assert not first.words

@@ -159,7 +159,7 @@ class _Head:
         elif flight == "two":
             at = draft.rng.randint(0, len(entries))
             entries[at:at] = [(labels[name], (name,)) for name in ("start", "end")]
-        if draft.chance(0.2):
+        if draft.chance(0.3):
             entries.insert(draft.rng.randint(0, len(entries)), self._billed())
         if draft.chance(0.25) and "Invoice" not in labels["contract"]:
             invoice = draft.pick(("Invoice", "Invoice #", "Invoice Number"))

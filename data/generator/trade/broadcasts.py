@@ -8,9 +8,10 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from data.generator.trade.broadcast_head import head, other_head
-from data.generator.trade.canvas import Canvas, Look, width_of
+from data.generator.trade.canvas import Canvas, Look, width_of, wrap
 from data.generator.trade.draft import FACES, Draft, cents, lexicon
 from data.generator.trade.labels import Labels
+from data.generator.trade.terms import draw_terms
 
 _PROGRAMS = (
     *("Morning News", "News at 6", "Late News", "Evening Report", "Daily Talk", "Game Night"),
@@ -44,6 +45,8 @@ def draw_broadcast(draft: Draft) -> None:
         order.totals()
         order.sums()
     order.foot()
+    if draft.chance(0.15):
+        draw_terms(draft, order.look, order.bold)
 
 
 class _Order:
@@ -59,6 +62,8 @@ class _Order:
         self.left, self.right = 60.0, size[0] - draft.rng.uniform(55, 90)
         self.bottom = size[1] - draft.rng.uniform(110, 170)
         self.y = 0.0
+        self.ends: dict[str, float] = {}
+        """Where the columns of the lines end, px; empty before they are printed."""
         self.money_sign = draft.pick(("$", "$", ""))
         self.short = draft.pick(("%m/%d/%y", "%m/%d/%Y", "%m/%d"))
         if draft.order == "dmy":
@@ -290,12 +295,22 @@ class _Order:
     def _rows(self, names: list[str]) -> None:
         draft = self.draft
         x = draft.pick((self.left, self.right - 420, self.right - 520))
+        end = x + 400
+        if "amount" in self.ends and draft.chance(0.4):
+            # Sums go on with the column of the amounts.
+            end = self.ends["amount"] - 4
+            x = max(self.left, end - 300)
+        if x > self.left + 300 and draft.chance(0.4):
+            told = wrap(" ".join(lexicon()["en"]["terms"]), self.look, x - self.left - 40)
+            for place, line in enumerate(told[: len(names) + 1]):
+                y = self.y + place * _TALL * self.look.size
+                self.page.text((self.left, y), line, self.look)
         for name in names:
             label = self.labels.asked(name)
             if name == "commission" and draft.chance(0.4):
                 label = f"{self.labels[name]} (15%):"
             self.page.text((x, self.y), label, self.bold if draft.chance(0.5) else self.look)
-            self.page.text((x + 400, self.y), self._money(name), self.look, name, align=1)
+            self.page.text((end, self.y), self._money(name), self.look, name, align=1)
             self.y += _TALL * self.look.size
 
     def _months(self, names: list[str], *, divided: bool) -> None:

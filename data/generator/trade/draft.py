@@ -143,6 +143,9 @@ class Draft:
         """Return a company's name, with or without its legal form."""
         trade, form = self.word("trades"), self.pick(self.country["forms"])
         kind = self.rng.random()
+        if self.chance(0.07):
+            # Documents made for a trial name their parties so.
+            return self.cased(f"{self.word('samples')} {form}".strip())
         if kind < 0.45:
             name = f"{self.name()} {trade}"
         elif kind < 0.6:

@@ -36,6 +36,7 @@ class Letter:
         row: From one row of a table or a list to the next, px.
         head_end: y below the letterhead, px.
         bold_labels: Whether labels stand out from their values.
+        broken: Whether names of parties take two lines.
     """
 
     def __init__(self, draft: Draft, kind: str) -> None:
@@ -56,6 +57,7 @@ class Letter:
         self.row = size * rng.uniform(1.25, 1.75)
         self.head_end = 0.0
         self.bold_labels = False
+        self.broken = draft.chance(0.12)
 
     @property
     def sender(self) -> str:
@@ -91,6 +93,14 @@ class Letter:
                 x = self.page.text((x, self.y), piece, look, fact) + space
         self.y += look.leading * look.size
 
+    def name(self, at: tuple[float, float], fact: str, look: Look) -> float:
+        """Write a party's name in one line or two; return what it is high, px."""
+        words = self.draft.texts[fact].split()
+        half = len(words) // 2 if self.broken else 0
+        lines = [" ".join(part) for part in (words[:half], words[half:]) if part]
+        self.page.text(at, lines, look, fact)
+        return len(lines) * look.leading * look.size
+
     def rows(self, at: tuple[float, float], rows: Sequence[tuple[str, str]], tab: float) -> float:
         """Write labels with their facts beside them, or with none; return the y below."""
         x, y = at
@@ -116,11 +126,18 @@ def decide(letter: Letter) -> None:
         name = draft.company() if party == "seller" or draft.chance(0.8) else draft.person()
         draft.set(f"{party}_name", draft.cased(name))
     draft.set("contact", draft.person())
-    draft.set("customer_number", draft.filled(draft.pick(("{p5}", "{p6}", "K{p5}", "{T}{p3}"))))
+    customer = draft.filled(draft.pick(("{p5}", "{p6}", "K{p5}", "{T}{p3}")))
+    draft.set("customer_number", customer)
+    # A reference is often made of the document's number.
+    before = draft.pick((customer, str(day.year)))
+    draft.set("reference", draft.pick((draft.number(), f"{before}-{draft.texts['number']}")))
+    draft.set("contract", draft.number())
     later = datetime.timedelta(days=rng.choice((7, 10, 14, 30, 30, 45)))
     draft.day("delivery", day + later * (1 if not letter.is_invoice else rng.choice((-1, 0, 0))))
     if letter.is_invoice:
         draft.set("order_number", draft.number())
+        draft.set("delivery_note", draft.number())
+        draft.set("supplier_number", draft.filled(draft.pick(("{p5}", "{p6}", "7{p4}"))))
         draft.day("due", day + later)
         draft.set("seller_tax_id", draft.filled(draft.pick(draft.country["tax_number"])))
         draft.set("bic", draft.filled("{T}{T}{T}{T}") + draft.code + draft.filled("{T}{T}"))

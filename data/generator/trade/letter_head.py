@@ -10,7 +10,7 @@ from data.generator.trade.letter import SIZE, Letter
 _TITLES: dict[str, dict[str, tuple[str, ...]]] = {
     "invoices": {
         "en": ("INVOICE", "Invoice", "Tax Invoice", "Commercial Invoice"),
-        "de": ("RECHNUNG", "Rechnung", "Handelsrechnung", "Teilrechnung", "Schlussrechnung"),
+        "de": ("RECHNUNG", "Rechnung", "Handelsrechnung", "Teilrechnung", "Sammelrechnung"),
         "fr": ("FACTURE", "Facture", "Facture commerciale"),
         "es": ("FACTURA", "Factura", "Factura comercial"),
     },
@@ -27,6 +27,14 @@ _TITLES: dict[str, dict[str, tuple[str, ...]]] = {
         "es": ("PEDIDO", "Orden de compra"),
     },
 }
+_NUMBERS = {
+    "en": ("No.", "Number", "ID", "GLN", "Code"),
+    "de": ("Nummer", "Nr.", "Nummer", "GLN", "ID"),
+    "fr": ("N°", "Numéro", "Code", "GLN", "ID"),
+    "es": ("N.º", "Número", "Código", "GLN", "ID"),
+}
+"""Labels of a party's number that do not say whose it is: the part of the page does."""
+
 _OF = {"en": "of", "de": "vom", "fr": "du", "es": "de"}
 _SHIP_TO = {
     "en": ("Ship to", "Delivery address"),
@@ -41,6 +49,10 @@ _SHARES = {
     "delivery": 0.6,
     "order_number": 0.4,
     "customer_number": 0.5,
+    "reference": 0.25,
+    "delivery_note": 0.25,
+    "supplier_number": 0.12,
+    "contract": 0.12,
     "contact": 0.35,
     "currency": 0.2,
 }
@@ -79,7 +91,8 @@ def logo(letter: Letter, x: float, y: float, size: float) -> None:
         (page.disc if draft.chance(0.5) else page.fill)(inner, WHITE)
     elif draft.chance(0.5):
         mark = Look(letter.bold.face, 0.5 * size, WHITE)
-        page.text((x + 0.2 * size, y + 0.68 * size), draft.filled("{T}{T}"), mark)
+        letters = draft.filled(draft.pick(("{T}{T}", "{T}{T}", "{w}")))
+        page.text((x + 0.2 * size, y + 0.68 * size), letters, mark)
 
 
 def _letter(letter: Letter, shown: list[str]) -> None:
@@ -186,6 +199,10 @@ def _list(letter: Letter, shown: list[str]) -> None:
     rest = [name for name in shown if name not in {"number", "date"}]
     rows = [(letter.labels.asked(name), name) for name in rest]
     letter.y = letter.rows((letter.left, letter.y), rows, tab) + 0.5 * letter.row
+    if draft.chance(0.3):
+        # A sign that stands in the row of a label is not its value.
+        tall = draft.rng.uniform(60, 110)
+        logo(letter, letter.right - 2 * tall, letter.y - 0.6 * tall, tall)
     for side in (letter.sender, letter.recipient):
         page.text((letter.left, letter.y), letter.labels.asked(f"{side}_name"), letter.bold)
         if draft.chance(0.4):
@@ -194,11 +211,13 @@ def _list(letter: Letter, shown: list[str]) -> None:
         letter.y += letter.row
         names = {"en": "Name", "de": "Name", "fr": "Nom", "es": "Nombre"}
         x = letter.left
+        if draft.chance(0.4):
+            _own_number(letter, side, x, tab)
         if draft.chance(0.6):
             page.text((x, letter.y), f"{names[draft.language]}:", letter.look)
             x += tab
-        draft.put((x, letter.y), f"{side}_name", draft.pick((letter.look, letter.bold)))
-        letter.y += letter.row
+        look = draft.pick((letter.look, letter.bold))
+        letter.y += letter.name((x, letter.y), f"{side}_name", look)
         page.text((x, letter.y), draft.lines[side], letter.look, f"{side}_address")
         letter.y += len(draft.lines[side]) * letter.look.leading * letter.look.size + letter.row
         if side == "seller" and letter.has("seller_tax_id"):
@@ -218,8 +237,7 @@ def _letterhead(letter: Letter, x: float, y: float, *, is_right: bool) -> None:
     if x + width_of(draft.texts[name], look) > letter.right - (0 if is_right else 180):
         look = replace(look, size=0.8 * letter.look.size)
     if draft.chance(0.9):
-        draft.put((x, y), name, look)
-        y += 1.3 * look.size
+        y += letter.name((x, y), name, look)
     lines = draft.lines[letter.sender]
     page.text((x, y), lines, letter.small, f"{letter.sender}_address")
     y += len(lines) * letter.small.leading * letter.small.size
@@ -239,19 +257,36 @@ def party(letter: Letter, side: str, x: float, right: float, *, labelled: bool) 
         page.text((x, letter.y), letter.labels.asked(f"{side}_name"), letter.bold)
         letter.y += 1.5 * look.size
     step = look.leading * look.size
-    draft.put((x, letter.y), f"{side}_name", draft.pick((look, letter.bold)))
-    letter.y += step
+    numbered = labelled and draft.chance(0.25)
+    if numbered and draft.chance(0.4):
+        _own_number(letter, side, x)
+        numbered = False
+    letter.y += letter.name((x, letter.y), f"{side}_name", draft.pick((look, letter.bold)))
     if draft.chance(0.15):
         page.text((x, letter.y), draft.person(), look)
         letter.y += step
     page.text((x, letter.y), draft.lines[side], look, f"{side}_address")
     letter.y += len(draft.lines[side]) * step
+    if numbered:
+        _own_number(letter, side, x)
     if side == letter.recipient and draft.chance(0.15):
         letter.y += step
         label = draft.pick(_SHIP_TO[draft.language])
         page.text((x, letter.y), f"{label}:", letter.bold)
         page.text((x, letter.y + step), [draft.company(), *draft.address(3)], look)
         letter.y += 5 * step
+
+
+def _own_number(letter: Letter, side: str, x: float, tab: float = 0.0) -> None:
+    """Print a number of a party in its part of the page; the customer's may be one of the facts."""
+    draft, look = letter.draft, letter.look
+    label = f"{draft.pick(_NUMBERS[draft.language])}{draft.pick((':', ':', ' :', ''))}"
+    end = letter.page.text((x, letter.y), label, look)
+    text = draft.filled(draft.pick(("{p5}", "{p6}", "{T}{T}{p5}", "{p9}{p4}")))
+    fact = "customer_number" if side == "buyer" and not label.startswith(("GLN", "ID")) else ""
+    text = draft.texts[fact] if fact else text
+    letter.page.text((max(end + 0.4 * look.size, x + tab), letter.y), text, look, fact)
+    letter.y += letter.row
 
 
 def _title(letter: Letter, shown: list[str]) -> None:

@@ -7,6 +7,7 @@ from data.generator.trade.letter import Letter, decide
 from data.generator.trade.letter_foot import foot
 from data.generator.trade.letter_head import head
 from data.generator.trade.letter_table import table
+from data.generator.trade.terms import draw_terms
 
 
 def draw_invoice(draft: Draft) -> None:
@@ -24,3 +25,5 @@ def _draw(letter: Letter) -> None:
     head(letter)
     table(letter)
     foot(letter)
+    if letter.draft.chance(0.08):
+        draw_terms(letter.draft, letter.look, letter.bold)

@@ -30,6 +30,9 @@ _TOLD, _NEARLY = 0.9, 0.6
 """What a concept is worth that the description names; the least share of the longest name's letters
 that its name needs."""
 
+_VAGUE = 0.6
+"""What a label is worth, of 1, that says "number" but not which one."""
+
 _WEAK = 0.01
 """What a letter of a weak name is worth, against one of another name."""
 
@@ -39,6 +42,9 @@ _SHORT, _MANY = 3, 99
 _SAME_WORD = 80.0
 """Likeness of two words, [0, 100], from which one is taken for the other, misread; words of up to
 three letters must be equal."""
+
+_COMPOUND = 8
+"""Letters of a word from which compounds that end in it are alike."""
 
 _ALONE = 0.6
 """What a phrase is worth, of 1, that is a small part of the printed text."""
@@ -106,6 +112,9 @@ def concepts_of(field: Field) -> tuple[float, ...]:
     letters = _longest(told, kind, least=_SHORT + 1 if not found.any() else _MANY)
     share = letters / max(letters.max(), 1e-9)
     found = np.maximum(found, _TOLD * share * (share >= _NEARLY))
+    numbers = np.array([each.name.endswith("number") for each in concepts()])
+    if found[numbers].max() == 1:
+        found[[each.name == "number" for each in concepts()]] = _VAGUE
     return tuple(found.tolist())
 
 
@@ -256,6 +265,11 @@ def _likenesses(texts: Sequence[str], phrases: tuple[str, ...]) -> Floats:
     alike = process.cdist(
         own.words, known.words, scorer=fuzz.ratio, dtype=np.float32, score_cutoff=_SAME_WORD
     )
+    # A German word that ends in another one is a kind of it: "Handelsrechnung".
+    long = [n for n, word in enumerate(own.words) if len(word) > _COMPOUND]
+    for at, word in enumerate(known.words):
+        if len(word) >= _COMPOUND:
+            alike[[n for n in long if own.words[n].endswith(word)], at] = 100
     short = np.minimum.outer(own.letters, known.letters) <= _SHORT
     same = ((alike >= 100) | ((alike > 0) & ~short)).astype(np.float32)
     # Sums over the few words of each text: products of matrices would take several cores.

@@ -40,7 +40,7 @@ _POSTCODE = re.compile(r"\b(?:[A-Z]{1,2}-)?\d{4,6}\b|\b[A-Z]{1,2}\d[A-Z\d]? ?\d[
 _CONTACT = re.compile(r"@|www\.|https?:|\b(?:tel|fax|phone|e-?mail|telefon)\b", re.IGNORECASE)
 _TITLE = re.compile(
     r"\b(?:tax )?(?:invoice|receipt|order|contract|bill|estimate|statement|quotation|credit note|"
-    r"rechnung|quittung|bestellung|auftrag|gutschrift|lieferschein|vertrag|facture|re[cç]u|"
+    r"\w*rechnung|quittung|bestellung|auftrag|gutschrift|lieferschein|vertrag|facture|re[cç]u|"
     r"commande|avoir|contrat|devis|factura|recibo|pedido|contrato)\b",
     re.IGNORECASE,
 )
