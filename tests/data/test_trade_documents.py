@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from functools import cache
 from random import Random
 
@@ -188,6 +191,23 @@ def test_readings_differ_by_seed_only():
     assert one == same
     assert one != other
     assert draw_faults(Random(1)) == draw_faults(Random(1))
+
+
+def test_another_process_draws_the_same_schemas():
+    code = (
+        "from data.generator.trade.documents import draw_document\n"
+        "print([draw_document('orders', seed).schema for seed in range(40)])"
+    )
+    drawn = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env=os.environ | {"PYTHONHASHSEED": seed},
+            check=True,
+            capture_output=True,
+        ).stdout
+        for seed in ("1", "2", "3", "4")
+    }
+    assert len(drawn) == 1
 
 
 def test_conditions_fill_a_page_and_are_no_fact():

@@ -171,7 +171,7 @@ class _Maker:
 
     def groups(self, known: Mapping[str, Any], chosen: list[str]) -> None:
         """Move what belongs to a seller or a buyer into an object of its own."""
-        for group in {known[name].get("group") for name in chosen} - {None}:
+        for group in sorted({known[name].get("group") for name in chosen} - {None}):
             shown = self._rng.choice([each for each in _GROUPS[group] if each not in self.facts])
             members = [name for name in known if known[name].get("group") == group]
             members = [name for name in members if name in chosen]
