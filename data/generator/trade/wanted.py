@@ -54,8 +54,10 @@ def concepts(kind: str) -> dict[str, dict[str, Any]]:
     """Return what may be asked of a kind of document, or of the rows of a table, by name."""
     known = tomllib.loads((Path(__file__).parent / "concepts.toml").read_text(encoding="utf-8"))
     if kind == "orders":
-        shared = ("contact", "currency", "net", "tax", "total", "customer_number", "tax_rate")
-        shared += ("reference", "contract")
+        shared = (
+            *("contact", "currency", "net", "tax", "total", "customer_number", "tax_rate"),
+            *("reference", "contract"),
+        )
         known["orders"] |= {name: known["invoices"][name] for name in shared}
     found: dict[str, dict[str, Any]] = known[kind]
     return found
