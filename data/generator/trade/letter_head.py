@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from data.generator.trade.canvas import WHITE, Look, width_of, wrap
 from data.generator.trade.letter import SIZE, Letter
+from data.generator.trade.letter_party import own_number, party
 
 _TITLES: dict[str, dict[str, tuple[str, ...]]] = {
     "invoices": {
@@ -27,21 +28,7 @@ _TITLES: dict[str, dict[str, tuple[str, ...]]] = {
         "es": ("PEDIDO", "Orden de compra"),
     },
 }
-_NUMBERS = {
-    "en": ("No.", "Number", "ID", "GLN", "Code"),
-    "de": ("Nummer", "Nr.", "Nummer", "GLN", "ID"),
-    "fr": ("N°", "Numéro", "Code", "GLN", "ID"),
-    "es": ("N.º", "Número", "Código", "GLN", "ID"),
-}
-"""Labels of a party's number that do not say whose it is: the part of the page does."""
-
 _OF = {"en": "of", "de": "vom", "fr": "du", "es": "de"}
-_SHIP_TO = {
-    "en": ("Ship to", "Delivery address"),
-    "de": ("Lieferanschrift", "Lieferadresse"),
-    "fr": ("Adresse de livraison", "Livré à"),
-    "es": ("Dirección de entrega", "Enviar a"),
-}
 _SHARES = {
     "number": 0.95,
     "date": 0.95,
@@ -62,10 +49,10 @@ def head(letter: Letter) -> None:
     """Print the head on the first page, and go below it."""
     draft = letter.draft
     kind = draft.pick(("letter", "letter", "letter", "columns", "banner", "banner", "list"))
-    for party in (letter.sender, letter.recipient):
+    for side in (letter.sender, letter.recipient):
         lines = draft.address(4)
-        draft.set(f"{party}_address", " ".join(lines))
-        draft.lines[party] = lines
+        draft.set(f"{side}_address", " ".join(lines))
+        draft.lines[side] = lines
     shown = [name for name in _SHARES if letter.has(name) and draft.chance(_SHARES[name])]
     {"letter": _letter, "columns": _columns, "banner": _banner, "list": _list}[kind](letter, shown)
     for _ in range(draft.pick((0, 0, 0, 1, 2))):
@@ -212,7 +199,7 @@ def _list(letter: Letter, shown: list[str]) -> None:
         names = {"en": "Name", "de": "Name", "fr": "Nom", "es": "Nombre"}
         x = letter.left
         if draft.chance(0.4):
-            _own_number(letter, side, x, tab)
+            own_number(letter, side, x, tab)
         if draft.chance(0.6):
             page.text((x, letter.y), f"{names[draft.language]}:", letter.look)
             x += tab
@@ -245,48 +232,6 @@ def _letterhead(letter: Letter, x: float, y: float, *, is_right: bool) -> None:
     host = draft.name().lower()
     page.text((x, y), [f"Tel. {phone}", f"info@{host}.example"], letter.small)
     letter.head_end = letter.y = y + 2 * letter.small.leading * letter.small.size
-
-
-def party(letter: Letter, side: str, x: float, right: float, *, labelled: bool) -> None:
-    """Print a party's name and address as a block, its label above them or not."""
-    draft, page, look = letter.draft, letter.page, letter.look
-    if labelled:
-        if draft.chance(0.3):
-            bar = (x - 5, letter.y - look.size, right, letter.y + 0.35 * look.size)
-            page.fill(bar, (225, 225, 230))
-        page.text((x, letter.y), letter.labels.asked(f"{side}_name"), letter.bold)
-        letter.y += 1.5 * look.size
-    step = look.leading * look.size
-    numbered = labelled and draft.chance(0.25)
-    if numbered and draft.chance(0.4):
-        _own_number(letter, side, x)
-        numbered = False
-    letter.y += letter.name((x, letter.y), f"{side}_name", draft.pick((look, letter.bold)))
-    if draft.chance(0.15):
-        page.text((x, letter.y), draft.person(), look)
-        letter.y += step
-    page.text((x, letter.y), draft.lines[side], look, f"{side}_address")
-    letter.y += len(draft.lines[side]) * step
-    if numbered:
-        _own_number(letter, side, x)
-    if side == letter.recipient and draft.chance(0.15):
-        letter.y += step
-        label = draft.pick(_SHIP_TO[draft.language])
-        page.text((x, letter.y), f"{label}:", letter.bold)
-        page.text((x, letter.y + step), [draft.company(), *draft.address(3)], look)
-        letter.y += 5 * step
-
-
-def _own_number(letter: Letter, side: str, x: float, tab: float = 0.0) -> None:
-    """Print a number of a party in its part of the page; the customer's may be one of the facts."""
-    draft, look = letter.draft, letter.look
-    label = f"{draft.pick(_NUMBERS[draft.language])}{draft.pick((':', ':', ' :', ''))}"
-    end = letter.page.text((x, letter.y), label, look)
-    text = draft.filled(draft.pick(("{p5}", "{p6}", "{T}{T}{p5}", "{p9}{p4}")))
-    fact = "customer_number" if side == "buyer" and not label.startswith(("GLN", "ID")) else ""
-    text = draft.texts[fact] if fact else text
-    letter.page.text((max(end + 0.4 * look.size, x + tab), letter.y), text, look, fact)
-    letter.y += letter.row
 
 
 def _title(letter: Letter, shown: list[str]) -> None:
