@@ -1,7 +1,7 @@
 """Suites `accuracy` and `distortions`: how many pairs the local engine reads correctly.
 
-`accuracy` compares it with simpler ways to read, `distortions` with itself on turned, skewed and
-pale copies.
+`accuracy` compares it with simpler ways to read, `distortions` with itself on turned, skewed,
+photographed and pale copies.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from mlflow import MlflowClient
-from PIL import Image, ImageOps
+from PIL import Image, ImageChops, ImageOps
 
 from data.forms import Form
 from data.funsd import load_folder
@@ -46,6 +46,7 @@ Readings = dict[str, list[Pair]]
 
 AS_GIVEN = "as given"
 _PAPER, _INK = 185, 135
+_TABLE, _SHADOW = (120, 90, 60), 150
 
 
 def accuracy(env: Environment, models: Mapping[str, str]) -> list[Measurement]:
@@ -141,10 +142,26 @@ def _skewed(degrees: float, page: Image.Image) -> Image.Image:
     return page.rotate(degrees, Image.Resampling.BICUBIC, expand=True, fillcolor="white")
 
 
+def _photographed(page: Image.Image) -> Image.Image:
+    """Return the page on a table, seen from aside, in light that falls from the top."""
+    width, height = page.size
+    size = round(1.3 * width), round(1.2 * height)
+    # The page's px x is (a x + b y + c) / (g x + h y + 1) at the photograph's px x, y; y alike.
+    seen = (1.06, 0.07, -0.18 * width, -0.05, 1.05, -0.06 * height, -0.1 / width, 0.1 / height)
+    photo = page.convert("RGB").transform(
+        size, Image.Transform.PERSPECTIVE, seen, Image.Resampling.BICUBIC, fillcolor=_TABLE
+    )
+    light = (
+        Image.linear_gradient("L").resize(size).point(lambda v: 255 - v * (255 - _SHADOW) // 255)
+    )
+    return ImageChops.multiply(photo, Image.merge("RGB", [light] * 3))
+
+
 DISTORTIONS: dict[str, Callable[[Image.Image], Image.Image]] = {
     AS_GIVEN: lambda page: page,
     **{f"skewed by {angle:+}": partial(_skewed, angle) for angle in (-5, -2, 2, 5)},
     **{f"turned by {angle}": partial(_skewed, angle) for angle in (90, 180, 270)},
+    "photographed": _photographed,
     "low contrast": _pale,
 }
 

@@ -1,4 +1,4 @@
-"""A page's orientation (quarter turns and skew), and the mapping from upright px to its own."""
+"""A page's orientation (sheet, quarter turns, skew), and the mapping from upright px to its own."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from ocr_extractor.contract import Box, Pair
+    from ocr_extractor.ocr.photograph import Sheet
 
     Array = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -25,14 +26,21 @@ class Orientation:
     """How the text of a page is turned.
 
     Attributes:
-        size: Width and height of the page as given, px.
+        size: Width and height of the page as given, of a photograph those of the flat sheet, px.
         quarters: Quarter turns counterclockwise that make its text upright, 0 to 3.
         skew: Angle by which its lines then fall to the right, degrees.
+        sheet: Where the page is in a photograph; None for a page that is not photographed.
     """
 
     size: tuple[int, int]
     quarters: int = 0
     skew: float = 0.0
+    sheet: Sheet | None = None
+
+    @property
+    def is_as_given(self) -> bool:
+        """Whether the upright page is the page as given."""
+        return not (self.quarters or self.skew or self.sheet)
 
     @property
     def turned_size(self) -> tuple[int, int]:
@@ -76,7 +84,7 @@ class Orientation:
 
     def pairs_as_given(self, pairs: Iterable[Pair]) -> tuple[Pair, ...]:
         """Return the upright page's pairs with the boxes around theirs on the page as given."""
-        if not (self.quarters or self.skew):
+        if self.is_as_given:
             return tuple(pairs)
         return tuple(
             replace(
@@ -91,11 +99,13 @@ class Orientation:
         """Return the box around one of the upright page's on the page as given, px."""
         import numpy as np
 
-        if box is None or not (self.quarters or self.skew):
+        if box is None or self.is_as_given:
             return box
         x0, y0, x1, y1 = box
         corners = np.array([(x0, y0), (x1, y0), (x0, y1), (x1, y1)], dtype=np.float64)
         corners = _move(self._turned_to_given() @ self._levelled_to_turned(), corners)
+        if self.sheet is not None:
+            return box_within(self.sheet.to_photograph(corners), self.sheet.photograph_size)
         return box_within(corners, self.size)
 
     def _levelled_to_turned(self) -> Array:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from ocr_extractor.errors import EngineError
 from ocr_extractor.ocr.orientation import Orientation
+from ocr_extractor.ocr.photograph import find_sheet
 from ocr_extractor.ocr.text_lines import TextLine, TextLines
 from ocr_extractor.ocr.words import Word
 from ocr_extractor.runtime.cancellation import check
@@ -127,7 +128,8 @@ class WordReader:
         """Read an "RGB" or "L" page in any orientation; return the words of the upright page.
 
         A page whose text is sideways or upside down is turned and read again; one that is skewed by
-        a few degrees is read as it is, and its words are put on level lines.
+        a few degrees is read as it is, and its words are put on level lines. Of a photograph, the
+        flat sheet is read.
 
         Raises:
             EngineError: With code `ocr_failed`: the page is too narrow to be scaled, or the
@@ -137,14 +139,16 @@ class WordReader:
 
     def _read_upright(self, image: Image.Image) -> OcrPage:
         check()
-        lines, quarters = self._recognise(image), 0
+        sheet = find_sheet(image, _MAX_SIDE)
+        flat = image if sheet is None else sheet.flatten(image)
+        lines, quarters = self._recognise(flat), 0
         if turned := lines.quarters_to_upright:
-            again = self._recognise(Orientation(image.size, turned).turn(image))
+            again = self._recognise(Orientation(flat.size, turned).turn(flat))
             if not again.quarters_to_upright or again.score > lines.score:
                 lines, quarters = again, turned
         skew = lines.skew if abs(lines.skew) >= _MIN_SKEW else 0.0
-        found = Orientation(image.size, quarters, skew)
-        return OcrPage(list(lines.words(found)), found.straighten(image), found)
+        found = Orientation(flat.size, quarters, skew, sheet)
+        return OcrPage(list(lines.words(found)), found.straighten(flat), found)
 
     def _recognise(self, image: Image.Image) -> TextLines:
         import numpy as np
