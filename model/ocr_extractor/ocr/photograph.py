@@ -31,9 +31,10 @@ _AREA = (0.05, 0.95)
 _STRAIGHT = 0.9
 """How well four straight edges describe the sheet: least intersection over union, [0, 1]."""
 
-_REST = 0.005
+_REST = 0.0003
 """Largest share of the photograph that differs from the background and is outside of the sheet. It
-could be text, which must not be lost."""
+could be text, which must not be lost: of a line of 28 characters, 30 px high in 3000 x 4000, it is
+0.0006; of 118 drawn photographs it was 0.00015 at most."""
 
 _STEP = 20
 """By how much a sheet is brighter than its surroundings, of 255, along three edges at least: a

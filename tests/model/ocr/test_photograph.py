@@ -163,6 +163,12 @@ def with_note(photo: Image.Image) -> Image.Image:
     return photo
 
 
+def with_a_line(photo: Image.Image) -> Image.Image:
+    canvas = ImageDraw.Draw(photo)
+    canvas.text((200, 925), "Paid 17.50 by card", fill=(200, 200, 200), font_size=11)
+    return photo
+
+
 def striped(photo: Image.Image) -> Image.Image:
     pixels = np.asarray(photo).copy()
     table = (pixels.max(axis=2) < 100) & (np.arange(PHOTO[1])[:, None] // 12 % 2 == 0)
@@ -185,6 +191,7 @@ def panel(grey: int, around: int) -> Image.Image:
     "change",
     [
         with_note,
+        with_a_line,
         striped,
         noise,
         lambda _: Image.new("RGB", (400, 400), "white"),
@@ -195,7 +202,8 @@ def panel(grey: int, around: int) -> Image.Image:
         lambda _: Image.new("RGB", (20_000, 3)),
     ],
     ids=[
-        "text beside the sheet",
+        "note beside the sheet",
+        "line of text beside the sheet",
         "striped table",
         "noise",
         "blank",
