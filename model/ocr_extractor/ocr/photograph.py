@@ -215,7 +215,7 @@ def _is_sheet(pixels: MatLike, differs: MatLike, corners: Array) -> bool:
         return False
     inside = cv2.fillConvexPoly(np.zeros_like(differs), corners.round().astype(np.int32), 255)
     inside = cv2.dilate(inside, np.ones((2 * _AWAY + 1,) * 2, np.uint8))
-    if np.count_nonzero(differs & ~inside) > _REST * width * height:
+    if np.count_nonzero(differs[inside == 0]) > _REST * width * height:
         return False
     # Without ink: a sheet is white, so all channels are bright.
     paper = cv2.morphologyEx(pixels, cv2.MORPH_CLOSE, np.ones((9, 9), np.uint8)).min(axis=2)
