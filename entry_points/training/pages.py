@@ -60,7 +60,8 @@ class PageReader:
         self._reader = ocr.WordReader()
         # Another version of the OCR, or of the code around it, reads other words.
         self._version = importlib.metadata.version("rapidocr").encode()
-        self._version += Path(ocr.__file__).read_bytes()
+        code = sorted(Path(ocr.__file__).parent.glob("*.py"))
+        self._version += b"".join(path.read_bytes() for path in code)
 
     def read_all(self, forms: Sequence[Form], finished: Callable[[], object]) -> list[TrainingPage]:
         """Return the pages of all forms that hold words, in order, read on all cores.
