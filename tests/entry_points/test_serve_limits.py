@@ -76,6 +76,36 @@ def read_all(client: socket.socket) -> tuple[str, dict[str, Any]]:
     return head, json.loads(body)
 
 
+def test_metrics_count_what_was_asked_and_read(server: Limited):
+    # The first test of this server: documents that nobody waits for are counted later.
+    server.llm.always = answer(FORM)
+    before = samples(server)
+    body = json.loads(server.body)
+    body["inputs"].append({"image": ""})
+    assert server.post(json.dumps(body).encode()).ok
+    assert server.post(b"{}").status_code == 400
+    after = samples(server)
+    usage = {name: after[name] - before.get(name, 0) for name in after}
+    assert usage['requests_total{status="200"}'] == 1
+    assert usage['requests_total{status="400"}'] == 1
+    assert usage["request_seconds_count"] == 2
+    assert usage["documents_total"] == 2
+    assert usage["pages_total"] == 1
+    assert usage['errors_total{code="empty_document"}'] == 1
+    assert usage['errors_total{code="invalid_request"}'] == 1
+    assert usage['tokens_total{kind="input"}'] > 0
+    assert usage['tokens_total{kind="output"}'] > 0
+    assert usage["cost_usd_total"] >= 0
+    assert usage["traces_dropped_total"] == 0
+
+
+def samples(server: Limited) -> dict[str, float]:
+    got = server.get("/metrics")
+    assert got.headers["Content-Type"].startswith("text/plain; version=")
+    lines = re.findall(r"^ocr_extractor_(\S+) (\S+)$", got.text, re.MULTILINE)
+    return {name: float(value) for name, value in lines}
+
+
 def test_a_body_that_drips_ends_with_its_request(server: Limited):
     client = server.connect("Content-Length: 1000\r\n")
     started, client_done = time.monotonic(), threading.Event()
@@ -159,35 +189,6 @@ def test_a_server_that_does_not_reach_its_engine_is_not_ready(server: Limited):
     server.llm.always = answer(FORM)
     assert server.post().json()["predictions"][0]["error_code"] is None
     assert server.get("/ready").status_code == 200
-
-
-def test_metrics_count_what_was_asked_and_read(server: Limited):
-    server.llm.always = answer(FORM)
-    before = samples(server)
-    body = json.loads(server.body)
-    body["inputs"].append({"image": ""})
-    assert server.post(json.dumps(body).encode()).ok
-    assert server.post(b"{}").status_code == 400
-    after = samples(server)
-    usage = {name: after[name] - before.get(name, 0) for name in after}
-    assert usage['requests_total{status="200"}'] == 1
-    assert usage['requests_total{status="400"}'] == 1
-    assert usage["request_seconds_count"] == 2
-    assert usage["documents_total"] == 2
-    assert usage["pages_total"] == 1
-    assert usage['errors_total{code="empty_document"}'] == 1
-    assert usage['errors_total{code="invalid_request"}'] == 1
-    assert usage['tokens_total{kind="input"}'] > 0
-    assert usage['tokens_total{kind="output"}'] > 0
-    assert usage["cost_usd_total"] >= 0
-    assert usage["traces_dropped_total"] == 0
-
-
-def samples(server: Limited) -> dict[str, float]:
-    got = server.get("/metrics")
-    assert got.headers["Content-Type"].startswith("text/plain; version=")
-    lines = re.findall(r"^ocr_extractor_(\S+) (\S+)$", got.text, re.MULTILINE)
-    return {name: float(value) for name, value in lines}
 
 
 def test_the_docs_need_no_network(server: Limited):
