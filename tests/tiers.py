@@ -58,10 +58,13 @@ MINUTES = {
     "test_llm_peer.py",
     "test_optimize.py",
     "test_prompt_loop_real.py",
+    "test_serve_hostile.py",
     "test_serve_leaks.py",
+    "test_serve_load.py",
     "test_serve_promotions.py",
     "test_simulation.py",
     "test_train.py",
+    "test_true_fields.py",
 }
 _TESTS = Path(__file__).parent
 # Methods of other libraries whose name is that of our `Project.run`.
