@@ -33,6 +33,8 @@ from tests.entry_points.monitoring.production import (
 from tests.entry_points.stack.conftest import ADMIN, BUCKET, PRODUCTION, WORK, Person, Team
 
 URI = f"models:/{NAME}@champion"
+# Nothing like it was evaluated, so that it needs a person more than any other.
+DOUBTFUL = page(40)
 READ = 14  # documents of production
 
 
@@ -158,7 +160,7 @@ def watched(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Watched:
     with stack.logged_in(ADMIN):
         production()
         extractor.read(pages(READ - 1, ink=160), StatedEngine())
-        extractor.read({"doubtful.png": page(3)}, StatedEngine(confidence=0.1))
+        extractor.read({"doubtful.png": DOUBTFUL}, StatedEngine(confidence=0.1))
     needs = tmp_path_factory.mktemp("watched") / "needs"
     flags = ("--since=1h", "--most=1", f"--output={needs}")
     return Watched(*command(stack, "ml-engineer", *flags), needs)
@@ -185,7 +187,7 @@ def test_the_documents_that_need_a_person_come_out_of_the_store(
     found = find_documents(str(watched.needs / "documents"))
     opened = review.review(rows, dict(found), found.folder, tmp_path / "labelled", "")
     assert opened.ids == ["doubtful.png"]
-    assert opened.pages.content("doubtful.png") == page(3)
+    assert opened.pages.content("doubtful.png") == DOUBTFUL
 
 
 def test_old_traces_and_their_pages_are_gone_from_both_stores(
