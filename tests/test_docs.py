@@ -50,7 +50,7 @@ def test_ci_runs_the_very_commands():
     assert 'pip install --quiet "mlflow==3.17.2" uv' in script
     assert "mlflow run . --env-manager uv -P engine=local" in script
     assert "\nmlflow run . -e test --env-manager uv | tee " in script
-    assert "\nmlflow run . -e test --env-manager uv -P tier=rest | tee " in script
+    assert "mlflow run . -e test --env-manager uv -P tier=rest | tee " in script
 
 
 def test_the_workflow_calls_ci_and_nothing_else():
