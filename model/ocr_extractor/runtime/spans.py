@@ -1,16 +1,17 @@
-"""Spans as plain data: records of the reading of a document for MLflow."""
+"""Spans as plain data: records of the reading of a document, and what writes them."""
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from mlflow.tracing.attachments import Attachment
 from mlflow.tracing.utils import encode_trace_id
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
     from contextvars import Context
 
     from mlflow.entities import LiveSpan, SpanEvent
@@ -112,3 +113,23 @@ class GivenTraceId(RandomIdGenerator):
     def generate_trace_id(self) -> int:
         """Return it."""
         return self.trace_id
+
+
+class Destination(Protocol):
+    """Where traces are written; used by one thread.
+
+    Attributes:
+        name: What messages call it.
+    """
+
+    name: str
+
+    def prepare(self, root: RecordedSpan, origin: TraceOrigin) -> Any:
+        """Make what `write` takes of a recorded trace."""
+
+    def write(
+        self,
+        batch: Sequence[tuple[Any, Sequence[PromptVersion]]],
+        note_progress: Callable[[], None],
+    ) -> None:
+        """Write prepared traces with their prompts; call `note_progress` after each step."""

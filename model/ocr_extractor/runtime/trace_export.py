@@ -8,7 +8,7 @@ import threading
 import time
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from mlflow.utils.logging_utils import suppress_logs_in_thread
 
@@ -25,9 +25,7 @@ from ocr_extractor.runtime.otlp import Collector, goes_to_collector, goes_to_mlf
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from mlflow.entities.model_registry import PromptVersion
-
-    from ocr_extractor.runtime.spans import RecordedSpan, TraceOrigin
+    from ocr_extractor.runtime.spans import Destination, RecordedSpan, TraceOrigin
 
 _logger = logging.getLogger(__name__)
 
@@ -50,26 +48,6 @@ _SAY_EVERY_S = 60.0
 _STALL_S = 5.0
 # Longest wait for traces at the end of a process, s.
 _EXIT_S = 60.0
-
-
-class Destination(Protocol):
-    """Where traces are written; used by one thread.
-
-    Attributes:
-        name: What messages call it.
-    """
-
-    name: str
-
-    def prepare(self, root: RecordedSpan, origin: TraceOrigin) -> Any:
-        """Make what `write` takes of a recorded trace."""
-
-    def write(
-        self,
-        batch: Sequence[tuple[Any, Sequence[PromptVersion]]],
-        note_progress: Callable[[], None],
-    ) -> None:
-        """Write prepared traces with their prompts; call `note_progress` after each step."""
 
 
 @dataclass(eq=False)
