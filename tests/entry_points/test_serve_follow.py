@@ -9,7 +9,7 @@ import signal
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -28,12 +28,14 @@ from tests.entry_points.following import (
     tell,
     tiny_versions,
     wait_for_only,
+    workers,
 )
 from tests.entry_points.servers import log_of
 from tests.entry_points.serving.tiny_extractor import HELD, READING, RELEASED
 from tests.waiting import stays, wait_for
 
 JSON = {"Content-Type": "application/json"}
+ANSWERS = {1: "one", 2: "two"}
 
 
 @pytest.fixture(scope="module")
@@ -44,11 +46,24 @@ def tiny(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Iterato
 
 @dataclass(frozen=True)
 class Server:
-    """A server that follows the champion: whose store it has, its address, and its parent."""
+    """A server that follows the champion.
+
+    Attributes:
+        project: Whose store it has.
+        url: Its address.
+        parent: The process that has started its workers.
+        version: The version that its workers have, 1 or 2.
+    """
 
     project: Project
     url: str
     parent: int
+    version: int = 1
+
+    @property
+    def other(self) -> int:
+        """The other of the versions that can be used."""
+        return 3 - self.version
 
     def workers(self) -> set[int]:
         """Return the processes besides the parent (Linux)."""
@@ -78,20 +93,22 @@ def running(tiny: Project) -> Iterator[Server]:
 
 @pytest.fixture
 def server(running: Server) -> Server:
-    """The running server, whose workers all have the first version."""
-    promote(running.project, running.url, 1)
-    wait_for_only(running.url, 1, 2)
+    """The running server, whose workers both have the version that a test before has left."""
+    wait_for(lambda: list(workers(running.url).values()) == [2])
+    [model] = workers(running.url)
+    version = int(model.rpartition("/")[2])
+    promote(running.project, running.url, version)
     wait_for(lambda: len(running.workers()) == 2)
-    return running
+    return replace(running, version=version)
 
 
 def test_a_promoted_version_takes_over_and_the_one_before_ends(server: Server):
     before, switches = server.workers(), counted(server.url, "switches_total")
     requests_before = counted(server.url, "requests_total")
-    assert ask(server.url) == "one"
-    promote(server.project, server.url, 2)
-    wait_for_only(server.url, 2, 2)
-    assert ask(server.url) == "two"
+    assert ask(server.url) == ANSWERS[server.version]
+    promote(server.project, server.url, server.other)
+    wait_for_only(server.url, server.other, 2)
+    assert ask(server.url) == ANSWERS[server.other]
     wait_for(lambda: not before & server.workers())
     assert len(server.workers()) == 2
     assert counted(server.url, "switches_total") == switches + 1
@@ -99,8 +116,8 @@ def test_a_promoted_version_takes_over_and_the_one_before_ends(server: Server):
 
 
 def test_without_an_event_the_alias_is_looked_up(server: Server):
-    move(server.project, 2)
-    wait_for_only(server.url, 2, 2)
+    move(server.project, server.other)
+    wait_for_only(server.url, server.other, 2)
 
 
 @contextmanager
@@ -118,23 +135,24 @@ def held_page(project: Project, url: str) -> Iterator[Future[requests.Response]]
 
 def test_requests_in_flight_and_open_connections_are_answered(server: Server):
     """A page is read over the switch, and connections that had answers before it have one more."""
+    before, after = ANSWERS[server.version], ANSWERS[server.other]
     with held_page(server.project, server.url) as held:
         old = server.workers()
-        promote(server.project, server.url, 2)
+        promote(server.project, server.url, server.other)
         closes = dict[str, str | None]()  # what the last answer of each version said
         with closing(
             http.client.HTTPConnection(server.url.removeprefix("http://"), timeout=300)
         ) as connection:
-            while "two" not in closes:
+            while after not in closes:
                 connection.request("POST", "/invocations", json.dumps(request_of("QQ==")), JSON)
                 got = connection.getresponse()
                 [row] = json.loads(got.read())["predictions"]
                 closes[row["pairs"][0]["answer"]] = got.getheader("Connection")
-        assert closes == {"one": "close", "two": None}
+        assert closes == {before: "close", after: None}
         wait_for(lambda: len(old & server.workers()) == 1)
         assert not held.done()
         (server.project.folder / RELEASED).touch()
-        assert answer_of(held.result()) == "one"
+        assert answer_of(held.result()) == before
         wait_for(lambda: not old & server.workers())
 
 
@@ -145,7 +163,8 @@ def test_a_version_that_cannot_be_used_leaves_the_one_before(
     server: Server, version: int, reason: str
 ):
     before, logged = server.workers(), len(server.log())
-    line = f"models:/tiny/{version} cannot be used, models:/tiny/1 stays (next try in 60 s): "
+    stays_on = f"models:/tiny/{server.version} stays"
+    line = f"models:/tiny/{version} cannot be used, {stays_on} (next try in 60 s): "
     promote(server.project, server.url, version)
     wait_for(lambda: line in server.log()[logged:])
     promote(server.project, server.url, version)  # does not make it try again at once
@@ -153,31 +172,31 @@ def test_a_version_that_cannot_be_used_leaves_the_one_before(
     said = server.log()[logged:]
     assert said.count(line) == 1
     assert reason in said
-    assert ask(server.url) == "one"
+    assert ask(server.url) == ANSWERS[server.version]
 
 
 def test_a_worker_that_dies_is_replaced_by_its_version(server: Server):
     victim, other = server.workers()
     os.kill(victim, signal.SIGKILL)
     wait_for(lambda: len(server.workers() - {victim}) == 2)
-    wait_for_only(server.url, 1, 2)
+    wait_for_only(server.url, server.version, 2)
     assert other in server.workers()
-    assert ask(server.url) == "one"
+    assert ask(server.url) == ANSWERS[server.version]
 
 
 def test_an_alias_that_is_gone_leaves_the_version_that_runs(server: Server):
     before, logged = server.workers(), len(server.log())
     server.project.client.delete_registered_model_alias("tiny", "champion")
     data = {"name": "tiny", "alias": "champion"}
-    line = "models:/tiny@champion cannot be looked up, models:/tiny/1 stays: "
+    line = f"models:/tiny@champion cannot be looked up, models:/tiny/{server.version} stays: "
     for _ in range(2):
         event = {"entity": "model_version_alias", "action": "deleted", "data": data}
         tell(server.url, event)
         wait_for(lambda: line in server.log()[logged:])
-    assert ask(server.url) == "one"
+    assert ask(server.url) == ANSWERS[server.version]
     assert server.workers() == before
-    promote(server.project, server.url, 2)
-    wait_for_only(server.url, 2, 2)
+    promote(server.project, server.url, server.other)
+    wait_for_only(server.url, server.other, 2)
     assert server.log()[logged:].count(line) == 1
 
 
