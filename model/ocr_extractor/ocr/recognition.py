@@ -11,7 +11,7 @@ from contextvars import copy_context
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean, median
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from ocr_extractor.errors import EngineError
 from ocr_extractor.ocr.orientation import Orientation
@@ -98,9 +98,9 @@ class WordReader:
         cores = usable_cores()
         threads = min(cores, _THREADS_PER_PAGE)
         models = _models(tiny, Path(rapidocr.__file__).parent / "models")
-        self._alone, self._side_by_side = (
-            rapidocr.RapidOCR(params=models | _settings(count)) for count in (threads, 1)
-        )
+        # Its annotations do not say that the recogniser is loaded later, or given.
+        self._alone = cast("Any", rapidocr.RapidOCR(params=models | _settings(threads)))
+        self._side_by_side = rapidocr.RapidOCR(params=models | _settings(1))
         self._alone.text_rec = _LinesSideBySide(self._side_by_side.recognize_txt, threads)
         self._threads = ThreadPoolExecutor(max_workers=cores, thread_name_prefix="ocr")
         self._lock = threading.Lock()
