@@ -24,8 +24,9 @@ from ocr_extractor.engines.local.fields.own import (
     Example,
     example_of,
     own_rows,
-    save_examples,
+    save_own,
 )
+from ocr_extractor.engines.local.fields.own_words import OwnWords
 from ocr_extractor.engines.local.fields.ranker import OWN_TREES, TREES, Calibration, Ranker
 
 if TYPE_CHECKING:
@@ -60,15 +61,29 @@ class OwnDocument:
     scores: tuple[Floats, ...]
 
     def examples(self) -> dict[str, list[Example]]:
-        """Return where each field stands; of several places the one that scores best."""
+        """Return where each field stands."""
         found: dict[str, list[Example]] = {}
         for lesson, scores in zip(self.lessons, self.scores, strict=True):
-            if lesson.right[:-1].any():
-                best = int(np.where(lesson.right[:-1], scores[:-1], -np.inf).argmax())
+            if (best := _best(lesson, scores)) is not None:
                 true = lesson.leaf.text(dict(self.truth.values))
                 example = example_of(lesson.asked, best, true)
                 found.setdefault(lesson.leaf.path, []).append(example)
         return found
+
+    def words(self) -> dict[str, OwnWords]:
+        """Return the words at each field's candidates, of the pages whose truth is known."""
+        found: dict[str, list[OwnWords]] = {}
+        for lesson, scores in zip(self.lessons, self.scores, strict=True):
+            if lesson.right.any():
+                words = OwnWords.of(lesson.asked, _best(lesson, scores))
+                found.setdefault(lesson.leaf.path, []).append(words)
+        return {path: OwnWords.sum(of) for path, of in found.items()}
+
+
+def _best(lesson: Lesson, scores: Floats) -> int | None:
+    """Return the true candidate that scores best, None where the page has none."""
+    right = lesson.right[:-1]
+    return int(np.where(right, scores[:-1], -np.inf).argmax()) if right.any() else None
 
 
 class OwnTrainer:
@@ -113,6 +128,11 @@ class OwnTrainer:
             for name in by_document
             for path in paths
         }
+        words_of = {each.truth.form_id: each.words() for each in documents}
+        words = {
+            path: OwnWords.sum(of[path] for of in words_of.values() if path in of)
+            for path in sorted({path for of in words_of.values() for path in of})
+        }
         base = {
             id(lesson): scores
             for each in documents
@@ -121,7 +141,9 @@ class OwnTrainer:
 
         def describe(lesson: Lesson) -> tuple[Features, Values]:
             scores = base[id(lesson)]
-            own = own_rows(lesson.asked, others.get((lesson.page.document, lesson.leaf.path), ()))
+            name, path = lesson.page.document, lesson.leaf.path
+            at = words[path].without(words_of[name][path])
+            own = own_rows(lesson.asked, others.get((name, path), ()), at)
             rows = np.concatenate([lesson.asked.rows, own, scores[:, None]], axis=1)
             return rows.astype(np.float32), scores.astype(np.float64)
 
@@ -131,7 +153,7 @@ class OwnTrainer:
         shutil.copy(BUNDLED_WEIGHTS / TREES, folder / TREES)
         trees = fit_trees(data, _GROWTH, self._seed, _TRENDS)
         save_trees(trees, folder / OWN_TREES)
-        save_examples(folder, examples)
+        save_own(folder, examples, words)
         calibration.save(folder)
         return Ranker(folder)
 

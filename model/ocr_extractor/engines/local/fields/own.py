@@ -12,7 +12,9 @@ import numpy as np
 from rapidfuzz import fuzz, process
 
 from ocr_extractor.engines.local.fields.feature_names import NAMES, SLOTS
+from ocr_extractor.engines.local.fields.features import pool_of
 from ocr_extractor.engines.local.fields.labels import fold
+from ocr_extractor.engines.local.fields.own_words import ZONES, OwnWords
 from ocr_extractor.fields.normalisation import is_currency_code
 
 if TYPE_CHECKING:
@@ -37,18 +39,18 @@ _NEAR = 0.04
 _PLACES = ("left", "top", "bottom", "row", "row from below")
 
 OWN_NAMES = (
-    *(f"own {slot}" for slot in SLOTS),
     "own place",
     "own place from below",
     "own row",
     "own row from below",
-    "own shape",
     "own value",
-    "own source",
-    "own lines",
-    "own labels",
     "own best example",
     "own lead",
+    *(f"own words {zone}" for zone in ZONES),
+    "own words",
+    "own words lead",
+    "own words of a text",
+    "own words lead of a text",
 )
 
 
@@ -133,19 +135,35 @@ def shape_of(text: str) -> str:
     return re.sub(r"\d", "9", re.sub(r"[^\W\d_]+", "a", text)).replace(" ", "")[:24]
 
 
-def own_rows(asked: Asked, examples: Sequence[Example]) -> Floats:
+def own_rows(asked: Asked, examples: Sequence[Example], words: OwnWords | None) -> Floats:
     """Return (n + 1, own features) of a field's candidates; zeros for "absent".
 
     Args:
         asked: The candidates.
         examples: Where the field stands on other documents; none gives zeros.
+        words: The words at its values there; None gives zeros.
     """
     count = len(asked.candidates)
     rows = np.zeros((count + 1, len(OWN_NAMES)), np.float32)
-    if not examples or not count:
+    if not count:
         return rows
-    alike = [_slot_alike(asked, examples, slot) for slot in range(len(SLOTS))]
-    places = asked.rows[:count][:, [NAMES.index(name) for name in _PLACES]]
+    if examples:
+        alike = _likenesses(asked, examples)
+        rows[:count, : alike.shape[1]] = alike
+    if words:
+        zones = words.evidence(asked)
+        both = np.stack([total := zones.sum(axis=1), total - total.max()], axis=1)
+        rows[:count, -4 - len(ZONES) : -4] = zones
+        # Texts have other zones than numbers and dates: their sums do not compare.
+        at = len(OWN_NAMES) - (2 if pool_of(asked.field) == "texts" else 4)
+        rows[:count, at : at + 2] = both
+    return rows
+
+
+def _likenesses(asked: Asked, examples: Sequence[Example]) -> Floats:
+    """Return (n, likenesses) of candidates to the examples."""
+    slots = [_slot_alike(asked, examples, slot) for slot in range(len(SLOTS))]
+    places = asked.rows[:-1][:, [NAMES.index(name) for name in _PLACES]]
     known = np.array([each.place for each in examples], np.float32)
     apart = places[:, None, :] - known[None]
     left, top, bottom = (np.exp(-((apart[:, :, n] / _NEAR) ** 2) / 2) for n in range(3))
@@ -156,19 +174,17 @@ def own_rows(asked: Asked, examples: Sequence[Example]) -> Floats:
         np.abs(apart[:, :, 4]) < 1,
     ]
     texts = [each.text for each in asked.candidates]
+    value = _same_values(asked, examples)
     same = [
         _equal([shape_of(text) for text in texts], [each.shape for each in examples]),
-        _same_values(asked, examples),
+        value,
         _equal([c.source for c in asked.candidates], [each.source for each in examples]),
         _equal([c.lines for c in asked.candidates], [each.lines for each in examples]),
     ]
-    labelled = np.maximum.reduce(alike)
-    likeness = sum(alike) / 2 + near[0] + near[1] / 2 + sum(same) / 2
-    columns = [*alike, *near, *same, labelled]
-    rows[:count, : len(columns)] = np.stack([each.mean(axis=1) for each in columns], axis=1)
-    rows[:count, -2] = likeness.max(axis=1)
-    rows[:count, -1] = likeness.max(axis=1) - likeness.max(initial=0.0)
-    return rows
+    likeness = sum(slots) / 2 + near[0] + near[1] / 2 + sum(same) / 2
+    best = likeness.max(axis=1)
+    means = [each.mean(axis=1) for each in (*near, value)]
+    return np.stack([*means, best, best - best.max()], axis=1)
 
 
 def _slot_alike(asked: Asked, examples: Sequence[Example], slot: int) -> Floats:
@@ -193,23 +209,29 @@ def _equal(mine: Sequence[object], known: Sequence[object]) -> Floats:
     return np.array([[one == other for other in known] for one in mine], np.float32)
 
 
-def save_examples(folder: Path, examples: Mapping[str, Sequence[Example]]) -> None:
-    """Write the examples of each field, by its path, into a folder of weights."""
-    stored = {path: [asdict(each) for each in of] for path, of in examples.items()}
+def save_own(
+    folder: Path, examples: Mapping[str, Sequence[Example]], words: Mapping[str, OwnWords]
+) -> None:
+    """Write the examples of each field, and its words, by its path, into a folder of weights."""
+    stored = {
+        "examples": {path: [asdict(each) for each in of] for path, of in examples.items()},
+        "words": {path: of.stored() for path, of in words.items()},
+    }
     text = json.dumps(stored, indent=0, ensure_ascii=False) + "\n"
     (folder / EXAMPLES).write_text(text, encoding="utf-8")
 
 
-def load_examples(folder: Path) -> dict[str, list[Example]]:
+def load_own(folder: Path) -> tuple[dict[str, list[Example]], dict[str, OwnWords]]:
     """Read them; none where the weights are not of a user's own documents."""
     file = folder / EXAMPLES
     if not file.is_file():
-        return {}
+        return {}, {}
     stored = json.loads(file.read_text(encoding="utf-8"))
-    return {
+    examples = {
         path: [
             Example(**each | {"slots": tuple(each["slots"]), "place": tuple(each["place"])})
             for each in of
         ]
-        for path, of in stored.items()
+        for path, of in stored["examples"].items()
     }
+    return examples, {path: OwnWords.read(of) for path, of in stored["words"].items()}

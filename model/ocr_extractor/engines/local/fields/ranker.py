@@ -11,7 +11,7 @@ import numpy as np
 
 from ocr_extractor.engines.local.fields.feature_names import NAMES
 from ocr_extractor.engines.local.fields.features import pool_of
-from ocr_extractor.engines.local.fields.own import OWN_NAMES, load_examples, own_rows
+from ocr_extractor.engines.local.fields.own import OWN_NAMES, load_own, own_rows
 from ocr_extractor.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ class Ranker:
             ConfigError: The weights are those of another version of the features.
         """
         self.calibration = Calibration.load(folder)
-        self.examples = load_examples(folder)
+        self.examples, self._words = load_own(folder)
         self._trees = _session(folder / TREES)
         self._own = _session(folder / OWN_TREES) if self.examples else None
 
@@ -150,7 +150,10 @@ class Ranker:
         rows = np.concatenate([each.rows for each in asked])
         [scores] = self._trees.run(None, {"rows": rows})
         if self._own is not None:
-            own = [own_rows(each, self.examples.get(each.path, ())) for each in asked]
+            own = [
+                own_rows(each, self.examples.get(each.path, ()), self._words.get(each.path))
+                for each in asked
+            ]
             both = np.concatenate([rows, np.concatenate(own), scores], axis=1)
             scores = scores + self._own.run(None, {"rows": both})[0]
         ends = np.cumsum([len(each.rows) for each in asked])[:-1]
