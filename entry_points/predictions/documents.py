@@ -170,7 +170,9 @@ def read_document(path: Path, max_bytes: int) -> bytes | Unread:
         data = bytearray()
         # A file may grow while it is read, and files in /proc have no size.
         if stated <= max_bytes:
-            while len(data) <= max_bytes and (piece := os.read(file, _PIECE_BYTES)):
+            while left := max_bytes + 1 - len(data):
+                if not (piece := os.read(file, min(_PIECE_BYTES, left))):
+                    break
                 data += piece
         if max(stated, len(data)) > max_bytes:
             size = f"{stated:,} bytes, " if stated > max_bytes else ""

@@ -147,22 +147,27 @@ def test_an_output_that_vanishes_is_told(tmp_path: Path):
 class Forgetful(Model):
     """Remembers no document, and says the same of all."""
 
+    # A file is read in pieces up to this size; how many files are read at once varies.
+    model_config = {"max_document_bytes": 1000}  # noqa: RUF012 - as MLflow's
+
     def predict(self, frame: pd.DataFrame, params: dict[str, Any]) -> pd.DataFrame:
         row = super().predict(frame, params)
-        if len(self.read) >= 200:
+        if len(self.read) >= 10:
             self.read.clear()
-            gc.collect()  # what Python would let pile up
+            gc.collect()  # a document leaves 16 kB that Python would let pile up
         return row
 
 
 # Prints the most bytes that Python's objects take while empty documents are read, twice.
 MEASURED = """
+import gc
 import sys
 import tracemalloc
 from pathlib import Path
 from tests.entry_points.test_predict_hostile import Forgetful, missing, run
 
 for folder in map(Path(sys.argv[1]).joinpath, ("warm", "few", "many")):
+    gc.freeze()
     tracemalloc.start()
     for _ in range(2):
         run(Forgetful(missing), folder)
