@@ -57,6 +57,7 @@ MINUTES = {
     "test_compare_local.py",
     "test_llm_peer.py",
     "test_optimize.py",
+    "test_processes.py",
     "test_prompt_loop_real.py",
     "test_serve_hostile.py",
     "test_serve_leaks.py",
