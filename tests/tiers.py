@@ -54,6 +54,7 @@ STANDARD = {
 }
 # Files whose slow tests take minutes, as suites of the benchmark do.
 MINUTES = {
+    "test_cluster.py",
     "test_compare_local.py",
     "test_llm_peer.py",
     "test_optimize.py",

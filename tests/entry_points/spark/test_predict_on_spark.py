@@ -1,4 +1,4 @@
-"""predict with spark_master: the rows of predict on one machine, on one node and on a cluster."""
+"""predict with spark_master: the rows of predict on one machine."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.entry_points.conftest import Done, Project
-from tests.entry_points.spark.cluster import Cluster
 
 
 def table(path: Path) -> dict[str, dict[str, Any]]:
@@ -79,27 +78,6 @@ def test_reads_what_is_missing_and_nothing_twice(project: Project, inbox: Path):
     assert "5 of 5 documents read.\n4 of them were there already." in done.stdout
     assert len(project.llm.requests) == asked + 3
     assert len(table(output)) == 6  # the row of a document that is gone stays
-
-
-@pytest.mark.usefixtures("spark", "main_run")
-def test_a_cluster_of_two_workers_shares_the_work(project: Project, inbox: Path):
-    output = project.folder / "cluster.parquet"
-    pages = project.folder / "many"
-    pages.mkdir()
-    for number in range(40):
-        shutil.copy(inbox / "invoice-01.png", pages / f"{number}.png")
-    (pages / "bad.png").write_bytes(b"no picture")
-    with Cluster(project.folder / "cluster", project.environment, workers=2) as cluster:
-        flags = ("--input", str(pages), "--output", str(output), "--max-concurrency", "2")
-        done = project.run(
-            *("-m", "entry_points.predict", "--spark-master", cluster.url, *flags),
-            MLFLOW_TRACKING_URI=project.tracking_uri,
-        )
-        assert done.returncode == 3, done.stdout
-        assert len(cluster.executors()) == 2
-    assert "Spark: 2 tasks at once, each with {'max_concurrency': 1, 'cache': ''}." in done.stdout
-    assert "40 of 41 documents read." in done.stdout
-    assert len(table(output)) == 41
 
 
 @pytest.mark.usefixtures("spark", "main_run")
