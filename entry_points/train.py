@@ -218,7 +218,7 @@ def train_fields(  # noqa: PLR0913 - what to learn from, and how it is scored
         pages = PageReader(cache).read_fields(documents, bar.update)
     trainer = OwnTrainer(Schema.parse(read_json(documents[0].truth_paths[1])), seed)
     own = [trainer.prepare(*each) for each in zip(documents, pages, strict=True)]
-    if sum(bool(each.examples()) for each in own) < LEAST_FORMS:
+    if sum(bool(each.examples) for each in own) < LEAST_FORMS:
         raise cli.UsageError(
             f"the true values of fewer than {LEAST_FORMS} documents were found on their pages: "
             "check that the truth files belong to the images."

@@ -6,6 +6,7 @@ import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -60,8 +61,9 @@ class OwnDocument:
     lessons: tuple[Lesson, ...]
     scores: tuple[Floats, ...]
 
+    @cached_property
     def examples(self) -> dict[str, list[Example]]:
-        """Return where each field stands."""
+        """Where each field stands."""
         found: dict[str, list[Example]] = {}
         for lesson, scores in zip(self.lessons, self.scores, strict=True):
             if (best := _best(lesson, scores)) is not None:
@@ -70,8 +72,9 @@ class OwnDocument:
                 found.setdefault(lesson.leaf.path, []).append(example)
         return found
 
+    @cached_property
     def words(self) -> dict[str, OwnWords]:
-        """Return the words at each field's candidates, of the pages whose truth is known."""
+        """The words at each field's candidates, of the pages whose truth is known."""
         found: dict[str, list[OwnWords]] = {}
         for lesson, scores in zip(self.lessons, self.scores, strict=True):
             if lesson.right.any():
@@ -84,6 +87,40 @@ def _best(lesson: Lesson, scores: Floats) -> int | None:
     """Return the true candidate that scores best, None where the page has none."""
     right = lesson.right[:-1]
     return int(np.where(right, scores[:-1], -np.inf).argmax()) if right.any() else None
+
+
+def taught(
+    documents: Sequence[OwnDocument],
+) -> tuple[dict[str, list[Example]], dict[str, OwnWords]]:
+    """Return the examples of each field, and the words at its values, by its path."""
+    examples: dict[str, list[Example]] = {}
+    words: dict[str, list[OwnWords]] = {}
+    for each in documents:
+        for path, found in each.examples.items():
+            examples.setdefault(path, []).extend(found)
+        for path, counted in each.words.items():
+            words.setdefault(path, []).append(counted)
+    return examples, {path: OwnWords.sum(parts) for path, parts in words.items()}
+
+
+def taught_by_others(
+    documents: Sequence[OwnDocument],
+) -> dict[tuple[str, str], tuple[list[Example], OwnWords]]:
+    """Return what the other documents teach a document, by its id and a field's path."""
+    _, words = taught(documents)
+    return {
+        (each.truth.form_id, path): (
+            [
+                example
+                for other in documents
+                if other is not each
+                for example in other.examples.get(path, ())
+            ],
+            words[path].without(counted),
+        )
+        for each in documents
+        for path, counted in each.words.items()
+    }
 
 
 class OwnTrainer:
@@ -108,31 +145,9 @@ class OwnTrainer:
     def train(
         self, documents: Sequence[OwnDocument], calibration: Calibration, folder: Path
     ) -> Ranker:
-        """Fit the ranker on documents, and write its weights into a folder.
-
-        The examples of a document are not shown to its own lessons.
-        """
-        by_document = {each.truth.form_id: each.examples() for each in documents}
-        paths = {path for of in by_document.values() for path in of}
-        examples = {
-            path: [each for of in by_document.values() for each in of.get(path, ())]
-            for path in sorted(paths)
-        }
-        others = {
-            (name, path): [
-                each
-                for other, of in by_document.items()
-                if other != name
-                for each in of.get(path, ())
-            ]
-            for name in by_document
-            for path in paths
-        }
-        words_of = {each.truth.form_id: each.words() for each in documents}
-        words = {
-            path: OwnWords.sum(of[path] for of in words_of.values() if path in of)
-            for path in sorted({path for of in words_of.values() for path in of})
-        }
+        """Fit the ranker on documents, and write its weights into a folder."""
+        examples, words = taught(documents)
+        others = taught_by_others(documents)
         base = {
             id(lesson): scores
             for each in documents
@@ -141,9 +156,7 @@ class OwnTrainer:
 
         def describe(lesson: Lesson) -> tuple[Features, Values]:
             scores = base[id(lesson)]
-            name, path = lesson.page.document, lesson.leaf.path
-            at = words[path].without(words_of[name][path])
-            own = own_rows(lesson.asked, others.get((name, path), ()), at)
+            own = own_rows(lesson.asked, *others[lesson.page.document, lesson.leaf.path])
             rows = np.concatenate([lesson.asked.rows, own, scores[:, None]], axis=1)
             return rows.astype(np.float32), scores.astype(np.float64)
 

@@ -147,11 +147,7 @@ def _side_by_side(
         return found
 
     with ThreadPoolExecutor(ocr.usable_cores()) as threads:
-        try:
-            return list(threads.map(one, documents))
-        except BaseException:
-            threads.shutdown(cancel_futures=True)
-            raise
+        return list(threads.map(one, documents))  # an error ends those that have not begun
 
 
 def _training_page(form: Form, page: Page, words: Sequence[Word]) -> TrainingPage:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from entry_points.training.field_lessons import FieldPage, lessons_of
 from entry_points.training.field_ranker import softmax
 from entry_points.training.figures import curve_sizes, read_row, score_fields
 from entry_points.training.general_fields import drawn_pages
-from entry_points.training.own_fields import OwnDocument, OwnTrainer
+from entry_points.training.own_fields import OwnDocument, OwnTrainer, taught_by_others
 from ocr_extractor.engines.local.engine import BUNDLED_WEIGHTS
 from ocr_extractor.engines.local.fields.ranker import Calibration, Ranker
 from ocr_extractor.fields.schema import Schema
@@ -33,11 +34,12 @@ PLAIN = {
 DOCUMENTS = 14
 
 
-def own_document(number: int) -> tuple[FieldDocument, FieldPage]:
-    """Return a document that calls its amount `Kessel`, among others of the same look."""
+def own_document(
+    number: int, labels: Sequence[str] = ("Foss", "Kessel", "Brill", "Tand")
+) -> tuple[FieldDocument, FieldPage]:
+    """Return a document whose amount has the second label, among others of the same look."""
     rng = np.random.default_rng(number)
     amounts = [f"{value:.2f}" for value in rng.uniform(100, 900, 4)]
-    labels = ["Foss", "Kessel", "Brill", "Tand"]
     lines = [((60, 40), "Works sheet"), ((60, 80), f"{number + 1:02}.03.2026")]
     for row, at in enumerate(rng.permutation(4)):
         lines += [((60, 140 + 40 * row), labels[at]), ((400, 140 + 40 * row), amounts[at])]
@@ -75,6 +77,22 @@ def test_a_label_that_only_a_users_documents_have_is_learned(
     assert learned.metrics["field_f1/zorp"] >= 0.9
     assert before.metrics["field_f1/zorp"] < 0.6
     assert learned.metrics["field_f1/day"] >= 0.9
+
+
+def test_a_document_learns_from_the_others_only(trainer: OwnTrainer):
+    labels = [["Foss", f"Kessel {name}", "Brill", "Tand"] for name in ("alder", "birch", "cedar")]
+    documents = [
+        trainer.prepare(truth, [page])
+        for truth, page in (own_document(number, of) for number, of in enumerate(labels))
+    ]
+    learned = taught_by_others(documents)
+    for number, name in enumerate(("alder", "birch", "cedar")):
+        examples, words = learned[f"sheet-{number}", "zorp"]
+        texts = " ".join(text for each in examples for text in each.slots)
+        counted = {word.split()[-1] for word in words.of_values}
+        others = {"alder", "birch", "cedar"} - {name}
+        assert {each for each in ("alder", "birch", "cedar") if each in texts} == others
+        assert counted & {"alder", "birch", "cedar"} == others
 
 
 def test_weights_are_a_folder_that_the_engine_loads(

@@ -10,6 +10,7 @@ import pytest
 from ocr_extractor.engines.local.fields.candidates import Candidate
 from ocr_extractor.engines.local.fields.feature_names import NAMES, SLOTS
 from ocr_extractor.engines.local.fields.features import Asked
+from ocr_extractor.engines.local.fields.own import OWN_NAMES, own_rows
 from ocr_extractor.engines.local.fields.own_words import ZONES, OwnWords
 from ocr_extractor.fields.schema import Field
 
@@ -49,6 +50,17 @@ def test_a_document_is_not_learned_from_for_itself(true: int | None):
     kept = learned(AMOUNT, ("amount payable", "7.50"), ("cash", "9.00"), true=0)
     own = OwnWords.of(asked(AMOUNT, ("total", "1.00"), ("cash", "2.00")), true)
     assert OwnWords.sum([kept, own]).without(own) == kept
+
+
+@pytest.mark.parametrize(
+    ("field", "column"), [(AMOUNT, "own words"), (PLACE, "own words of a text")]
+)
+def test_texts_and_figures_have_columns_of_their_own(field: Field, column: str):
+    """Texts have other zones than figures, so that their sums do not compare."""
+    words = learned(field, ("amount payable", "7.50"), ("cash", "9.00"), true=0)
+    rows = own_rows(asked(field, ("payable", "1.00"), ("cash", "2.00")), (), words)
+    sums = {name: rows[0, OWN_NAMES.index(name)] for name in ("own words", "own words of a text")}
+    assert [name for name, value in sums.items() if value] == [column]
 
 
 def test_words_are_stored_without_changing_their_evidence():

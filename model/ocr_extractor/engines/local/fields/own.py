@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
@@ -14,7 +13,7 @@ from rapidfuzz import fuzz, process
 from ocr_extractor.engines.local.fields.feature_names import NAMES, SLOTS
 from ocr_extractor.engines.local.fields.features import pool_of
 from ocr_extractor.engines.local.fields.labels import fold
-from ocr_extractor.engines.local.fields.own_words import ZONES, OwnWords
+from ocr_extractor.engines.local.fields.own_words import ZONES, OwnWords, shape_of
 from ocr_extractor.fields.normalisation import is_currency_code
 
 if TYPE_CHECKING:
@@ -52,6 +51,7 @@ OWN_NAMES = (
     "own words of a text",
     "own words lead of a text",
 )
+_OF_ZONES = OWN_NAMES.index(f"own words {ZONES[0]}")
 
 
 @dataclass(frozen=True)
@@ -130,11 +130,6 @@ def _digits(text: str) -> str:
     return "".join(filter(str.isdigit, text))
 
 
-def shape_of(text: str) -> str:
-    """Return the kinds of a text's characters: runs of letters are one, digits are counted."""
-    return re.sub(r"\d", "9", re.sub(r"[^\W\d_]+", "a", text)).replace(" ", "")[:24]
-
-
 def own_rows(asked: Asked, examples: Sequence[Example], words: OwnWords | None) -> Floats:
     """Return (n + 1, own features) of a field's candidates; zeros for "absent".
 
@@ -152,11 +147,12 @@ def own_rows(asked: Asked, examples: Sequence[Example], words: OwnWords | None) 
         rows[:count, : alike.shape[1]] = alike
     if words:
         zones = words.evidence(asked)
-        both = np.stack([total := zones.sum(axis=1), total - total.max()], axis=1)
-        rows[:count, -4 - len(ZONES) : -4] = zones
+        total = zones.sum(axis=1)
+        rows[:count, _OF_ZONES : _OF_ZONES + len(ZONES)] = zones
         # Texts have other zones than numbers and dates: their sums do not compare.
-        at = len(OWN_NAMES) - (2 if pool_of(asked.field) == "texts" else 4)
-        rows[:count, at : at + 2] = both
+        of_text = " of a text" if pool_of(asked.field) == "texts" else ""
+        rows[:count, OWN_NAMES.index(f"own words{of_text}")] = total
+        rows[:count, OWN_NAMES.index(f"own words lead{of_text}")] = total - total.max()
     return rows
 
 

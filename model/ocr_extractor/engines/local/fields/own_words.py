@@ -119,6 +119,11 @@ class OwnWords:
         return cls(stored["candidates"], stored["values"], *counts)
 
 
+def shape_of(text: str) -> str:
+    """Return the kinds of a text's characters: runs of letters are one, digits are counted."""
+    return re.sub(r"\d", "9", re.sub(r"[^\W\d_]+", "a", text)).replace(" ", "")[:24]
+
+
 def _zones(asked: Asked) -> Iterator[list[frozenset[str]]]:
     """Yield the words in each zone of each candidate; digits are alike."""
     known: dict[tuple[str, str], frozenset[str]] = {}
@@ -143,6 +148,5 @@ def _zones(asked: Asked) -> Iterator[list[frozenset[str]]]:
             zones += [words("within", str(value)), frozenset()]
         else:
             seen = {f"{name}: {number}" for name, number in zip(looks, column, strict=True)}
-            shape = re.sub(r"[^\W\d_]+", "a", re.sub(r"\d", "9", candidate.text)).replace(" ", "")
-            zones += [frozenset(), frozenset({*seen, f"shape: {shape}"})]
+            zones += [frozenset(), frozenset({*seen, f"shape: {shape_of(candidate.text)}"})]
         yield zones
