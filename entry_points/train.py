@@ -261,7 +261,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             )
     dataset = cli.printable(folder.name)
     shared = {"dataset": dataset, "folds": args.folds, "seed": args.seed, "cache": cache}
-    others = f"each read by models trained on the other {args.folds - 1} folds"
+    rest = "half" if args.folds == 2 else f"{args.folds - 1} folds"
+    others = f"each read by models trained on the other {rest}"
     with mlflow.start_run() as run:
         name_run(f"train on {len(documents) or len(forms)} documents of {folder.name}")
         if documents:

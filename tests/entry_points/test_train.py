@@ -50,7 +50,7 @@ def test_weights_for_fields_travel_with_the_extractor_too(project: Project, tmp_
         "train", dataset=receipts, folds=2, cache=tmp_path, learning_curve="true"
     )
     assert done.returncode == 0, done.stdout
-    assert "4 documents, each read by models trained on the other 1 folds" in done.stdout
+    assert "4 documents, each read by models trained on the other half" in done.stdout
     weights = done.stdout.split("local_weights=")[1].split()[0]
     run = project.client.get_run(weights.split("/")[1])
     assert {"value_f1", "field_f1/total", "calibration_error"} <= run.data.metrics.keys()
