@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import datetime
 import os
 import subprocess
 import sys
+from collections import defaultdict
+from decimal import Decimal
 from functools import cache
 from random import Random
 
 import numpy as np
 import pytest
 
+from data.generator.trade.broadcast_sums import Sums
 from data.generator.trade.canvas import Look
 from data.generator.trade.documents import KINDS, draw_document
 from data.generator.trade.draft import Draft
+from data.generator.trade.labels import Labels
 from data.generator.trade.ocr_faults import Faults, draw_faults, read_words
 from data.generator.trade.terms import draw_terms
 from data.generator.trade.wanted import concepts, draw_wanted
@@ -219,3 +224,24 @@ def test_conditions_fill_a_page_and_are_no_fact():
     assert len(second.words) > 50
     assert not second.places
     assert not first.words
+
+
+def test_the_months_of_an_order_add_up_to_its_sums():
+    draft = Draft(Random(2), language="en")
+    draft.page((1650, 1275))
+    draft.day("start", datetime.date(2020, 11, 20))
+    draft.day("end", datetime.date(2021, 2, 3))
+    draft.set("station", "WABC")
+    draft.values["spots"], draft.texts["spots"] = 7, "7"
+    draft.money("gross", Decimal("1000.00"))
+    face = Look("Helvetica", 15)
+    Sums(draft, Labels(draft, "broadcasts"), face, face).panel((1200, 1600), 100)
+    [page] = draft.pages
+    rows = defaultdict(list)
+    for word in page.words:
+        rows[word.box[1]].append(word.text.replace(",", "").lstrip("$"))
+    sums = [(int(row[-2]), Decimal(row[-1])) for row in rows.values() if "." in row[-1]]
+    *months, total = sums
+    assert len(months) == 4
+    assert total == (7, Decimal("1000.00"))
+    assert total == tuple(map(sum, zip(*months, strict=True)))

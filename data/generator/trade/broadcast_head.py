@@ -2,54 +2,23 @@
 
 from __future__ import annotations
 
-import datetime
 from dataclasses import replace
 
+from data.generator.trade.broadcast_entries import Entry, entries_of, flight
+from data.generator.trade.broadcast_sums import Sums
 from data.generator.trade.canvas import Canvas, Look, width_of
 from data.generator.trade.draft import Draft, lexicon
 from data.generator.trade.labels import Labels
 
-_SHARES = {
-    "contract": 0.96,
-    "revision": 0.4,
-    "alt_order": 0.5,
-    "estimate": 0.6,
-    "advertiser": 0.96,
-    "product": 0.75,
-    "agency": 0.5,
-    "station": 0.5,
-    "executive": 0.6,
-    "buyer": 0.35,
-    "entered": 0.5,
-}
-_CODED = ("advertiser", "product", "agency", "executive")
-"""Names that may have their number in brackets behind them."""
-
-_BILLED = ("Invoice Period", "Billing Period", "Statement Period", "Broadcast Month")
-"""Labels of a range of dates that is not the flight."""
-
-_BOTH = (
-    *("Flight Dates", "Contract Dates", "Schedule Dates", "Order Dates", "Flight", "Period"),
-    "Order Flight",
-)
-_FILLERS = (
-    *(("Billing Cycle", "EOM/EOC"), ("Cash/Trade", "Cash"), ("Demographic", "Adults 25-54")),
-    *(("Billing Calendar", "Broadcast"), ("Order Type", "General"), ("Special Handling", "")),
-    *(("Agency Code", "4471"), ("Market", "Regional"), ("Priority", "P05"), ("Demo", "A35+")),
-    *(("Sales Office", "NYC"), ("Product Code", "118"), ("Agency Commission", "15%")),
-    *(("Sales Region", "National"), ("Unit Code", "General"), ("Separation", "30")),
-    *(("Advertiser Code", "20718"), ("Advertiser Ref", "8035"), ("Agency Ref", "31904")),
-    *(("Advertiser Code", "118"), ("Buyer Ref", "52"), ("Package", ""), ("Product 1/2", "4406")),
-)
 _TITLES = ("CONTRACT", "ORDER", "INVOICE", "Broadcast Order", "Order Confirmation", "AGREEMENT")
 
-Entry = tuple[str, tuple[str, ...]]
-"""A label, and the facts and marks behind it: what is no fact is printed as it is."""
 
+def head(draft: Draft, labels: Labels, look: Look, bold: Look, sums: Sums) -> bool:
+    """Print the head of the first page; return whether the order's sums are in it.
 
-def head(draft: Draft, labels: Labels, look: Look, bold: Look) -> None:
-    """Print the head of the first page; `draft.below` is the y below it."""
-    _Head(draft, labels, look, bold).first()
+    `draft.below` is the y below it.
+    """
+    return _Head(draft, labels, look, bold).first(sums)
 
 
 def other_head(draft: Draft, labels: Labels, look: Look, bold: Look) -> None:
@@ -64,11 +33,11 @@ class _Head:
         self.left, self.right = 60.0, self.page.size[0] - 70.0
         self.y = self.end = draft.rng.uniform(75, 120)
 
-    def first(self) -> None:
+    def first(self, sums: Sums) -> bool:
         draft = self.draft
         self._top()
-        entries = self._entries()
-        way = draft.pick(("cells", "cells", "beside", "sections", "sections", "printer"))
+        entries = entries_of(draft, self.labels)
+        way = draft.pick(("cells", "cells", "beside", "sections", "sections", "printer", "panel"))
         if way in {"sections", "printer"}:
             self.y = max(self.y, self.end)
         if way in {"cells", "beside"}:
@@ -83,10 +52,13 @@ class _Head:
             self._sections(entries)
             if draft.chance(0.5):
                 self._agency(self.left)
+        elif way == "panel":
+            self._panel(entries, sums)
         else:
             self._printer(entries)
             self._agency(self.left)
         draft.below = self.y + 2.5 * self.look.size
+        return way == "panel"
 
     def other(self) -> None:
         draft = self.draft
@@ -94,7 +66,7 @@ class _Head:
         names = [name for name in ("contract", "advertiser") if draft.chance(0.7)]
         entries: list[Entry] = [(self.labels[name], (name,)) for name in names]
         if draft.chance(0.5):
-            entries.append(self._flight())
+            entries.append(flight(draft))
         self._sections(entries)
         draft.below = self.y + 2.5 * self.look.size
 
@@ -126,47 +98,6 @@ class _Head:
         if draft.chance(0.7):
             text = f"Print Date {draft.date(draft.a_day())}   {text}"
         self.page.text((self.right, 45), text, small, align=1)
-
-    def _flight(self) -> Entry:
-        return self.draft.pick(_BOTH), ("start", "-", "end")
-
-    def _billed(self) -> Entry:
-        """Return the period of a bill: about a month, in which the flight begins."""
-        draft = self.draft
-        start = datetime.date.fromisoformat(draft.values["start"])
-        first = start - datetime.timedelta(days=draft.rng.randint(0, 27))
-        days = (first, first + datetime.timedelta(days=27))
-        return draft.pick(_BILLED), (" - ".join(map(draft.date, days)),)
-
-    def _entries(self) -> list[Entry]:
-        draft, labels = self.draft, self.labels
-        shown = {name for name, share in _SHARES.items() if draft.chance(share)}
-        coded = draft.chance(0.25)
-        entries: list[Entry] = []
-        for name in _SHARES:
-            if name not in shown or (name == "revision" and "contract" in shown):
-                continue
-            if name == "contract" and "revision" in shown and draft.chance(0.7):
-                label = draft.pick(("Contract / Revision", "Order / Rev", "Contract/Rev"))
-                entries.append((label, ("contract", "/", "revision")))
-            elif name in _CODED and coded:
-                entries.append((labels[name], (name, draft.filled("({p4})"))))
-            else:
-                entries.append((labels[name], (name,)))
-        flight = draft.pick(("both", "both", "two", "two", "none"))
-        if flight == "both":
-            entries.insert(draft.rng.randint(0, len(entries)), self._flight())
-        elif flight == "two":
-            at = draft.rng.randint(0, len(entries))
-            entries[at:at] = [(labels[name], (name,)) for name in ("start", "end")]
-        if draft.chance(0.3):
-            entries.insert(draft.rng.randint(0, len(entries)), self._billed())
-        if draft.chance(0.25) and "Invoice" not in labels["contract"]:
-            invoice = draft.pick(("Invoice", "Invoice #", "Invoice Number"))
-            entries.insert(draft.rng.randint(0, len(entries)), (invoice, (draft.filled("{p7}"),)))
-        for label, text in draft.rng.sample(_FILLERS, draft.rng.randint(2, 8)):
-            entries.insert(draft.rng.randint(1, len(entries)), (label, (text,)))
-        return entries
 
     def _wide(self, parts: tuple[str, ...], look: Look) -> float:
         texts = [self.draft.texts.get(each, each) for each in parts]
@@ -249,6 +180,28 @@ class _Head:
             below = max(below, y)
             x += max(wide + 30, (self.right - self.left) / count)
         self.y = below
+
+    def _panel(self, entries: list[Entry], sums: Sums) -> None:
+        """Print who orders, columns of labels and values, and the sums in a frame at the right."""
+        draft, left, right = self.draft, self.left, self.right
+        if draft.chance(0.6):
+            entries = [*entries, ("Commission %", ("15.00",)), ("Commission", ("commission",))]
+            entries.append((self.labels["net"], ("net",)))
+        x = right - draft.rng.uniform(0.23, 0.33) * (right - left)
+        below = sums.panel((x, right), self.y)
+        wide = right - left > 1300
+        if wide:
+            self.left += 0.25 * (right - left)
+        else:
+            self.y = max(self.y, self.end)
+        self.right = x - 2 * self.look.size
+        self._sections(entries)
+        self.left, self.right = left, right
+        below = max(below, self.y)
+        if wide:
+            self.y = self.end
+        self._agency(left)
+        self.y = max(self.y, below)
 
     def _printer(self, entries: list[Entry]) -> None:
         """Print one entry after the other along lines, as line printers do."""

@@ -8,7 +8,8 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from data.generator.trade.broadcast_head import head, other_head
-from data.generator.trade.canvas import Canvas, Look, width_of, wrap
+from data.generator.trade.broadcast_sums import TALL, Sums, week_of
+from data.generator.trade.canvas import Canvas, Look, width_of
 from data.generator.trade.draft import FACES, Draft, cents, lexicon
 from data.generator.trade.labels import Labels
 from data.generator.trade.terms import draw_terms
@@ -19,8 +20,6 @@ _PROGRAMS = (
     *("Family Comedy", "Local Live", "World Report", "Kitchen Time", "Rotator", "Prime Rotation"),
 )
 _TIMES = ("5a-6a", "6-7a", "6:00 AM-7:00 AM", "5p-6p", "5:30-6p", "11p-11:35p", "7P-8P", "9a-12p")
-_TALL = 1.45
-"""From row to row, em."""
 
 
 class _Column(NamedTuple):
@@ -35,15 +34,15 @@ def draw_broadcast(draft: Draft) -> None:
     """Set an order's facts and print those that it shows on one page or several."""
     order = _Order(draft)
     order.decide()
-    head(draft, order.labels, order.look, order.bold)
+    is_summed = head(draft, order.labels, order.look, order.bold, order.sums)
     order.y = draft.below
-    early = draft.chance(0.2)
+    early = not is_summed and draft.chance(0.2)
     if early:
-        order.sums()
+        order.total()
     order.lines()
-    if not early:
+    if not is_summed and not early:
         order.totals()
-        order.sums()
+        order.total()
     order.foot()
     if draft.chance(0.15):
         draw_terms(draft, order.look, order.bold)
@@ -64,7 +63,7 @@ class _Order:
         self.y = 0.0
         self.ends: dict[str, float] = {}
         """Where the columns of the lines end, px; empty before they are printed."""
-        self.money_sign = draft.pick(("$", "$", ""))
+        self.sums = Sums(draft, self.labels, self.look, self.bold)
         self.short = draft.pick(("%m/%d/%y", "%m/%d/%Y", "%m/%d"))
         if draft.order == "dmy":
             self.short = "%d/%m/%y"
@@ -165,7 +164,7 @@ class _Order:
         self.size = self._fitting(columns)
         self._titles(columns)
         for row in range(draft.rows):
-            if self.y + (3.5 if self.detailed else 1.5) * _TALL * self.size > self.bottom:
+            if self.y + (3.5 if self.detailed else 1.5) * TALL * self.size > self.bottom:
                 self._page()
                 self._titles(columns)
             self._print(f"lines[{row}].", columns)
@@ -212,7 +211,7 @@ class _Order:
             day += datetime.timedelta(weeks=place)
             small = replace(look, size=0.75 * look.size)
             self.page.text((x, self.y), f"{day.month}/{day.day}", small)
-        self.y += _TALL * self.size
+        self.y += TALL * self.size
         self.page.line((self.left, self.y - self.size), (self.right, self.y - self.size))
 
     def _cell(self, column: _Column, text: str, look: Look, fact: str = "") -> None:
@@ -227,11 +226,11 @@ class _Order:
             name = column.name
             text = draft.texts[f"{path}{name}"]
             if name in {"rate", "amount"}:
-                text = self.money_sign + text
+                text = self.sums.money_sign + text
             self._cell(column, text, look, f"{path}{name}")
         for x in self.weeks:
             self.page.text((x, self.y), str(draft.rng.randint(0, 3)), look)
-        self.y += _TALL * self.size
+        self.y += TALL * self.size
         if self.detailed:
             self._week(path, replace(look, size=0.9 * self.size))
         if self.style in {"grid", "lines"}:
@@ -242,7 +241,7 @@ class _Order:
         """Print what a line has in its week, from Monday to Sunday, of no field."""
         draft = self.draft
         day = datetime.date.fromisoformat(draft.values[f"{path}start"])
-        week = [draft.date(each, self.short) for each in _week_of(day, day)]
+        week = [draft.date(each, self.short) for each in week_of(day, day)]
         stops = [
             self.left + share * (self.right - self.left) for share in (0.04, 0.13, 0.22, 0.31, 0.4)
         ]
@@ -260,97 +259,12 @@ class _Order:
         if self.y > self.bottom - 220:
             self._page()
         if self.draft.chance(0.6):
-            self._totals_row()
+            self.y = self.sums.row(self.left, self.y, self.ends, self.size)
 
-    def sums(self) -> None:
-        """Print the totals: as a table of months, or one below the other, or not at all."""
-        draft = self.draft
+    def total(self) -> None:
+        """Print what the whole order comes to, or nothing."""
         self.y += self.look.size
-        way = draft.pick(("months", "rows", "rows", "columns", "none"))
-        names = ["spots"] if draft.chance(0.6) else []
-        names += ["gross"] if draft.chance(0.93) else []
-        names += ["commission", "net"] if draft.chance(0.6) else []
-        if way == "rows":
-            self._rows(names)
-        elif way != "none" and names:
-            self._months(names, divided=way == "months")
-        self.y += self.look.size
-
-    def _money(self, name: str) -> str:
-        return (
-            self.draft.texts[name] if name == "spots" else self.money_sign + self.draft.texts[name]
-        )
-
-    def _totals_row(self) -> None:
-        look = replace(self.bold, size=self.size)
-        x = self.ends.get("spots", self.right - 200) - 120
-        text = self.draft.pick(("Totals", "Total", "TOTALS:", "Contract Total", "Order Totals"))
-        self.page.text((max(self.left, x), self.y), text, look, align=1 if x > 300 else 0)
-        for name, fact in (("spots", "spots"), ("amount", "gross")):
-            if name in self.ends:
-                at = self.ends[name] - 4, self.y
-                self.page.text(at, self._money(fact), look, fact, align=1)
-        self.y += _TALL * self.size
-
-    def _rows(self, names: list[str]) -> None:
-        draft = self.draft
-        x = draft.pick((self.left, self.right - 420, self.right - 520))
-        end = x + 400
-        if "amount" in self.ends and draft.chance(0.4):
-            # Sums go on with the column of the amounts.
-            end = self.ends["amount"] - 4
-            x = max(self.left, end - 300)
-        if x > self.left + 300 and draft.chance(0.4):
-            told = wrap(" ".join(lexicon()["en"]["terms"]), self.look, x - self.left - 40)
-            for place, line in enumerate(told[: len(names) + 1]):
-                y = self.y + place * _TALL * self.look.size
-                self.page.text((self.left, y), line, self.look)
-        for name in names:
-            label = self.labels.asked(name)
-            if name == "commission" and draft.chance(0.4):
-                label = f"{self.labels[name]} (15%):"
-            self.page.text((x, self.y), label, self.bold if draft.chance(0.5) else self.look)
-            self.page.text((end, self.y), self._money(name), self.look, name, align=1)
-            self.y += _TALL * self.look.size
-
-    def _months(self, names: list[str], *, divided: bool) -> None:
-        """Print titles with the sums below them; parts of the sums may stand in between."""
-        draft = self.draft
-        step = min(230.0, (self.right - self.left - 220) / len(names))
-        stops = [self.left + 220 + step * (place + 1) for place in range(len(names))]
-        self.page.text(
-            (self.left, self.y), draft.pick(("Time Period", "Month", "Period")), self.bold
-        )
-        for name, x in zip(names, stops, strict=True):
-            self.page.text((x, self.y), self.labels[name], self.bold, align=1)
-        self.y += _TALL * self.look.size
-        if divided:
-            for share, days in zip((Decimal("0.4"), Decimal("0.6")), self._periods(), strict=True):
-                start, end = (draft.date(day) for day in days)
-                self.page.text((self.left, self.y), f"{start} -{end}", self.look)
-                for name, x in zip(names, stops, strict=True):
-                    part = cents(Decimal(str(draft.values[name])) * share)
-                    text = (
-                        str(int(part)) if name == "spots" else self.money_sign + draft.decimal(part)
-                    )
-                    self.page.text((x, self.y), text, self.look, align=1)
-                self.y += _TALL * self.look.size
-            self.page.line(
-                (self.left, self.y - 1.1 * self.look.size),
-                (stops[-1], self.y - 1.1 * self.look.size),
-            )
-        self.page.text((self.left, self.y), draft.pick(("Totals", "Total")), self.bold)
-        for name, x in zip(names, stops, strict=True):
-            self.page.text((x, self.y), self._money(name), self.look, name, align=1)
-        self.y += _TALL * self.look.size
-
-    def _periods(self) -> list[tuple[datetime.date, datetime.date]]:
-        """Return two periods of whole weeks that have the flight in them."""
-        values = self.draft.values
-        first, last = (datetime.date.fromisoformat(values[name]) for name in ("start", "end"))
-        _, middle = _week_of(first, first + (last - first) / 2)
-        after = middle + datetime.timedelta(days=1)
-        return [_week_of(first, middle), _week_of(after, max(last, after))]
+        self.y = self.sums.draw((self.left, self.right), self.y, self.ends) + self.look.size
 
     def foot(self) -> None:
         """Print where to sign, and the conditions in small print."""
@@ -365,12 +279,6 @@ class _Order:
             y = page.size[1] - 80
             for line in range(draft.pick((0, 1, 2))):
                 page.text((self.left, y + 18 * line), _CONDITIONS[line], small)
-
-
-def _week_of(first: datetime.date, last: datetime.date) -> tuple[datetime.date, datetime.date]:
-    """Return the Monday before a day and the Sunday after another."""
-    monday = first - datetime.timedelta(days=first.weekday())
-    return monday, last + datetime.timedelta(days=6 - last.weekday())
 
 
 _CONDITIONS = (
