@@ -93,8 +93,8 @@ def test_blank_fields_are_given_when_asked_for(engine):
 
 
 def test_ruled_line_parts_the_entry_from_its_label(engine):
-    image = draw((30, 30, "Requested by"), (176, 28, "Grace Hopper"))
-    ImageDraw.Draw(image).line((172, 56, 500, 56), fill="black", width=2)
+    image = draw((30, 30, "Requested by"), (184, 28, "Grace Hopper"))
+    ImageDraw.Draw(image).line((180, 56, 500, 56), fill="black", width=2)
     reading = engine.read(Page(number=1, image=image.convert("L")), "")
     assert [(pair.question, pair.answer) for pair in reading.pairs] == [
         ("Requested by", "Grace Hopper")
