@@ -133,7 +133,7 @@ def test_own_weights_say_what_they_have_learned_from(tmp_path: Path):
     text = card(SCHEMA, tmp_path, with_pairs=True)
     trained = section(text, "Trained on")
     assert "Fields (own weights): 4 documents of receipts-2026, content hash c60bf8b3" in trained
-    assert "2,400 documents that this project draws" in trained
+    assert "9,600 documents that this project draws" in trained
     assert "Pairs (bundled weights): 230 forms" in trained
     assert "Own weights: the terms of the documents" in section(text, "Licences")
 
