@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import os
+import re
 import subprocess
 import sys
 from collections import defaultdict
@@ -246,3 +247,12 @@ def test_the_months_of_an_order_add_up_to_its_sums():
     assert total == (7, Decimal("1000.00"))
     assert sum(spots for spots, _ in months) == 7
     assert sum(amount for _, amount in months) == Decimal("1000.00")
+
+
+def test_some_orders_print_their_sums_by_month_in_the_head():
+    found = []
+    for document in documents("broadcasts"):
+        page = document.pages[0]
+        texts = " ".join(word.text for word in page.words)
+        found.append(re.search(r"(By|Calendar|By Broadcast) Month (Spots|Units|#)", texts))
+    assert 0 < sum(map(bool, found)) < len(found) / 4
