@@ -139,7 +139,7 @@ class OwnTrainer:
     def prepare(self, truth: FieldDocument, pages: Sequence[FieldPage]) -> OwnDocument:
         """Look up a document's true values on its pages."""
         lessons = lessons_of(self._schema, truth.values, pages)
-        scores = self._general.scores([lesson.asked for lesson in lessons]) if lessons else []
+        scores = self._general.scores([lesson.asked for lesson in lessons])
         return OwnDocument(truth, tuple(pages), tuple(lessons), tuple(scores))
 
     def train(

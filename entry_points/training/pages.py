@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import json
+import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -125,7 +126,8 @@ class PageReader:
         kept = self._cache / f"{key}.json"
         if not kept.exists():
             found = [[asdict(word) for word in read(page.image)] for page in pages]
-            part = self._cache / f"{name}.part"  # another thread may have the same document
+            # Another thread, or another command, may have the same document.
+            part = self._cache / f"{key}.{name}.{os.getpid()}.part"
             part.write_text(json.dumps(found), encoding="utf-8")
             part.replace(kept)
         for page, rows in zip(pages, json.loads(kept.read_text(encoding="utf-8")), strict=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -168,7 +168,7 @@ def _fit_apart(
 
 def _decide(walks: Sequence[_Walk]) -> Decision:
     """Choose the lowest of the best probability limits for pairs, and calibrate."""
-    right = [dict(_judged(walk)) for walk in walks]
+    right = [walk.page.truth.are_pairs([each for each, _ in walk.scored]) for walk in walks]
     true = sum(walk.page.truth.pairs for walk in walks)
 
     def f1(least: float) -> float:
@@ -191,11 +191,6 @@ def _decide(walks: Sequence[_Walk]) -> Decision:
         tuple(scale.X_thresholds_.round(4).tolist()),
         tuple(scale.y_thresholds_.round(4).tolist()),
     )
-
-
-def _judged(walk: _Walk) -> Iterator[tuple[int, int]]:
-    candidates = [candidate for candidate, _ in walk.scored]
-    yield from enumerate(walk.page.truth.are_pairs(candidates).tolist() if candidates else [])
 
 
 def _choose(scored: Scored, least: float) -> list[int]:

@@ -73,7 +73,7 @@ class PageTruth:
 
     def are_pairs(self, candidates: Sequence[PairCandidate]) -> Targets:
         """Return 1 for each candidate that is as good as a true pair, else 0."""
-        if not self._questions:
+        if not (self._questions and candidates):
             return np.zeros(len(candidates), np.intp)
         questions, answers = zip(*(each.texts for each in candidates), strict=True)
         same = similarities([*map(normalise, questions)], self._questions) >= FUZZY_SIMILARITY

@@ -79,6 +79,15 @@ def test_a_label_that_only_a_users_documents_have_is_learned(
     assert learned.metrics["field_f1/day"] >= 0.9
 
 
+def test_a_blank_scan_among_the_documents_is_read_as_nothing(
+    trainer: OwnTrainer, documents: list[OwnDocument]
+):
+    blank = trainer.prepare(own_document(DOCUMENTS)[0], [])
+    rows, _ = trainer.hold_out([*documents, blank], 3, list)
+    assert rows[blank.truth.form_id]["values"] is None
+    assert sum(row["values"] is not None for row in rows.values()) == DOCUMENTS
+
+
 def test_a_document_learns_from_the_others_only(trainer: OwnTrainer):
     labels = [["Foss", f"Kessel {name}", "Brill", "Tand"] for name in ("alder", "birch", "cedar")]
     documents = [

@@ -76,3 +76,7 @@ def test_a_candidate_is_a_pair_when_both_texts_are_nearly_right():
     found = targets("pair", candidate("SHlP TO:", "Leeds"), candidate("Ship", "Leeds"))
     assert found == [1, 0]
     assert TRUTH.pairs == 1
+
+
+def test_a_page_on_which_no_candidate_was_found_has_no_right_one():
+    assert TRUTH.are_pairs([]).tolist() == []

@@ -147,6 +147,8 @@ class Ranker:
 
     def scores(self, asked: Sequence[Asked]) -> list[Floats]:
         """Return (n + 1,) of each field: the logarithms of odds, not calibrated."""
+        if not asked:
+            return []
         rows = np.concatenate([each.rows for each in asked])
         [scores] = self._trees.run(None, {"rows": rows})
         if self._own is not None:
