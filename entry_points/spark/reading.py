@@ -30,6 +30,9 @@ _FIGURES = {
     "tokens": "sum(coalesce(input_tokens, 0) + coalesce(output_tokens, 0))",
     "usd": "sum(cost)",
     "unknown": "count_if(cost IS NULL AND attempts > 0)",
+    "unpriced": "count_if(cost IS NULL AND attempts > 0 AND input_tokens IS NOT NULL)",
+    "dearest": "max(cost)",
+    "asked": "count_if(attempts > 0)",
     "attempts": "sum(attempts)",
 }
 
@@ -157,12 +160,15 @@ def _write(
     read.pages += seen["pages"]
     read.tokens += seen["tokens"]
     read.usd += seen["usd"]
+    read.asked += seen["asked"]
     read.attempts += seen["attempts"]
     read.cost_unknown |= seen["unknown"] > 0
     bar.update(seen["documents"])
     bar.set_postfix(read.progress())
+    # As for single documents: what failed before anything was counted may have been billed.
+    usd = seen["usd"] + seen["unknown"] * seen["dearest"]
     return {
-        "cost": None if seen["unknown"] else seen["usd"],
+        "cost": None if seen["unpriced"] else usd,
         "attempts": seen["attempts"],
         "input_tokens": seen["tokens"],
     }
