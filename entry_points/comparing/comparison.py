@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from textwrap import shorten
 from typing import Any
 
 from data.forms import Document
@@ -14,7 +13,7 @@ from entry_points.command_line.cli import UsageError
 from entry_points.comparing.evidence import Evidence, load_outputs
 from entry_points.comparing.gate import Gate
 from entry_points.scoring.bootstrap import Difference, differences
-from entry_points.scoring.mistakes import Mistakes
+from entry_points.scoring.mistakes import Mistakes, one_line
 from entry_points.scoring.scores import DocumentTruth, Score, aggregate
 from entry_points.scoring.truths import truth_of
 
@@ -143,25 +142,26 @@ def _changes(before: _Side, after: _Side) -> list[FormChange]:
 def what_changed(before: Mistakes, after: Mistakes) -> str:
     """Name the mistakes that are gone and those that are new, some of each kind, on one line."""
     kinds = (
-        ("found", _quoted(before.missed), _quoted(after.missed)),
-        ("missed", _quoted(after.missed), _quoted(before.missed)),
-        ("no longer invented", _quoted(before.invented), _quoted(after.invented)),
-        ("invented", _quoted(after.invented), _quoted(before.invented)),
-        ("no longer read", _misread(before), _misread(after)),
-        ("read", _misread(after), _misread(before)),
+        ("found", _alone(before.missed), _alone(after.missed)),
+        ("missed", _alone(after.missed), _alone(before.missed)),
+        ("no longer invented", _alone(before.invented), _alone(after.invented)),
+        ("invented", _alone(after.invented), _alone(before.invented)),
+        ("no longer read", before.misread, after.misread),
+        ("read", after.misread, before.misread),
     )
     parts = []
     for verb, here, there in kinds:
-        texts = list((Counter(here) - Counter(there)).elements())
-        if texts:
-            more = f" and {len(texts) - _NAMED} more" if len(texts) > _NAMED else ""
-            parts.append(f"{verb} {', '.join(texts[:_NAMED])}{more}")
+        found = list((Counter(here) - Counter(there)).elements())
+        if found:
+            shown = [" for ".join(map(_quoted, texts)) for texts in found[:_NAMED]]
+            more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
+            parts.append(f"{verb} {', '.join(shown)}{more}")
     return "; ".join(parts)
 
 
-def _quoted(texts: Iterable[str]) -> list[str]:
-    return [repr(shorten(text, _TEXT_LIMIT, placeholder="…")) for text in texts]
+def _alone(texts: Iterable[str]) -> list[tuple[str]]:
+    return [(text,) for text in texts]
 
 
-def _misread(mistakes: Mistakes) -> list[str]:
-    return [" for ".join(_quoted(texts)) for texts in mistakes.misread]
+def _quoted(text: str) -> str:
+    return repr(one_line(text, _TEXT_LIMIT))

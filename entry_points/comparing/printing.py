@@ -74,7 +74,7 @@ def _report(comparison: Comparison, contest: Contest) -> None:
         )
     print("The gate would " + ("hold it back:" if contest.objections else "let it through."))
     for objection in contest.objections:
-        print(f"  - {objection}")
+        print(f"  - {cli.printable(objection)}")
 
 
 def _usage(contest: Contest, baseline: Evidence) -> str:
@@ -144,7 +144,7 @@ def report_promotion(outcome: PromotionResult) -> None:
     if outcome.run_ids:
         print(f"Evidence: runs {', '.join(outcome.run_ids)}.")
     for objection in outcome.objections:
-        print(f"  - {objection}")
+        print(f"  - {cli.printable(objection)}")
     if not outcome.promoted:
         print(f"{cli.CHAMPION} stays version {outcome.before.champion}: see above.")
         return

@@ -26,6 +26,13 @@ NONE = Mistakes()
         pytest.param(
             Mistakes(missed=tuple("abcde")), NONE, "found 'a', 'b', 'c' and 2 more", id="many"
         ),
+        pytest.param(
+            Mistakes(missed=("invoice_details.shipping_address.postal_code",)),
+            Mistakes(missed=("invoice_details.shipping_address.postal_town",)),
+            "found 'invoice_details.shipping_address.postal…'; "
+            "missed 'invoice_details.shipping_address.postal…'",
+            id="long-and-without-a-space",
+        ),
     ],
 )
 def test_names_mistakes_that_are_gone_and_new(before: Mistakes, after: Mistakes, text: str):
