@@ -28,6 +28,7 @@ from entry_points.benchmarks.serving import serving, startup
 from entry_points.benchmarks.throughput import stores, throughput
 from entry_points.command_line import cli, flags
 from entry_points.command_line.ending import unwind_on_sigterm
+from entry_points.command_line.rights import without_password
 from entry_points.command_line.tracking import name_run, where_is
 
 Suite = Callable[[Environment, Mapping[str, str]], list[Measurement]]
@@ -128,7 +129,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(f"\nRun {run.info.run_id} ({TABLE}, {PLOT}, metrics). Look at it:")
     print(f"  {where_is(run.info.run_id)}")
     for failure in failures:
-        print(failure, file=sys.stderr)
+        print(without_password(failure, "***@"), file=sys.stderr)
     return 1 if failures else 0
 
 

@@ -19,7 +19,8 @@ _STATUS = {
 }
 # MLflow's basic-auth answers with the user whose password it has checked.
 _LOGGED_IN = "/api/2.0/mlflow/users/current"
-_PASSWORD = re.compile(r"//[^/\s]*@")
+# A database's password may hold a "/".
+_PASSWORD = re.compile(r"((?:postgres|mysql|mariadb|mssql)[\w+]*:)//[^@\s]*@|//[^/\s]*@")
 _ENDPOINT = re.compile(r"endpoint (\S+) failed")
 # What a request for an artifact needs: to write one, EDIT.
 _RIGHT_BY_METHOD = {"GET": "READ", "DELETE": "MANAGE"}
@@ -109,6 +110,8 @@ def unreachable(error: BaseException) -> str | None:
 
     MLflow's own message quotes the address, with the password that it may hold.
     """
+    if "mlflow" not in sys.modules:
+        return None
     import mlflow
     import requests
 
@@ -153,7 +156,7 @@ def login() -> str:
 
 def without_password(text: str, instead: str = "") -> str:
     """Return a text whose URLs have `instead` for what stands before @: user name and password."""
-    return _PASSWORD.sub(f"//{instead}", text)
+    return _PASSWORD.sub(lambda found: f"{found[1] or ''}//{instead}", text)
 
 
 def _refused(error: BaseException) -> tuple[str, str]:

@@ -6,6 +6,7 @@ import contextlib
 import getpass
 import logging
 import os
+import shlex
 from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
@@ -113,7 +114,7 @@ def where_is(run_id: str) -> str:
 
     uri = mlflow.get_tracking_uri()
     if not uri.startswith("http"):
-        return f"mlflow ui --backend-store-uri {without_password(uri, '***@')}"
+        return f"mlflow ui --backend-store-uri {shlex.quote(without_password(uri, '***@'))}"
     return f"{experiment_page(mlflow.get_run(run_id).info.experiment_id)}/runs/{run_id}"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import socket
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -219,8 +220,14 @@ def test_the_addresses_of_a_server_have_no_password(refusing: HTTPServer, track_
     assert list_of("prompts") == f"{server}/#/prompts"
 
 
-def test_a_database_is_shown_without_its_password(track_at: Track) -> None:
-    track_at("postgresql+psycopg2://ann:s3cret@db:5432/mlflow")
-    expected = "mlflow ui --backend-store-uri postgresql+psycopg2://***@db:5432/mlflow"
+@pytest.mark.parametrize("password", ["s3cret", "s3/cr/et="])
+def test_a_database_is_shown_without_its_password(track_at: Track, password: str) -> None:
+    track_at(f"postgresql+psycopg2://ann:{password}@db:5432/mlflow")
+    expected = "mlflow ui --backend-store-uri 'postgresql+psycopg2://***@db:5432/mlflow'"
     assert where_is(RUN_ID) == expected
     assert list_of("models") == "`mlflow ui`"
+
+
+def test_the_command_that_shows_a_run_can_be_pasted(track_at: Track) -> None:
+    track_at("sqlite:////home/ann's runs/a@b/mlflow.db")
+    assert shlex.split(where_is(RUN_ID))[-1] == "sqlite:////home/ann's runs/a@b/mlflow.db"
