@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import mlflow
 from mlflow.entities.model_registry import PromptVersion
 
+from entry_points.command_line.tracking import all_pages
 from entry_points.scoring.bootstrap import Difference
 
 
@@ -60,7 +61,8 @@ def register_winner(prompt: PromptVersion, outcome: OptimizationResult) -> str:
     it rests on.
     """
     wanted = (outcome.best.template, json.dumps(prompt.response_format))
-    for each in mlflow.MlflowClient().search_prompt_versions(prompt.name):
+    search = mlflow.MlflowClient().search_prompt_versions
+    for each in all_pages(lambda token: search(prompt.name, page_token=token)):
         if (each.template, json.dumps(each.response_format)) == wanted:
             return str(each.uri)
     version = mlflow.genai.register_prompt(

@@ -12,7 +12,7 @@ from mlflow.exceptions import MlflowException
 
 from entry_points import ROOT
 from entry_points.command_line import cli
-from entry_points.command_line.tracking import list_of
+from entry_points.command_line.tracking import all_pages, list_of
 from ocr_extractor.errors import PromptError, shorten
 from ocr_extractor.fields.schema import Schema
 from ocr_extractor.prompts.prompt import Prompt, check_template_and_schema
@@ -86,9 +86,8 @@ def list_versions(name: str) -> list[PromptVersion]:
     client = mlflow.MlflowClient()
     if client.get_prompt(name) is None:
         return []
-    return sorted(
-        client.search_prompt_versions(name), key=lambda version: int(version.version), reverse=True
-    )
+    pages = all_pages(lambda token: client.search_prompt_versions(name, page_token=token))
+    return sorted(pages, key=lambda version: int(version.version), reverse=True)
 
 
 def find_prompt(uri: str, name: str, schema: Schema | None = None) -> PromptVersion:

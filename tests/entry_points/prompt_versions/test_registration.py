@@ -29,6 +29,14 @@ REORDERED = Schema.parse(
 )
 
 
+def test_the_oldest_of_many_versions_is_found(name: str) -> None:
+    first = register_prompt(name, "Read.")
+    client = mlflow.MlflowClient()
+    for number in range(101):
+        client.create_prompt_version(name, f"Read page {number}.")
+    assert register_prompt(name, "Read.").version == first.version
+
+
 @pytest.mark.parametrize(
     ("template", "schema", "version"),
     [
