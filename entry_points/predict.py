@@ -256,7 +256,8 @@ def _predict(args: argparse.Namespace, output: Path, lines: Path) -> int:
     name_run(f"predict {version_of(args.model_uri)} on {Path(args.input).name}")
     outcome = predict(task, documents, lines)
     if lines != output:
-        write_table(lines, output, task.model.metadata.signature.outputs)
+        suffix = Path(args.output).suffix  # a link's target may have another, or none
+        write_table(lines, output, suffix, task.model.metadata.signature.outputs)
     report(outcome, output, cancelled=batches is not None and batches.cancel)
     write_traces(task.model)
     return SOME_FAILED if outcome.failed else 0

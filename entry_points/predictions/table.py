@@ -29,20 +29,21 @@ _LINES_AT_ONCE = 500
 _FORMULA = re.compile(r"'*\s*[=+\-@\t\r\n＝＋－＠]")  # noqa: RUF001 - full-width is meant
 
 
-def write_table(lines: Path, table: Path, schema: Schema) -> None:
+def write_table(lines: Path, table: Path, suffix: str, schema: Schema) -> None:
     """Write a table with one row for each line, and replace an older one in one step.
 
     Args:
         lines: The lines that predict has written.
-        table: The table, with one of `SUFFIXES`: in .csv pairs and fields are JSON text, and other
-            texts are what `to_cell` makes of them.
+        table: The table.
+        suffix: One of `SUFFIXES`. In .csv, pairs and fields are JSON text, and other texts are what
+            `to_cell` makes of them.
         schema: The extractor's output columns.
 
     Raises:
         UsageError: It cannot be written.
     """
     with writing(table), replacing(table) as new:
-        if table.suffix == ".parquet":
+        if suffix == ".parquet":
             _write_parquet(lines, new, schema)
         else:
             _write_csv(lines, new, [*map(str, schema.input_names()), KEY])

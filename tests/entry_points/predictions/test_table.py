@@ -60,7 +60,7 @@ def expected(lines: Path) -> list[dict[str, Any]]:
 def test_parquet_keeps_types_and_nulls(lines: Path):
     target = lines.with_name("out.parquet")
     target.write_bytes(b"an older one")
-    write_table(lines, target, signature().outputs)
+    write_table(lines, target, target.suffix, signature().outputs)
     table = pq.read_table(target)
     assert table.to_pylist() == expected(lines)
     assert table.schema.field("input_tokens").type == pa.int64()
@@ -68,9 +68,15 @@ def test_parquet_keeps_types_and_nulls(lines: Path):
     assert table.schema.field("cost").type == pa.float64()
 
 
+def test_a_link_without_a_suffix_gets_the_table_that_was_asked_for(lines: Path):
+    target = lines.with_name("run-17")
+    write_table(lines, target, ".parquet", signature().outputs)
+    assert pq.read_table(target).num_rows == len(expected(lines))
+
+
 def test_csv_has_pairs_and_fields_as_json(lines: Path):
     target = lines.with_name("out.csv")
-    write_table(lines, target, signature().outputs)
+    write_table(lines, target, target.suffix, signature().outputs)
     with target.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert list(rows[0]) == [*OUTPUT_COLUMNS, KEY]
@@ -86,7 +92,7 @@ def test_csv_has_pairs_and_fields_as_json(lines: Path):
 def test_csv_has_no_formula_and_its_numbers_stay_numbers(tmp_path: Path):
     lines, target = tmp_path / "lines.jsonl", tmp_path / "out.csv"
     lines.write_text(json.dumps(row(1) | {"doc_id": "=1.png", "cost": -0.5}) + "\n", "utf-8")
-    write_table(lines, target, signature().outputs)
+    write_table(lines, target, target.suffix, signature().outputs)
     with target.open(encoding="utf-8", newline="") as file:
         [read] = csv.DictReader(file)
     assert (read["doc_id"], read["cost"]) == ("'=1.png", "-0.5")
