@@ -163,7 +163,9 @@ def report(review: Review, summary: Summary, told: int, output: Path, model_uri:
     ids = ",".join(map(review.form_id, summary.corrected[:_EXAMPLES]))
     read_by = f"-P model_uri={shlex.quote(model_uri)} " if model_uri else ""
     print(f"  {cli.RUN} -e evaluate {read_by}{dataset}")
-    print(f"  {cli.RUN} -e register_prompt {dataset} -P examples={shlex.quote(ids)}")
+    if ids and review.task.is_pairs:  # an example shows pairs
+        shown = f"-P template=my-prompt.md -P examples={shlex.quote(ids)}"
+        print(f"  {cli.RUN} -e register_prompt {dataset} {shown}")
     if accepted >= _TO_TRAIN:
         print(f"  {cli.RUN} -e train {dataset}")
     else:
