@@ -65,6 +65,9 @@ _ALIKE = 1.25
 """Ratio up to which boxes are of one size. A circle, or a filled box, needs others like it that are
 not all filled."""
 
+_MOST_PIECES, _MOST_SHAPES = 20_000, 600
+"""Pieces of ink of a box's size, and boxes, above which a page is a pattern without options."""
+
 _REACH_RIGHT, _REACH_LEFT = 2.5, 1.5
 """Largest distance of the text of an option from its box, in median word heights."""
 
@@ -116,12 +119,16 @@ def _find_shapes(words: Sequence[Word], image: Image.Image, height: float) -> li
     fits = (np.minimum(width, tall) >= low) & (np.maximum(width, tall) <= high)
     fits &= np.maximum(width, tall) <= _MAX_STRETCH * np.minimum(width, tall)
     boxes = np.column_stack([x, y, x + width, y + tall])[fits]
+    if len(boxes) > _MOST_PIECES:
+        return []
     around = _Characters(words)
     found = [
         shape
         for box in map(tuple, boxes.tolist())
         if (shape := _shape(box, ink[box[1] : box[3], box[0] : box[2]], around)) is not None
     ]
+    if len(found) > _MOST_SHAPES:
+        return []
     return [
         shape
         for shape in found
@@ -217,6 +224,10 @@ def _is_disc(ink: Mask, outlines: Sequence[MatLike]) -> bool:
 
 def _without_lookalike(word: Word, box: Box) -> Iterator[Word]:
     """Yield the rest of a word without the characters that were read for a box."""
+    x0, y0, x1, y1 = word.box
+    if x1 < box[0] or x0 >= box[2] or y1 < box[1] or y0 >= box[3]:
+        yield word
+        return
     start, end = 0, len(word.text)
     while start < end and _covers(box, word.part(start, start + 1).box):
         start += 1

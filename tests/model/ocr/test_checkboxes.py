@@ -112,6 +112,18 @@ def test_letters_and_shading_are_no_boxes():
     assert mark_checkboxes(words, page.image) == words
 
 
+def test_a_pattern_of_boxes_has_no_options():
+    image = Image.new("RGB", (1300, 700), "white")
+    canvas = ImageDraw.Draw(image)
+    for x in range(20, 1280, 2 * SIDE):
+        for y in range(20, 660, 2 * SIDE):
+            canvas.rectangle((x, y, x + SIDE, y + SIDE), outline="black")
+    words = [word("Yes", 10, 675)]
+    assert mark_checkboxes(words, image) == words
+    few = image.crop((0, 0, 600, 700))
+    assert len(mark_checkboxes(words, few)) > 400
+
+
 def test_a_page_without_words_has_no_boxes():
     assert mark_checkboxes([], Page().option(100).image) == []
 

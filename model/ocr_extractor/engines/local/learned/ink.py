@@ -23,6 +23,10 @@ Values = NDArray[np.float64]
 
 INK = ("density", "thickness", "greyness")
 
+_MOST_LINES = 5_000
+"""Ruled lines of one direction that count, the largest ones: a pattern can have a million, and each
+is compared with each text of the page."""
+
 _REACH_SIDEWAYS = 0.3
 _REACH_UP_AND_DOWN = 0.4
 """How far a line may run into the boxes that it separates, in text heights."""
@@ -90,7 +94,8 @@ def find_ink(words: Sequence[Word], image: Image.Image) -> Ink:
 def _segments(mask: cv2.typing.MatLike) -> Values:
     """Return (4, parts): left, top, width and height of each connected part, px."""
     _, _, boxes, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
-    return boxes[1:, :4].T.astype(np.float64)
+    largest = np.argsort(-boxes[1:, cv2.CC_STAT_AREA], kind="stable")[:_MOST_LINES]
+    return boxes[1 + np.sort(largest), :4].T.astype(np.float64)
 
 
 def _count(marked: NDArray[np.bool_]) -> Values:
