@@ -46,7 +46,7 @@ class Word:
         """
         x0, y0, x1, y1 = self.box
         step = (x1 - x0) / len(self.text)
-        box = (floor(x0 + start * step), y0, ceil(x0 + end * step), y1)
+        box = (floor(x0 + start * step), y0, min(x1, ceil(x0 + end * step)), y1)
         return replace(self, text=self.text[start:end], box=box)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from PIL import Image
 
@@ -37,6 +39,12 @@ def test_words_are_parted_at_gaps_of_two_letters(text: str, printed: str, parted
 def test_a_line_that_runs_up_the_page_is_parted_alike():
     upright = [(y0, -x1, y1, -x0) for x0, y0, x1, y1 in boxes("Date__of_birth")]
     assert part_glued_words("Dateofbirth", upright) == "Date ofbirth"
+
+
+def test_a_word_ends_where_its_last_character_does():
+    for x0, width, count in itertools.product(range(90), range(20, 60), range(1, 16)):
+        last = Word("x" * count, (x0, 0, x0 + width, 10), 0).part(count - 1, count)
+        assert last.box[2] == x0 + width
 
 
 def test_a_pages_figures_say_how_much_was_read_and_how_well() -> None:

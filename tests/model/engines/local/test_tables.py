@@ -246,6 +246,10 @@ PAGES: dict[str, tuple[tuple[str | tuple[float, str], ...], list[tuple[str | Non
         ),
         [],
     ),
+    "a staircase of numbers": (
+        ("Qty     Amount", *(f"{' ' * (8 * step)}{step + 1}.50" for step in range(12))),
+        [],
+    ),
     "nothing at all": ((), []),
 }
 

@@ -111,7 +111,7 @@ def titles_in(line: Line, kinds: Sequence[Kind]) -> float:
 
 def titles_over(page: TablePage, head: Head | None, spans: Sequence[tuple[int, int]]) -> list[str]:
     """Return the folded title above each column."""
-    if head is None:
+    if head is None or not spans:
         return [""] * len(spans)
     runs = [
         run_of(words)
