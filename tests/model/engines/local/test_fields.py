@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 from ocr_extractor.contract import Pair
 from ocr_extractor.engines.local.engine import BUNDLED_WEIGHTS
 from ocr_extractor.engines.local.fields.candidates import Candidate, Candidates
-from ocr_extractor.engines.local.fields.choice import Option, choose
+from ocr_extractor.engines.local.fields.choice import Option, choose, options_of
+from ocr_extractor.engines.local.fields.feature_names import NAMES, SLOTS
+from ocr_extractor.engines.local.fields.features import Asked
 from ocr_extractor.engines.local.fields.labels import likeness
 from ocr_extractor.engines.local.fields.layout import Layout
 from ocr_extractor.engines.local.fields.ranker import Ranker
@@ -263,6 +266,17 @@ def test_checks_decide_between_values_that_are_as_likely():
     chosen = choose(list(scalars(wanted)), options, wanted.checks)
     assert [each.candidate.text for each in chosen if each.candidate] == ["100.0", "20.0", "120.0"]
     assert chosen[2].probability > 0.6
+
+
+def test_a_check_sees_a_text_as_it_is_printed():
+    field = Field("currency")
+    found = [Candidate("EUR", (0, 0, 9, 9), 0, "part")]
+    rows = np.zeros((2, len(NAMES)), np.float32)
+    asked = Asked("currency", field, found, ["eur"], rows, [("",) * len(SLOTS)], ["EUR"])
+    options = options_of(asked, np.array([0.45, 0.55]))
+    wanted = schema(currency=NAME, checks=["currency == 'EUR'"])
+    [chosen] = choose(list(scalars(wanted)), [options], wanted.checks)
+    assert chosen.candidate is found[0]
 
 
 def test_the_second_field_takes_another_place_of_the_same_value():

@@ -24,7 +24,7 @@ def asked(field: Field, *candidates: tuple[str, str]) -> Asked:
     texts = [text for _, text in candidates]
     found = [Candidate(text, (0, 0, 9, 9), 0, "segment") for text in texts]
     rows = np.zeros((len(texts) + 1, len(NAMES)), np.float32)
-    return Asked(field.name, field, found, list(texts), rows, slots)
+    return Asked(field.name, field, found, list(texts), rows, slots, list(texts))
 
 
 def learned(field: Field, *candidates: tuple[str, str], true: int) -> OwnWords:

@@ -77,11 +77,11 @@ def options_of(asked: Asked, probabilities: Floats) -> list[Option]:
         places.setdefault(asked.values[number], []).append(number)
     options = [
         Option(
-            value,
+            asked.typed[numbers[0]],
             tuple(asked.candidates[n] for n in numbers[:_OPTIONS]),
             float(probabilities[numbers].sum()),
         )
-        for value, numbers in places.items()
+        for numbers in places.values()
     ]
     options.sort(key=lambda each: -each.probability)
     return [*options[:_OPTIONS], Option(None, (), float(probabilities[-1]))]

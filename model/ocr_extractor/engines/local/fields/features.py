@@ -75,6 +75,7 @@ class Asked:
         values: Their typed values, texts folded.
         rows: (n + 1, features); the last one stands for "absent".
         slots: The texts in the slots of each candidate, folded; "" for none.
+        typed: Their typed values, texts as they are given, for the checks.
     """
 
     path: str
@@ -83,6 +84,7 @@ class Asked:
     values: list[Any]
     rows: Floats
     slots: list[tuple[str, ...]]
+    typed: list[Any]
 
 
 class PageQuestions:
@@ -163,9 +165,10 @@ class PageQuestions:
         told = self._candidates.told
         hints = Hints(told_order(field.description) or told.date_order, told.decimal)
         values = [self._value(field, each.text, hints) for each in pool.candidates]
-        kept = np.array([n for n, value in enumerate(values) if value is not None], np.intp)
+        folded = [fold(value) or None if isinstance(value, str) else value for value in values]
+        kept = np.array([n for n, value in enumerate(folded) if value is not None], np.intp)
         candidates = [pool.candidates[n] for n in kept]
-        known = [values[n] for n in kept]
+        known, typed = [folded[n] for n in kept], [values[n] for n in kept]
         columns = {name: column[kept] for name, column in pool.columns.items()}
         columns |= self._label_columns(at, pool.slots[kept], pool.own[kept])
         columns |= _repeats(known, columns["best label"], columns["best: rival"])
@@ -174,7 +177,7 @@ class PageQuestions:
         rows = self._filled(field, columns, len(kept))
         texts = [*self._texts, ""]
         slots = [tuple(texts[n] for n in row) for row in pool.slots[kept].tolist()]
-        return Asked(self._paths[at], field, candidates, known, rows, slots)
+        return Asked(self._paths[at], field, candidates, known, rows, slots, typed)
 
     def _value(self, field: Field, text: str, hints: Hints) -> Any:
         """Return a candidate's value, None where it cannot be one."""
@@ -189,8 +192,7 @@ class PageQuestions:
             text,
         )
         if key not in self._values:
-            value = normalise(field, text, hints).value
-            self._values[key] = fold(value) or None if isinstance(value, str) else value
+            self._values[key] = normalise(field, text, hints).value
         return self._values[key]
 
     def _label_columns(self, at: int, slots: Whole, own: Whole) -> Columns:
