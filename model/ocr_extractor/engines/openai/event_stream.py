@@ -98,8 +98,9 @@ class _Growing:
                 self._unseen += len(choice.delta.content)
             if choice.delta.refusal:
                 self._refusal.append(choice.delta.refusal)
-            if isinstance(choice.logprobs, dict):
-                self._tokens += choice.logprobs.get("content") or ()
+            tokens = choice.logprobs.get("content") if isinstance(choice.logprobs, dict) else None
+            if isinstance(tokens, list):
+                self._tokens += tokens
 
     def repeats_itself(self) -> bool:
         """Check the text for a loop if much of it is new; a loop ends the completion."""

@@ -177,8 +177,9 @@ def _drop_cut_row(schema: Schema, given: dict[str, Any]) -> None:
 
 
 def _to_pairs(given: dict[str, Any], page: int) -> tuple[Pair, ...]:
+    listed = given.get("pairs")
     pairs = []
-    for each in given.get("pairs") or ():
+    for each in listed if isinstance(listed, list) else ():
         try:
             item = CompletedPair.model_validate(each)
         except ValidationError:

@@ -353,6 +353,25 @@ def test_what_the_llm_doubts_comes_with_its_probability(streams: bool, llm: Faul
     assert llm.requests[0]["logprobs"] is True
 
 
+@pytest.mark.parametrize("content", [7, True, "x", {"token": "x"}, [7], [{"token": []}]], ids=str)
+@pytest.mark.parametrize("streams", [True, False], ids=["streamed", "whole"])
+def test_probabilities_of_another_shape_are_left_out(
+    content: object, streams: bool, llm: FaultyLlm
+):
+    if streams:
+        event = json.loads(chunk({"content": '{"total": "5,00"}'}, "stop"))
+        event["choices"][0]["logprobs"] = {"content": content}
+        llm.script = [stream([json.dumps(event), "[DONE]"])]
+    else:
+        body = completion('{"total": "5,00"}')
+        body["choices"][0]["logprobs"] = {"content": content}
+        llm.script = [raw(json.dumps(body))]
+    schema = Schema.parse({"type": "object", "properties": {"total": {"type": "string"}}})
+    reading = build(stream=streams).read(PAGE, "", schema)
+    assert (reading.raw_fields, reading.failure) == ({"total": "5,00"}, None)
+    assert all(each.probability is None for each in reading.evidence.values())
+
+
 @pytest.mark.parametrize(
     "refusal",
     [

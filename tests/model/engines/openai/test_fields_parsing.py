@@ -144,6 +144,13 @@ def test_every_text_is_known_to_stand_where_it_does(with_pairs: bool):
     assert parsed.raw_fields == TREE
 
 
+@pytest.mark.parametrize("pairs", [True, 7, "all", {"question": "To"}, [True, [], {"answer": 1}]])
+def test_pairs_that_are_none_leave_the_fields(pairs: object):
+    text = json.dumps({"fields": TREE, "pairs": pairs})
+    parsed = fields_of(SCHEMA, with_pairs=True).parse(text, 1)
+    assert (parsed.raw_fields, parsed.pairs, parsed.fault) == (TREE, (), None)
+
+
 def test_the_form_in_words_is_an_example_of_the_schema():
     example = json.loads(FORM.in_words.partition("form:\n")[2])
     assert PARSE(json.dumps(example), 1).raw_fields == example
