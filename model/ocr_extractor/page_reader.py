@@ -133,7 +133,7 @@ class PageReader:
                 start_span("engine", SpanType.TASK, attributes={"page": number}) as span,
                 faults_reported(),
             ):
-                ocr = self._words(document, page)
+                ocr = self._words(document, page, deadline)
                 reading = self._read(page, ocr, instruct(ocr), schema)
                 note_reading(span, reading)
             return reading
@@ -152,17 +152,26 @@ class PageReader:
             if (
                 self._config.trace_content == "full"
                 and document.media_type not in SHOWN_BY_BROWSERS
+                and span.has_room(0)
             ):
                 png, _ = encode_for_llm(page, max(page.image.size), "png", 100)
                 page = replace(page, png=png)
-                span.outputs = {"page": Attachment(content_type="image/png", content_bytes=png)}
+                if span.has_room(len(png)):
+                    shown = Attachment(content_type="image/png", content_bytes=png)
+                    span.outputs = {"page": shown}
         return page
 
-    def _words(self, document: Document, page: Page) -> OcrPage | None:
+    def _words(self, document: Document, page: Page, deadline: float) -> OcrPage | None:
         """Read the page's words, once for all that needs them; None where nothing does."""
         if self._word_reader is None:
             return None
-        if (printed := document.text_layer(page.number)) is not None:
+        try:
+            printed = document.text_layer(page.number)
+        except LimitError:
+            if time.monotonic() >= deadline:
+                raise
+            printed = None  # the page is drawn: OCR reads it
+        if printed is not None:
             read = self._word_reader.printed(page.image, printed)
             note(read.figures())
         else:

@@ -187,7 +187,8 @@ class DocumentReader:
         with faults_reported():
             document = self.opener.open(data, deadline)
         span.inputs |= {"media_type": document.media_type, "page_count": document.page_count}
-        if self.config.trace_content == "full" and document.media_type in SHOWN_BY_BROWSERS:
+        is_shown = self.config.trace_content == "full" and document.media_type in SHOWN_BY_BROWSERS
+        if is_shown and span.has_room(len(data)):
             shown = Attachment(content_type=document.media_type, content_bytes=data)
             span.inputs["document"] = shown
         return document

@@ -18,6 +18,11 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import PromptVersion
 
 
+_MOST_PICTURES = 64_000_000
+"""What the pictures of a trace may take, bytes: a document of hundreds of pages would fill the
+memory, and its trace would be too large to wait for the tracking store."""
+
+
 @dataclass(frozen=True)
 class TraceOrigin:
     """Where a trace belongs: found when its root begins, without asking the tracking server.
@@ -29,6 +34,7 @@ class TraceOrigin:
             it evaluates, to Databricks, or where asynchronous logging is off.
         otel_id: The trace's id, 128 bits.
         run: (run id, experiment id) of the active run; None where there is none.
+        room: What its pictures may still take, bytes: one number, which changes.
     """
 
     context: Context
@@ -36,6 +42,7 @@ class TraceOrigin:
     by_mlflow: bool
     otel_id: int
     run: tuple[str, str] | None
+    room: list[int] = field(default_factory=lambda: [_MOST_PICTURES])
 
     @property
     def trace_id(self) -> str:
@@ -76,6 +83,13 @@ class RecordedSpan:
     children: list[RecordedSpan] = field(default_factory=list)
     prompts: list[PromptVersion] = field(default_factory=list)
     previews: tuple[str, str] | None = None
+
+    def has_room(self, size: int) -> bool:
+        """Take room for a picture of `size` bytes; False where the trace has none for it."""
+        if self.origin is None or self.origin.room[0] < size:
+            return False
+        self.origin.room[0] -= size
+        return True
 
     def fail(self, error_code: str) -> None:
         """Make the status ERROR, with the error code of a `DocumentError`."""

@@ -151,16 +151,18 @@ class TraceQueue:
         with self._changed:
             failures = self._failures
             self._flushing += 1
-            if self._store is not None and self._waiting:
-                self._ensure_writer(self._store)
-            self._changed.notify_all()
-            while (left := len(self._waiting) + self._writing) and self._failures == failures:
-                now = time.monotonic()
-                stalled = now - max(began, self._progress) > _STALL_S
-                if stalled or now - began >= timeout_s:
-                    break
-                self._changed.wait(min(_LOOK_EVERY_S, timeout_s - (now - began)))
-            self._flushing -= 1
+            try:
+                if self._store is not None and self._waiting:
+                    self._ensure_writer(self._store)
+                self._changed.notify_all()
+                while (left := len(self._waiting) + self._writing) and self._failures == failures:
+                    now = time.monotonic()
+                    stalled = now - max(began, self._progress) > _STALL_S
+                    if stalled or now - began >= timeout_s:
+                        break
+                    self._changed.wait(min(_LOOK_EVERY_S, timeout_s - (now - began)))
+            finally:  # Ctrl-C may end the wait
+                self._flushing -= 1
         return left
 
     def _flush_at_exit(self) -> None:

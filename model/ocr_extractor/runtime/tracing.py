@@ -47,7 +47,8 @@ def start_span(
         yield span
     except Exception as error:
         span.failed = True
-        span.events.append(SpanEvent.from_exception(error))
+        if isinstance(error, DocumentError):  # the message of any other may quote the page
+            span.events.append(SpanEvent.from_exception(error))
         raise
     finally:
         span.ended_ns = time.time_ns()

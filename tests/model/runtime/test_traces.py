@@ -27,7 +27,8 @@ from ocr_extractor.engines.openai.engine import OpenAIChatEngine
 from ocr_extractor.fields.schema import Schema
 from ocr_extractor.prompts.prompt import load_prompt
 from ocr_extractor.reader import DocumentReader
-from ocr_extractor.runtime.tracing import CONFIDENCES, counts_of
+from ocr_extractor.runtime import spans
+from ocr_extractor.runtime.tracing import CONFIDENCES, counts_of, start_span
 from tests.llm_servers.checking import CheckingLlm
 from tests.llm_servers.completions import KEY, as_json, completion
 from tests.model.sample_documents import encoded, pdf, tiff
@@ -187,6 +188,20 @@ def test_other_documents_are_attached_page_by_page(store: Path, llm: CheckingLlm
     assert {image.tobytes() for image in shown} == {page.tobytes() for page in pages}
 
 
+def test_a_trace_keeps_the_pictures_of_the_first_pages(
+    store: Path, llm: CheckingLlm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spans, "_MOST_PICTURES", 60_000)  # a page takes 10,800 and 14,400 bytes
+    pages = [NOISE.rotate(90 * turns, expand=True) for turns in range(4)]
+    [extraction] = read(tiff(*pages, *pages), max_concurrency=1)
+    assert (extraction.error_code, extraction.page_count) == (None, 8)
+    asked = [span for span in only_trace().data.spans if span.name == "Completions"]
+    shown = [len(span.inputs["messages"]) == 2 for span in asked]
+    assert len(shown) == 8
+    assert shown == sorted(shown, reverse=True)
+    assert 1 <= sum(shown) <= 4
+
+
 def test_no_image_stands_in_the_database_as_text(store: Path, llm: CheckingLlm) -> None:
     read(PNG)
     database = (store / "mlflow.db").read_bytes()
@@ -303,6 +318,21 @@ def test_metadata_traces_of_failures_hold_no_answer_either(
 
 
 def test_a_fault_of_ours_brings_no_content_into_a_metadata_trace(store: Path) -> None:
+    [extraction] = read(PNG, engine="local", trace_content="metadata")
+    assert extraction.error_code == "internal_error"
+    assert is_traced(PNG, store) == []
+
+
+def test_nor_does_one_within_a_step_of_the_engine(
+    store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stumble = StumblingEngine.read
+
+    def step(*arguments: Any) -> PageReading:
+        with start_span("ocr"):
+            return stumble(*arguments)
+
+    monkeypatch.setattr(StumblingEngine, "read", step)
     [extraction] = read(PNG, engine="local", trace_content="metadata")
     assert extraction.error_code == "internal_error"
     assert is_traced(PNG, store) == []

@@ -192,6 +192,8 @@ class PageExchange:
         attributes[SpanAttributeKey.MESSAGE_FORMAT] = "openai"
         with start_span("Completions", SpanType.CHAT_MODEL, attributes) as span:
             span.inputs = parameters
+            if not span.has_room(_size_of_pictures(self._content)):
+                span.inputs = parameters | {"messages": request["messages"][:1]}
             yield span
 
     def _count(self, answer: Answer, span: RecordedSpan) -> int | None:
@@ -204,6 +206,11 @@ class PageExchange:
         else:  # the page's span has the tokens of all requests
             note(_usage_attributes(self.usage, self._config))
         return answer.usage.input + answer.usage.output
+
+
+def _size_of_pictures(content: str | list[Any]) -> int:
+    parts = [] if isinstance(content, str) else content
+    return sum(len(part["image_url"]["url"]) for part in parts if "image_url" in part)
 
 
 def _usage_attributes(usage: Usage, config: ExtractorConfig) -> dict[str, Any]:
