@@ -52,13 +52,16 @@ class PdfDocument:
         self._lock = threading.Lock()
         self._closed = False
         self._at_work: set[PdfProcess] = set()
-        answer, _ = self._ask(1, ask="open", max_pages=limits.max_pages)
-        if answer["pages"] > limits.max_pages:
+        try:
+            answer, _ = self._ask(1, ask="open", max_pages=limits.max_pages)
+            if answer["pages"] > limits.max_pages:
+                raise too_many_pages(limits)
+            self._sizes: list[tuple[float, float] | None] = answer["sizes"]
+            if not self._sizes:
+                raise damaged(1, "the PDF has no page")
+        except DocumentError:
             self.close()
-            raise too_many_pages(limits)
-        self._sizes: list[tuple[float, float] | None] = answer["sizes"]
-        if not self._sizes:
-            raise damaged(1, "the PDF has no page")
+            raise
 
     @property
     def page_count(self) -> int:

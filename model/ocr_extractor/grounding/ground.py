@@ -140,13 +140,17 @@ class _State(NamedTuple):
         score: Of all of them.
         used: A bit for each character of the page, set for used ones.
         last: Place of the last question, px; None if none was found.
-        choices: How each is placed.
+        placed: How each is placed: the last one, and those before it.
     """
 
     score: float
     used: int
     last: Box | None
-    choices: tuple[_Choice, ...]
+    placed: _Placed | None
+
+
+_Placed = tuple[_Choice, "_Placed | None"]
+"""A list whose beginning is shared: an LLM may answer with very many pairs."""
 
 
 def place(pairs: Sequence[Pair], index: PageIndex) -> tuple[tuple[Finding, Finding], ...]:
@@ -156,13 +160,17 @@ def place(pairs: Sequence[Pair], index: PageIndex) -> tuple[tuple[Finding, Findi
     text, minus penalties for answers far from their questions, for words that are used twice, and
     for questions out of reading order.
     """
-    states = [_State(0.0, 0, None, ())]
+    states = [_State(0.0, 0, None, None)]
     for pair in pairs:
         choices = _choices(pair, index)
         longer = ((_score(*both), both) for both in product(states, choices))
         best = nlargest(_BEAM, longer, key=lambda scored: scored[0])
         states = [_longer(score, state, choice) for score, (state, choice) in best]
-    return tuple((choice.question, choice.answer) for choice in states[0].choices)
+    found, placed = [], states[0].placed
+    while placed is not None:
+        choice, placed = placed
+        found.append((choice.question, choice.answer))
+    return tuple(reversed(found))
 
 
 def _score(state: _State, choice: _Choice) -> float:
@@ -178,7 +186,7 @@ def _score(state: _State, choice: _Choice) -> float:
 
 def _longer(score: float, state: _State, choice: _Choice) -> _State:
     used = state.used | choice.question.mask | choice.answer.mask
-    return _State(score, used, choice.question.box or state.last, (*state.choices, choice))
+    return _State(score, used, choice.question.box or state.last, (choice, state.placed))
 
 
 def _choices(pair: Pair, index: PageIndex) -> list[_Choice]:

@@ -139,6 +139,8 @@ class PageIndex:
     def find(self, text: str) -> list[Finding]:
         """Return the best findings of a text, best first; none when it is not on the page."""
         tokens = tokens_of(text)
+        if _FOUND * sum(len(token.text) for token in tokens) > len(self._spelt):
+            return []  # it is longer than the page
         if len(tokens) == 1:
             return self._findings(self._align(tokens, _PLACES), tokens)[:_PLACES]
         alignments = [
