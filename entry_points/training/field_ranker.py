@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import lightgbm
 import numpy as np
 from numpy.typing import NDArray
 
 from entry_points.training.field_lessons import Lesson
+from entry_points.training.trees import Growth, save_onnx, tree_parameters
 from ocr_extractor.engines.local.fields.feature_names import NAMES
 
 if TYPE_CHECKING:
@@ -25,25 +26,6 @@ Describe = Callable[[Lesson], tuple[Features, Values]]
 
 _RANDOM, _LABELLED = 40, 20
 """Wrong candidates of a lesson that are learned from: any, and the best labelled."""
-
-
-@dataclass(frozen=True)
-class Growth:
-    """How trees are grown.
-
-    Attributes:
-        rounds: How many.
-        leaves: Of a tree.
-        rate: Learning rate.
-        share: Of the features that a tree may use.
-        least: Candidates of a leaf.
-    """
-
-    rounds: int
-    leaves: int
-    rate: float
-    share: float
-    least: int
 
 
 @dataclass(frozen=True)
@@ -135,19 +117,9 @@ def fit_trees(
 
     parameters = {
         "objective": slope,
-        "num_leaves": growth.leaves,
-        "learning_rate": growth.rate,
-        "feature_fraction": growth.share,
-        "min_data_in_leaf": growth.least,
         "min_sum_hessian_in_leaf": 0.5,
-        "lambda_l2": 5.0,
-        "max_bin": 63,
         "monotone_constraints": list(trends) or None,
-        "seed": seed,
-        "deterministic": True,
-        "force_row_wise": True,
-        "num_threads": 1,
-        "verbosity": -1,
+        **tree_parameters(growth, seed),
     }
     dataset = lightgbm.Dataset(data.rows, weights, init_score=data.base)
     return lightgbm.train(parameters, dataset, growth.rounds)
@@ -155,14 +127,7 @@ def fit_trees(
 
 def save_trees(booster: lightgbm.Booster, file: Path) -> None:
     """Write trees as ONNX."""
-    from onnxmltools import convert_lightgbm
-    from onnxmltools.convert.common.data_types import FloatTensorType
-
     # The objective is our own; what it makes of the scores is in `Ranker`.
     text = booster.model_to_string().replace("[objective: custom]", "[objective: regression]")
     named = text.replace("\nfeature_names=", "\nobjective=regression\nfeature_names=", 1)
-    plain = lightgbm.Booster(model_str=named)
-    shape = FloatTensorType([None, booster.num_feature()])
-    network: Any = convert_lightgbm(plain, name="fields", initial_types=[("rows", shape)])
-    network.opset_import.sort(key=lambda opset: opset.domain)
-    file.write_bytes(network.SerializeToString())
+    save_onnx(lightgbm.Booster(model_str=named), "fields", file)

@@ -23,8 +23,9 @@ from data.progress import Progress
 from entry_points.scoring.fields import FieldTruth
 from entry_points.training.field_calibration import fit_curves, fit_odds, judged
 from entry_points.training.field_lessons import FieldPage, Lesson, lessons_of
-from entry_points.training.field_ranker import Growth, Rows, fit_trees, plain, save_trees
+from entry_points.training.field_ranker import Rows, fit_trees, plain, save_trees
 from entry_points.training.figures import read_row
+from entry_points.training.trees import Growth
 from ocr_extractor.engines.local.fields.ranker import TREES, Calibration, Ranker
 from ocr_extractor.fields.schema import Schema
 from ocr_extractor.ocr.words import Word

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import lightgbm
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from sklearn.linear_model import LogisticRegression
 
+from entry_points.training.trees import Growth, save_onnx, tree_parameters
 from ocr_extractor.engines.local.learned.page_features import LABELS
 from ocr_extractor.engines.local.learned.shape import GRAMS
 from ocr_extractor.engines.local.learned.weights import TextTable
@@ -22,23 +23,6 @@ if TYPE_CHECKING:
     from entry_points.training.truth import Targets
     from ocr_extractor.engines.local.learned.cascade import Ask, Stage
     from ocr_extractor.engines.local.learned.columns import Floats
-
-
-@dataclass(frozen=True)
-class Growth:
-    """How the trees of a stage are grown.
-
-    Attributes:
-        rounds: Trees (for each label).
-        leaves: Of a tree.
-        rate: Learning rate.
-        share: Of the features that a tree may use.
-    """
-
-    rounds: int
-    leaves: int
-    rate: float
-    share: float
 
 
 _GROWTH: dict[Stage, Growth] = {
@@ -83,20 +67,9 @@ def fit(asks: Sequence[Ask], targets: Sequence[Targets], seed: int) -> Model:
     labels = {"num_class": len(LABELS)} if stage == "label" else {}
     parameters = {
         "objective": "multiclass" if labels else "binary",
-        "num_leaves": growth.leaves,
-        "learning_rate": growth.rate,
-        "feature_fraction": growth.share,
         "bagging_fraction": 0.7,
         "bagging_freq": 1,
-        "min_data_in_leaf": 20,
-        "lambda_l2": 5.0,
-        "max_bin": 63,
-        "seed": seed,
-        "deterministic": True,
-        "force_row_wise": True,
-        # Folds are fitted in parallel instead.
-        "num_threads": 1,
-        "verbosity": -1,
+        **tree_parameters(growth, seed),
         **labels,
     }
     rows = np.concatenate([ask.rows for ask in asks])
@@ -125,16 +98,7 @@ class TreeModel:
 
     def save(self, folder: Path) -> None:
         """Write them as ONNX."""
-        from onnxmltools import convert_lightgbm
-        from onnxmltools.convert.common.data_types import FloatTensorType
-
-        shape = FloatTensorType([None, len(self.names)])
-        network: Any = convert_lightgbm(
-            self.booster, name=self.stage, initial_types=[("rows", shape)], zipmap=False
-        )
-        # They come from a set, whose order differs between processes.
-        network.opset_import.sort(key=lambda opset: opset.domain)
-        (folder / f"{self.stage}.onnx").write_bytes(network.SerializeToString())
+        save_onnx(self.booster, self.stage, folder / f"{self.stage}.onnx")
 
     def importances(self) -> dict[str, float]:
         """Return each feature's share of the gain, [0, 1]."""

@@ -15,9 +15,10 @@ import numpy as np
 from entry_points.scoring.fields import FieldTruth
 from entry_points.training.field_calibration import adapt, fit_odds, judged
 from entry_points.training.field_lessons import Lesson, lessons_of
-from entry_points.training.field_ranker import Features, Growth, Rows, Values, fit_trees, save_trees
+from entry_points.training.field_ranker import Features, Rows, Values, fit_trees, save_trees
 from entry_points.training.figures import read_row
 from entry_points.training.stacking import fold_of
+from entry_points.training.trees import Growth
 from ocr_extractor.engines.local.engine import BUNDLED_WEIGHTS
 from ocr_extractor.engines.local.fields.feature_names import NAMES
 from ocr_extractor.engines.local.fields.own import (
