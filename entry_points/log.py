@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib.metadata
 import logging
+import re
 import tempfile
 import warnings
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import mlflow
+import yaml
 from mlflow.entities.model_registry import PromptVersion
 from mlflow.exceptions import MlflowException
 from mlflow.models.model import ModelInfo
@@ -35,34 +37,6 @@ from ocr_extractor.engines.local.fields.ranker import SETTINGS
 from ocr_extractor.engines.local.learned.weights import DECISION
 from ocr_extractor.errors import ConfigError, PromptError
 from ocr_extractor.prompts.prompt import SNAPSHOT_ARTIFACT, write_snapshot
-
-# What the logged model needs: all that `model/` imports, and what MLflow adds to each Python model.
-# python_env.yaml has the reasons.
-TRAVELLING = (
-    "mlflow",
-    "opentelemetry-api",
-    "opentelemetry-sdk",
-    "opentelemetry-exporter-otlp-proto-http",
-    "openai",
-    "httpx2",
-    "httpcore2",
-    "pillow",
-    "numpy",
-    "pandas",
-    "jinja2",
-    "cloudpickle",
-    "pypdfium2",
-    "rapidocr",
-    "opencv-python-headless",
-    "onnxruntime",
-    "pydantic",
-    "pydantic-core",
-    "rapidfuzz",
-    "babel",
-    "pyyaml",
-    "scipy",
-    "pip",
-)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -135,7 +109,7 @@ def log(
             },
             registered_model_name=model_name,
         )
-        card = write_card(config, prompt, schema, TRAVELLING, weights)
+        card = write_card(config, prompt, schema, travelling(), weights)
         keep_card(card, info.model_id)
         version = str(info.registered_model_version)
         mlflow.MlflowClient().update_model_version(model_name, version, description=card)
@@ -173,6 +147,16 @@ def resolve_engine(engine: str) -> str:
     return "local"
 
 
+def travelling() -> list[str]:
+    """Return the names of the packages that the logged model needs, as python_env.yaml lists them.
+
+    They are all that `model/` imports, and what MLflow adds to each Python model.
+    """
+    text = (ROOT / "python_env.yaml").read_text(encoding="utf-8")
+    listed = yaml.safe_load(text.partition("  # for the entry points\n")[0])["dependencies"]
+    return [re.split("[<>=]", each)[0] for each in listed]
+
+
 def travelling_requirements() -> list[str]:
     """Return the logged model's pip requirements: exactly the versions that are installed.
 
@@ -180,7 +164,7 @@ def travelling_requirements() -> list[str]:
         UsageError: One is not installed.
     """
     try:
-        return [f"{name}=={importlib.metadata.version(name)}" for name in TRAVELLING]
+        return [f"{name}=={importlib.metadata.version(name)}" for name in travelling()]
     except importlib.metadata.PackageNotFoundError as error:
         raise cli.UsageError(
             f"the extractor needs the package {error.name}, which is not installed: "

@@ -16,7 +16,7 @@ from packaging.utils import canonicalize_name
 
 from entry_points import ROOT
 from entry_points.command_line.cli import UsageError
-from entry_points.log import TRAVELLING, travelling_requirements
+from entry_points.log import travelling, travelling_requirements
 from tests.entry_points.conftest import Done, Project
 
 
@@ -67,10 +67,10 @@ def test_imports_within_functions_and_of_parts_are_found(tmp_path: Path):
 
 def test_python_env_lists_what_travels_first_and_allows_what_is_installed():
     text = (ROOT / "python_env.yaml").read_text(encoding="utf-8")
-    travelling, marker, _ = text.partition("  # for the entry points\n")
+    first, marker, _ = text.partition("  # for the entry points\n")
     assert marker
-    listed = [Requirement(each) for each in yaml.safe_load(travelling)["dependencies"]]
-    assert [each.name for each in listed] == list(TRAVELLING)
+    listed = [Requirement(each) for each in yaml.safe_load(first)["dependencies"]]
+    assert [each.name for each in listed] == travelling()
     assert [each.name for each in listed if version(each.name) not in each.specifier] == []
 
 

@@ -11,7 +11,7 @@ from mlflow.entities.model_registry import PromptVersion
 
 from data.fields import load_folder
 from entry_points import ROOT
-from entry_points.log import TRAVELLING
+from entry_points.log import travelling
 from entry_points.logged_models.card import LONGEST, sections_of
 from entry_points.logged_models.card_text import write_card
 from entry_points.training.origin import Kind, note_origin, origin
@@ -44,7 +44,7 @@ def card(
     config = ExtractorConfig.from_model_config(
         {"engine": "local", "prompt_uri": "prompts:/p/3"} | settings
     )
-    return write_card(config, prompt, schema, TRAVELLING, weights)
+    return write_card(config, prompt, schema, travelling(), weights)
 
 
 def section(text: str, title: str) -> str:
@@ -153,7 +153,7 @@ def test_own_weights_of_an_earlier_release_say_nothing(tmp_path: Path):
 
 def test_every_package_that_travels_has_a_licence():
     licences = section(card(), "Licences")
-    assert all(package in licences for package in TRAVELLING)
+    assert all(package in licences for package in travelling())
     assert "not stated" not in licences
 
 
