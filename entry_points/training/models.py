@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import lightgbm
 import numpy as np
@@ -34,22 +34,6 @@ _GROWTH: dict[Stage, Growth] = {
     "rival": Growth(150, 15, 0.05, 0.4),
 }
 _TEXT_STRENGTH = 6.0
-
-
-class Model(Protocol):
-    """A fitted model of one stage."""
-
-    def answer(self, ask: Ask) -> Floats:
-        """Return (rows,) probabilities, or (rows, labels) for "text" and "label"."""
-        ...
-
-    def save(self, folder: Path) -> None:
-        """Write it into a folder of weights."""
-        ...
-
-    def importances(self) -> dict[str, float]:
-        """Return each feature's share of the gain, [0, 1]; nothing for n-grams."""
-        ...
 
 
 def fit(asks: Sequence[Ask], targets: Sequence[Targets], seed: int) -> Model:
@@ -123,6 +107,10 @@ class TextModel:
     def importances(self) -> dict[str, float]:
         """Return nothing: the gain of single n-grams has no meaning."""
         return {}
+
+
+Model = TreeModel | TextModel
+"""A fitted model of one stage."""
 
 
 def _fit_text(asks: Sequence[Ask], targets: Targets) -> TextModel:
