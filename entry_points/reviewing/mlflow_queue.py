@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.genai import label_schemas, review_queues
 
 from entry_points.command_line.cli import UsageError
-from entry_points.command_line.tracking import experiment_page
+from entry_points.command_line.tracking import all_pages, experiment_page
 from entry_points.labelling.feedback import Traces
 from entry_points.reviewing.review import ACCEPTED, REJECTED, Review
 
@@ -119,7 +119,10 @@ def _queue_of(name: str, experiment_id: str, question: str) -> str:
 
 def tell_queue(review: Review, queue: Queue) -> None:
     """Mark the queue's documents as complete, declined or pending, as the review has decided."""
-    known = dict(_statuses(queue.id))
+    items = all_pages(
+        lambda token: review_queues.list_review_queue_items(queue.id, page_token=token)
+    )
+    known = {each.item_id: str(each.status) for each in items}
     for doc_id, trace in queue.traces.items():
         document = review.document(doc_id)
         status = _STATUS.get(document.verdict.status, "pending")
@@ -128,12 +131,3 @@ def tell_queue(review: Review, queue: Queue) -> None:
             review_queues.set_review_queue_item_status(
                 queue.id, item_id=trace, status=status, completed_by=who
             )
-
-
-def _statuses(queue_id: str) -> Iterator[tuple[str, str]]:
-    token = None
-    while True:
-        found = review_queues.list_review_queue_items(queue_id, page_token=token)
-        yield from ((each.item_id, str(each.status)) for each in found)
-        if not (token := found.token):
-            return
