@@ -51,7 +51,7 @@ class Move:
         is_rollback: Whether it restores what an earlier promotion replaced.
         run_id: The run that made it.
         user: Who made it, as the registry's server or else the machine knows them.
-        at: When, in ISO 8601 (UTC); "" if an earlier release has written the move.
+        at: When, in ISO 8601 (UTC); "" before the move is made.
         evidence: The runs of the compared evaluations.
         objections: The gate's objections that were overridden.
     """
@@ -86,9 +86,6 @@ class History:
         self.client = client
         self.model_name = model_name
         entries = self._entries()
-        if _KEY.format(1) not in entries:
-            self._take_over()
-            entries = self._entries()
         self._last = max(entries, default="")
         self.moves: Sequence[Move] = [self._parse(*entry) for entry in entries.items()]
 
@@ -148,24 +145,6 @@ class History:
                     f"{list_of('models')}."
                 )
             time.sleep(_POLL_S)
-
-    def _take_over(self) -> None:
-        """Copy the moves from the run of the oldest version, where they were kept earlier.
-
-        The first move is copied last: if it is there, all are.
-        """
-        versions = self.client.search_model_versions(f"name='{self.model_name}'")
-        logged = sorted((int(each.version), each.run_id) for each in versions if each.run_id)
-        if not logged:
-            return
-        try:
-            params = self.client.get_run(logged[0][1]).data.params
-        except MlflowException as error:
-            if is_missing(error):
-                return
-            raise
-        for key in sorted(filter(_IS_KEY.fullmatch, params), reverse=True):
-            self.client.set_registered_model_tag(self.model_name, key, params[key])
 
     def _entries(self) -> dict[str, str]:
         """Return the moves' tags in their order."""

@@ -43,28 +43,11 @@ def step(before: int, after: int, user: str = "ann", *, is_rollback: bool = Fals
     return Move(in_force(before), in_force(after), is_rollback, f"run-of-{user}", user)
 
 
-def log_as_before(client: MlflowClient, name: str, steps: list[Move]) -> None:
-    """Write moves to the place where they were kept earlier: params of version 1's run."""
-    for number, each in enumerate(steps, 1):
-        run_id = run_of_version(client, name, "1")
-        client.log_param(run_id, f"promotion.{number:06}", json.dumps(asdict(each)))
-
-
 def test_moves_are_read_back_in_order(client: MlflowClient, name: str):
     steps = [step(number, number + 1) for number in range(12)]
     for each in steps:
         History(client, name).append(each)
     assert History(client, name).moves == steps
-
-
-def test_a_move_of_an_earlier_release_has_no_time_and_no_evidence(client: MlflowClient, name: str):
-    written = {
-        key: value
-        for key, value in asdict(step(0, 1)).items()
-        if key not in {"at", "evidence", "objections"}
-    }
-    client.set_registered_model_tag(name, "promotion.000001", json.dumps(written))
-    assert History(client, name).moves == [step(0, 1)]
 
 
 def test_a_move_with_very_many_objections_and_runs_fits_into_a_tag(client: MlflowClient, name: str):
@@ -91,33 +74,6 @@ def test_moves_outlive_every_version_and_run(client: MlflowClient, name: str):
     assert History(client, name).moves == steps
     History(client, name).append(step(2, 3))
     assert History(client, name).moves == [*steps, step(2, 3)]
-
-
-def test_moves_of_the_earlier_place_are_taken_over_once(client: MlflowClient, name: str):
-    steps = [step(0, 1), step(1, 2), step(2, 1, is_rollback=True)]
-    log_as_before(client, name, steps)
-    assert History(client, name).moves == steps
-
-    run_id = run_of_version(client, name, "1")
-    client.log_param(run_id, "promotion.000004", json.dumps(asdict(step(1, 9))))
-    assert History(client, name).moves == steps
-    History(client, name).append(step(1, 3))
-    client.delete_model_version(name, "1")
-    collect_garbage(client, run_id)
-    assert History(client, name).moves == [*steps, step(1, 3)]
-
-
-def test_moves_that_were_taken_over_in_part_are_completed(client: MlflowClient, name: str):
-    steps = [step(0, 1), step(1, 2), step(2, 3)]
-    log_as_before(client, name, steps)
-    client.set_registered_model_tag(name, "promotion.000003", json.dumps(asdict(steps[2])))
-    assert History(client, name).moves == steps
-
-
-def test_moves_of_the_earlier_place_are_gone_with_their_run(client: MlflowClient, name: str):
-    log_as_before(client, name, [step(0, 1)])
-    collect_garbage(client, run_of_version(client, name, "1"))
-    assert History(client, name).moves == []
 
 
 def test_a_move_whose_record_fails_is_not_written(client: MlflowClient, name: str):
