@@ -101,14 +101,13 @@ def monitor(model: WatchedModel, task: WatchTask) -> Comparison:
     Raises:
         UsageError: There is nothing to compare, or a file cannot be used.
     """
-    client = mlflow.MlflowClient()
-    records = list(production_records(client, model, task.period))
+    records = list(production_records(model, task.period))
     if not records:
         raise cli.UsageError(
             f"no trace of {model.name} has counts in {task.period}: give a longer --since, and "
             "look whether what reads documents writes its traces into this store."
         )
-    baseline = find_baseline(client, model, task.baseline)
+    baseline = find_baseline(model, task.baseline)
     comparison = compare(baseline.records, records)
     needs = find_needs(comparison, task.most)
     report(comparison, baseline, needs)
@@ -128,8 +127,7 @@ def monitor(model: WatchedModel, task: WatchTask) -> Comparison:
 
 def delete_old(model: WatchedModel, keep_days: float, delete: str) -> None:
     """Delete old traces, or say what that would free."""
-    client = mlflow.MlflowClient()
-    old = find_old_traces(client, model, keep_days, referred=delete == "all")
+    old = find_old_traces(model, keep_days, referred=delete == "all")
     attached = sum(old.attached_bytes.values())
     size = f"{old.span_bytes / 1e6:,.1f} MB of spans, {attached / 1e6:,.1f} MB of pages"
     told = f"{len(old.traces):,} traces older than {keep_days:g} days ({size})"
@@ -137,7 +135,7 @@ def delete_old(model: WatchedModel, keep_days: float, delete: str) -> None:
         print(f"{told} can be deleted: add -P delete=true.")
     else:
         print(f"Deleting {told} ...", flush=True)
-        print(f"{delete_old_traces(client, old):,} traces deleted.")
+        print(f"{delete_old_traces(old):,} traces deleted.")
     if old.kept:
         print(f"{old.kept:,} others stay: runs or assessments refer to them (-P delete=all).")
 
@@ -148,7 +146,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = build_parser().parse_args(argv)
     if args.most < 1:
         raise cli.UsageError(f"--most is {args.most}: give a number of documents from 1.")
-    model = WatchedModel.find(mlflow.MlflowClient(), args.model_uri)
+    model = WatchedModel.find(args.model_uri)
     code = 0
     if args.since is not None:
         task = WatchTask(

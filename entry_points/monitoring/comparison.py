@@ -64,13 +64,10 @@ def run_or_period(text: str) -> Period | str:
     return text if _RUN_ID.fullmatch(text) else Period.parse(text)
 
 
-def find_baseline(
-    client: mlflow.MlflowClient, model: WatchedModel, given: Period | str
-) -> Baseline:
+def find_baseline(model: WatchedModel, given: Period | str) -> Baseline:
     """Read the documents to compare with.
 
     Args:
-        client: Of the store.
         model: The model.
         given: A period of production, a run's id, or "" for the evaluation that the version in
             force was promoted on; where it was promoted without one, its newest evaluation.
@@ -79,11 +76,11 @@ def find_baseline(
         UsageError: There are fewer than `FEWEST`.
     """
     if isinstance(given, Period):
-        told, records = f"production {given}", list(production_records(client, model, given))
+        told, records = f"production {given}", list(production_records(model, given))
     else:
-        runs = [given] if given else _evidence(client, model)
+        runs = [given] if given else _evidence(model)
         told = f"run {', '.join(runs)}" if runs else "none"
-        records = [each for run in runs for each in _of_run(client, model, run)]
+        records = [each for run in runs for each in _of_run(model, run)]
         if not given:
             records = [each for each in records if each.version == model.version]
         records = one_a_document(records)
@@ -98,17 +95,17 @@ def find_baseline(
     return Baseline(told, records)
 
 
-def _evidence(client: mlflow.MlflowClient, model: WatchedModel) -> list[str]:
-    tags = client.get_model_version(model.name, model.version).tags
+def _evidence(model: WatchedModel) -> list[str]:
+    tags = mlflow.MlflowClient().get_model_version(model.name, model.version).tags
     if runs := _RUN_ID.findall(tags.get(_EVIDENCE, "")):
         return runs
     newest_first = evaluations(f"models:/{model.name}/{model.version}").values()
     return [run.info.run_id for run in next(iter(newest_first), [])]
 
 
-def _of_run(client: mlflow.MlflowClient, model: WatchedModel, run_id: str) -> list[Record]:
+def _of_run(model: WatchedModel, run_id: str) -> list[Record]:
     try:
-        return run_records(client, model, run_id)
+        return run_records(model, run_id)
     except MlflowException as error:
         if is_missing(error):
             raise UsageError(

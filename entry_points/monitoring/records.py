@@ -88,16 +88,14 @@ class WatchedModel:
     versions: Mapping[str, str]
 
     @classmethod
-    def find(cls, client: mlflow.MlflowClient, model_uri: str) -> WatchedModel:
+    def find(cls, model_uri: str) -> WatchedModel:
         """Find a model by the URI of a version.
 
         Raises:
             UsageError: It names no registered version.
         """
         name, version = pinned(model_uri)
-        registered = all_pages(
-            lambda token: client.search_model_versions(f"name='{name}'", page_token=token)
-        )
+        registered = mlflow.search_model_versions(filter_string=f"name='{name}'")
         logged = ((_LOGGED.fullmatch(each.source or ""), each.version) for each in registered)
         return cls(name, version, {source[1]: str(number) for source, number in logged if source})
 
@@ -140,24 +138,23 @@ class Record:
         return sum(known) / len(known) if known else None
 
 
-def production_records(
-    client: mlflow.MlflowClient, model: WatchedModel, period: Period
-) -> Iterator[Record]:
+def production_records(model: WatchedModel, period: Period) -> Iterator[Record]:
     """Yield the documents that a model has read in a period.
 
     Documents that MLflow's evaluation or optimisation has read do not count.
     """
-    for trace in find_traces(client, model, period):
+    for trace in find_traces(model, period):
         if TraceTagKey.EVAL_REQUEST_ID not in trace.info.tags:
             yield from records_of(trace, model)
 
 
-def run_records(client: mlflow.MlflowClient, model: WatchedModel, run_id: str) -> list[Record]:
+def run_records(model: WatchedModel, run_id: str) -> list[Record]:
     """Return the documents that one version has read in a run, in the order of their ids.
 
     Raises:
         MlflowException: There is no such run.
     """
+    client = mlflow.MlflowClient()
     experiment = client.get_run(run_id).info.experiment_id
     traces = all_pages(
         lambda token: client.search_traces(
@@ -168,17 +165,13 @@ def run_records(client: mlflow.MlflowClient, model: WatchedModel, run_id: str) -
     return [found[doc_id] for doc_id in sorted(found)]
 
 
-def find_traces(
-    client: mlflow.MlflowClient, model: WatchedModel, period: Period, *, spans: bool = True
-) -> Iterator[Trace]:
+def find_traces(model: WatchedModel, period: Period, *, spans: bool = True) -> Iterator[Trace]:
     """Yield the traces of all versions of a model, in all experiments; `spans` says whether whole.
 
     They are asked for by the versions' ids, so that traces of others are never read.
     """
-    experiments = [
-        each.experiment_id
-        for each in all_pages(lambda token: client.search_experiments(page_token=token))
-    ]
+    client = mlflow.MlflowClient()
+    experiments = [each.experiment_id for each in mlflow.search_experiments()]
     for model_id in model.versions:
         yield from all_pages(
             lambda token, model_id=model_id: client.search_traces(  # type: ignore[misc]

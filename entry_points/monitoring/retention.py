@@ -38,12 +38,10 @@ class OldTraces:
     attached_bytes: Mapping[str, int]
 
 
-def find_old_traces(
-    client: mlflow.MlflowClient, model: WatchedModel, keep_days: float, *, referred: bool
-) -> OldTraces:
+def find_old_traces(model: WatchedModel, keep_days: float, *, referred: bool) -> OldTraces:
     """Find a model's traces that are older than `keep_days`; all of them if `referred`."""
     end = int(time.time() * 1000 - keep_days * _DAY_MS)
-    found = [each.info for each in find_traces(client, model, Period(0, end), spans=False)]
+    found = [each.info for each in find_traces(model, Period(0, end), spans=False)]
     old = [info for info in found if referred or not _is_referred_to(info)]
     sizes = {info.trace_id: _attached_bytes(info) for info in old}
     return OldTraces(
@@ -60,7 +58,7 @@ def _is_referred_to(info: TraceInfo) -> bool:
     return TraceMetadataKey.SOURCE_RUN in info.trace_metadata or bool(info.assessments)
 
 
-def delete_old_traces(client: mlflow.MlflowClient, old: OldTraces) -> int:
+def delete_old_traces(old: OldTraces) -> int:
     """Delete traces, and return how many.
 
     MLflow leaves the files of a trace. They go first: what is left by a failure still has its
@@ -70,6 +68,7 @@ def delete_old_traces(client: mlflow.MlflowClient, old: OldTraces) -> int:
         UsageError: The artifact store keeps a file. S3 refuses to delete one without an error of
             its client in MLflow.
     """
+    client = mlflow.MlflowClient()
     by_experiment: dict[str, list[TraceInfo]] = {}
     for info in old.traces:
         by_experiment.setdefault(str(info.experiment_id), []).append(info)

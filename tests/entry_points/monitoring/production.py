@@ -146,7 +146,7 @@ class Production:
 
     @property
     def model(self) -> WatchedModel:
-        return WatchedModel.find(self.client, f"models:/{NAME}@champion")
+        return WatchedModel.find(f"models:/{NAME}@champion")
 
     def read(
         self,
@@ -173,4 +173,4 @@ class Production:
         return reader.read_all([InputDocument(*each) for each in documents.items()], "")
 
     def records(self, period: Period = ALWAYS) -> list[Record]:
-        return list(production_records(self.client, self.model, period))
+        return list(production_records(self.model, period))

@@ -204,7 +204,7 @@ def test_a_trace_stays_where_the_store_keeps_its_pages(
     httpserver.expect_request(artifacts, method="GET").respond_with_json(page)
     httpserver.expect_request(re.compile(".*"), method="DELETE").respond_with_json({})
     with pytest.raises(UsageError, match="keeps the pages of the trace tr-1"):
-        delete_old_traces(mlflow.MlflowClient(), OldTraces([trace], 0, 0, {"tr-1": 7}))
+        delete_old_traces(OldTraces([trace], 0, 0, {"tr-1": 7}))
 
 
 def test_old_traces_go_with_their_pages_and_those_with_labels_stay(
