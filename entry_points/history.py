@@ -30,8 +30,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = flags.parser(__doc__, "model-name")
     parser.add_argument(
         "--output",
-        default="none",
-        type=cli.ValueOr("none"),
+        **cli.ValueOr("none").as_default,
         help="a .csv or .json file for the records, or none",
     )
     return parser

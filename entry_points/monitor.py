@@ -43,15 +43,15 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--baseline",
-        default="auto",
-        type=cli.ValueOr("auto", "", run_or_period, "a run's id, 30d or <first day>..<last day>"),
+        **cli.ValueOr(
+            "auto", "", run_or_period, "a run's id, 30d or <first day>..<last day>"
+        ).as_default,
         help="what to compare with: a run's id, or a time as in --since; auto: the evaluation that "
         "the version was promoted on, or its newest",
     )
     parser.add_argument(
         "--predictions",
-        default="none",
-        type=cli.ValueOr("none"),
+        **cli.ValueOr("none").as_default,
         help="the .jsonl file that predict wrote, or none: rows for review are taken from it, "
         "which traces with trace_content=metadata do not have",
     )
@@ -60,11 +60,12 @@ def build_parser() -> argparse.ArgumentParser:
         default="needs-a-person",
         help="a folder for review: rows and files of the documents that most need a person",
     )
-    parser.add_argument("--most", type=int, default=20, help="most documents in that folder")
+    parser.add_argument(
+        "--most", type=cli.AtLeast(1), default=20, help="most documents in that folder"
+    )
     parser.add_argument(
         "--keep-days",
-        default="none",
-        type=cli.ValueOr("none", None, _days, "a number of days"),
+        **cli.ValueOr("none", None, _days, "a number of days").as_default,
         help="say what deleting the model's traces older than this frees, or none",
     )
     parser.add_argument(
@@ -144,8 +145,6 @@ def delete_old(model: WatchedModel, keep_days: float, delete: str) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the entry point; exit code 4 for the verdict `look`, 5 for `worse`."""
     args = build_parser().parse_args(argv)
-    if args.most < 1:
-        raise cli.UsageError(f"--most is {args.most}: give a number of documents from 1.")
     model = WatchedModel.find(args.model_uri)
     code = 0
     if args.since is not None:
