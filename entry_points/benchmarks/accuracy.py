@@ -21,7 +21,7 @@ from data.progress import Progress
 from entry_points.benchmarks.environment import Environment, has_tesseract, tesseract
 from entry_points.benchmarks.measurements import Measurement
 from entry_points.command_line.flags import LIMIT
-from entry_points.scoring.forms import Truth, score_form
+from entry_points.scoring.forms import Truth
 from entry_points.scoring.scores import aggregate
 from ocr_extractor.contract import Pair
 from ocr_extractor.documents.opener import open_document
@@ -79,7 +79,7 @@ def read_simply(dataset: str, limit: str) -> dict[str, float]:
 
 def _pair_f1(forms: Sequence[Form], readings: Sequence[Sequence[Pair]]) -> float:
     scores = [
-        score_form(Truth.of(form), {"pairs": [pair.to_dict() for pair in pairs]})
+        Truth.of(form).score({"pairs": [pair.to_dict() for pair in pairs]})
         for form, pairs in zip(forms, readings, strict=True)
     ]
     return aggregate(scores)[_METRIC]

@@ -26,8 +26,33 @@ class Truth(FormTexts):
     """The true texts of a form, against which readings are scored."""
 
     def score(self, outputs: Mapping[str, Any] | None) -> FormScore:
-        """Score one row of the model's output: `score_form`."""
-        return score_form(self, outputs)
+        """Score one row of the model's output.
+
+        A predicted pair without an answer says that a field was left blank. It is not a pair, so
+        only `blank_correct` and `key_value_accuracy` (whose post knows no missing answers) use it.
+
+        Args:
+            outputs: The row as JSON values; only `pairs` and `error_code` are used. None if there
+                is no row because the model raised.
+
+        Returns:
+            The score. A failed form (no row, an `error_code`, or no list of pairs) misses all its
+            true pairs and scores 0 in everything, also when it has no true pair.
+        """
+        if outputs is None or is_failed(outputs, "pairs"):
+            unparsed = int(is_unparsed(outputs))
+            counts = Counts(len(self.pairs), blanks=len(self.blanks), failed=1, unparsed=unparsed)
+            missed = Mistakes(missed=tuple(question for question, _ in self.pairs))
+            return FormScore(counts, 0.0, 0.0, missed)
+        stated = stated_pairs(outputs["pairs"])
+        predicted = [(question, answer) for question, answer in stated if answer.strip()]
+        found = align(self, stated)
+        return FormScore(
+            counts=_count(self, stated, predicted, found),
+            anls=anls(self.pairs, predicted),
+            key_value_accuracy=key_value_accuracy(self.links, stated),
+            mistakes=Mistakes.of(self, stated, found),
+        )
 
     def stated(self) -> Sequence[tuple[str, str | None]]:
         """Return the pairs."""
@@ -168,37 +193,6 @@ class FormScore:
             "pair_f1_macro": total(form["pair_f1"] for form in forms) / size,
             **{name: total(form[name] for form in forms) / size for name in _MEANS},
         }
-
-
-def score_form(truth: Truth, outputs: Mapping[str, Any] | None) -> FormScore:
-    """Score one row of the model's output.
-
-    A predicted pair without an answer says that a field was left blank. It is not a pair, so only
-    `blank_correct` and `key_value_accuracy` (whose post knows no missing answers) use it.
-
-    Args:
-        truth: The form's true pairs.
-        outputs: The row as JSON values; only `pairs` and `error_code` are used. None if there is
-            no row because the model raised.
-
-    Returns:
-        The score. A failed form (no row, an `error_code`, or no list of pairs) misses all its
-        true pairs and scores 0 in everything, also when it has no true pair.
-    """
-    if outputs is None or is_failed(outputs, "pairs"):
-        unparsed = int(is_unparsed(outputs))
-        counts = Counts(len(truth.pairs), blanks=len(truth.blanks), failed=1, unparsed=unparsed)
-        missed = Mistakes(missed=tuple(question for question, _ in truth.pairs))
-        return FormScore(counts, 0.0, 0.0, missed)
-    stated = stated_pairs(outputs["pairs"])
-    predicted = [(question, answer) for question, answer in stated if answer.strip()]
-    found = align(truth, stated)
-    return FormScore(
-        counts=_count(truth, stated, predicted, found),
-        anls=anls(truth.pairs, predicted),
-        key_value_accuracy=key_value_accuracy(truth.links, stated),
-        mistakes=Mistakes.of(truth, stated, found),
-    )
 
 
 def stated_pairs(pairs: Iterable[Mapping[str, Any]]) -> list[TextPair]:

@@ -10,7 +10,7 @@ from entry_points.comparing.comparison import Comparison, Contest
 from entry_points.comparing.evidence import Evidence
 from entry_points.comparing.printing import render
 from entry_points.scoring.bootstrap import differences
-from entry_points.scoring.forms import Truth, score_form
+from entry_points.scoring.forms import Truth
 from entry_points.scoring.scores import aggregate
 
 TRUTH = Truth(pairs=(("To:", "<script>alert(1)</script>"), ("Date", "June 5")), links=())
@@ -32,7 +32,7 @@ def comparison(objections: Sequence[str] = (), *, content: bool = True) -> Compa
     ]
     found = [
         Evidence("models:/m/1", ("run",), "digest", (), {"memo": score}, None)
-        for score in (score_form(TRUTH, each["memo"]) for each in outputs)
+        for score in (TRUTH.score(each["memo"]) for each in outputs)
     ]
     metrics = [aggregate(each.scores.values()) for each in found]
     gain = differences(found[1].scores, found[0].scores)

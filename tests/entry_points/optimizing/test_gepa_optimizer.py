@@ -14,7 +14,7 @@ from entry_points.command_line.cli import UsageError
 from entry_points.optimizing.budget import OptimizationBudget
 from entry_points.optimizing.examples import EXAMPLES, FewShotExamples
 from entry_points.optimizing.gepa_optimizer import GepaOptimizer, OptimizationTask
-from entry_points.scoring.forms import Truth, score_form
+from entry_points.scoring.forms import Truth
 
 PAIRS = (("Date", "May 5"), ("To", "J. Poe"))
 DEVELOPMENT = [f"development-{number}" for number in range(4)]
@@ -41,7 +41,7 @@ def reading(reads_all: Reads, error_code: str | None = None) -> Any:
         for record in records:
             form_id = record["inputs"]["doc_id"]
             outputs = row(PAIRS if reads_all(template, form_id) else PAIRS[:1], error_code)
-            score = score_form(TRUTHS[form_id], outputs).metrics()["pair_f1"]
+            score = TRUTHS[form_id].score(outputs).metrics()["pair_f1"]
             results.append(
                 EvaluationResultRecord(
                     inputs=record["inputs"],

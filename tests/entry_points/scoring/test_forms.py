@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from data.forms import Entity, Form, Word
 from entry_points import ROOT
 from entry_points.scoring.counts import LOWER_IS_BETTER, Counts
-from entry_points.scoring.forms import Truth, score_form
+from entry_points.scoring.forms import Truth
 from entry_points.scoring.matching import page_text
 from entry_points.scoring.scores import PARSE_FAILURES, aggregate, score_forms
 
@@ -164,7 +164,7 @@ DATE, NAME = ("Date", "June 5"), ("Name", "Ann")
     ],
 )
 def test_a_form_worked_by_hand(truth, predicted, expected):
-    metrics = score_form(truth_of(*truth), row(*predicted)).metrics()
+    metrics = truth_of(*truth).score(row(*predicted)).metrics()
     assert metrics["coverage"] == 1
     found = [metrics[name] for name in NAMES]
     assert found == pytest.approx(list(expected))
@@ -204,7 +204,7 @@ PAGE = page_text("Date June 5 Name Ann Fax Sex Total 12 /10 /98 Phone")
 )
 def test_honesty_worked_by_hand(predicted, expected):
     truth = Truth((DATE, NAME, NAME), (), blanks=("Fax", "Sex"), page=PAGE)
-    metrics = score_form(truth, row(*predicted)).metrics()
+    metrics = truth.score(row(*predicted)).metrics()
     names = ("blank_correct", *ERRORS[1:5])
     assert [metrics[name] for name in names] == pytest.approx(list(expected))
 
@@ -221,21 +221,21 @@ def test_honesty_worked_by_hand(predicted, expected):
     ],
 )
 def test_character_errors_of_found_answers(read, expected):
-    metrics = score_form(truth_of(DATE, NAME), row(("Date", read))).metrics()
+    metrics = truth_of(DATE, NAME).score(row(("Date", read))).metrics()
     assert metrics["answer_cer"] == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("code", sorted(PARSE_FAILURES))
 def test_an_answer_that_cannot_be_used_is_a_parse_failure(code):
     outputs = {"pairs": [], "error_code": code}
-    assert score_form(truth_of(DATE), outputs).metrics()["parse_failure_rate"] == 1
+    assert truth_of(DATE).score(outputs).metrics()["parse_failure_rate"] == 1
     model = ROOT / "model" / "ocr_extractor"
     assert any(f'"{code}"' in path.read_text(encoding="utf-8") for path in model.rglob("*.py"))
 
 
 def test_other_failures_are_no_parse_failures_and_miss_the_blank_fields():
     truth = Truth((DATE,), (), blanks=("Fax",), page=PAGE)
-    metrics = score_form(truth, {"pairs": [], "error_code": "rate_limited"}).metrics()
+    metrics = truth.score({"pairs": [], "error_code": "rate_limited"}).metrics()
     assert {name for name, value in metrics.items() if value} == {"blank_missed"}
 
 
@@ -249,7 +249,7 @@ def test_other_failures_are_no_parse_failures_and_miss_the_blank_fields():
     ],
 )
 def test_a_failed_form_scores_0_in_everything(truth, outputs):
-    score = score_form(truth, outputs)
+    score = truth.score(outputs)
     assert set(score.metrics()) == {*NAMES, *ERRORS, *BLANK, "coverage"}
     assert set(score.metrics().values()) == {0.0}
     assert score.counts == Counts(true=len(truth.pairs), failed=1)
@@ -290,7 +290,7 @@ def test_a_form_without_a_row_failed():
 
 
 def test_forms_that_all_failed_do_not_look_perfect_for_having_no_pairs():
-    assert set(aggregate([score_form(truth_of(), None)]).values()) == {0.0}
+    assert set(aggregate([truth_of().score(None)]).values()) == {0.0}
 
 
 def test_rows_of_another_dataset_are_refused():
@@ -309,7 +309,7 @@ PAIRS = st.lists(st.tuples(TEXT, ANSWER), max_size=6)
 
 
 def score(truth, predicted):
-    return score_form(truth_of(*truth), row(*predicted))
+    return truth_of(*truth).score(row(*predicted))
 
 
 @given(PAIRS, PAIRS)
@@ -385,7 +385,7 @@ STATED = st.lists(st.tuples(TEXT, st.none() | ANSWER), max_size=6)
 @given(PAIRS, FIELDS, STATED)
 def test_every_blank_field_has_one_fate(truth, blanks, stated):
     outputs = row(*stated)
-    counts = score_form(Truth(tuple(truth), (), tuple(blanks)), outputs).counts
+    counts = Truth(tuple(truth), (), tuple(blanks)).score(outputs).counts
     assert counts.blanks == len(blanks)
     assert counts.blank_correct + counts.blank_invented <= len(blanks)
     assert counts.blank_correct <= sum(answer is None for _, answer in stated)
@@ -395,7 +395,7 @@ def test_every_blank_field_has_one_fate(truth, blanks, stated):
 @given(PAIRS, st.lists(TEXT, unique=True, max_size=4))
 def test_calling_every_blank_field_blank_is_honest(truth, blanks):
     outputs = row(*truth, *((question, None) for question in blanks))
-    metrics = score_form(Truth(tuple(truth), (), tuple(blanks)), outputs).metrics()
+    metrics = Truth(tuple(truth), (), tuple(blanks)).score(outputs).metrics()
     honest = [metrics[name] for name in (*BLANK, "blank_missed", "blank_invented")]
     assert honest == [1, 1, 0, 0]
 
@@ -412,4 +412,4 @@ def test_honesty_is_of_the_blank_fields_that_are_mentioned(correct, invented, ex
 @given(PAIRS)
 def test_what_stands_on_the_page_is_not_hallucinated(pairs):
     page = page_text(" ".join(text for pair in pairs for text in pair))
-    assert score_form(Truth((), (), page=page), row(*pairs)).counts.hallucinated == 0
+    assert Truth((), (), page=page).score(row(*pairs)).counts.hallucinated == 0

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from entry_points.scoring.forms import Truth, score_form
+from entry_points.scoring.forms import Truth
 from entry_points.scoring.mistakes import Mistakes
 
 
 def mistakes(truth, predicted):
     rows = [{"question": question, "answer": answer} for question, answer in predicted]
-    return score_form(Truth(tuple(truth), ()), {"pairs": rows, "error_code": None}).mistakes
+    return Truth(tuple(truth), ()).score({"pairs": rows, "error_code": None}).mistakes
 
 
 @pytest.mark.parametrize(
