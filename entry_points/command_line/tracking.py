@@ -123,6 +123,12 @@ def experiment_page(experiment_id: str) -> str:
     return f"{_ui()}/#/experiments/{experiment_id}"
 
 
+def trace_page(experiment_id: str, trace_id: str) -> str:
+    """Return the address of a trace in MLflow's UI, which shows it among all of its experiment."""
+    query = f"selectedEvaluationId={trace_id}&startTimeLabel=ALL"
+    return f"{experiment_page(experiment_id)}/traces?{query}"
+
+
 def list_of(what: Literal["models", "prompts"]) -> str:
     """Return what shows all models or prompts: a web address, or MLflow's UI of a local store."""
     return f"{ui}/#/{what}" if (ui := _ui()) != _LOCAL_UI else "`mlflow ui`"

@@ -13,7 +13,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from entry_points.command_line import cli
-from entry_points.command_line.tracking import experiment_page
+from entry_points.command_line.tracking import trace_page
 from entry_points.evaluation.figures import new_axes
 from entry_points.evaluation.html.report import templates
 from entry_points.monitoring.attention import Need
@@ -95,16 +95,10 @@ def log(comparison: Comparison, baseline: Baseline, needs: Sequence[Need], title
             error_codes=error_codes(comparison.records),
             histograms=_histograms(comparison),
             needs=needs,
-            trace_page=_trace_page,
+            trace_page=trace_page,
         ),
         PAGE,
     )
-
-
-def _trace_page(record: Record) -> str:
-    """Return the address of a document's trace in MLflow's UI."""
-    traces = f"{experiment_page(record.experiment_id)}/traces?startTimeLabel=ALL"
-    return f"{traces}&selectedEvaluationId={record.trace_id}"
 
 
 def _to_dict(need: Need) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from mlflow.pyfunc import PyFuncModel
 
 from data.forms import Document, Form
 from data.progress import Progress
-from entry_points.command_line.tracking import experiment_page
+from entry_points.command_line.tracking import experiment_page, trace_page
 from entry_points.evaluation.html.views import (
     SHOWN,
     FormView,
@@ -184,7 +184,7 @@ def log_report(
     """Log `report.html` to a run; it links to the run and to the forms' traces."""
     extractor: Any = model.unwrap_python_model()  # type: ignore[no-untyped-call]
     annotated = {form.form_id: form for form in forms}
-    experiment = experiment_page(run.info.experiment_id)
+    experiment_id = run.info.experiment_id
     views = []
     for result in Progress(evaluation.forms, desc="report", unit="forms"):
         form, reading = annotated[result.doc_id], evaluation.readings[result.doc_id]
@@ -197,12 +197,12 @@ def log_report(
             FormView(
                 result=result,
                 error=reading.outputs["error"] or "",
-                trace=_trace_address(experiment, reading.trace_id),
+                trace=trace_page(experiment_id, reading.trace_id) if reading.trace_id else "",
                 pages=pages,
                 rows=rows,
             )
         )
-    address = f"{experiment}/runs/{run.info.run_id}"
+    address = f"{experiment_page(experiment_id)}/runs/{run.info.run_id}"
     lines = _lines(evaluation, next(iter(truths.values())))
     card = sections_of(card_of(evaluation.model_id)) if evaluation.model_id else []
     mlflow.log_text(render(evaluation, views, address, lines, card), REPORT, run.info.run_id)
@@ -219,8 +219,3 @@ def _lines(evaluation: Evaluation, truth: DocumentTruth[Score]) -> list[FieldLin
         return []
     scores = [cast(FieldScore, form.score) for form in evaluation.forms]
     return field_lines(truth, scores, evaluation.metrics, evaluation.intervals)
-
-
-def _trace_address(experiment: str, trace_id: str | None) -> str:
-    query = f"selectedEvaluationId={trace_id}&startTimeLabel=ALL"
-    return f"{experiment}/traces?{query}" if trace_id else ""
