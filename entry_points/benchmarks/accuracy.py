@@ -6,7 +6,6 @@ photographed and pale copies.
 
 from __future__ import annotations
 
-import io
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
@@ -18,7 +17,7 @@ from PIL import Image, ImageChops, ImageOps
 from data.forms import Form
 from data.funsd import load_folder
 from data.progress import Progress
-from entry_points.benchmarks.environment import Environment, has_tesseract, tesseract
+from entry_points.benchmarks.environment import Environment, encoded, has_tesseract, tesseract
 from entry_points.benchmarks.measurements import Measurement
 from entry_points.command_line.flags import LIMIT
 from entry_points.scoring.forms import Truth
@@ -96,7 +95,7 @@ def _read_form(form: Form, read_words: Callable[[Image.Image], list[Word]]) -> R
             "rules": list(link_by_rules(mark_ruled(words, image), number)),
         }
         if has_tesseract():
-            page["tesseract"] = list(_split_at_colons(tesseract(_png(image))))
+            page["tesseract"] = list(_split_at_colons(tesseract(encoded(image, "PNG"))))
         for name, pairs in page.items():
             whole.setdefault(name, []).extend(pairs)
     document.close()
@@ -106,12 +105,6 @@ def _read_form(form: Form, read_words: Callable[[Image.Image], list[Word]]) -> R
 def _lines(words: list[Word]) -> Iterator[str]:
     for line in dict.fromkeys(word.line for word in words):
         yield " ".join(word.text for word in words if word.line == line)
-
-
-def _png(image: Image.Image) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG")
-    return buffer.getvalue()
 
 
 def _split_at_colons(lines: Iterator[str] | list[str]) -> Iterator[Pair]:

@@ -195,10 +195,15 @@ def distinct_pages(dataset: Path, count: int) -> Iterator[bytes]:
         if shift == 0:
             yield files[at].read_bytes()
             continue
-        buffer = io.BytesIO()
         with Image.open(files[at]) as page:
-            ImageChops.offset(page.convert("L"), 0, shift).save(buffer, "PNG")
-        yield buffer.getvalue()
+            yield encoded(ImageChops.offset(page.convert("L"), 0, shift), "PNG")
+
+
+def encoded(image: Image.Image, kind: str, **options: Any) -> bytes:
+    """Return an image as a file of a kind; the options are those of Pillow."""
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
 
 
 def with_text(png: bytes) -> bytes:

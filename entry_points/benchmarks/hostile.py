@@ -20,7 +20,7 @@ from typing import Any
 
 from PIL import Image
 
-from entry_points.benchmarks.environment import Environment, SuiteError, distinct_pages
+from entry_points.benchmarks.environment import Environment, SuiteError, distinct_pages, encoded
 from entry_points.benchmarks.hostile_inputs import (
     BODY_LIMIT,
     TRY_AGAIN,
@@ -142,9 +142,7 @@ def _good_pages(env: Environment, server: ServerProcess, requests: int) -> list[
 
 
 def _pdf(png: bytes) -> bytes:
-    buffer = io.BytesIO()
-    Image.open(io.BytesIO(png)).convert("L").save(buffer, "PDF", resolution=100)
-    return buffer.getvalue()
+    return encoded(Image.open(io.BytesIO(png)).convert("L"), "PDF", resolution=100)
 
 
 def _pairs(row: Mapping[str, Any]) -> list[Any]:

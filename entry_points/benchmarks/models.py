@@ -13,7 +13,7 @@ from typing import Any
 import openai
 from PIL import Image
 
-from entry_points.benchmarks.environment import Environment
+from entry_points.benchmarks.environment import Environment, encoded
 
 INSTRUCTIONS = "Return the form's question-answer pairs as JSON."
 
@@ -63,9 +63,7 @@ def file_url(document: bytes) -> str:
 
 def redrawn_url(document: bytes) -> str:
     """Return a page as a data URL: decoded and encoded by Pillow, and base64."""
-    buffer = io.BytesIO()
-    Image.open(io.BytesIO(document)).save(buffer, "PNG")
-    return file_url(buffer.getvalue())
+    return file_url(encoded(Image.open(io.BytesIO(document)), "PNG"))
 
 
 def plain_messages(url: str) -> list[Any]:
