@@ -30,11 +30,6 @@ class Sample:
 
     values: tuple[float, ...]
 
-    @classmethod
-    def of(cls, *values: float) -> Sample:
-        """Return a sample of these measurements."""
-        return cls(values)
-
     @property
     def median(self) -> float:
         """The median."""
@@ -111,8 +106,8 @@ class Measurement:
         aim: Aim | None = None,
     ) -> Measurement:
         """Return the line of figures that were taken once."""
-        other = None if theirs is None else Sample.of(theirs)
-        return cls(what, unit, Sample.of(ours), against, other, aim)
+        other = None if theirs is None else Sample((theirs,))
+        return cls(what, unit, Sample((ours,)), against, other, aim)
 
     @property
     def figure(self) -> float | None:
@@ -188,11 +183,6 @@ def plot_ratios(lines: Sequence[Measurement]) -> Figure:
     axes.axvline(1.0, color="black", linewidth=0.8)
     axes.set_xlabel("ours / theirs")
     return figure
-
-
-def percentile(values: Sequence[float], percent: int) -> float:
-    """Return a percentile (1 to 99) of at least two values, interpolated between neighbours."""
-    return statistics.quantiles(values, n=100, method="inclusive")[percent - 1]
 
 
 def _rounded(value: float) -> str:

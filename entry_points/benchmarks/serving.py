@@ -8,9 +8,11 @@ import time
 from collections.abc import Iterator, Mapping
 from functools import partial
 
+import numpy as np
+
 from entry_points import ROOT
 from entry_points.benchmarks.environment import Environment
-from entry_points.benchmarks.measurements import Aim, Measurement, Sample, percentile, side_by_side
+from entry_points.benchmarks.measurements import Aim, Measurement, Sample, side_by_side
 from entry_points.benchmarks.server import (
     MLFLOWS,
     OURS,
@@ -86,13 +88,13 @@ def _ask_all(
     figures = {}
     if "refused" in bodies:
         refused = ask(server, bodies["refused"], 1, env.count(_CLIENTS[1]))
-        figures["p50_refused"] = percentile(refused, 50)
+        figures["p50_refused"] = float(np.percentile(refused, 50))
     for clients, full in _CLIENTS.items():
         started = time.perf_counter()
         times = ask(server, bodies["page"], clients, env.count(full // clients))
         figures[f"rate_{clients}"] = len(times) / (time.perf_counter() - started)
         for percent in _PERCENTILES:
-            figures[f"p{percent}_{clients}"] = percentile(times, percent)
+            figures[f"p{percent}_{clients}"] = float(np.percentile(times, percent))
     return figures
 
 

@@ -82,7 +82,7 @@ def _at_once(
     most: int, taken: Mapping[str, Mapping[str, Sample]], of_bare: float, which: str = ""
 ) -> Iterator[Measurement]:
     """Compare predict with the bare client; the widest rates also with the ideal."""
-    bare, ideal = taken["plain"][f"rate_{most}"], Sample.of(most / _LATENCY_S)
+    bare, ideal = taken["plain"][f"rate_{most}"], Sample((most / _LATENCY_S,))
     for mode, of_ideal in _OF_IDEAL.items():
         ours, what = taken[mode][f"rate_{most}"], f"{most} at once, tracing {mode}{which}"
         yield _line(what, ours, "bare client in threads", bare, Aim("ratio", False, of_bare))

@@ -16,9 +16,10 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import numpy as np
 from PIL import Image
 
-from entry_points.benchmarks.measurements import percentile, usage_of_tree
+from entry_points.benchmarks.measurements import usage_of_tree
 from tests.entry_points.conftest import SAMPLES, Done, Project
 from tests.entry_points.servers import Process, served
 from tests.llm_servers.echo import echo_process
@@ -76,7 +77,7 @@ def load(
             time.sleep(SECONDS / 30)
         times = [ms for each in clients for ms in each.result()]
     took_s = time.monotonic() - started
-    p50, p95, p99 = (percentile(times, percent) for percent in (50, 95, 99))
+    p50, p95, p99 = np.percentile(times, (50, 95, 99))
     middle_mb = memory_mb[len(memory_mb) // 2]
     print(
         f"\n{CLIENTS} clients, {took_s:.0f} s: {len(times)} requests, {len(times) / took_s:.2f}/s"
