@@ -108,7 +108,7 @@ class Review:
         """
         self.rows, self.task, self.journal, self.pages = rows, task, journal, pages
         self.ids: Sequence[str] = list(rows)
-        self._folder = folder
+        self.folder = folder
         self._writing = threading.Lock()
         self._lines: dict[str, tuple[int, dict[str, Any]]] = {}
         self._patterns = {path: at for at, path in enumerate(task.shape.leaves)}
@@ -188,9 +188,9 @@ class Review:
             if accepted:
                 self.pages.path(doc_id)
                 truth = self.truth(doc_id, document)
-                self._folder.save(doc_id, truth, self.rows[doc_id]["page_count"] or 1)
+                self.folder.save(doc_id, truth, self.rows[doc_id]["page_count"] or 1)
             elif document.reviewed.written:
-                self._folder.remove(doc_id)
+                self.folder.remove(doc_id)
             if accepted != document.reviewed.written:
                 self.journal.note(doc_id, written=accepted)
 
@@ -200,11 +200,7 @@ class Review:
         Raises:
             UsageError: A value cannot be used.
         """
-        return self._folder.truth(doc_id, self.task.confirmed(document.leaves))
-
-    def form_id(self, doc_id: str) -> str:
-        """Return the name of a document in the dataset."""
-        return self._folder.form_id(doc_id)
+        return self.folder.truth(doc_id, self.task.confirmed(document.leaves))
 
     def lines(self, page: str) -> list[dict[str, Any]]:
         """Return what the list shows of all documents, with who has them open elsewhere."""

@@ -160,7 +160,7 @@ def report(review: Review, summary: Summary, told: int, output: Path, model_uri:
     cli.print_table(rows, ("field", *_KINDS, "s a value"))
     print(f"The true values were written to {told} traces. Next:")
     dataset = f"-P dataset={shlex.quote(str(output))}"
-    ids = ",".join(map(review.form_id, summary.corrected[:_EXAMPLES]))
+    ids = ",".join(map(review.folder.form_id, summary.corrected[:_EXAMPLES]))
     read_by = f"-P model_uri={shlex.quote(model_uri)} " if model_uri else ""
     print(f"  {cli.RUN} -e evaluate {read_by}{dataset}")
     if ids and review.task.is_pairs:  # an example shows pairs
