@@ -6,7 +6,6 @@ Their words are what an OCR would read, with its faults; no OCR runs.
 from __future__ import annotations
 
 import argparse
-import logging
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
@@ -138,7 +137,6 @@ def calibrate_general(folder: Path, held: Sequence[DrawnPages]) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return its exit status."""
     arguments = build_parser().parse_args(argv)
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
     train_general(arguments.output, arguments.documents, arguments.kinds, arguments.rounds)
     return 0
 
