@@ -7,14 +7,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from entry_points.monitoring.records import Record
+from entry_points.scoring.counts import Numbers
 
 Verdict = Literal["ok", "look", "worse"]
 Number = float | None
-
-Numbers = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)

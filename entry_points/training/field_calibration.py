@@ -7,17 +7,15 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import minimize
 
+from entry_points.scoring.counts import Numbers
 from entry_points.scoring.fields import FieldTruth
 from entry_points.training.field_lessons import Lesson
 from ocr_extractor.engines.local.fields.ranker import CELL, Calibration, Curve, curve_of
 from ocr_extractor.engines.local.learned.columns import Floats
 from ocr_extractor.fields.raw_tree import scalars
 from ocr_extractor.fields.schema import Schema
-
-Values = NDArray[np.float64]
 
 Scored = tuple[Lesson, Floats]
 """A lesson with the scores of its candidates, by trees that have not seen it."""
@@ -83,7 +81,7 @@ def fit_curves(values: Sequence[Judged]) -> dict[str, Curve]:
         of = [each for each in values if each.kind == kind]
         terms, right = Curve.terms(_confidences(of)), _right(of)
 
-        def loss(weights: Values, terms: Values = terms, right: Values = right) -> float:
+        def loss(weights: Numbers, terms: Numbers = terms, right: Numbers = right) -> float:
             return _log_loss(terms @ weights, right)
 
         # A curve that falls would turn the order of the values around.
@@ -114,7 +112,7 @@ def _adapted(
     spread = np.array([spread_of_slope, _SHIFT, *(_OWN_SHIFT for _ in paths)])
     start = np.array([1.0, 0.0, *(0.0 for _ in paths)])
 
-    def loss(weights: Values) -> float:
+    def loss(weights: Numbers) -> float:
         slope, shift, own = weights[0], weights[1], weights[2:]
         away = float((((weights - start) / spread) ** 2).sum() / 2)
         return _log_loss(slope * logits + shift + own[of], right) + away
@@ -127,13 +125,13 @@ def _adapted(
     }
 
 
-def _confidences(values: Sequence[Judged]) -> Values:
+def _confidences(values: Sequence[Judged]) -> Numbers:
     return np.array([each.confidence for each in values], np.float64)
 
 
-def _right(values: Sequence[Judged]) -> Values:
+def _right(values: Sequence[Judged]) -> Numbers:
     return np.array([each.right for each in values], np.float64)
 
 
-def _log_loss(logits: Values, right: Values) -> float:
+def _log_loss(logits: Numbers, right: Numbers) -> float:
     return float(np.logaddexp(0, np.where(right > 0, -logits, logits)).sum())

@@ -10,6 +10,7 @@ import lightgbm
 import numpy as np
 from numpy.typing import NDArray
 
+from entry_points.scoring.counts import Numbers
 from entry_points.training.field_lessons import Lesson
 from entry_points.training.trees import Growth, save_onnx, tree_parameters
 from ocr_extractor.engines.local.fields.feature_names import NAMES
@@ -18,10 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-Values = NDArray[np.float64]
 Features = NDArray[np.float32]
 
-Describe = Callable[[Lesson], tuple[Features, Values]]
+Describe = Callable[[Lesson], tuple[Features, Numbers]]
 """Returns the rows of a lesson's candidates, and the scores that trees start from."""
 
 _RANDOM, _LABELLED = 40, 20
@@ -42,7 +42,7 @@ class Rows:
     rows: Features
     right: NDArray[np.bool_]
     starts: NDArray[np.intp]
-    base: Values
+    base: Numbers
 
     @classmethod
     def of(cls, lessons: Sequence[Lesson], rng: np.random.Generator, describe: Describe) -> Rows:
@@ -79,12 +79,12 @@ class Rows:
         )
 
 
-def plain(lesson: Lesson) -> tuple[Features, Values]:
+def plain(lesson: Lesson) -> tuple[Features, Numbers]:
     """Describe a lesson for the general ranker."""
     return lesson.asked.rows, np.zeros(len(lesson.asked.rows))
 
 
-def softmax(scores: Values, starts: NDArray[np.intp]) -> Values:
+def softmax(scores: Numbers, starts: NDArray[np.intp]) -> Numbers:
     """Return the odds of each row within its lesson."""
     sizes = np.diff(np.append(starts, len(scores)))
     top = np.repeat(np.maximum.reduceat(scores, starts), sizes)
@@ -109,7 +109,7 @@ def fit_trees(
     weights = data.right.astype(np.float64)
     sizes = np.diff(np.append(data.starts, len(weights)))
 
-    def slope(scores: Values, _: lightgbm.Dataset) -> tuple[Values, Values]:
+    def slope(scores: Numbers, _: lightgbm.Dataset) -> tuple[Numbers, Numbers]:
         odds = softmax(scores, data.starts)
         true = odds * weights
         whole = np.repeat(np.add.reduceat(true, data.starts), sizes)

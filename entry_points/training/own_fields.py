@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from entry_points.scoring.counts import Numbers
 from entry_points.scoring.fields import FieldTruth
 from entry_points.training.field_calibration import adapt, fit_odds, judged
 from entry_points.training.field_lessons import Lesson, lessons_of
-from entry_points.training.field_ranker import Features, Rows, Values, fit_trees, save_trees
+from entry_points.training.field_ranker import Features, Rows, fit_trees, save_trees
 from entry_points.training.figures import read_row
 from entry_points.training.stacking import fold_of
 from entry_points.training.trees import Growth
@@ -155,7 +156,7 @@ class OwnTrainer:
             for lesson, scores in zip(each.lessons, each.scores, strict=True)
         }
 
-        def describe(lesson: Lesson) -> tuple[Features, Values]:
+        def describe(lesson: Lesson) -> tuple[Features, Numbers]:
             scores = base[id(lesson)]
             own = own_rows(lesson.asked, *others[lesson.page.document, lesson.leaf.path])
             rows = np.concatenate([lesson.asked.rows, own, scores[:, None]], axis=1)
