@@ -81,7 +81,8 @@ def load_evidence(model_uri: str, runs: Sequence[Run]) -> Evidence:
         digest=digest,
         repeats=repeats,
         scores={
-            doc_id: _mean([repeat[doc_id].score for repeat in repeats]) for doc_id in repeats[0]
+            doc_id: type(first.score).mean([repeat[doc_id].score for repeat in repeats])
+            for doc_id, first in repeats[0].items()
         },
         usage=page_usage(model_id, digest) if (model_id := _model_id(model_uri)) else None,
         learned_from=max(int(run.data.tags.get(LEARNED_FROM, 0)) for run in runs),
@@ -108,10 +109,6 @@ def _read_columns(row: Mapping[str, Any], columns: Sequence[str]) -> dict[str, A
     if read.get("values") is not None:
         read["values"] = row["values"]
     return {**read, "error_code": row["error_code"]}
-
-
-def _mean(repeats: Sequence[Score]) -> Score:
-    return type(repeats[0]).mean(repeats)
 
 
 def shared_evidence(one: str, other: str) -> tuple[Evidence, Evidence]:

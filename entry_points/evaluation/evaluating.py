@@ -104,7 +104,7 @@ def evaluate(  # noqa: PLR0913 - what reads what, for how much, and where it is 
     evaluation = Evaluation(
         model_uri=model_uri,
         model_id=model.model_id,
-        read_by=_read_by(config),
+        read_by={name: config[name] for name in ("engine", *_READ_BY[config["engine"]])},
         dataset_name=dataset.name,
         digest=dataset_digest(begun),
         content=content,
@@ -143,10 +143,6 @@ def _refuse_taken_names(
 def _own_means(scorers: Sequence[OwnScorer]) -> dict[str, float]:
     means = {each.name: each.mean() for each in scorers}
     return {name: mean for name, mean in means.items() if mean is not None}
-
-
-def _read_by(config: Mapping[str, Any]) -> dict[str, str]:
-    return {name: config[name] for name in ("engine", *_READ_BY[config["engine"]])}
 
 
 def report_left(forms: int, evaluation: Evaluation) -> int:

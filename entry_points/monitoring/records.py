@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import mlflow
-from mlflow.entities import Span, Trace, TraceInfo
+from mlflow.entities import Span, Trace
 from mlflow.tracing.constant import TraceMetadataKey, TraceTagKey
 
 from entry_points.command_line.tracking import all_pages
@@ -192,6 +192,7 @@ def records_of(trace: Trace, model: WatchedModel) -> Iterator[Record]:
     A model that was logged before traces had counts gives none.
     """
     spans = {span.span_id: span for span in trace.data.spans}
+    model_id = trace.info.trace_metadata.get(TraceMetadataKey.MODEL_ID, "")
     pages: dict[str, dict[int, dict[str, Any]]] = {}
     for span in spans.values():
         if (number := span.get_attribute("page")) is not None:
@@ -207,7 +208,7 @@ def records_of(trace: Trace, model: WatchedModel) -> Iterator[Record]:
                 trace_id=trace.info.trace_id,
                 experiment_id=str(trace.info.experiment_id),
                 doc_id=str(inputs.get("doc_id") or ""),
-                version=model.versions.get(_model_id(trace.info), ""),
+                version=model.versions.get(model_id, ""),
                 row=span.outputs,
                 counts=counts,
                 pages=tuple(of_document[number] for number in sorted(of_document)),
@@ -222,10 +223,6 @@ def _document_of(span: Span, spans: Mapping[str, Span]) -> Span | None:
             return None
         span = spans[span.parent_id]
     return span
-
-
-def _model_id(info: TraceInfo) -> str:
-    return str(info.trace_metadata.get(TraceMetadataKey.MODEL_ID, ""))
 
 
 def one_a_document(records: Iterable[Record]) -> list[Record]:
