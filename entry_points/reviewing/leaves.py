@@ -144,7 +144,7 @@ class Task:
             return leaf.model_copy(update={"raw": None, "value": None, "status": "absent"})
         if not leaf.raw.strip():
             return leaf.model_copy(update={"raw": "", "value": None, "status": "blank"})
-        found = normalise(self._fields[pattern(path)], leaf.raw, hints).value
+        found = normalise(self._fields[pattern(path)], leaf.raw, hints)
         if found is None:  # a person may write a value as truth files do, where pages do not
             try:
                 found = parse_value(self.shape.leaves[pattern(path)], leaf.raw.strip())

@@ -98,7 +98,7 @@ def test_the_printed_text_normalises_to_the_true_value(kind):
             true = value_at(document.values, path)
             assert true is not None, path
             for place in places:
-                found = normalise(leaves[pattern(path)], place.text, hints).value
+                found = normalise(leaves[pattern(path)], place.text, hints)
                 assert found == true, (document.seed, path, place.text)
 
 

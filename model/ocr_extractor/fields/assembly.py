@@ -224,10 +224,10 @@ def _leaf(raw: _Raw, hints: Hints) -> FieldValue:
     )
     if not raw.text:
         return leaf
-    normalised = normalise(raw.field, raw.text, hints)
-    if normalised.status == "invalid":
+    value = normalise(raw.field, raw.text, hints)
+    if value is None:
         return replace(leaf, status="invalid")
-    return replace(leaf, status="found", value=json.dumps(normalised.value, ensure_ascii=False))
+    return replace(leaf, status="found", value=json.dumps(value, ensure_ascii=False))
 
 
 def _counted(leaf: FieldValue, table: Table, pages: Mapping[int, PageReading]) -> FieldValue:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from rapidfuzz.distance import Levenshtein
 
@@ -34,19 +34,6 @@ _LETTERS_AN_EDIT = 5
 _MARGIN = 2
 # The longest name of a currency has 50 characters; an amount may stand beside it.
 _MAX_CURRENCY = 100
-
-
-@dataclass(frozen=True)
-class Normalised:
-    """A typed value.
-
-    Attributes:
-        value: A JSON scalar, None where the text is no such value.
-        status: "found", or "invalid" where there is no value.
-    """
-
-    value: JsonScalar | None
-    status: Literal["found", "invalid"]
 
 
 @dataclass(frozen=True)
@@ -84,19 +71,15 @@ class Hints:
         return cls(_only(orders), _only(decimals), language_of(raw for _, raw in printed))
 
 
-def normalise(field: Field, raw: str, hints: Hints) -> Normalised:
-    """Return the typed value of a text.
+def normalise(field: Field, raw: str, hints: Hints) -> JsonScalar | None:
+    """Return the typed value of a text, None where the text is no such value.
 
     Args:
         field: What the text is to be.
         raw: The text as it is printed, not blank.
         hints: What the document's other texts tell; they decide what can be read in two ways.
     """
-    value = _value(field, " ".join(raw.split()), hints)
-    return Normalised(value, "invalid" if value is None else "found")
-
-
-def _value(field: Field, raw: str, hints: Hints) -> JsonScalar | None:
+    raw = " ".join(raw.split())
     value: JsonScalar | None = raw or None
     if field.type in {"number", "integer"}:
         value = _number(field, raw, hints)

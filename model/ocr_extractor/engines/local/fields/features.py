@@ -192,7 +192,7 @@ class PageQuestions:
             text,
         )
         if key not in self._values:
-            self._values[key] = normalise(field, text, hints).value
+            self._values[key] = normalise(field, text, hints)
         return self._values[key]
 
     def _label_columns(self, at: int, slots: Whole, own: Whole) -> Columns:
