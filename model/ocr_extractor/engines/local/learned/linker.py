@@ -37,9 +37,10 @@ def link(
     candidates = [candidate for candidate, _ in scored]
     chosen = select(candidates, [score for _, score in scored], weights.decision.least)
     boxes = np.array([candidate.boxes[0] for candidate in candidates], np.float64)
+    ordered = (scored[number] for number in reading_order(chosen, boxes))
     return tuple(
-        _pair(*scored[number], weights=weights, page=page)
-        for number in reading_order(chosen, boxes)
+        Pair(*candidate.texts, page, weights.decision.confidence(score), *candidate.boxes)
+        for candidate, score in ordered
     )
 
 
@@ -52,16 +53,3 @@ def _drive(thoughts: Thoughts, weights: Weights) -> list[tuple[PairCandidate, fl
     except StopIteration as end:
         result: list[tuple[PairCandidate, float]] = end.value
         return result
-
-
-def _pair(candidate: PairCandidate, score: float, *, weights: Weights, page: int) -> Pair:
-    question, answer = candidate.texts
-    question_box, answer_box = candidate.boxes
-    return Pair(
-        question=question,
-        answer=answer,
-        page=page,
-        confidence=weights.decision.confidence(score),
-        question_box=question_box,
-        answer_box=answer_box,
-    )
