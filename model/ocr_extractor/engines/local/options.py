@@ -64,24 +64,22 @@ class _Choice:
         ticked = [option for option in self.options if option.ticked]
         if self.question is None:
             for option in ticked:
-                yield _pair(option.text, [option.mark], page)
+                yield pair_of(option.text, [option.mark], page, _CONFIDENCE)
         elif ticked:
-            yield _pair(self.question, [option.text for option in ticked], page)
+            answer = [option.text for option in ticked]
+            yield pair_of(self.question, answer, page, _CONFIDENCE)
 
 
 def _any_shares(box: Box | None, others: Iterable[Box]) -> bool:
     return box is not None and any(share_middle(box, other) for other in others)
 
 
-def _pair(question: Segment, answer: Sequence[Segment], page: int) -> Pair:
-    return Pair(
-        question=question.text,
-        answer=" ".join(segment.text for segment in answer),
-        page=page,
-        confidence=_CONFIDENCE,
-        question_box=question.box,
-        answer_box=union(segment.box for segment in answer),
-    )
+def pair_of(
+    question: Segment, answer: Sequence[Segment], page: int, confidence: float | None = None
+) -> Pair:
+    """Return the pair of a question and the segments that answer it, at least one."""
+    text, box = " ".join(each.text for each in answer), union(each.box for each in answer)
+    return Pair(question.text, text, page, confidence, question.box, box)
 
 
 def _find_choices(segments: Sequence[Segment]) -> Iterator[_Choice]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import takewhile
 
 from ocr_extractor.contract import Pair
-from ocr_extractor.engines.local.options import option_rows
+from ocr_extractor.engines.local.options import option_rows, pair_of
 from ocr_extractor.ocr.neighbours import (
     Neighbours,
     gap_below,
@@ -17,7 +17,7 @@ from ocr_extractor.ocr.neighbours import (
 )
 from ocr_extractor.ocr.segments import Segment, find_segments
 from ocr_extractor.ocr.text_shapes import announces_value, has_digits, is_label, is_tick, is_value
-from ocr_extractor.ocr.words import Word, union
+from ocr_extractor.ocr.words import Word
 
 # Distances are in text heights of the question's line, as the OCR boxes it (about 1.4 times
 # the height of a capital).
@@ -47,14 +47,7 @@ def link_by_rules(words: Sequence[Word], page: int) -> tuple[Pair, ...]:
     """Find the pairs of a page, in reading order of their questions, without confidence."""
     answers = apply_rules(words)
     return tuple(
-        Pair(
-            question=question.text,
-            answer=" ".join(segment.text for segment in answers[question]),
-            page=page,
-            question_box=question.box,
-            answer_box=union(segment.box for segment in answers[question]),
-        )
-        for question in in_reading_order(answers)
+        pair_of(question, answers[question], page) for question in in_reading_order(answers)
     )
 
 
