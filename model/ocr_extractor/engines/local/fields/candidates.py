@@ -12,6 +12,7 @@ from ocr_extractor.fields.date_text import date_spans, order_of
 from ocr_extractor.fields.locale_names import currencies
 from ocr_extractor.fields.normalisation import Hints
 from ocr_extractor.fields.number_text import decimal_of
+from ocr_extractor.ocr.segments import words_between
 from ocr_extractor.ocr.text_shapes import has_letters
 from ocr_extractor.ocr.words import union
 
@@ -201,15 +202,9 @@ class Candidates:
 
     def _part(self, number: int, start: int, end: int) -> Candidate:
         """Return characters of a segment's text."""
-        words = self.layout.segments[number].words
-        parts, offset = [], 0
-        text = self.layout.segments[number].text
-        for word in words:
-            first, last = max(start - offset, 0), min(end - offset, len(word.text))
-            if first < last:
-                parts.append(word.part(first, last) if last - first < len(word.text) else word)
-            offset += len(word.text) + 1
-        box = union(word.box for word in parts) if parts else words[0].box
+        words, text = self.layout.segments[number].words, self.layout.segments[number].text
+        parts = words_between(words, start, end) or words[:1]
+        box = union(word.box for word in parts)
         before, after = text[:start].strip(), text[end:].strip()
         return Candidate(text[start:end].strip(), box, number, "part", before, after, number)
 
