@@ -17,11 +17,10 @@ from ocr_extractor.ocr.text_shapes import has_letters
 from ocr_extractor.ocr.words import union
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
 
     from ocr_extractor.contract import Box
     from ocr_extractor.engines.local.fields.layout import Layout
-    from ocr_extractor.ocr.words import Word
 
 SOURCES = ("segment", "line", "block", "part", "rest", "head")
 """How a text was cut out of the page: `part` by its type, `rest` behind a label, `head` before a
@@ -198,7 +197,9 @@ class Candidates:
         for first in range(1, min(len(words), _REST_WORDS + 1)):
             before = " ".join(word.text for word in words[:first])
             if has_letters(before):
-                yield _of_words(words[first:], number, "rest", before)
+                text = " ".join(word.text for word in words[first:])
+                box = union(word.box for word in words[first:])
+                yield Candidate(text, box, number, "rest", before, last=number)
 
     def _part(self, number: int, start: int, end: int) -> Candidate:
         """Return characters of a segment's text."""
@@ -229,11 +230,6 @@ def _place(text: str, spread: str, at: int) -> int:
             break
         place += 1
     return place
-
-
-def _of_words(words: Sequence[Word], number: int, source: str, before: str) -> Candidate:
-    text = " ".join(word.text for word in words)
-    return Candidate(text, union(word.box for word in words), number, source, before, "", number)
 
 
 def _each_once(found: Iterable[Candidate]) -> list[Candidate]:
