@@ -22,34 +22,29 @@ if TYPE_CHECKING:
     from ocr_extractor.engines.local.learned.geometry import Values
     from ocr_extractor.fields.normalisation import Hints
 
-_COMPANY = re.compile(
-    r"\b(?:gmbh|ag|kg|ohg|e\.?k|ug|ltd|limited|llc|llp|inc|corp|corporation|company|co|plc|group|"
-    r"s\.?a|s\.?a\.?r\.?l|sas|s\.?l|b\.?v|n\.?v|ab|oy|a/s|aps|sdn|bhd|pte|pty|s\.?p\.?a|s\.?r\.?l|"
-    r"shop|store|market|restaurant|cafe|hotel|services|industries|trading|enterprise)\b",
-    re.IGNORECASE,
-)
-_ADDRESS = re.compile(
-    r"\b(?:street|st|road|rd|avenue|ave|lane|ln|drive|dr|blvd|boulevard|suite|floor|p\.?o\.? box|"
-    r"highway|hwy|park|square|\w*stra(?:ss|ß)e|\w*str|\w*weg|\w*platz|\w*allee|\w*gasse|rue|quai|"
-    r"place|chemin|impasse|calle|avenida|av|plaza|paseo|camino|no|lot|unit|level|"
-    r"via|viale|piazza|corso|rua|travessa|\w*straat|\w*laan|\w*plein|\w*gatan|\w*vej|\w*gade|"
-    r"ulica|ul|aleja|cad|sok|mah|jalan|jln|jl|lorong|taman|bandar|kampung|kg)\b\.?",
-    re.IGNORECASE,
-)
-_POSTCODE = re.compile(r"\b(?:[A-Z]{1,2}-)?\d{4,6}\b|\b[A-Z]{1,2}\d[A-Z\d]? ?\d[A-Z]{2}\b")
-_CONTACT = re.compile(r"@|www\.|https?:|\b(?:tel|fax|phone|e-?mail|telefon)\b", re.IGNORECASE)
-_TITLE = re.compile(
-    r"\b(?:tax )?(?:invoice|receipt|order|contract|bill|estimate|statement|quotation|credit note|"
-    r"\w*rechnung|quittung|bestellung|auftrag|gutschrift|lieferschein|vertrag|facture|re[cç]u|"
-    r"commande|avoir|contrat|devis|factura|recibo|pedido|contrato)\b",
-    re.IGNORECASE,
-)
 PATTERNS = {
-    "company": _COMPANY,
-    "address": _ADDRESS,
-    "postcode": _POSTCODE,
-    "contact": _CONTACT,
-    "title": _TITLE,
+    "company": re.compile(
+        r"\b(?:gmbh|ag|kg|ohg|e\.?k|ug|ltd|limited|llc|llp|inc|corp|corporation|company|co|plc|group|"
+        r"s\.?a|s\.?a\.?r\.?l|sas|s\.?l|b\.?v|n\.?v|ab|oy|a/s|aps|sdn|bhd|pte|pty|s\.?p\.?a|s\.?r\.?l|"
+        r"shop|store|market|restaurant|cafe|hotel|services|industries|trading|enterprise)\b",
+        re.IGNORECASE,
+    ),
+    "address": re.compile(
+        r"\b(?:street|st|road|rd|avenue|ave|lane|ln|drive|dr|blvd|boulevard|suite|floor|"
+        r"p\.?o\.? box|highway|hwy|park|square|\w*stra(?:ss|ß)e|\w*str|\w*weg|\w*platz|\w*allee|"
+        r"\w*gasse|rue|quai|place|chemin|impasse|calle|avenida|av|plaza|paseo|camino|no|lot|unit|level|"
+        r"via|viale|piazza|corso|rua|travessa|\w*straat|\w*laan|\w*plein|\w*gatan|\w*vej|\w*gade|"
+        r"ulica|ul|aleja|cad|sok|mah|jalan|jln|jl|lorong|taman|bandar|kampung|kg)\b\.?",
+        re.IGNORECASE,
+    ),
+    "postcode": re.compile(r"\b(?:[A-Z]{1,2}-)?\d{4,6}\b|\b[A-Z]{1,2}\d[A-Z\d]? ?\d[A-Z]{2}\b"),
+    "contact": re.compile(r"@|www\.|https?:|\b(?:tel|fax|phone|e-?mail|telefon)\b", re.IGNORECASE),
+    "title": re.compile(
+        r"\b(?:tax )?(?:invoice|receipt|order|contract|bill|estimate|statement|quotation|"
+        r"credit note|\w*rechnung|quittung|bestellung|auftrag|gutschrift|lieferschein|vertrag|"
+        r"facture|re[cç]u|commande|avoir|contrat|devis|factura|recibo|pedido|contrato)\b",
+        re.IGNORECASE,
+    ),
 }
 
 _DASHED = re.compile(r"(?:[-\u2013~/]|\b(?:to|thru|bis|au|al|hasta|until))\s*$", re.IGNORECASE)
