@@ -12,6 +12,7 @@ import numpy as np
 from ocr_extractor.engines.local.fields.feature_names import NAMES
 from ocr_extractor.engines.local.fields.features import pool_of
 from ocr_extractor.engines.local.fields.own import OWN_NAMES, load_own, own_rows
+from ocr_extractor.engines.local.learned.weights import load_trees
 from ocr_extractor.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -138,8 +139,8 @@ class Ranker:
         """
         self.calibration = Calibration.load(folder)
         self.examples, self._words = load_own(folder)
-        self._trees = _session(folder / TREES)
-        self._own = _session(folder / OWN_TREES) if self.examples else None
+        self._trees = load_trees(folder / TREES)
+        self._own = load_trees(folder / OWN_TREES) if self.examples else None
 
     def probabilities(self, asked: Sequence[Asked]) -> list[Floats]:
         """Return (n + 1,) of each field: of its candidates and, last, of "absent"."""
@@ -160,12 +161,3 @@ class Ranker:
             scores = scores + self._own.run(None, {"rows": both})[0]
         ends = np.cumsum([len(each.rows) for each in asked])[:-1]
         return list(np.split(scores.ravel(), ends))
-
-
-def _session(file: Path) -> Any:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.log_severity_level = 3  # as in learned.weights
-    return onnxruntime.InferenceSession(file, options)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -86,8 +86,6 @@ class Weights:
         Raises:
             ConfigError: The folder lacks one of its files.
         """
-        import onnxruntime
-
         files = [folder / f"{stage}.onnx" for stage in TREES]
         missing = [f.name for f in (*files, folder / TEXT, folder / DECISION) if not f.is_file()]
         if missing:
@@ -95,16 +93,9 @@ class Weights:
                 f"The local engine's weights in {folder} lack {', '.join(missing)}: train them "
                 "again, or log the extractor without local_weights."
             )
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        # Its warnings only repeat that the converter declares one row and gets many.
-        options.log_severity_level = 3
         self.decision = Decision.load(folder)
         self._text = TextTable.load(folder)
-        self._trees = {
-            stage: onnxruntime.InferenceSession(file, options)
-            for stage, file in zip(TREES, files, strict=True)
-        }
+        self._trees = {stage: load_trees(file) for stage, file in zip(TREES, files, strict=True)}
 
     def answer(self, ask: Ask) -> Floats:
         """Return (rows,) probabilities, or (rows, labels) for "text" and "label"."""
@@ -112,3 +103,14 @@ class Weights:
             return self._text.predict(ask.rows)  # type: ignore[arg-type]
         [found] = self._trees[ask.stage].run(["probabilities"], {"rows": ask.rows})
         return np.asarray(found if ask.stage == "label" else found[:, 1], np.float32)
+
+
+def load_trees(file: Path) -> Any:
+    """Return ONNX Runtime's session of a file, on one core."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    # Its warnings only repeat that the converter declares one row and gets many.
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(file, options)
