@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from datetime import date
+from typing import TypeVar
 
 from ocr_extractor.fields.locale_names import fold, letters, months
 from ocr_extractor.fields.members import DateOrder
+
+_T = TypeVar("_T")
 
 _MAX_CHARACTERS = 120
 _YEARS = range(1800, 2201)
@@ -67,9 +70,9 @@ def parse_date(text: str, order: DateOrder | None, language: str | None = None) 
     if re.search(r"\d", plain[:start]) or _RANGE.match(plain, end):
         return None
     dates = {
-        readings[order] if order in readings else _only(readings.values()) for readings, _ in found
+        readings[order] if order in readings else only(readings.values()) for readings, _ in found
     }
-    return _only(dates)
+    return only(dates)
 
 
 def order_of(text: str) -> DateOrder | None:
@@ -91,8 +94,7 @@ def date_spans(text: str) -> list[tuple[int, int]]:
 def told_order(description: str) -> DateOrder | None:
     """Return the order that the description of a field names, None if it names none or several."""
     plain = description.casefold()
-    named = [order for order, words in _NAMED_ORDERS.items() if words.search(plain)]
-    return named[0] if len(named) == 1 else None
+    return only(order for order, words in _NAMED_ORDERS.items() if words.search(plain))
 
 
 def _found(
@@ -156,6 +158,7 @@ def _reading(order: DateOrder, *parts: str) -> _Readings:
         return {}
 
 
-def _only(dates: Iterable[date | None]) -> date | None:
-    left = set(dates)
+def only(found: Iterable[_T]) -> _T | None:
+    """Return the one thing that was found, None if there are several or none."""
+    left = set(found)
     return left.pop() if len(left) == 1 else None

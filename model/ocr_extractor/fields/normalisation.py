@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from rapidfuzz.distance import Levenshtein
 
-from ocr_extractor.fields.date_text import order_of, parse_date
+from ocr_extractor.fields.date_text import only, order_of, parse_date
 from ocr_extractor.fields.locale_names import currencies, fold, language_of, letters
 from ocr_extractor.fields.members import DateOrder, Field, Group, Table
 from ocr_extractor.fields.number_text import DecimalSign, Kind, decimal_of, parse_number
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from ocr_extractor.fields.schema import Schema
 
 JsonScalar = str | float | int | bool
-_T = TypeVar("_T")
 
 # Words, not letters that look alike.
 _YES = (
@@ -68,7 +67,7 @@ class Hints:
                 decimal := field.decimal or decimal_of(raw)
             ):
                 decimals.add(decimal)
-        return cls(_only(orders), _only(decimals), language_of(raw for _, raw in printed))
+        return cls(only(orders), only(decimals), language_of(raw for _, raw in printed))
 
 
 def normalise(field: Field, raw: str, hints: Hints) -> JsonScalar | None:
@@ -131,7 +130,7 @@ def _member(enum: tuple[str, ...], raw: str) -> str | None:
     folded = letters(raw)
     same = [each for each in enum if letters(each) == folded]
     if same:
-        return _only(set(same))
+        return only(same)
     near = sorted((Levenshtein.distance(folded, letters(each)), each) for each in enum)
     edits, member = near[0]
     clear = len(near) == 1 or near[1][0] >= edits + _MARGIN
@@ -159,7 +158,7 @@ def _currency(raw: str) -> str | None:
         if each in known:
             return known[each]
     codes = (known.get(word.strip("()[],;:")) for word in text.split())
-    return _only({code for code in codes if code})
+    return only(code for code in codes if code)
 
 
 def _printed(schema: Schema, raws: Mapping[str, Any]) -> Iterator[tuple[Field, str]]:
@@ -177,7 +176,3 @@ def _printed(schema: Schema, raws: Mapping[str, Any]) -> Iterator[tuple[Field, s
             for field in fields:
                 if raw := row.get(field.name):
                     yield field, raw
-
-
-def _only(found: set[_T]) -> _T | None:
-    return next(iter(found)) if len(found) == 1 else None
