@@ -95,7 +95,7 @@ def fold(text: str) -> str:
 @lru_cache(maxsize=1_000)
 def concepts_of(field: Field) -> tuple[float, ...]:
     """Return how much a field is each of `concepts()`, [0, 1]: by its name, or its description."""
-    kind = {"number": "number", "integer": "number", "date": "date"}.get(field.type, "text")
+    kind = _kind(field)
     if is_currency_code(field):
         return tuple(float(each.name == "currency") for each in concepts())
     named, told = (
@@ -239,15 +239,10 @@ class _Bags:
         starts = np.cumsum([0, *(len(bag) for bag in bags[:-1])])
         return cls([*known], np.array([len(word) for word in known], np.float32), numbers, starts)
 
-    def sums(self, of_words: Floats, axis: int = 0) -> Floats:
-        """Return for each text the sum of something that its words have."""
+    def joined(self, of_words: Floats, axis: int = 0, by: np.ufunc = np.add) -> Floats:
+        """Return for each text the sum, or the most, of something that its words have."""
         taken = np.take(of_words, self.numbers, axis)
-        return np.asarray(np.add.reduceat(taken, self.starts, axis))
-
-    def most(self, of_words: Floats, axis: int = 0) -> Floats:
-        """Return for each text the most of it."""
-        taken = np.take(of_words, self.numbers, axis)
-        return np.asarray(np.maximum.reduceat(taken, self.starts, axis))
+        return np.asarray(by.reduceat(taken, self.starts, axis))
 
 
 @lru_cache(maxsize=64)
@@ -273,12 +268,12 @@ def _likenesses(texts: Sequence[str], phrases: tuple[str, ...]) -> Floats:
     short = np.minimum.outer(own.letters, known.letters) <= _SHORT
     same = ((alike >= 100) | ((alike > 0) & ~short)).astype(np.float32)
     # Sums over the few words of each text: products of matrices would take several cores.
-    covered = known.sums(own.most(same) * known.letters, 1) / np.maximum(
-        known.sums(known.letters), 1
-    )
-    shared = own.sums(known.most(same, 1) * own.letters[:, None])
-    share = shared / np.maximum(own.sums(own.letters), 1)[:, None]
-    there = (own.sums(own.letters) > 0)[:, None]
+    common = known.joined(own.joined(same, by=np.maximum) * known.letters, 1)
+    covered = common / np.maximum(known.joined(known.letters), 1)
+    letters = own.joined(own.letters)[:, None]
+    shared = own.joined(known.joined(same, 1, np.maximum) * own.letters[:, None])
+    share = shared / np.maximum(letters, 1)
+    there = letters > 0
     return np.asarray(
         np.where(there, np.maximum(whole, covered * (_ALONE + (1 - _ALONE) * share)), 0)
     )
@@ -291,5 +286,5 @@ def _described(texts: Sequence[str], descriptions: Iterable[str]) -> Floats:
     for description in descriptions:
         told = set(description.split())
         known = np.array([len(word) > 2 and word in told for word in own.words], np.float32)
-        rows.append(own.sums(known * own.letters) / np.maximum(own.sums(own.letters), 1))
+        rows.append(own.joined(known * own.letters) / np.maximum(own.joined(own.letters), 1))
     return np.asarray(np.stack(rows) if rows else np.zeros((0, len(texts)), np.float32))
