@@ -38,8 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ocr_extractor.engines.local.fields.candidates import Candidate
-    from ocr_extractor.engines.local.learned.columns import Columns, Floats, Whole
-    from ocr_extractor.engines.local.learned.geometry import Values
+    from ocr_extractor.engines.local.learned.columns import Columns, Floats, Values, Whole
     from ocr_extractor.fields.raw_tree import Scalar
     from ocr_extractor.fields.schema import Field
 

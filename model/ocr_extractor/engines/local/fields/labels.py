@@ -18,8 +18,7 @@ from ocr_extractor.fields.normalisation import is_currency_code
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from ocr_extractor.engines.local.learned.columns import Floats, Whole
-    from ocr_extractor.engines.local.learned.geometry import Values
+    from ocr_extractor.engines.local.learned.columns import Floats, Values, Whole
     from ocr_extractor.fields.schema import Field
 
 _WORD = re.compile(r"[^\W_]+")

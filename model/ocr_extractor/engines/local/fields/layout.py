@@ -15,8 +15,8 @@ from ocr_extractor.ocr.text_shapes import has_digits, has_letters, is_label
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from ocr_extractor.engines.local.learned.columns import Whole
-    from ocr_extractor.engines.local.learned.geometry import Geometry, Values
+    from ocr_extractor.engines.local.learned.columns import Values, Whole
+    from ocr_extractor.engines.local.learned.geometry import Geometry
     from ocr_extractor.ocr.segments import Segment
     from ocr_extractor.ocr.words import Word
 

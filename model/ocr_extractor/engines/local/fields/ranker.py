@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ocr_extractor.engines.local.fields.features import Asked
-    from ocr_extractor.engines.local.learned.columns import Floats
-    from ocr_extractor.engines.local.learned.geometry import Values
+    from ocr_extractor.engines.local.learned.columns import Floats, Values
     from ocr_extractor.fields.schema import Field
 
 TREES, SETTINGS, OWN_TREES = "fields.onnx", "fields.json", "fields_own.onnx"

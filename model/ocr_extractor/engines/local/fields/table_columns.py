@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ocr_extractor.engines.local.fields.table_titles import Kind
+    from ocr_extractor.engines.local.learned.columns import Values
 
 _HEAD, _TYPE, _SUMS, _PLACE = 0.45, 0.25, 0.2, 0.1
 """What title, type, arithmetic and place tell of a column; together 1."""
@@ -43,7 +44,7 @@ class Column:
     span: tuple[int, int]
     title: str
     cells: tuple[str, ...]
-    numbers: NDArray[np.float64]
+    numbers: Values
 
     @property
     def filled(self) -> list[str]:
@@ -97,7 +98,7 @@ def assign(kinds: Sequence[Kind], columns: Sequence[Column], below: frozenset[fl
     return best
 
 
-def _solve(worth: NDArray[np.float64], sums: float) -> Assignment:
+def _solve(worth: Values, sums: float) -> Assignment:
     kinds, columns = linear_sum_assignment(np.where(worth >= _LEAST, worth, 0.0), maximize=True)
     chosen = {
         int(kind): int(column)
@@ -108,9 +109,7 @@ def _solve(worth: NDArray[np.float64], sums: float) -> Assignment:
     return Assignment(chosen, evidence, sums, sum(evidence.values()))
 
 
-def _agreement(
-    quantity: NDArray[np.float64], price: NDArray[np.float64], amount: NDArray[np.float64]
-) -> float:
+def _agreement(quantity: Values, price: Values, amount: Values) -> float:
     """Return the part of the rows with three numbers in which two make the third, [0, 1]."""
     known = np.isfinite(quantity) & np.isfinite(price) & np.isfinite(amount)
     if not known.any() or (amount[known] == 0).all():
@@ -119,9 +118,7 @@ def _agreement(
     return float(holds[known].mean() * known.sum() / max(1, np.isfinite(amount).sum()))
 
 
-def products(
-    quantity: NDArray[np.float64], price: NDArray[np.float64], amount: NDArray[np.float64]
-) -> NDArray[np.bool_]:
+def products(quantity: Values, price: Values, amount: Values) -> NDArray[np.bool_]:
     """Tell in which rows quantity times unit price is the amount, both rounded to cents."""
     slack = 0.0051 * np.abs(quantity) + 0.011
     with np.errstate(invalid="ignore"):
@@ -153,7 +150,7 @@ def _fit(kind: Kind, columns: Sequence[Column], at: int, below: frozenset[float]
     return _HEAD * titled / 100 + _TYPE * fit + _PLACE * place
 
 
-def is_sum(numbers: NDArray[np.float64], below: frozenset[float]) -> bool:
+def is_sum(numbers: Values, below: frozenset[float]) -> bool:
     """Tell whether the sum of some numbers is one of others."""
     known = numbers[np.isfinite(numbers)]
     return len(known) > 0 and round(float(known.sum()), 2) in below

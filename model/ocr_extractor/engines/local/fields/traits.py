@@ -18,8 +18,7 @@ if TYPE_CHECKING:
 
     from ocr_extractor.engines.local.fields.candidates import Candidate
     from ocr_extractor.engines.local.fields.layout import Layout
-    from ocr_extractor.engines.local.learned.columns import Columns
-    from ocr_extractor.engines.local.learned.geometry import Values
+    from ocr_extractor.engines.local.learned.columns import Columns, Values
     from ocr_extractor.fields.normalisation import Hints
 
 PATTERNS = {

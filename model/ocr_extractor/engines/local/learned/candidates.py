@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from ocr_extractor.contract import Box
-from ocr_extractor.engines.local.learned.columns import Floats, Whole
+from ocr_extractor.engines.local.learned.columns import Floats, Values, Whole
 from ocr_extractor.engines.local.learned.geometry import reading_order
-from ocr_extractor.engines.local.learned.page_features import PageFeatures, Values
+from ocr_extractor.engines.local.learned.page_features import PageFeatures
 from ocr_extractor.ocr.words import union
 
 Group = frozenset[int]

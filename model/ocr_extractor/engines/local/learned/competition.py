@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ocr_extractor.engines.local.learned.candidates import PairCandidate
-    from ocr_extractor.engines.local.learned.columns import Columns, Floats
-    from ocr_extractor.engines.local.learned.page_features import PageFeatures, Values
+    from ocr_extractor.engines.local.learned.columns import Columns, Floats, Values
+    from ocr_extractor.engines.local.learned.page_features import PageFeatures
 
 _ALIGNED = 0.6
 """Edges that are closer than this are aligned, text heights."""

@@ -6,16 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ocr_extractor.engines.local.learned.columns import Whole
+    from ocr_extractor.engines.local.learned.columns import Values, Whole
     from ocr_extractor.engines.local.learned.segmentation import LearnedSegment
     from ocr_extractor.ocr.segments import Segment
-
-Values = NDArray[np.float64]
 
 SIDES = ("right", "left", "below", "above")
 

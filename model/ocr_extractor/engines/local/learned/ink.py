@@ -17,9 +17,8 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from ocr_extractor.contract import Box
+    from ocr_extractor.engines.local.learned.columns import Values
     from ocr_extractor.ocr.words import Word
-
-Values = NDArray[np.float64]
 
 INK = ("density", "thickness", "greyness")
 

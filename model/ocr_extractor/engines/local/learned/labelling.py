@@ -5,12 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ocr_extractor.engines.local.learned.columns import Columns, Floats, prefixed, taken
+from ocr_extractor.engines.local.learned.columns import Columns, Floats, Values, prefixed, taken
 from ocr_extractor.engines.local.learned.geometry import NOWHERE, SIDES
 from ocr_extractor.engines.local.learned.page_features import (
     STYLE,
     PageFeatures,
-    Values,
     labelled,
     of_others,
     rule_columns,

@@ -18,12 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ocr_extractor.contract import Box
-    from ocr_extractor.engines.local.learned.columns import Columns, Floats, Whole
+    from ocr_extractor.engines.local.learned.columns import Columns, Floats, Values, Whole
     from ocr_extractor.engines.local.learned.geometry import Geometry
     from ocr_extractor.engines.local.learned.ink import Ink
     from ocr_extractor.engines.local.learned.segmentation import LearnedSegment
-
-Values = NDArray[np.float64]
 
 LABELS = ("question", "answer", "header", "other")
 STYLE = (*INK, "pitch", "height")

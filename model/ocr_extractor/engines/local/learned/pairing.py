@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from ocr_extractor.engines.local.learned.columns import Columns, Floats, Whole, prefixed, taken
+from ocr_extractor.engines.local.learned.columns import (
+    Columns,
+    Floats,
+    Values,
+    Whole,
+    prefixed,
+    taken,
+)
 from ocr_extractor.engines.local.learned.geometry import NOWHERE, ranks
 from ocr_extractor.engines.local.learned.page_features import (
     ANSWERED_BY,
@@ -12,7 +19,6 @@ from ocr_extractor.engines.local.learned.page_features import (
     SAME_QUESTION,
     STYLE,
     PageFeatures,
-    Values,
     labelled,
     of_others,
     rule_columns,

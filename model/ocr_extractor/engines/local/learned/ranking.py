@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ocr_extractor.engines.local.learned.candidates import Bonds, Group, PairCandidate
-    from ocr_extractor.engines.local.learned.columns import Columns, Floats, Whole
-    from ocr_extractor.engines.local.learned.page_features import PageFeatures, Values
+    from ocr_extractor.engines.local.learned.columns import Columns, Floats, Values, Whole
+    from ocr_extractor.engines.local.learned.page_features import PageFeatures
 
 _SOURCES = ("rules", "cut by rules", "linked", "joined")
 
