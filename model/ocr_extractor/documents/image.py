@@ -73,19 +73,15 @@ class ImageDocument:
 
     def size(self, number: int) -> tuple[int, int]:
         """See `Document.size`."""
-        header = self._headers[number - 1]
-        self._limits.check_page(*header)
-        return header.size
+        return self._checked(number).size
 
     def decoded_bytes(self, number: int) -> int:
         """See `Document.decoded_bytes`."""
-        header = self._headers[number - 1]
-        self._limits.check_page(*header)
-        return header.decoded_bytes
+        return self._checked(number).decoded_bytes
 
     def page(self, number: int) -> Page:
         """See `Document.page`."""
-        self._limits.check_page(*self._headers[number - 1])
+        self._checked(number)
         with self._opened(number) as image:
             image.seek(number - 1)
             # Pillow's TIFF reader has already turned the page.
@@ -103,6 +99,11 @@ class ImageDocument:
 
     def close(self) -> None:
         """Do nothing: no file stays open."""
+
+    def _checked(self, number: int) -> _Header:
+        header = self._headers[number - 1]
+        self._limits.check_page(*header)
+        return header
 
     @contextlib.contextmanager
     def _opened(self, number: int) -> Iterator[Image.Image]:
