@@ -73,8 +73,7 @@ class Ink:
 def find_ink(words: Sequence[Word], image: Image.Image) -> Ink:
     """Look at the pixels of a page with at least one word."""
     masks = find_masks(words, image)
-    lines = cv2.bitwise_or(masks.level, masks.upright)
-    text = cv2.bitwise_and(masks.ink, cv2.bitwise_not(lines))
+    text = masks.text()
     core = cv2.erode(text, np.ones((2, 2), np.uint8))
     grey = np.where(text > 0, np.asarray(image.convert("L")), 0).astype(np.float32)
     sums = (
