@@ -40,10 +40,8 @@ class Pair:
     def to_dict(self) -> dict[str, Any]:
         """Return the pair as plain JSON values, boxes as lists."""
         row = {name: getattr(self, name) for name in self.__slots__}
-        for side in ("question_box", "answer_box"):
-            if row[side] is not None:
-                row[side] = list(row[side])
-        return row
+        boxes = {"question_box": self.question_box, "answer_box": self.answer_box}
+        return row | {side: box and list(box) for side, box in boxes.items()}
 
 
 Status = Literal["found", "blank", "absent", "invalid"]
