@@ -262,8 +262,7 @@ class TraceStore:
 
 def is_passing(error: Exception) -> bool:
     """Tell whether a store that raised this may take the same trace later."""
-    refused = isinstance(error, MlflowException) and error.get_http_status_code() < _SERVER_ERROR
-    return not refused
+    return not isinstance(error, MlflowException) or error.get_http_status_code() >= _SERVER_ERROR
 
 
 def reason_of(error: Exception) -> str:
