@@ -44,7 +44,7 @@ def build_reader(
         PromptError: The prompt has no place for the text that `page_input` asks for.
     """
     check_escalation(config, has_schema=prompt.schema is not None)
-    tiny_ocr = _find_tiny_ocr(config, artifacts)
+    tiny_ocr = find_tiny_ocr(config, artifacts)
     engines: list[Engine] = []
     if config.engine == "openai":
         from ocr_extractor.engines.openai.engine import OpenAIChatEngine
@@ -69,7 +69,12 @@ def check_escalation(config: ExtractorConfig, *, has_schema: bool) -> None:
         )
 
 
-def _find_tiny_ocr(config: ExtractorConfig, artifacts: Mapping[str, str]) -> Path | None:
+def find_tiny_ocr(config: ExtractorConfig, artifacts: Mapping[str, str]) -> Path | None:
+    """Return the folder of networks that `ocr_quality` asks for, None for the default ones.
+
+    Raises:
+        ConfigError: The model was logged without them.
+    """
     if config.ocr_quality == "best":
         return None
     if TINY_OCR_ARTIFACT not in artifacts:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pandas as pd
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
-from ocr_extractor.build import build_reader
+from ocr_extractor.build import build_reader, find_tiny_ocr
 from ocr_extractor.config import ExtractorConfig, serving_settings
 from ocr_extractor.contract import Extraction, to_frame
 from ocr_extractor.documents.input_frame import PageSelection, is_source, read_sources, to_documents
@@ -51,6 +51,7 @@ class OcrExtractor(PythonModel):
         if config.follow_alias:
             self._followed = FollowedPrompt(prompt, config.prompt_refresh_s, registry)
         self._reader = build_reader(config, prompt, context.artifacts, self._followed)
+        self._tiny_ocr = find_tiny_ocr(config, context.artifacts)
 
     def predict(
         self,
@@ -230,9 +231,10 @@ class OcrExtractor(PythonModel):
         Raises:
             DocumentError: It cannot be opened, or a page cannot be read.
         """
-        from ocr_extractor.ocr.page_text import document_text
+        from ocr_extractor.ocr.page_text import document_text, load_reader
 
-        return document_text(document)
+        words = self._reader.word_reader or load_reader(self._tiny_ocr)
+        return document_text(document, self._reader.opener, words)
 
 
 def _read_params(params: dict[str, Any] | None) -> tuple[str, PageSelection]:

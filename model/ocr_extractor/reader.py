@@ -46,6 +46,7 @@ class DocumentReader:
     Attributes:
         config: The extractor's settings.
         opener: Opens its documents.
+        word_reader: Reads the words of their pages; None where they are not read.
         engine: The engine; of two, the second.
     """
 
@@ -75,6 +76,7 @@ class DocumentReader:
             )
         self.config = config
         self.opener = Opener(config.limits, config.max_concurrency)
+        self.word_reader = word_reader
         self._pinned = prompt
         self._followed = followed
         *first, self.engine = engines

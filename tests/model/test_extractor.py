@@ -25,7 +25,7 @@ from PIL import Image
 from entry_points import ROOT
 from entry_points.log import log
 from ocr_extractor.contract import OUTPUT_COLUMNS, Pair
-from ocr_extractor.errors import ConfigError, MissingKeyError, RequestError
+from ocr_extractor.errors import ConfigError, DocumentError, MissingKeyError, RequestError
 from tests.llm_servers.checking import CheckingLlm
 from tests.llm_servers.completions import KEY, PAIRS, completion
 from tests.model.hostile_forms import ORDERS, draw
@@ -182,6 +182,16 @@ def test_read_takes_no_more_of_a_file_than_it_needs_to_refuse_it(
         extraction = model.unwrap_python_model().read(source)
         assert extraction.error_code == "document_too_large"
         assert f"The document has {size} than max_document_bytes=1,000" in extraction.error
+
+
+def test_the_text_of_a_document_has_the_limits_of_its_reading(
+    logged: Logged, llm: CheckingLlm
+) -> None:
+    loaded: Any = mlflow.pyfunc.load_model(logged.uri, model_config={"max_pages": 1})
+    model, document = loaded.unwrap_python_model(), tiff(page(), page())
+    assert model.read(document).error_code == "too_many_pages"
+    with pytest.raises(DocumentError, match="more than max_pages=1 pages"):
+        model.document_text(document)
 
 
 @pytest.mark.parametrize(

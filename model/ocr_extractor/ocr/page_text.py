@@ -8,7 +8,7 @@ from itertools import pairwise
 from statistics import median
 from typing import TYPE_CHECKING
 
-from ocr_extractor.documents.opener import open_document
+from ocr_extractor.documents.opener import Opener
 from ocr_extractor.ocr.checkboxes import mark_checkboxes
 from ocr_extractor.ocr.recognition import WordReader
 from ocr_extractor.ocr.words import union
@@ -25,20 +25,27 @@ _SAME_ROW = 0.5
 _WIDEST_GAP = 12
 
 
-_load_reader = cache(WordReader)  # its networks take seconds to load
+load_reader = cache(WordReader)  # its networks take seconds to load
 
 
-def document_text(data: bytes) -> str:
+def document_text(
+    data: bytes, opener: Opener | None = None, reader: WordReader | None = None
+) -> str:
     """Return a document's text as `page_input=text` shows pages; an empty line between them.
+
+    Args:
+        data: The document.
+        opener: Opens it; None for one with the default limits.
+        reader: Reads its pages; None for one with the default networks.
 
     Raises:
         DocumentError: It cannot be opened, or a page cannot be read.
     """
     texts = []
-    with closing(open_document(data)) as document:
+    with closing((opener or Opener()).open(data)) as document:
         for number in range(1, document.page_count + 1):
             image, printed = document.page(number).image, document.text_layer(number)
-            reader = _load_reader()
+            reader = reader or load_reader(None)
             read = reader.printed(image, printed) if printed else reader.read_upright(image)
             texts.append(lay_out(mark_checkboxes(read.words, read.image)))
     return "\n\n".join(texts)
