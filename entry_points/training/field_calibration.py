@@ -13,7 +13,7 @@ from entry_points.scoring.counts import Numbers
 from entry_points.scoring.fields import FieldTruth
 from entry_points.training.field_lessons import Lesson
 from ocr_extractor.engines.local.fields.ranker import CELL, Calibration, Curve, curve_of
-from ocr_extractor.engines.local.learned.columns import Floats, Values
+from ocr_extractor.engines.local.learned.columns import Floats
 from ocr_extractor.fields.raw_tree import scalars
 from ocr_extractor.fields.schema import Schema
 

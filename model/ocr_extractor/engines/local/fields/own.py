@@ -213,7 +213,7 @@ def save_own(
         "examples": {path: [asdict(each) for each in of] for path, of in examples.items()},
         "words": {path: of.stored() for path, of in words.items()},
     }
-    text = json.dumps(stored, indent=0, ensure_ascii=False) + "\n"
+    text = json.dumps(stored, indent=0, ensure_ascii=False, sort_keys=True) + "\n"
     (folder / EXAMPLES).write_text(text, encoding="utf-8")
 
 
