@@ -47,8 +47,11 @@ def start_span(
         yield span
     except Exception as error:
         span.failed = True
-        if isinstance(error, DocumentError):  # the message of any other may quote the page
-            span.events.append(SpanEvent.from_exception(error))
+        span.events.append(
+            SpanEvent.from_exception(error)
+            if isinstance(error, DocumentError)  # the message of any other may quote the page
+            else SpanEvent("exception", attributes={"exception.type": type(error).__name__})
+        )
         raise
     finally:
         span.ended_ns = time.time_ns()
