@@ -45,9 +45,13 @@ class DocumentFields:
     failed: tuple[Check, ...]
 
     def reaches(self, least: Mapping[str, float] | None) -> bool:
-        """Tell whether no leaf's confidence is below the threshold of its pattern."""
+        """Tell whether no leaf's confidence is below the threshold of its pattern.
+
+        Tables, and values that are null, may have no confidence.
+        """
         return all(
-            is_accepted(pattern_of(leaf.path), leaf.confidence, least) is not False
+            (leaf.confidence is None and leaf.value is None)
+            or is_accepted(pattern_of(leaf.path), leaf.confidence, least) is not False
             for leaf in self.leaves
         )
 

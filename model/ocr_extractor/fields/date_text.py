@@ -14,6 +14,7 @@ _T = TypeVar("_T")
 
 _MAX_CHARACTERS = 120
 _YEARS = range(1800, 2201)
+_DAYS = 31
 # POSIX: 69 is 1969, 68 is 2068.
 _PIVOT = 69
 
@@ -21,19 +22,32 @@ _TIME = re.compile(
     r"(?:(?<=\d)t|\bum |\bat |,)?\s*(?<!\d)\d{1,2}(?::\d{2}){1,2}(?:[.,]\d+)?"
     r"\s*(?:[ap]\.?\s?m\b\.?|uhr|h\b|z\b|utc|gmt)?(?:[+-]\d{2}:?\d{2})?"
 )
-_FIGURES = re.compile(r"(?<!\d)(\d{1,4})\s*([./ -])\s*(\d{1,2})\s*\2\s*(\d{4}|\d{1,2})(?!\d)")
+# 20l9 is no year, and l5 no day.
+_END = r"(?!\d|[ilosz|]\d)"
+_FIGURES = re.compile(
+    r"(?<![\d|])(?<!\b[ilosz])(\d{1,4})\s*([./ -])\s*(\d{1,2})\s*\2\s*(\d{4}|\d{1,2})" + _END
+)
 _COMPACT = re.compile(r"(?<!\d)((?:19|20)\d{2})(\d{2})(\d{2})(?!\d)")
 _BETWEEN = r"[\s.,/'\u2019-]*(?:(?:de|del|of|da|di|d|gada|m)\b[\s.'\u2019]*)?"
 _DAY = r"(?<!\d)(\d{1,2})(?:st|nd|rd|th|er|re|[eoa])?"
+_NO_TIME = r"(?!\s*(?:h\d*|uhr|[ap]\.?m)\b)"
 _NAME = r"([^\W\d_][^\d\s.,/'\u2019()-]*)"
 _NAMED: tuple[tuple[DateOrder, re.Pattern[str]], ...] = (
-    ("dmy", re.compile(rf"{_DAY}{_BETWEEN}{_NAME}{_BETWEEN}(\d{{4}}|\d{{2}})(?!\d)")),
-    ("mdy", re.compile(rf"{_NAME}{_BETWEEN}{_DAY}{_BETWEEN}(\d{{4}})(?!\d)")),
-    ("mdy", re.compile(rf"{_NAME}[\s.]*{_DAY}\s*,?\s*[/'\u2019]\s*(\d{{2}})(?!\d|,? ?\d{{4}})")),
+    ("dmy", re.compile(rf"{_DAY}{_BETWEEN}{_NAME}{_BETWEEN}(\d{{4}}|\d{{2}}{_NO_TIME}){_END}")),
+    ("mdy", re.compile(rf"{_NAME}{_BETWEEN}{_DAY}{_BETWEEN}(\d{{4}}){_END}")),
+    (
+        "mdy",
+        re.compile(
+            rf"{_NAME}[\s.]*{_DAY}\s*,?\s*[/'\u2019]\s*(\d{{2}}){_END}(?!\s*[./-]\s*\d|,? ?\d{{4}})"
+        ),
+    ),
     ("ymd", re.compile(rf"(?<!\d)(\d{{4}}){_BETWEEN}{_NAME}{_BETWEEN}{_DAY}(?!\d)")),
 )
 _EAST_ASIAN = str.maketrans({"年": "-", "月": "-", "日": " ", "년": "-", "월": "-", "일": " "})
-_RANGE = re.compile(r"\s*(?:-|~|/|to|bis|until|till|through|thru|au|al|tot|a|até|hasta)\s*\S*\d")
+_RANGE = re.compile(
+    r"\s*(?:-|~|/|to|bis|until|till|through|thru|au|al|tot|a|até|hasta)"
+    r"\s*(?:\S*\d|([^\W\d_]+\.?(?:\s+[^\W\d_]+)?))"
+)
 
 # How a description names an order. YYYY-MM-DD names none: it is how the value is written.
 _NAMED_ORDERS: dict[DateOrder, re.Pattern[str]] = {
@@ -67,12 +81,20 @@ def parse_date(text: str, order: DateOrder | None, language: str | None = None) 
     if not found:
         return None
     start, end = found[0][1]
-    if re.search(r"\d", plain[:start]) or _RANGE.match(plain, end):
+    if re.search(r"\d", plain[:start]) or _begins_range(plain, end):
         return None
     dates = {
         readings[order] if order in readings else only(readings.values()) for readings, _ in found
     }
     return only(dates)
+
+
+def _begins_range(plain: str, end: int) -> bool:
+    """Tell whether a date that ends there is the first of a range: figures or a month follow."""
+    found = _RANGE.match(plain, end)
+    if found is None or found[1] is None:
+        return found is not None
+    return any(letters(word) in months() for word in found[1].split())
 
 
 def order_of(text: str) -> DateOrder | None:
@@ -139,7 +161,8 @@ def _figures(found: re.Match[str], order: DateOrder | None) -> _Readings:
     # Two figures of a year come first with hyphens, with spaces (Korean), or where it is said.
     whole = all(len(each) == 2 for each in (first, *rest))
     spaced = " " in found[0] and between != "-"
-    if spaced or order == "ymd" or (whole and (between == "-" or not readings)):
+    first_year = int(first) > _DAYS or (between == "-" and bool(readings))
+    if spaced or order == "ymd" or (whole and first_year):
         readings |= _reading("ymd", first, *rest)
     return readings
 

@@ -100,7 +100,7 @@ def is_currency_code(field: Field) -> bool:
     """Tell whether a field is the code of a currency: by its x-type, or by its description."""
     told = field.description.casefold()
     return field.semantic_type == "currency" or (
-        field.type == "string" and ("iso 4217" in told or "currency code" in told)
+        field.type == "string" and ("iso 4217" in told or told.startswith("currency code"))
     )
 
 
@@ -133,10 +133,12 @@ def _member(enum: tuple[str, ...], raw: str) -> str | None:
         return only(same)
     near = sorted((Levenshtein.distance(folded, letters(each)), each) for each in enum)
     edits, member = near[0]
+    same_end = folded.endswith(letters(member)) or letters(member).endswith(folded)
     clear = len(near) == 1 or near[1][0] >= edits + _MARGIN
-    # Class 1 is not Class 2.
+    # Class 1 is not Class 2, and unemployed is not employed.
     digits = re.sub(r"\D", "", folded) == re.sub(r"\D", "", member)
-    return member if clear and digits and edits <= len(folded) // _LETTERS_AN_EDIT else None
+    alike = clear and digits and not same_end and edits <= len(folded) // _LETTERS_AN_EDIT
+    return member if alike else None
 
 
 def _iban(raw: str) -> str | None:

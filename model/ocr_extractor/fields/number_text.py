@@ -13,18 +13,27 @@ DecimalSign = Literal[".", ","]
 Kind = Literal["number", "integer", "money"]
 
 _MAX_CHARACTERS = 60
-_BODY = re.compile(r"\d(?:[\d.,' ]*\d)?|[.,]\d+")
+# Rs.500 is not 0.5.
+_BODY = re.compile(r"\d(?:[\d.,' ]*\d)?|(?<![^\W\d_])[.,]\d+")
 # Thousands by three, or as in India by two before the last three.
 _GROUPS = re.compile(r"\d{1,3}(?:([.,' ])\d{3})(?:\1\d{3})*|\d{1,2}(?:([.,' ])\d{2})*\2\d{3}")
 # "1.2 Mio" is not 1.2.
 _MULTIPLIERS = (
-    "k tsd th tausend thousand mil mille mio mln mill million millions millionen milliard mrd "
-    "bn bln billion billions lakh lac crore dozen dz dutzend"
+    "k tsd th tausend thousand mil mille mio mln mill million millions millionen milliard mrd mld "
+    "bn bln billion billions lakh lakhs lac crore crores dozen dz dutzend teur keur meur tys "
+    "тыс млн млрд 万 億 亿"
 )
-_UNIT = re.compile(r"[^\W\d_]{1,8}[.²³]?|\*")
-_WHOLE = re.compile(r"(?<=\d)[.,/]\s?(?:-{1,2}|=)$")
-# 10O may be 100, and 5l may be 51.
-_LOOKS_LIKE_A_DIGIT = re.compile(r"\d[bilosz]$")
+_UNIT = re.compile(r"[^\W\d_]{1,8}\.?|\*")
+# Behind an amount of money, these are no units: 50p are half a pound, 5 mn are five million.
+_NOT_OF_MONEY = frozenset(["%", "b", "k", "m", "p", "¢", "ct", "cent", "cents", "mm", "md", "mn"])
+_WHOLE = re.compile(r"(?<=\d)[.,/]\s?(?:-{1,2}|=)(?=\D*$)")
+# 10O may be 100, 5l may be 51, and l2.50 may be 12.50; L2.50 are lempiras.
+_LOOKS_LIKE_A_DIGIT = re.compile(r"\d[bilosz]+$|(?<![^\W\d_])[ilo](?=[.,]?\d)")
+_CAPITAL = re.compile(r"(?<![^\W\d_])L(?=\d)")
+# Superscripts are footnotes, or the square of a unit.
+_RAISED = str.maketrans("", "", "\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079")
+_HYPHEN = re.compile(r"(?<=[^\W\d_])-(?=[^\W\d_])")
+_CREDIT = re.compile(r"(?<![A-Za-z])(?:CR|DR)$")
 
 
 def parse_number(text: str, decimal: DecimalSign | None, kind: Kind = "number") -> Decimal | None:
@@ -46,7 +55,7 @@ def parse_number(text: str, decimal: DecimalSign | None, kind: Kind = "number") 
     if split is None:
         return None
     negative, body, unit = split
-    if kind == "money" and unit in {"%", "m", "b"}:
+    if kind == "money" and unit.rstrip(".") in _NOT_OF_MONEY:
         return None
     number = _parse_body(body, decimal, kind)
     return -number if number is not None and negative else number
@@ -64,11 +73,11 @@ def _split(text: str) -> tuple[bool, str, str] | None:
     if len(text) > _MAX_CHARACTERS:
         return None
     # Of Arabic: the decimal sign, the sign of thousands.
-    plain = fold(text).replace("\u066b", ",").replace("\u066c", "'")
+    plain = fold(text.translate(_RAISED)).replace("\u066b", ",").replace("\u066c", "'")
     plain = re.sub("[\u2018\u2019\u00b4`\u02bc]", "'", plain)
     plain = _WHOLE.sub("", plain)
     found = _BODY.search(plain)
-    if found is None or _LOOKS_LIKE_A_DIGIT.search(plain):
+    if found is None or (_LOOKS_LIKE_A_DIGIT.search(plain) and not _CAPITAL.search(text)):
         return None
     before, body, after = plain[: found.start()].strip(), found[0], plain[found.end() :].strip()
     negative = 0
@@ -76,13 +85,18 @@ def _split(text: str) -> tuple[bool, str, str] | None:
         if ")" not in after:
             return None
         before, after, negative = before.replace("(", "", 1), after.replace(")", "", 1), 1
-    negative += before.count("-") + after.count("-")
-    before, after = before.replace("-", " "), after.replace("-", " ").strip()
+    before, after = _HYPHEN.sub(" ", before), _HYPHEN.sub(" ", after)
+    behind = after.replace("-", " ").strip()
+    negative += before.count("-")
+    # 30-day is no negative number, 30-EUR is one.
+    if not after.startswith("-") or behind in {"", "%"} or _is_currency(behind):
+        negative += after.count("-")
+    before, after = before.replace("-", " "), behind
     before = before.replace("+", " ", 1).strip()
     if before == "%" and not after:  # Turkish
         before, after = after, before
     # In capitals: 5 Cr is 50 million in India.
-    if text.rstrip().endswith(("CR", "DR")):
+    if _CREDIT.search(text.rstrip()):
         negative += after.endswith("cr")
         after = after[:-2].strip()
     elif after.rstrip(".") in {"cr", "dr"}:

@@ -34,13 +34,16 @@ _DIGIT = re.compile(r"\d")
 
 # What begins the line below a table's last row.
 _SUM = re.compile(
-    r"(?:sub|sous-?|zwischen)?(?:total|sum|gesamt|netto|montant|razem)", re.IGNORECASE
+    r"(?:sub|sous-?|zwischen)?(?:total(?:e|s)?|sum(?:me|ma|a)?|gesamt(?:summe|betrag|preis|wert)?"
+    r"|netto(?:summe|betrag|wert)?|montant|razem)\b",
+    re.IGNORECASE,
 )
 
 # What stands before a sum that is carried over to the next page.
 _CARRIED = re.compile(
-    r"carr(?:y|ied)\s*-?(?:forward|over)|brought\s*forward|balance\s*forward|übertrag|uebertrag"
-    r"|(?:à|a)\s+reporter|^\s*report\b|riporto|a\s+riportare|suma\s+(?:y\s+sigue|anterior)"
+    r"carr(?:y|ied)\s*-?(?:forward|over)|brought\s*forward|balance\s*forward|\b(?:ü|ue)bertrag\b"
+    r"|^\W*(?:à|a)\s+reporter\b|^\W*report\b[\W\d]*$|\briporto\b|a\s+riportare"
+    r"|suma\s+(?:y\s+sigue|anterior)"
     r"|(?:zwischen|sub[- ]?|sous[- ]?)(?:summe|total)|transport(?:eren)?\s*:?\s*$",
     re.IGNORECASE,
 )
@@ -189,8 +192,13 @@ def drop_page_break_rows(
     if len(pages) == 1:
         return own
     return [
-        [each for each in rows if each not in (rows[0], rows[-1]) or not _is_carried(each[1])]
-        for rows in own
+        [
+            each
+            for each in rows
+            # Nothing is carried over to the first row of the first page.
+            if each not in (*rows[: number > 0], rows[-1]) or not _is_carried(each[1])
+        ]
+        for number, rows in enumerate(own)
     ]
 
 

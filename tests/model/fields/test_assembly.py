@@ -170,6 +170,22 @@ def test_rows_are_joined_without_what_a_page_break_repeats():
     assert (document.passed, document.failed) == (1, ())
 
 
+def test_items_that_are_called_like_a_sum_carried_over_stay():
+    document = read(
+        page(row("Report", "1,00"), row("Übertragungskabel", "2,00")),
+        page(row("Report writing", "3,00"), row("Interview with a reporter", "4,00")),
+    )
+    assert [each["amount"] for each in document.values["items"]] == [1.0, 2.0, 3.0, 4.0]
+
+
+def test_a_table_and_what_is_null_need_no_confidence_to_reach_a_threshold():
+    paths = ("total", "items[0].article", "items[0].amount")
+    evidence = {path: Evidence(score=0.9) for path in paths}
+    document = read(page(row("nut", "1,00"), total="1,00", evidence=evidence))
+    assert document.reaches({"*": 0.5})
+    assert not document.reaches({"*": 0.5, "total": 0.99})
+
+
 def test_titles_in_words_of_their_own_are_dropped_where_they_begin_each_page():
     document = read(
         page(row("Ware", "Preis"), row("nut", "1,00")), page(row("Ware", "Preis"), row("nut", "2"))
