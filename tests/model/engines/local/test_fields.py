@@ -188,6 +188,13 @@ def test_a_page_without_words_has_no_fields(ranker: Ranker):
         ("numbers", "Total 12 .50", ["12.50"]),
         ("numbers", "05.03.2026 7,00-", ["7,00-"]),
         ("numbers", "10:30 AB-12 4/5", []),
+        ("numbers", "Total due: -$12.00", ["-$12.00"]),
+        ("numbers", "Credit ($12.00)", ["($12.00)"]),
+        ("numbers", "12.00CR", ["12.00CR"]),
+        ("numbers", "Balance \u221212.00", ["\u221212.00"]),
+        ("numbers", "Total - $12.00", ["12.00"]),
+        ("numbers", "1\u2019234.50", ["1\u2019234.50"]),
+        ("numbers", "Rs. 1,23,456.00", ["1,23,456.00"]),
         ("currencies", "Total EUR 5,00", ["EUR"]),
     ],
 )

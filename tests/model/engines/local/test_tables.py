@@ -246,6 +246,20 @@ PAGES: dict[str, tuple[tuple[str | tuple[float, str], ...], list[tuple[str | Non
         ),
         [],
     ),
+    "items that begin like sums": (
+        (
+            "Description            Amount",
+            "Bar stool               12.50",
+            "Cash register           20.00",
+            "Change of tyres         40.00",
+            "Net amount              72.50",
+        ),
+        [
+            ("Bar stool", None, None, "12.50"),
+            ("Cash register", None, None, "20.00"),
+            ("Change of tyres", None, None, "40.00"),
+        ],
+    ),
     "a staircase of numbers": (
         ("Qty     Amount", *(f"{' ' * (8 * step)}{step + 1}.50" for step in range(12))),
         [],

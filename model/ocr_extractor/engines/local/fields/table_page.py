@@ -33,15 +33,22 @@ MONEY = re.compile(r"\d[.,]\d{2}(?!\d)")
 
 _TIMES = {"x", "X", "*", "@", "×", "à", "a"}  # noqa: RUF001 - printed so
 
+# A cash register and a bar stool are items, cash received is none.
+_OF_MONEY = (
+    r"\b(?=[\W\d]*(?:$|(?:eur|euro|usd|gbp|chf|rm|due|amount|amt|total|payable|price|value|sum|"
+    r"tendered|received|given|paid|payment|back|by|in|on|ex|incl|excl|inkl|exkl|zzgl|betrag|summe|"
+    r"wert|preis|imponible|ht|ttc|tax|vat|ust|mwst|steuer|net|netto|brutto|gross|invoice|order|"
+    r"weight|gewicht|ec|karte|card|visa)\b))"
+)
 _TOTAL = re.compile(
     r"^\W*(?:"
     r"\w*(?:summe|betrag|beitrag|steuer)\b|(?:waren)?wert\b|gesamt|total|totale\b|totaal\b|sum\b|"
-    r"suma\b|somme\b|montant|importe\b|base\b|(?:sub|grand|net|gross|order|invoice|sous)[\s-]?total|"
+    r"suma\b|somme\b|montant|importe\b|(?:sub|grand|net|gross|order|invoice|sous)[\s-]?total|"
     r"(?:zzgl|inkl|enth|plus|incl|davon|dont|including)\b.*(?:st|vat|tax|tva|iva)|"
     r"(?:mwst|ust|vat|tax|sales tax|gst|tva|t\.v\.a|iva|btw)\b|versicherungs?teuer|"
-    r"(?:net|netto|brutto|gross)\b|(?:net\s+)?[àa]\s+payer|zu zahlen|skonto|"
-    r"(?:change|cash|paid|bar|gegeben|rückgeld|espèces|rendu|rounding)\b|"
-    r"carr(?:y|ied)|balance\s*forward|report\b|transport\s*:?\s*$)"
+    rf"(?:net|netto|brutto|gross|base|change|cash|paid|bar|report){_OF_MONEY}|"
+    r"(?:net\s+)?[àa]\s+payer|zu zahlen|skonto|(?:gegeben|rückgeld|espèces|rendu|rounding)\b|"
+    r"carr(?:y|ied)|balance\s*forward|transport\s*:?\s*$)"
     r"|(?:amount|balance|total)\s+(?:due|payable)|brought\s*forward|(?:ü|u|ue)bertrag|"
     r"[àa]\s+reporter|riporto|suma\s+(?:y\s+sigue|anterior)",
     re.IGNORECASE,
