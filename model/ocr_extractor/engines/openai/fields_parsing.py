@@ -33,7 +33,7 @@ _OBJECT = re.compile(r'\{\s*+(?="|\})')
 # values it is white space, or nothing that belongs there.
 _CONTROL = dict.fromkeys(range(0x20), " ")
 # What a text that ends too early may end with, beside a string that is open.
-_CUT = re.compile(r"\s*(?:-|[tfn][a-z]{0,4}|\\u?[0-9a-fA-F]{0,4})?\Z")
+_CUT = re.compile(r"\s*(?:-|\.|[eE][-+]?|[tfn][a-z]{0,4}|\\u?[0-9a-fA-F]{0,4})?\Z")
 # A key with its colon, a text, a sign, or another value; white space is passed over.
 _CHARACTERS = r'(?:[^"\\]++|\\.?)*+'
 _JSON = re.compile(
@@ -41,6 +41,8 @@ _JSON = re.compile(
     r'|(?P<sign>[{}\[\],])|(?P<other>[^\s{}\[\],":]++)'
 )
 _OPEN_STRING = "Unterminated string"
+# 1234 may be the beginning of 1234.56.
+_OPEN_NUMBER = re.compile(r"(?<![\w.])-?\d[-+\d.eE]*\Z")
 # Prose has a few objects that are none. Every failure counts the lines of the text before it.
 _MOST_SKETCHES = 100
 # Numbers stay as they were written: 12.50 is not 12.5.
@@ -156,9 +158,9 @@ def _last_object(text: str, known: set[str]) -> _Found | None:
 
 
 def _partial(text: str) -> dict[str, Any]:
-    """Return the object that a text begins with, as far as it goes, without an open string."""
+    """Return the object that a text begins with, without an open text or number at its end."""
     try:
-        given = from_json(text.encode("utf-8", "replace"), allow_partial=True)
+        given = from_json(_OPEN_NUMBER.sub("", text).encode("utf-8", "replace"), allow_partial=True)
     except ValueError:
         return {}
     return given if isinstance(given, dict) else {}

@@ -111,6 +111,17 @@ def test_a_cut_keeps_the_complete_rows_before_it():
         assert len(tree["items"]) >= text[:length].count("}, {") - 1
 
 
+def test_a_number_that_may_be_cut_is_no_value():
+    tree = TREE | {
+        "items": [{"article": "nut", "amount": 1.5}, {"article": "bolt", "amount": 27.5}]
+    }
+    text = json.dumps(tree)
+    for length in range(text.index("27.5"), text.index("27.5") + 5):
+        assert (PARSE(text[:length], 1).raw_fields or {})["items"] == [
+            {"article": "nut", "amount": "1.5"}
+        ]
+
+
 def test_rows_without_end_are_degenerate_and_those_before_are_kept():
     text = json.dumps(many(5)).removesuffix("]}") + ', {"article": "nut", "amount": "1"}' * 300
     parsed = PARSE(text, 1)
