@@ -203,7 +203,7 @@ def _reader(
         except Exception as error:
             budget.fault = error  # MLflow takes its text for the output and goes on
             raise
-        budget.count_form(row["cost"], row["attempts"])
+        budget.count_form(row["cost"], row["attempts"], failed=row["error_code"] is not None)
         return row
 
     return predict_fn

@@ -179,7 +179,9 @@ class CostCeiling:
             if cost is None and row.get("attempts"):
                 # Requests that failed before anything was counted may have been billed.
                 cost = self._most_expensive
-                self._price_unknown |= row["input_tokens"] is not None
+                # Of a document that failed, the other pages may have been counted.
+                failed = row.get("error_code") is not None
+                self._price_unknown |= row["input_tokens"] is not None and not failed
             self._spent += cost or 0.0
             self._most_expensive = max(self._most_expensive, cost or 0.0)
             self._running -= 1

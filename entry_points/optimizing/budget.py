@@ -100,11 +100,17 @@ class OptimizationBudget:
         self._most_for_a_question = 0.0
         self._lock = threading.Lock()
 
-    def count_form(self, cost: float | None, attempts: int) -> None:
-        """Count one form that was read with `attempts` requests; `cost` is in USD or unknown."""
+    def count_form(self, cost: float | None, attempts: int, *, failed: bool = False) -> None:
+        """Count one form that was read with `attempts` requests; `cost` is in USD or unknown.
+
+        One that failed may have cost as much as the dearest.
+        """
         with self._lock:
             if cost is None and attempts:
-                self._price_unknown()
+                if failed:
+                    cost = self._most_for_a_form
+                else:
+                    self._price_unknown()
             self.spent += cost or 0.0
             self._most_for_a_form = max(self._most_for_a_form, cost or 0.0)
 

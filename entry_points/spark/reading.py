@@ -30,7 +30,10 @@ _FIGURES = {
     "tokens": "sum(coalesce(input_tokens, 0) + coalesce(output_tokens, 0))",
     "usd": "sum(cost)",
     "unknown": "count_if(cost IS NULL AND attempts > 0)",
-    "unpriced": "count_if(cost IS NULL AND attempts > 0 AND input_tokens IS NOT NULL)",
+    "unpriced": (
+        "count_if(cost IS NULL AND attempts > 0 AND input_tokens IS NOT NULL"
+        " AND error_code IS NULL)"
+    ),
     "dearest": "max(cost)",
     "asked": "count_if(attempts > 0)",
     "attempts": "sum(attempts)",

@@ -18,6 +18,7 @@ CENT: dict[str, Any] = {"cost": 0.01, "attempts": 1, "input_tokens": 60}
 CACHED = CENT | {"cost": 0.0, "attempts": 0}
 TIMEOUT = CENT | {"cost": None, "input_tokens": None}
 UNPRICED = CENT | {"cost": None}
+ONE_PAGE_FAILED = UNPRICED | {"error_code": "timeout"}
 
 
 def read_one_by_one(ceiling: CostCeiling, *rows: dict[str, Any]) -> int:
@@ -36,6 +37,7 @@ def read_one_by_one(ceiling: CostCeiling, *rows: dict[str, Any]) -> int:
         pytest.param(0.015, [CACHED, CACHED, CENT, CENT], 3, id="cached ones tell no price"),
         pytest.param(0.035, [CENT, CENT | {"cost": 0.02}, CENT], 2, id="as dear as the dearest"),
         pytest.param(0.035, [CENT, TIMEOUT, CENT, CENT], 3, id="failures may have been billed"),
+        pytest.param(0.035, [CENT, ONE_PAGE_FAILED, CENT, CENT], 3, id="one page has failed"),
         pytest.param(None, [UNPRICED] * 3, 3, id="no price, no ceiling"),
     ],
 )

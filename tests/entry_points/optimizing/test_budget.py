@@ -47,6 +47,14 @@ def test_an_unknown_price_ends_a_search_with_a_ceiling():
         budget(state(10))
 
 
+def test_a_form_that_failed_leaves_the_price_known():
+    budget = OptimizationBudget(100, 1.0, 10, validation=5)
+    budget.count_form(0.02, 1)
+    budget.count_form(None, 1, failed=True)
+    assert not budget(state(10))
+    assert (budget.spent, budget.priced) == (0.04, True)
+
+
 def test_without_a_ceiling_no_price_is_needed():
     budget = OptimizationBudget(100, None, 10, validation=5)
     budget.count_form(0.5, 1)
