@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 from mlflow.entities import AssessmentSource, AssessmentSourceType, Feedback
 from mlflow.genai.judges import make_judge
 from mlflow.genai.scorers import Scorer, scorer
@@ -96,10 +97,16 @@ class OwnScorer:
         except Exception as error:  # the user's code may raise anything
             self.faults[doc_id] = f"{type(error).__name__}: {error}"
             raise
+        if found is None:
+            self.faults[doc_id] = "it returned None: return a number, a boolean or a Feedback"
+            raise ValueError(self.faults[doc_id])
         feedback = found if isinstance(found, Feedback) else Feedback(value=found, source=source)
         feedback.name = self.name
-        if isinstance(feedback.value, int | float):
-            self.values[doc_id] = float(feedback.value)
+        value = feedback.value
+        if isinstance(value, np.generic):
+            value = feedback.value = value.item()
+        if isinstance(value, int | float):
+            self.values[doc_id] = float(value)
         return feedback
 
 

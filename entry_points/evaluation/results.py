@@ -179,8 +179,9 @@ class Evaluation:
 def headline(forms: Sequence[FormResult], judged: Numbers, seconds: float) -> dict[str, float]:
     """Return the split's scores, time, tokens and money by name.
 
-    There is no `cost` if that of one form is not known, and no `confidence_ece` if no pair has a
-    confidence. `seconds_per_page` is a page's share of `seconds`, the time of the whole evaluation.
+    There is no `cost` if that of one form is not known or no LLM was asked, and no `confidence_ece`
+    if no pair has a confidence. `seconds_per_page` is a page's share of `seconds`, the time of the
+    whole evaluation.
     """
     taken = [form.cost for form in forms]
     pages = sum(each.page_count or 0 for each in taken)
@@ -192,8 +193,9 @@ def headline(forms: Sequence[FormResult], judged: Numbers, seconds: float) -> di
     metrics["llm_share"] = float(np.mean([bool(e.attempts or e.cache_hits) for e in taken]))
     for name in _SUMMED:
         metrics[name] = float(sum(getattr(each, name) or 0 for each in taken))
-    costs = [each.cost for each in taken if each.cost is not None]
-    return metrics | ({"cost": sum(costs)} if len(costs) == len(forms) else {})
+    costs = [each.cost or 0.0 for each in taken if each.cost is not None or not each.attempts]
+    known = len(costs) == len(forms) and metrics["llm_share"] > 0
+    return metrics | ({"cost": sum(costs)} if known else {})
 
 
 def _latency(taken: Sequence[FormCost]) -> dict[str, float]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import mlflow
+import numpy as np
 import pytest
 from mlflow.entities import Feedback
 
@@ -251,19 +252,31 @@ def cost(outputs: dict[str, Any], expectations: dict[str, Any]) -> float:
     return 0.0
 
 
+def as_numpy(outputs: dict[str, Any], expectations: dict[str, Any]) -> Any:
+    return np.bool_(True)
+
+
+def forgetful(outputs: dict[str, Any], expectations: dict[str, Any]) -> Any:
+    return None
+
+
 def broken(outputs: dict[str, Any], expectations: dict[str, Any]) -> float:
     raise KeyError("total")
 
 
 def test_own_scorers_are_run_and_logged(store: str, monkeypatch):
     monkeypatch.syspath_prepend(str(Path(__file__).parent))
-    scorers = load_scorers(["test_fields:total_is_close", "test_fields:share_of_company"])
+    names = ("total_is_close", "share_of_company", "as_numpy")
+    scorers = load_scorers([f"test_fields:{name}" for name in names])
     run_id, _ = run_evaluation(store, log_model(store, WRONG), scorers=scorers)
     logged = mlflow.get_run(run_id).data.metrics
     assert logged["total_is_close"] == 0.75  # the failed document counts as 0
     assert logged["share_of_company"] == 0.375
-    with pytest.raises(UsageError, match="scorer broken raised for 3 documents"):
-        run_evaluation(store, log_model(store, WRONG), scorers=load_scorers(["test_fields:broken"]))
+    assert logged["as_numpy"] == 0.75
+    for name in ("broken", "forgetful"):
+        scorers = load_scorers([f"test_fields:{name}"])
+        with pytest.raises(UsageError, match=f"scorer {name} raised for 3 documents"):
+            run_evaluation(store, log_model(store, WRONG), scorers=scorers)
 
 
 @pytest.mark.parametrize("name", ["value_f1", "document_accuracy_low", "cost"])

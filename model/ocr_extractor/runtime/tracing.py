@@ -50,7 +50,7 @@ def start_span(
         span.events.append(
             SpanEvent.from_exception(error)
             if isinstance(error, DocumentError)  # the message of any other may quote the page
-            else SpanEvent("exception", attributes={"exception.type": type(error).__name__})
+            else SpanEvent("exception", attributes={"exception.type": type(error).__name__})  # type: ignore[abstract]
         )
         raise
     finally:

@@ -137,6 +137,8 @@ def test_checks_that_failed_are_counted_once_however_many_leaves_name_them():
     assert metrics["check_pass_rate"] == 0
     short = score(values(), items={"checks": ["rows: 40 of 52 read"]}).metrics()
     assert short["check_pass_rate"] == 1
+    of_table = score(values(), items=check).metrics()
+    assert of_table["check_pass_rate"] == 0
     plain = parse_schema({"properties": {"a": TEXT}}, "s")
     assert "check_pass_rate" not in FieldTruth(plain, {"a": None}).score(row({"a": None})).metrics()
 
