@@ -94,7 +94,7 @@ def test_a_wrapped_text_has_a_box_around_its_lines():
         ([*rows_of(8), *[()] * 8, ("Page 1 of 3", "2", "3")], 8, 8),
         (rows_of(12), 1, None),
         ([*rows_of(12), ("Total 12", "26", "90.00")], 12, 12),
-        ([*rows_of(8), ("Summer 2", "1", "5.00"), *rows_of(4, 9)], 8, 13),
+        ([*rows_of(8), ("Sums 2", "1", "5.00"), *rows_of(4, 9)], 8, 13),
     ],
     ids=[
         *("all", "some missing", "a total", "wrapped", "after a gap", "one row tells too little"),
