@@ -116,12 +116,16 @@ def predict(task: PredictTask, documents: InputDocuments, output: Path) -> Predi
 
     Raises:
         UsageError: The file is not from predict or cannot be written, `max_cost` is given for
-            an LLM whose price is not known, or the alias of a followed prompt cannot be looked up.
+            an LLM whose price is not known, the alias of a followed prompt cannot be looked up, or
+            the batches to cancel are of another task.
     """
     prompt_uri = followed_prompt(task.model, output)
     file = OutputFile(output)
     reader = _Reader(task, prompt_uri)
-    finished, skipped = file.finished(documents, reader.key, retry_errors=task.retry_errors)
+    cancel = task.batches is not None and task.batches.cancel
+    finished, skipped = file.finished(
+        documents, reader.key, retry_errors=task.retry_errors and not cancel, drop=not cancel
+    )
     todo = documents.without(finished)
     if todo:
         sample = [todo.folder / name for name in sample_of(todo.names)]

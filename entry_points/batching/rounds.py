@@ -47,7 +47,8 @@ def read_in_batches(
         read: Reads one of them.
 
     Raises:
-        UsageError: The extractor or its server does not support batches, or refuses one.
+        UsageError: The extractor or its server does not support batches, or refuses one, or the
+            batches to cancel are of none of these documents.
     """
     extractor: Any = model.unwrap_python_model()  # type: ignore[no-untyped-call]
     with (
@@ -77,12 +78,18 @@ class _Rounds:
 
     def read(self, documents: Iterable[tuple[str, D]], read: Callable[[D], Row]) -> Iterator[Row]:
         waiting = set(self._state.scopes(answered=False))
+        earlier = waiting.union(self._state.scopes(answered=True))
         begun: dict[str, D] = {}
         for key, document in documents:
             scope = self._scope(key, begun)
             begun[scope] = document
             if scope not in waiting:
                 yield from self._read_one(scope, partial(read, document))
+        if self._plan.cancel and earlier and earlier.isdisjoint(begun):
+            raise cli.UsageError(
+                f"the batches of {self._plan.state.stem} were asked with another model, other "
+                "parameters or other documents: give the same ones."
+            )
         self._upload()
         while self._state.shards():
             for shard in self._state.shards():

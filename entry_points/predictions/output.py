@@ -75,7 +75,12 @@ class OutputFile:
             path.parent.mkdir(parents=True, exist_ok=True)
 
     def finished(
-        self, documents: InputDocuments, key_of: Callable[[Path], str], *, retry_errors: bool
+        self,
+        documents: InputDocuments,
+        key_of: Callable[[Path], str],
+        *,
+        retry_errors: bool,
+        drop: bool = True,
     ) -> tuple[set[str], Tally]:
         """Find the documents that are finished, and drop the lines of the others.
 
@@ -85,6 +90,7 @@ class OutputFile:
             documents: The documents.
             key_of: Returns a document's key.
             retry_errors: Whether failed documents count as not finished.
+            drop: Whether to drop lines; an incomplete one is always dropped.
 
         Returns:
             The doc_id of each finished document, and the sums of their lines. A line that was
@@ -121,7 +127,9 @@ class OutputFile:
             else:
                 continue
             finished.add(doc_id)
-        return finished, self._keep(own, renamed, listed, retry_errors=retry_errors)
+        tally, dropped = self._sum(own, renamed, listed, retry_errors=retry_errors)
+        self._drop(dropped if drop else set())
+        return finished, tally
 
     def __enter__(self) -> OutputFile:
         with writing(self._path):
@@ -146,15 +154,15 @@ class OutputFile:
             if not os.path.samestat(os.fstat(self._file), self._path.stat()):
                 raise OSError(errno.ENOENT, "another file has taken its place")
 
-    def _keep(
+    def _sum(
         self,
         kept: dict[bytes, bool],
         renamed: Counter[str],
         listed: Container[str],
         *,
         retry_errors: bool,
-    ) -> Tally:
-        """Drop the lines of `listed` that are not `kept`; sum those and the `renamed`."""
+    ) -> tuple[Tally, set[int]]:
+        """Sum the lines that are `kept` or `renamed`; return also the numbers of those to drop."""
         tally = Tally()
         dropped: set[int] = set()
         for number, row in enumerate(read_rows(self._path)):
@@ -168,8 +176,7 @@ class OutputFile:
             elif renamed[row[KEY]] and not again:
                 renamed[row[KEY]] -= 1
                 tally.add(row)
-        self._drop(dropped)
-        return tally
+        return tally, dropped
 
     def _drop(self, numbers: Set[int]) -> None:
         """Drop some lines, and the incomplete line at the end."""

@@ -81,15 +81,22 @@ def plan(folder: Path, **changes: Any) -> BatchPlan:
     return BatchPlan(state=folder / "out.jsonl.batches", **(bounds | changes))
 
 
-def run(folder: Path, model: PyFuncModel, **changes: Any) -> PredictResult:
+def run(
+    folder: Path,
+    model: PyFuncModel,
+    *,
+    pages: str = "",
+    retry_errors: bool = False,
+    **changes: Any,
+) -> PredictResult:
     """Predict as the command does."""
     with mlflow.tracing.context(enabled=False):
         task = PredictTask(
             model=model,
-            params=PARAMS,
+            params=PARAMS | {"pages": pages},
             max_concurrency=4,
             max_cost=None,
-            retry_errors=False,
+            retry_errors=retry_errors,
             batches=plan(folder, **changes),
         )
         return predict(task, find_documents(f"{folder}/*.png"), folder / "out.jsonl")
@@ -299,6 +306,22 @@ def test_what_was_cancelled_is_kept_and_the_rest_asked_for_later(
     assert_all_read(inbox)
     assert asked(batches) == [3, 3, 4]
     assert len(batches.paid) == 6
+
+
+def test_cancel_removes_no_line_and_needs_the_parameters_of_the_batches(
+    inbox: Path, batches: BatchApi, model: PyFuncModel
+):
+    batches.revoked, batches.looks = True, -1
+    with pytest.raises(UsageError):
+        run(inbox, model)
+    batches.revoked = False
+    before = (inbox / "out.jsonl").read_bytes()
+    with pytest.raises(UsageError, match="asked with another model, other parameters"):
+        run(inbox, model, pages="1", cancel=True)
+    assert (inbox / "out.jsonl").read_bytes() == before
+    outcome = run(inbox, model, retry_errors=True, cancel=True)
+    assert (outcome.read.documents, outcome.left) == (1, 5)
+    assert (inbox / "out.jsonl").read_bytes().startswith(before)
 
 
 def test_a_batch_that_was_refused_is_begun_later_or_dropped_by_cancel(
