@@ -130,9 +130,10 @@ def predict(task: PredictTask, documents: InputDocuments, output: Path) -> Predi
     if todo:
         sample = [todo.folder / name for name in sample_of(todo.names)]
         print_estimate(task.model, sample, len(todo), skipped.output_tokens_per_page)
+    done = (documents.folder / name for name in documents.names if doc_id_of(name) in finished)
     read = Tally()
     with file, Progress(total=len(todo), unit="documents") as bar:
-        for row in reader.read_all(todo):
+        for row in reader.read_all(todo, done):
             file.write(row)
             read.add(row)
             bar.set_postfix(read.progress(), refresh=False)
@@ -154,14 +155,18 @@ class _Reader:
         content = document if isinstance(document, bytes) else None
         return document_key(content, self._task.configuration(self._prompt_uri))
 
-    def read_all(self, todo: InputDocuments) -> Iterator[Row]:
+    def read_all(self, todo: InputDocuments, finished: Iterable[Path]) -> Iterator[Row]:
         """Yield the rows of documents, each with its key."""
         if self._task.batches is None:
             return self._read_now(todo)
         # One by one: the first batch goes out before the last document is opened.
         keyed = ((self.key(todo.folder / name), name) for name in todo.names)
         return read_in_batches(
-            self._task.model, self._task.batches, keyed, lambda name: self._read(*todo.get(name))
+            self._task.model,
+            self._task.batches,
+            keyed,
+            lambda name: self._read(*todo.get(name)),
+            finished=map(self.key, finished),
         )
 
     def _read_now(self, todo: InputDocuments) -> Iterator[Row]:

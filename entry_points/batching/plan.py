@@ -78,11 +78,8 @@ def plan_of(args: argparse.Namespace, lines: Path) -> BatchPlan | None:
     """
     state = lines.with_name(f"{lines.name}.batches")
     if args.mode == "now":
-        if _under_way(state):
-            raise cli.UsageError(
-                f"batches of {lines.name} are under way: -P mode=batch fetches what they have "
-                "read, -P mode=cancel ends them."
-            )
+        if state.exists():
+            _check_nothing_left(state)
         return None
     if args.max_cost is not None:
         raise cli.UsageError(
@@ -97,8 +94,15 @@ def plan_of(args: argparse.Namespace, lines: Path) -> BatchPlan | None:
     )
 
 
-def _under_way(path: Path) -> bool:
-    if not path.exists():
-        return False
+def _check_nothing_left(path: Path) -> None:
     with BatchState(path) as state:
-        return bool(state.shards())
+        if state.shards():
+            raise cli.UsageError(
+                f"batches of {path.stem} are under way: -P mode=batch fetches what they have "
+                "read, -P mode=cancel ends them."
+            )
+        if state.scopes(answered=True):
+            raise cli.UsageError(
+                f"{path} has answers of batches, which are paid for: -P mode=batch with the same "
+                "model and parameters uses them; remove the file to pay for them again."
+            )

@@ -7,7 +7,7 @@ import tempfile
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Container, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator, Set
 from dataclasses import replace
 from functools import partial
 from typing import IO, Any, TypeVar
@@ -34,6 +34,7 @@ def read_in_batches(
     plan: BatchPlan,
     documents: Iterable[tuple[str, D]],
     read: Callable[[D], Row],
+    finished: Iterable[str] = (),
 ) -> Iterator[Row]:
     """Yield each document's row when it is known.
 
@@ -45,6 +46,8 @@ def read_in_batches(
         documents: Each document with a key that is the same at every start; documents of one key
             are the same.
         read: Reads one of them.
+        finished: The keys of documents whose row is written; looked at only if an earlier start
+            has left requests of other documents.
 
     Raises:
         UsageError: The extractor or its server does not support batches, or refuses one, or the
@@ -56,7 +59,12 @@ def read_in_batches(
         BatchState(plan.state) as state,
         tempfile.TemporaryFile() as lines,
     ):
-        yield from _Rounds(extractor.batch_server(), state, plan, lines).read(documents, read)
+        rounds = _Rounds(extractor.batch_server(), state, plan, lines)
+        yield from rounds.read(documents, read, finished)
+
+
+def _key_of(scope: str) -> str:
+    return scope.rpartition(".")[0]
 
 
 class _Rounds:
@@ -76,7 +84,12 @@ class _Rounds:
         self._rounds: Counter[str] = Counter()
         self._queue_is_full = False
 
-    def read(self, documents: Iterable[tuple[str, D]], read: Callable[[D], Row]) -> Iterator[Row]:
+    def read(
+        self,
+        documents: Iterable[tuple[str, D]],
+        read: Callable[[D], Row],
+        finished: Iterable[str],
+    ) -> Iterator[Row]:
         waiting = set(self._state.scopes(answered=False))
         earlier = waiting.union(self._state.scopes(answered=True))
         begun: dict[str, D] = {}
@@ -85,7 +98,9 @@ class _Rounds:
             begun[scope] = document
             if scope not in waiting:
                 yield from self._read_one(scope, partial(read, document))
-        if self._plan.cancel and earlier and earlier.isdisjoint(begun):
+        others = earlier.difference(begun)
+        written = self._forget_finished(others, finished) if others else set()
+        if self._plan.cancel and earlier and others - written == earlier:
             raise cli.UsageError(
                 f"the batches of {self._plan.state.stem} were asked with another model, other "
                 "parameters or other documents: give the same ones."
@@ -101,6 +116,14 @@ class _Rounds:
             self._upload()
             if self._state.shards():
                 time.sleep(self._plan.poll_s)
+
+    def _forget_finished(self, scopes: Set[str], finished: Iterable[str]) -> set[str]:
+        """Forget and return scopes whose row was written just before an earlier start stopped."""
+        keys = {_key_of(scope) for scope in scopes}.intersection(finished)
+        written = {scope for scope in scopes if _key_of(scope) in keys}
+        for scope in written:
+            self._state.forget(scope)
+        return written
 
     def _scope(self, key: str, taken: Container[str]) -> str:
         """Return the name of a document's requests; each copy of a document has its own.

@@ -19,6 +19,7 @@ from werkzeug import Response
 
 from entry_points.batching.plan import BATCH_SETTINGS, BatchPlan, plan_of
 from entry_points.batching.rounds import read_in_batches
+from entry_points.batching.state import BatchState, Shard
 from entry_points.command_line.cli import UsageError
 from entry_points.logged_models.calls import predict_rows
 from entry_points.logged_models.loading import load_extractor
@@ -263,6 +264,27 @@ def test_answers_are_kept_until_their_row_is_written(
 
 def reading(model: PyFuncModel, path: Path) -> Callable[[], dict[str, Any]]:
     return lambda: predict_rows(model, [(path.name, path.read_bytes())], PARAMS)[0]
+
+
+@pytest.mark.parametrize("cancel", [False, True], ids=["batch", "cancel"])
+def test_answers_stop_mode_now_until_their_row_is_known_to_be_written(
+    inbox: Path, batches: BatchApi, model: PyFuncModel, cancel: bool
+):
+    run(inbox, model)
+    # As if the process was killed after it had written the row and before it forgot the answers.
+    scope = lines(inbox)["0.png"]["document_key"] + ".0"
+    with BatchState(plan(inbox).state) as state:
+        shard = Shard("name", "file", attempted=True, batch_id="batch")
+        state.add(shard, [("request", scope)])
+        state.keep(shard, [("request", "[200, {}]")])
+        state.close(shard, None)
+    flags = build_parser().parse_args(["--output", str(inbox / "out.jsonl")])
+    with pytest.raises(UsageError, match="has answers of batches, which are paid for"):
+        plan_of(flags, inbox / "out.jsonl")
+    run(inbox, model, cancel=cancel)
+    assert plan_of(flags, inbox / "out.jsonl") is None
+    assert_all_read(inbox)
+    assert asked(batches) == [6]
 
 
 def test_a_kill_while_a_batch_is_begun_pays_for_nothing_twice(
