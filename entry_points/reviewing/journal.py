@@ -27,6 +27,7 @@ CREATE TABLE IF NOT EXISTS documents (
     doc_id TEXT PRIMARY KEY, read_by TEXT NOT NULL, version INTEGER NOT NULL,
     state TEXT NOT NULL, who TEXT NOT NULL, at REAL NOT NULL, told INTEGER NOT NULL,
     written INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS contents (doc_id TEXT PRIMARY KEY, sha256 TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS changes (
     doc_id TEXT NOT NULL, version INTEGER NOT NULL, read_by TEXT NOT NULL, who TEXT NOT NULL,
     at REAL NOT NULL, ms INTEGER NOT NULL, changed TEXT NOT NULL, PRIMARY KEY (doc_id, version));
@@ -54,6 +55,7 @@ class Reviewed:
         who: Who made the last one.
         told: The version that MLflow knows; 0 for none.
         written: Whether its truth file was written.
+        content: sha256 of its file, hex; "" where that is not known.
     """
 
     read_by: str
@@ -62,6 +64,7 @@ class Reviewed:
     who: str = ""
     told: int = 0
     written: bool = False
+    content: str = ""
 
 
 @dataclass(frozen=True)
@@ -142,6 +145,7 @@ class Journal:
                 "REPLACE INTO documents VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 (doc_id, seen.read_by, version, text, author.who, now, *notes),
             )
+            database.execute("REPLACE INTO contents VALUES (?, ?)", (doc_id, seen.content))
             changed = json.dumps(_changes(seen.state, state))
             database.execute(
                 "INSERT INTO changes VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -232,10 +236,10 @@ def _changes(before: State, after: State) -> dict[str, list[Any]]:
 
 def _get(database: sqlite3.Connection, doc_id: str) -> Reviewed | None:
     found: Mapping[str, Any] | None = database.execute(
-        "SELECT * FROM documents WHERE doc_id = ?", (doc_id,)
+        "SELECT * FROM documents LEFT JOIN contents USING (doc_id) WHERE doc_id = ?", (doc_id,)
     ).fetchone()
     if found is None:
         return None
     state = json.loads(found["state"])
-    notes = found["told"], bool(found["written"])
+    notes = found["told"], bool(found["written"]), found["sha256"] or ""
     return Reviewed(found["read_by"], found["version"], state, found["who"], *notes)

@@ -58,6 +58,7 @@ class Pages:
         # Both take a doc_id and the number of a page, from 1.
         self._page = lru_cache(_PAGES_KEPT)(self._draw)
         self._picture = lru_cache(_PICTURES_KEPT)(self._shrink)
+        self._digests: dict[str, str] = {}
         # One page after another: each takes all cores. The page that people use goes first.
         self._reading = ThreadPoolExecutor(1, "ocr", initializer=_behind_others)
         self._ended: Future[None] = Future()
@@ -88,6 +89,16 @@ class Pages:
         if isinstance(found, Unread):
             raise UsageError(found.reason)
         return found
+
+    def digest(self, doc_id: str) -> str:
+        """Return the sha256 of a document's bytes at first use, hex; "" if it cannot be read."""
+        if doc_id not in self._digests:
+            try:
+                found = hashlib.sha256(self.content(doc_id)).hexdigest()
+            except UsageError:
+                found = ""
+            self._digests[doc_id] = found
+        return self._digests[doc_id]
 
     def count(self, doc_id: str) -> int:
         """Return how many pages a document has.

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from data.field_schema import pattern
+from entry_points.command_line.cli import UsageError
 from entry_points.labelling.feedback import Truth
 from entry_points.labelling.labelled_folder import LabelledFolder, is_path
 from entry_points.predictions.output import KEY
@@ -104,7 +105,7 @@ class Review:
             pages: Their pages.
 
         Raises:
-            UsageError: A truth file cannot be written.
+            UsageError: A truth file cannot be written, or is of another document of that name.
         """
         self.rows, self.task, self.journal, self.pages = rows, task, journal, pages
         self.ids: Sequence[str] = list(rows)
@@ -112,19 +113,24 @@ class Review:
         self._writing = threading.Lock()
         self._lines: dict[str, tuple[int, dict[str, Any]]] = {}
         self._patterns = {path: at for at, path in enumerate(task.shape.leaves)}
-        for doc_id in journal.versions().keys() & rows.keys():
+        known = sorted(journal.versions().keys() & rows.keys())
+        for doc_id in known:
+            self._refuse_another(doc_id)
+        for doc_id in known:
             self.write_truth(doc_id)
 
     def document(self, doc_id: str) -> Document:
         """Return a document as it is now.
 
-        A document that was read again is reviewed again; an earlier verdict on it stays.
+        A document that was read again is reviewed again; an earlier verdict on it stays, but not
+        on another document of its name.
         """
         row = self.rows[doc_id]
         read_by, found = row[KEY][:16], self.journal.get(doc_id)
         if found is not None:
             verdict = Verdict(**found.state[VERDICT])
-            if found.read_by == read_by or verdict.status in {ACCEPTED, REJECTED}:
+            settled = verdict.status in {ACCEPTED, REJECTED}
+            if found.read_by == read_by or (settled and not self._is_another(doc_id, found)):
                 leaves = {path: Leaf(**leaf) for path, leaf in found.state.items() if path}
                 return Document(found, self._in_order(leaves), verdict)
         leaves = self._in_order(self.task.read(row))
@@ -132,6 +138,18 @@ class Review:
             found or Reviewed(read_by), read_by=read_by, state=_state(leaves, Verdict())
         )
         return Document(fresh, leaves, Verdict())
+
+    def _refuse_another(self, doc_id: str) -> None:
+        found = self.journal.get(doc_id)
+        if found and found.state[VERDICT]["status"] == ACCEPTED and self._is_another(doc_id, found):
+            raise UsageError(
+                f"another document named {doc_id[:80]!r} was accepted into this --output: name "
+                "another one for this document."
+            )
+
+    def _is_another(self, doc_id: str, found: Reviewed) -> bool:
+        """Tell whether what was decided is about another document of that name."""
+        return bool(found.content) and self.pages.digest(doc_id) not in {"", found.content}
 
     def save(self, doc_id: str, edit: Edit, author: Author) -> tuple[Document, list[str]]:
         """Make a change; return the document after it, and the paths that have changed.
@@ -149,7 +167,8 @@ class Review:
         if verdict.status == ACCEPTED:
             for path, reason in self.task.objections(leaves).items():
                 raise RefusedError(f"{path} {reason}", path)
-        self.journal.save(doc_id, now.reviewed, _state(leaves, verdict), author, edit.ms)
+        seen = replace(now.reviewed, content=self.pages.digest(doc_id))
+        self.journal.save(doc_id, seen, _state(leaves, verdict), author, edit.ms)
         if ACCEPTED in {now.verdict.status, verdict.status}:
             self.write_truth(doc_id)
         return self.document(doc_id), list(changed)

@@ -273,6 +273,33 @@ def test_a_document_that_was_read_again_is_reviewed_again_unless_it_was_settled(
         assert client.change(0, "company", raw="New", status="found", ok=True)["version"] == 2
 
 
+def another_of_the_name(folder: Path, name: str, rows: dict[str, Any]) -> dict[str, Any]:
+    """Put a new document with an old name into the folder; return the predictions with its own."""
+    Image.new("RGB", (100, 60), "white").save(folder / name)
+    return rows | {name: rows[name] | {KEY: "1" * 64}}
+
+
+def test_a_verdict_does_not_hold_for_another_document_of_the_name(tmp_path: Path):
+    rows = scans(tmp_path / "scans")
+    with page_server(opened(tmp_path, rows)) as address:
+        verdict = {"status": "rejected", "reason": "a copy"}
+        assert Client(address).save(2, 0, verdict=verdict).status_code == 200
+    again = another_of_the_name(tmp_path / "scans", "receipt-03.jpg", rows)
+    with page_server(opened(tmp_path, again)) as address:
+        assert Client(address).document(2)["verdict"]["status"] == "open"
+
+
+def test_another_document_does_not_take_the_place_of_an_accepted_one(tmp_path: Path, output: Path):
+    rows = scans(tmp_path / "scans")
+    with page_server(opened(tmp_path, rows)) as address:
+        assert Client(address).accept(2).status_code == 200
+    again = another_of_the_name(tmp_path / "scans", "receipt-03.jpg", rows)
+    with pytest.raises(UsageError, match=r"'receipt-03\.jpg' was accepted into this --output"):
+        opened(tmp_path, again)
+    original = RECEIPTS / "images" / "receipt-03.jpg"
+    assert load_folder(output)[0].image_path.read_bytes() == original.read_bytes()
+
+
 def test_pages_come_as_pictures_with_the_size_that_boxes_refer_to(client: Client):
     answer = client.ask("GET", "/api/documents/0/pages/1")
     assert answer.headers["Content-Type"] == "image/jpeg"
