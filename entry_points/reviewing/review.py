@@ -55,6 +55,7 @@ class Edit(BaseModel):
     """What a page sends to change a document.
 
     Attributes:
+        doc_id: The document that the person has seen.
         version: The version that the person has seen, 0 where nobody has changed it.
         leaves: The leaves that change by path, None for one that is gone.
         verdict: The new verdict, None for the old one.
@@ -63,6 +64,7 @@ class Edit(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    doc_id: str
     version: Annotated[int, Field(ge=0)]
     leaves: dict[Annotated[str, Field(max_length=200)], Leaf | None] = {}
     verdict: Verdict | None = None

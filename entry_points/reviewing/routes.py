@@ -26,6 +26,7 @@ class _Body(BaseModel):
 
 
 class _Take(_Body):
+    doc_id: str
     force: bool = False
 
 
@@ -106,7 +107,7 @@ class _Routes:
         return JSONResponse(self._shown(doc_id, self._review.document(doc_id)))
 
     def save(self, n: Number, body: Edit, person: Person) -> Response:
-        doc_id = self._id(n)
+        doc_id = self._same(n, body.doc_id)
         try:
             document, changed = self._review.save(doc_id, body, person)
         except StaleError:
@@ -123,7 +124,7 @@ class _Routes:
         )
 
     def take(self, n: Number, body: _Take, person: Person) -> Response:
-        doc_id = self._id(n)
+        doc_id = self._same(n, body.doc_id)
         holder = self._review.journal.take(doc_id, person, force=body.force)
         version = self._review.document(doc_id).reviewed.version
         return JSONResponse({"holder": holder, "version": version})
@@ -150,6 +151,12 @@ class _Routes:
         if number >= len(self._review.ids):
             raise HTTPException(404)
         return self._review.ids[number]
+
+    def _same(self, number: int, doc_id: str) -> str:
+        # A page that stays open over a restart may have another list.
+        if self._review.ids[number : number + 1] != [doc_id]:
+            raise HTTPException(410, "The list has changed: reload the page.")
+        return doc_id
 
     def _shown(self, doc_id: str, document: Document) -> dict[str, Any]:
         review, row = self._review, self._review.rows[doc_id]

@@ -93,7 +93,7 @@ export class Changes {
       const { n, pending: sent } = this;
       this.pending = null;
       try {
-        const saved = await ask(`/api/documents/${n}/save`, { ...sent, version: this.version });
+        const saved = await ask(`/api/documents/${n}/save`, { ...sent, doc_id: this.doc.id, version: this.version });
         this.version = saved.version;
         this.merge(saved, sent);
         this.handlers.saved(this.pending ? "Saving" : "Saved");

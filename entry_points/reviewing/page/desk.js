@@ -40,16 +40,17 @@ export class Desk extends Rows {
     return this.ready.get(n);
   }
 
-  /** Opens a document; `next` is the one that is fetched meanwhile. */
-  async open(n, members, checks, next) {
+  /** Opens a document of the list; `next` is the one that is fetched meanwhile. */
+  async open(one, members, checks, next) {
+    const { n, id } = one;
     await this.flush();
     const { doc, pictures } = this.fetch(n);
-    const [found, taken] = await Promise.all([doc, ask(`/api/documents/${n}/take`, {})]);
+    const [found, taken] = await Promise.all([doc, ask(`/api/documents/${n}/take`, { doc_id: id })]);
     this.ready.delete(n);
     this.forget(next);
     if (found.version !== taken.version) {
       release(pictures);
-      return this.open(n, members, checks, next);
+      return this.open(one, members, checks, next);
     }
     this.checks = checks;
     Object.assign(this, { n, members, doc: this.known(found), version: found.version, pending: null, done: [], undone: [], skipped: new Set(), since: performance.now() });
@@ -75,9 +76,9 @@ export class Desk extends Rows {
   }
 
   async take(force = false) {
-    const { n } = this;
-    const { holder } = await ask(`/api/documents/${n}/take`, { force }).catch(() => ({}));
-    if (n === this.n && holder) this.notice(`${holder} has this document open, too.`, holder);
+    const { n, doc } = this;
+    const { holder, gone } = await ask(`/api/documents/${n}/take`, { doc_id: doc.id, force }).catch((fault) => ({ gone: fault.status === 410 && fault.message }));
+    if (n === this.n && (holder || gone)) this.notice(gone || `${holder} has this document open, too.`, holder);
     else if (force) this.notice("");
   }
 

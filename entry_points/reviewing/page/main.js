@@ -126,7 +126,7 @@ async function route() {
       $("where").textContent = `${one.id} · ${n + 1} of ${all.documents.length}`;
       $("list").hidden = true;
       $("desk").hidden = false;
-      await desk.open(n, all.members, all.checks, following(n));
+      await desk.open(one, all.members, all.checks, following(n));
     } else {
       await desk.flush();
       await load();

@@ -165,9 +165,12 @@ class Client:
         return dict(self.get(f"/api/documents/{number}"))
 
     def save(self, number: int, version: int, **change: Any) -> requests.Response:
-        return self.ask(
-            "POST", f"/api/documents/{number}/save", json={"version": version, **change}
-        )
+        sent = {"doc_id": self.document(number)["id"], "version": version, **change}
+        return self.ask("POST", f"/api/documents/{number}/save", json=sent)
+
+    def take(self, number: int, **options: Any) -> requests.Response:
+        sent = {"doc_id": self.document(number)["id"], **options}
+        return self.ask("POST", f"/api/documents/{number}/take", json=sent)
 
     def change(self, number: int, path: str, **changed: Any) -> dict[str, Any]:
         """Change one leaf of the newest version."""
@@ -185,10 +188,11 @@ class Client:
 
 
 @contextmanager
-def page_server(review: Review, queue: Queue | None = None) -> Iterator[str]:
+def page_server(review: Review, queue: Queue | None = None, port: int = 0) -> Iterator[str]:
     """Serve a review from a thread of this process; yield its address."""
     with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(("127.0.0.1", port))
         access = Access(TOKEN, "ann", True)
         app = build_app(review, access, lambda: summarise(review).to_dict(), queue)
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -334,6 +335,23 @@ def test_what_is_typed_until_two_versions_are_shown_is_a_part_of_yours(
     reviewer.settle()
     assert saved(client, 0, "company")["raw"] == "Bob's"
     assert saved(client, 0, "address") == before
+
+
+def test_a_page_with_the_list_of_an_earlier_start_changes_nothing(browser: Browser, tmp_path: Path):
+    rows = scans(tmp_path / "scans")
+    later = {name: row for name, row in rows.items() if name != "receipt-01.jpg"}
+    with ExitStack() as server:
+        address = server.enter_context(page_server(opened(tmp_path, rows)))
+        with reviewing(browser, address, TOKEN) as person:
+            person.open(1)
+            server.close()
+            port = int(address.rpartition(":")[2])
+            server.enter_context(page_server(opened(tmp_path, later), port=port))
+            person.choose("company")
+            person.type("Other")
+            person.settle()
+            assert "reload the page" in person.page.locator("#saved").inner_text()
+            assert Client(address).document(1)["version"] == 0
 
 
 def test_documents_are_postponed_and_rejected_with_a_reason(reviewer: Reviewer, client: Client):

@@ -63,6 +63,9 @@ def test_who_may_ask_for_what(client: Client, path: str, headers: dict[str, Any]
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
 
 
+SENT = b'{"doc_id": "receipt-01.jpg", "version": 0'
+
+
 @pytest.mark.parametrize(
     ("headers", "body", "status"),
     [
@@ -70,13 +73,13 @@ def test_who_may_ask_for_what(client: Client, path: str, headers: dict[str, Any]
         pytest.param({}, b" " * 4_000_001, 413, id="too large"),
         pytest.param({}, iter([b"{}"]), 413, id="unknown size"),
         pytest.param({}, b"[" * 100_000, 400, id="deep"),
-        pytest.param({}, b'{"version": 0, "more": 1}', 422, id="unknown key"),
-        pytest.param({}, b'{"version": 0, "leaves": {"total": {"raw": 1}}}', 422, id="type"),
-        pytest.param({}, b'{"version": 0, "leaves": {"nothing": {}}}', 422, id="no such field"),
-        pytest.param({}, b'{"version": 0, "leaves": {"total": null}}', 422, id="field removed"),
-        pytest.param({}, b'{"version": 0, "leaves": {"items[0].amount": null}}', 422, id="half"),
+        pytest.param({}, SENT + b', "more": 1}', 422, id="unknown key"),
+        pytest.param({}, SENT + b', "leaves": {"total": {"raw": 1}}}', 422, id="type"),
+        pytest.param({}, SENT + b', "leaves": {"nothing": {}}}', 422, id="no such field"),
+        pytest.param({}, SENT + b', "leaves": {"total": null}}', 422, id="field removed"),
+        pytest.param({}, SENT + b', "leaves": {"items[0].amount": null}}', 422, id="half"),
         pytest.param(
-            {}, b'{"version": 0, "leaves": {"total": {"raw": "\\ud800"}}}', 422, id="half character"
+            {}, SENT + b', "leaves": {"total": {"raw": "\\ud800"}}}', 422, id="half character"
         ),
     ],
 )
@@ -222,14 +225,25 @@ def test_the_second_to_save_gets_both_versions_and_overwrites_nothing(client: Cl
 
 def test_a_document_is_taken_until_it_is_left(client: Client):
     other = Client(client.address, "page-2", "Bjørn ☃")
-    take = "/api/documents/0/take"
-    assert client.ask("POST", take, json={}).json() == {"holder": None, "version": 0}
-    assert other.ask("POST", take, json={}).json()["holder"] == "ann"
+    assert client.take(0).json() == {"holder": None, "version": 0}
+    assert other.take(0).json()["holder"] == "ann"
     assert other.get("/api/documents")["documents"][0]["holder"] == "ann"
-    assert other.ask("POST", take, json={"force": True}).json()["holder"] is None
-    assert client.ask("POST", take, json={}).json()["holder"] == "Bjørn ☃"
+    assert other.take(0, force=True).json()["holder"] is None
+    assert client.take(0).json()["holder"] == "Bjørn ☃"
     other.ask("POST", "/api/leave", json={})
-    assert client.ask("POST", take, json={}).json()["holder"] is None
+    assert client.take(0).json()["holder"] is None
+
+
+def test_a_change_to_another_document_than_the_list_has_is_refused(client: Client):
+    changed = {"verdict": {"status": "rejected", "reason": ""}}
+    for answer in (
+        client.save(0, 0, doc_id="receipt-02.jpg", **changed),
+        client.take(0, doc_id="receipt-02.jpg"),
+        client.ask("POST", "/api/documents/9/take", json={"doc_id": "receipt-02.jpg"}),
+    ):
+        assert answer.status_code == 410
+        assert answer.json() == {"message": "The list has changed: reload the page."}
+    assert client.document(0)["version"] == 0
 
 
 def test_changes_come_back_with_the_document_to_be_undone(client: Client):
