@@ -3,6 +3,7 @@
 import { ask, h } from "./api.js";
 
 const RETRY_MS = 1500;
+const MOST_MS = 3600000; // what the server takes as the time of one change
 export const same = (one, other) => JSON.stringify(one) === JSON.stringify(other);
 
 /** The part of a desk that changes `doc`. A change is {path: [before, after]}; the verdict's path is "". */
@@ -75,7 +76,7 @@ export class Changes {
 
   send(change, delay = 0) {
     const leaves = { ...this.pending?.leaves, ...change.leaves };
-    this.pending = { ...this.pending, ...change, leaves, ms: (this.pending?.ms ?? 0) + change.ms };
+    this.pending = { ...this.pending, ...change, leaves, ms: Math.min(MOST_MS, (this.pending?.ms ?? 0) + change.ms) };
     this.handlers.saved("Saving");
     clearTimeout(this.timer);
     if (delay) this.timer = setTimeout(() => this.flush(), delay);
@@ -98,11 +99,12 @@ export class Changes {
         this.merge(saved, sent);
         this.handlers.saved(this.pending ? "Saving" : "Saved");
       } catch (fault) {
+        const found = fault.status === 422 && (await ask(`/api/documents/${n}`).catch(() => null));
         const all = { ...sent, ...this.pending, leaves: { ...sent.leaves, ...this.pending?.leaves } };
         if (fault.status === 409) {
           this.pending = null;
           await this.settle(fault.data.theirs, all);
-        } else if (fault.status === 422) this.refused(fault, sent);
+        } else if (found) this.refused(fault, found);
         else {
           this.pending = all;
           this.handlers.saved(`Not saved: ${fault.message}`, true);
@@ -124,11 +126,28 @@ export class Changes {
     this.refresh();
   }
 
-  refused(fault, sent) {
+  /** Shows a document as the server has it. */
+  renew(found) {
+    this.doc = this.known(found);
+    this.version = found.version;
+    this.done = merged(found.history);
+    this.undone = [];
+    this.values.show(this.doc, this.members);
+    this.refresh();
+  }
+
+  /** Goes back to what the server has, and on with what was changed since. */
+  refused(fault, found) {
+    const { pending, values } = this;
+    const { path } = values;
+    const caret = values.cell(path)?.selectionEnd;
+    this.pending = null;
+    this.renew(found);
+    if (pending) this.change({ ...pending.leaves, ...(pending.verdict && { "": pending.verdict }) }, { ms: pending.ms });
     this.handlers.saved("Not accepted", true);
     this.notice(fault.message);
-    if (sent.verdict) this.doc.verdict = { status: "open", reason: "" };
-    if (fault.data.path) this.values.focus(fault.data.path);
+    values.focus(fault.data.path || path);
+    if (pending && path === values.path) values.cell(path)?.setSelectionRange(caret, caret);
   }
 
   async settle(theirs, sent) {
@@ -139,14 +158,9 @@ export class Changes {
     const table = h("table", {}, h("thead", {}, h("tr", {}, h("th", {}, ""), h("th", { scope: "col" }, "yours"), h("th", { scope: "col" }, `${theirs.who}'s`))), h("tbody", {}, ...paths.map(line), ...verdicts));
     const body = h("div", {}, h("p", {}, `${theirs.who} has changed this document since you opened it. Nothing is overwritten until you choose.`), table);
     const mine = await this.handlers.question("Two versions", body, { theirs: `Keep ${theirs.who}'s`, mine: "Keep yours" });
-    this.doc = this.known(theirs);
-    this.version = theirs.version;
-    this.done = merged(theirs.history);
-    this.undone = [];
-    this.values.show(this.doc, this.members);
+    this.renew(theirs);
     if (mine === "mine") this.change({ ...sent.leaves, ...(sent.verdict && { "": sent.verdict }) });
     this.handlers.saved("Saved");
-    this.refresh();
     this.next();
   }
 }

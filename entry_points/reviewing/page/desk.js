@@ -135,10 +135,15 @@ export class Desk extends Rows {
     this.change({ [path]: leaf }, { joined, delay });
   }
 
+  /** How long the chosen value has taken, at most ten minutes. */
+  get ms() {
+    return Math.min(600000, Math.round(performance.now() - this.since));
+  }
+
   accept(path) {
     const leaf = this.doc.leaves[path];
     if (!leaf || leaf.ok) return;
-    const ms = Math.min(600000, Math.round(performance.now() - this.since));
+    const { ms } = this;
     this.handlers.pace(ms);
     this.change({ [path]: { ...leaf, ok: true } }, { joined: this.touched === path, ms });
     this.touched = null;
@@ -162,7 +167,7 @@ export class Desk extends Rows {
     const { path } = this.values;
     if (!path) return;
     this.values.typing = false;
-    this.change({ [path]: { ...this.leaf, ...ENTERED, raw: status === "blank" ? "" : null, value: null, status, ok: true, box: status === "blank" ? this.leaf.box : null } }, { ms: Math.round(performance.now() - this.since) });
+    this.change({ [path]: { ...this.leaf, ...ENTERED, raw: status === "blank" ? "" : null, value: null, status, ok: true, box: status === "blank" ? this.leaf.box : null } }, { ms: this.ms });
     this.touched = null;
     this.next();
   }
@@ -214,7 +219,9 @@ export class Desk extends Rows {
       reason = input.value.trim();
     }
     document.activeElement.blur(); // what is typed from now on is not for this document
+    const { doc } = this;
     await this.flush();
+    if (doc !== this.doc) return; // it is not what the person has seen
     const after = { "": { status, reason } };
     if (status === "accepted")
       for (const [path, leaf] of Object.entries(this.doc.leaves)) {

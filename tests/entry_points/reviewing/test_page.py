@@ -102,6 +102,55 @@ def test_blank_and_absent_are_different_keys(
     assert (leaf["raw"], leaf["status"], leaf["value"]) == (raw, status, None)
 
 
+def test_a_value_that_took_hours_is_saved(reviewer: Reviewer, client: Client):
+    reviewer.open(0)
+    reviewer.choose("payment_method")
+    reviewer.page.evaluate(
+        "() => { const now = performance.now(); performance.now = () => now + 7_200_000; }"
+    )
+    reviewer.press("Alt+b")
+    reviewer.settle()
+    assert saved(client, 0, "payment_method")["status"] == "blank"
+
+
+def test_what_the_server_refuses_is_not_shown_as_stored(reviewer: Reviewer, client: Client):
+    reviewer.open(0)
+    before = saved(client, 0, "payment_method")
+    held: list[Any] = []
+
+    def hold(route: Any) -> None:
+        held.append(route)
+
+    reviewer.page.route("**/save", hold, times=1)
+    reviewer.choose("payment_method")
+    reviewer.press("Alt+n")
+    wait_for(lambda: reviewer.page.evaluate("true") and held)
+    reviewer.choose("address")
+    reviewer.type("Typed mean")
+    held[0].fulfill(status=422, json={"message": "No such value."})
+    notice = reviewer.page.locator("#notice")
+    wait_for(lambda: notice.inner_text().startswith("No such value."))
+    reviewer.type("while")
+    wait_for(lambda: saved(client, 0, "address")["raw"] == "Typed meanwhile")
+    assert reviewer.value("payment_method").input_value() == before["raw"]
+    assert saved(client, 0, "payment_method") == before
+
+
+def test_a_document_is_not_accepted_with_a_value_that_was_refused(
+    reviewer: Reviewer, client: Client
+):
+    reviewer.open(0)
+    refusal = {"message": "No such value."}
+    reviewer.page.route("**/save", lambda route: route.fulfill(status=422, json=refusal), times=1)
+    reviewer.choose("total")
+    reviewer.type("61.31")
+    reviewer.press("Control+Enter")
+    wait_for(lambda: reviewer.page.locator("#notice").is_visible())
+    reviewer.settle()
+    assert client.document(0)["verdict"]["status"] == "open"
+    assert reviewer.value("total").input_value() == "61.37"
+
+
 def test_escape_reverts_and_undo_and_redo_go_through_everything(reviewer: Reviewer, client: Client):
     reviewer.open(0)
     before = client.document(0)["leaves"]
