@@ -97,10 +97,10 @@ class Task:
         for leaf in row["fields"] or ():
             if pattern(path := leaf["path"]) in self._fields:
                 value = json.loads(leaf["value"] or "null")
-                kept = ("raw", "status", "page", "box", "confidence", "grounded")
+                kept = ("status", "page", "box", "confidence", "grounded")
                 ok = bool(leaf["accepted"])
                 told = {name: leaf[name] for name in kept}
-                yield path, Leaf(**told, value=value, ok=ok, origin=path)
+                yield path, _predicted(leaf["raw"], **told, value=value, ok=ok, origin=path)
 
     @staticmethod
     def _of_pairs(row: Mapping[str, Any]) -> Iterator[tuple[str, Leaf]]:
@@ -109,8 +109,8 @@ class Task:
                 text, path = pair[side], f"{PAIRS}[{number}].{side}"
                 yield (
                     path,
-                    Leaf(
-                        raw=text or "",
+                    _predicted(
+                        text or "",
                         value=text,
                         status="found" if text else "blank",
                         page=pair["page"],
@@ -231,6 +231,13 @@ class Task:
     def described_checks(self) -> list[dict[str, Any]]:
         """The checks in the schema's order, for the page."""
         return [{"text": str(each), "paths": each.paths} for each in self.schema.checks]
+
+
+def _predicted(raw: str | None, **more: Any) -> Leaf:
+    """Return a leaf as predicted; of a very long text a part is shown, and a person must decide."""
+    if raw is not None and len(raw) > _LONGEST:
+        raw, more = raw[:_LONGEST], more | {"ok": False, "grounded": False}
+    return Leaf(raw=raw, **more)
 
 
 def row_of(path: str) -> int:

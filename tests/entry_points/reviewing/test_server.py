@@ -314,6 +314,21 @@ def test_another_document_does_not_take_the_place_of_an_accepted_one(tmp_path: P
     assert load_folder(output)[0].image_path.read_bytes() == original.read_bytes()
 
 
+def test_a_very_long_prediction_needs_a_person(tmp_path: Path, output: Path):
+    rows = scans(tmp_path / "scans", 1)
+    [row] = rows.values()
+    [company] = [leaf for leaf in row["fields"] if leaf["path"] == "company"]
+    long = "x" * 10_001
+    company |= {"raw": long, "value": json.dumps(long), "accepted": True}
+    with page_server(opened(tmp_path, rows)) as address:
+        client = Client(address)
+        leaf = client.document(0)["leaves"]["company"]
+        assert (leaf["raw"], leaf["ok"], leaf["grounded"]) == (long[:-1], False, False)
+        assert client.save(0, 0, leaves={"company": leaf | {"raw": long}}).status_code == 422
+        assert client.accept(0).status_code == 200
+    assert load_folder(output)[0].values["company"] == long
+
+
 def test_pages_come_as_pictures_with_the_size_that_boxes_refer_to(client: Client):
     answer = client.ask("GET", "/api/documents/0/pages/1")
     assert answer.headers["Content-Type"] == "image/jpeg"
