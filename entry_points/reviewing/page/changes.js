@@ -157,7 +157,7 @@ export class Changes {
     const verdicts = sent.verdict ? [h("tr", {}, h("th", { scope: "row" }, "document"), h("td", {}, sent.verdict.status), h("td", {}, theirs.verdict.status))] : [];
     const table = h("table", {}, h("thead", {}, h("tr", {}, h("th", {}, ""), h("th", { scope: "col" }, "yours"), h("th", { scope: "col" }, `${theirs.who}'s`))), h("tbody", {}, ...paths.map(line), ...verdicts));
     const body = h("div", {}, h("p", {}, `${theirs.who} has changed this document since you opened it. Nothing is overwritten until you choose.`), table);
-    const mine = await this.handlers.question("Two versions", body, { theirs: `Keep ${theirs.who}'s`, mine: "Keep yours" });
+    const mine = await this.handlers.question("Two versions", body, { theirs: `Keep ${theirs.who}'s`, mine: "Keep yours" }, true);
     this.renew(theirs);
     if (mine === "mine") this.change({ ...sent.leaves, ...(sent.verdict && { "": sent.verdict }) });
     this.handlers.saved("Saved");

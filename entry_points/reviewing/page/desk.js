@@ -12,7 +12,7 @@ const KEEP_MS = 20000; // how often a page says that it still has a document
 const $ = (id) => document.getElementById(id);
 
 export class Desk extends Rows {
-  /** `handlers`: question(title, body, answers), decided(n, status), list(), saved(state), pace(ms). */
+  /** `handlers`: question(title, body, answers, must), decided(n, status), list(), saved(state), pace(ms). */
   constructor(handlers) {
     super();
     this.handlers = handlers;

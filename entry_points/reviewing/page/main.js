@@ -26,16 +26,17 @@ function pace(ms) {
   $("pace").textContent = `${(sorted[sorted.length >> 1] / 1000).toFixed(1)} s a value`;
 }
 
-/** Asks in a dialog; returns the key of the answer, "" for none. */
-function question(title, content, answers) {
+/** Asks in a dialog; returns the key of the answer, "" for none. What `must` be answered is asked again. */
+function question(title, content, answers, must = false) {
   const dialog = $("ask");
   $("ask-title").textContent = title;
   $("ask-body").replaceChildren(content);
   const buttons = Object.entries(answers).map(([value, text]) => h("button", { value, className: "main" }, text));
-  dialog.querySelector(".answers").replaceChildren(...buttons, h("button", { value: "", formNoValidate: true }, "Cancel"));
+  dialog.querySelector(".answers").replaceChildren(...buttons, must ? "" : h("button", { value: "", formNoValidate: true }, "Cancel"));
   dialog.returnValue = "";
   dialog.showModal();
-  return new Promise((resolve) => dialog.addEventListener("close", () => resolve(dialog.returnValue), { once: true }));
+  const answer = new Promise((resolve) => dialog.addEventListener("close", () => resolve(dialog.returnValue), { once: true }));
+  return must ? answer.then((given) => given || question(title, content, answers, must)) : answer;
 }
 
 function counts() {

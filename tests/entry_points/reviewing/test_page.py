@@ -353,7 +353,9 @@ def test_two_people_do_not_overwrite_each_other(
     assert "Bob's" in told
     assert "Ann's" in told
     assert saved(client, 0, "company")["raw"] == "Bob's"
+    reviewer.press("Escape")  # it is asked again
     reviewer.page.get_by_role("button", name="Keep yours").click()
+    reviewer.page.wait_for_selector("#ask:not([open])", state="attached")
     wait_for(lambda: saved(client, 0, "company")["raw"] == "Ann's")
 
 
