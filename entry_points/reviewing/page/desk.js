@@ -203,7 +203,7 @@ export class Desk extends Rows {
   async words(page) {
     const { n } = this;
     await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
-    if (n !== this.n) return [];
+    if (n !== this.n || page !== this.viewer.number) return [];
     $("reading").textContent = "Reading words …";
     const words = await ask(`/api/documents/${this.n}/pages/${page}/words`).catch(() => null);
     $("reading").textContent = words ? "" : "Words cannot be read.";

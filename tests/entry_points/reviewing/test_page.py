@@ -292,6 +292,32 @@ def test_a_page_that_could_not_be_fetched_is_fetched_when_it_is_chosen_again(
         person.page.wait_for_selector('#sheet img[alt="Page 2 of 2"]')
 
 
+def test_words_are_read_of_the_page_that_stays_only(browser: Browser, tmp_path: Path):
+    rows = scans(tmp_path / "scans", 1)
+    [name] = rows
+    rows[name]["page_count"] = 4
+    page = Image.new("L", (200, 200), 255)
+    page.save(tmp_path / "scans" / name, "TIFF", save_all=True, append_images=[page] * 3)
+    with (
+        page_server(opened(tmp_path, rows)) as address,
+        reviewing(browser, address, TOKEN) as person,
+    ):
+        asked: list[str] = []
+
+        def answer(route: Any) -> None:
+            asked.append(route.request.url.split("/")[-2])
+            route.fulfill(json=[])
+
+        person.page.route("**/words", answer)
+        person.open(0)
+        words_are_there(person)
+        for number in (2, 3, 4):
+            person.press("PageDown")
+            person.page.wait_for_selector(f'#sheet img[alt="Page {number} of 4"]')
+        words_are_there(person)
+        assert asked == ["1", "4"]
+
+
 def test_finishing_without_a_server_says_so(reviewer: Reviewer, client: Client):
     reviewer.page.route("**/api/finish", lambda route: route.abort())
     reviewer.page.click("#finish")
