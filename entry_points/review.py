@@ -145,6 +145,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 queue = fill_queue(opened, args.queue, experiment, address_of(listener))
             announce = partial(_announce, opened, output, queue)
             serve(opened, kept_token(output), listener, queue, announce)
+            opened.write_truths()
             summary = summarise(opened)
             told = tell_traces(opened, experiment)
             if queue:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -18,6 +19,8 @@ from entry_points.predictions.output import KEY
 from entry_points.reviewing.journal import Author, Journal, Reviewed, StaleError, State
 from entry_points.reviewing.leaves import Leaf, Task
 from entry_points.reviewing.pages import Pages
+
+_log = logging.getLogger(__name__)
 
 VERDICT = ""
 """The key of a document's verdict among its leaves."""
@@ -115,11 +118,9 @@ class Review:
         self._writing = threading.Lock()
         self._lines: dict[str, tuple[int, dict[str, Any]]] = {}
         self._patterns = {path: at for at, path in enumerate(task.shape.leaves)}
-        known = sorted(journal.versions().keys() & rows.keys())
-        for doc_id in known:
+        for doc_id in self._changed():
             self._refuse_another(doc_id)
-        for doc_id in known:
-            self.write_truth(doc_id)
+        self.write_truths()
 
     def document(self, doc_id: str) -> Document:
         """Return a document as it is now.
@@ -141,6 +142,9 @@ class Review:
         )
         return Document(fresh, leaves, Verdict())
 
+    def _changed(self) -> list[str]:
+        return sorted(self.journal.versions().keys() & self.rows.keys())
+
     def _refuse_another(self, doc_id: str) -> None:
         found = self.journal.get(doc_id)
         if found and found.state[VERDICT]["status"] == ACCEPTED and self._is_another(doc_id, found):
@@ -159,7 +163,6 @@ class Review:
         Raises:
             StaleError: Somebody else has changed it since the edit's version.
             RefusedError: The change makes no sense.
-            UsageError: A truth file cannot be written; the change itself is saved.
         """
         now = self.document(doc_id)
         if now.reviewed.version != edit.version:
@@ -169,10 +172,18 @@ class Review:
         if verdict.status == ACCEPTED:
             for path, reason in self.task.objections(leaves).items():
                 raise RefusedError(f"{path} {reason}", path)
+            try:
+                self.pages.path(doc_id)
+            except UsageError as error:
+                raise RefusedError(str(error)) from error
         seen = replace(now.reviewed, content=self.pages.digest(doc_id))
         self.journal.save(doc_id, seen, _state(leaves, verdict), author, edit.ms)
         if ACCEPTED in {now.verdict.status, verdict.status}:
-            self.write_truth(doc_id)
+            try:
+                self.write_truth(doc_id)
+            except UsageError as error:
+                # The change is saved: `write_truths` writes the file before the summary.
+                _log.warning("%s", error)
         return self.document(doc_id), list(changed)
 
     def _applied(
@@ -196,6 +207,15 @@ class Review:
         for row, cells in rows.items():
             if cells != len(self.task.shape.tables[row.partition("[")[0]]):
                 raise RefusedError(f"{row}] has not all cells of a row")
+
+    def write_truths(self) -> None:
+        """Write or remove the truth files that do not fit the journal.
+
+        Raises:
+            UsageError: One of them cannot be written.
+        """
+        for doc_id in self._changed():
+            self.write_truth(doc_id)
 
     def write_truth(self, doc_id: str) -> None:
         """Write or remove a document's truth file, as the journal says.

@@ -154,6 +154,18 @@ def test_ctrl_c_sums_up_and_names_the_next_command(desk: Desk):
     assert [each.form_id for each in load_folder(desk.folder / "labelled")] == ["receipt-03"]
 
 
+def test_the_end_writes_truth_files_that_could_not_be_written_before(desk: Desk):
+    with desk.running() as (process, address):
+        origin, token = address.split("/#")
+        in_the_way = desk.folder / "labelled" / "fields" / "receipt-03.json"
+        in_the_way.mkdir()
+        assert Client(origin, token=token).accept(2).status_code == 200
+        in_the_way.rmdir()
+        process.send_signal(signal.SIGINT)
+        assert process.wait() == 0
+    assert [each.form_id for each in load_folder(desk.folder / "labelled")] == ["receipt-03"]
+
+
 def test_mlflow_run_ends_it_by_a_second_signal_and_the_summary_still_comes(desk: Desk):
     with desk.running() as (process, _):
         process.send_signal(signal.SIGINT)

@@ -362,8 +362,24 @@ def test_links_out_of_the_folder_are_not_followed(tmp_path: Path):
         client = Client(address)
         picture = client.ask("GET", "/api/documents/0/pages/1")
         assert (picture.status_code, "leads out" in picture.text) == (500, True)
-        client.accept(0)
+        refused = client.accept(0)
+        assert (refused.status_code, "leads out" in refused.text) == (422, True)
+        assert client.document(0)["version"] == 0
         assert not list((tmp_path / "labelled" / "images").iterdir())
+
+
+def test_a_truth_file_that_cannot_be_written_costs_no_verdict(tmp_path: Path, output: Path):
+    review = opened(tmp_path, scans(tmp_path / "scans"))
+    in_the_way = output / "fields" / "receipt-03.json"
+    in_the_way.mkdir()
+    with page_server(review) as address:
+        assert Client(address).accept(2).status_code == 200
+        assert Client(address).document(2)["verdict"]["status"] == "accepted"
+    with pytest.raises(UsageError, match="cannot be written"):
+        review.write_truths()
+    in_the_way.rmdir()
+    review.write_truths()
+    assert [each.form_id for each in load_folder(output)] == ["receipt-03"]
 
 
 def test_a_document_that_was_not_read_and_one_that_is_none_can_be_rejected(tmp_path: Path):
