@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import re
@@ -26,6 +27,9 @@ from entry_points.predictions.documents import Unread, open_document
 from entry_points.predictions.output import replacing
 
 IMAGES = "images"
+
+# Bytes of a file name without suffix: file systems take 255, with `.json.new` and its like.
+_MOST_BYTES = 240
 
 _PATH = re.compile(r"[^\[\]]+(\[\d{1,6}\]\.[^\[\]]+)?")
 
@@ -208,10 +212,19 @@ def _opened(document: Path) -> IO[bytes]:
 def _form_ids(doc_ids: Iterable[str]) -> dict[str, str]:
     """Return a file name without suffix for each document, one folder deep."""
     names = {
-        doc_id: PurePosixPath(doc_id).with_suffix("").as_posix().replace("/", "_")
+        doc_id: _short(PurePosixPath(doc_id).with_suffix("").as_posix().replace("/", "_"))
         for doc_id in doc_ids
     }
     twice = [name for name, count in Counter(names.values()).items() if count > 1]
     if twice:
         raise cli.UsageError(f"several documents would be named {twice[0][:80]!r}: rename them.")
     return names
+
+
+def _short(name: str) -> str:
+    """Return a name that files can have; its hash tells a cut one from others."""
+    content = os.fsencode(name)
+    if len(content) <= _MOST_BYTES:
+        return name
+    digest = hashlib.sha256(content).hexdigest()[:8]
+    return content[: _MOST_BYTES - len(digest)].decode(errors="ignore") + digest

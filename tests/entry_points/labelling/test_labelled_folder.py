@@ -13,7 +13,7 @@ from data.fields import load_folder
 from entry_points import ROOT
 from entry_points.command_line.cli import UsageError
 from entry_points.label import label
-from entry_points.labelling.labelled_folder import schema_of
+from entry_points.labelling.labelled_folder import LabelledFolder, schema_of
 from entry_points.labelling.review_file import ACCEPT, DELETE, read_lines, write_lines
 from entry_points.predictions.output import KEY
 from tests.entry_points.scoring.field_rows import row, values
@@ -118,6 +118,20 @@ def test_a_line_that_cannot_be_used_is_named(
     with pytest.raises(UsageError, match=r"the review of receipt-01\.jpg: ") as caught:
         run_label(predicted, tmp_path, experiment)
     assert reason in str(caught.value)
+
+
+def test_long_names_are_cut_and_stay_different(predicted, tmp_path: Path):
+    name, first = next(iter(predicted.items()))
+    names = [f"{'ä' * 124}{end}.jpg" for end in ("a", "b")]
+    documents = dict.fromkeys(names, RECEIPTS / "images" / name)
+    schema = str(RECEIPTS / "schema.json")
+    folder = LabelledFolder(tmp_path, dict.fromkeys(names, first), documents, schema)
+    for each in names:
+        folder.save(each, folder.truth(each, []), 1)
+    written = {document.form_id for document in load_folder(tmp_path)}
+    assert written == {folder.form_id(each) for each in names}
+    assert len(written) == 2
+    assert {each[:116] for each in written} == {"ä" * 116}
 
 
 def test_fields_need_their_schema():
