@@ -30,13 +30,13 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--max-drop",
         default=_GATE.max_drop,
-        type=float,
+        type=cli.AtLeast(0, float),
         help="how far below 0 the 95 %% interval of a headline metric's difference may reach",
     )
     parser.add_argument(
         "--max-cost-ratio",
         default=_GATE.max_cost_ratio,
-        type=float,
+        type=cli.AtLeast(0, float),
         help="highest cost of a page, as a multiple of the champion's",
     )
     parser.add_argument(

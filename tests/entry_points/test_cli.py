@@ -139,6 +139,8 @@ def test_a_wrong_value_is_named_with_what_to_give(
         pytest.param("predict", "poll-s", "-1", id="negative-pause"),
         pytest.param("predict", "poll-s", "inf", id="endless-pause"),
         pytest.param("optimize", "examples", "-1", id="negative-examples"),
+        pytest.param("promote", "max-drop", "nan", id="any-drop"),
+        pytest.param("promote", "max-cost-ratio", "nan", id="any-cost"),
         pytest.param("compare", "repeats", "0", id="no-repeat"),
         pytest.param("benchmark", "repeats", "0", id="no-measurement"),
     ],
