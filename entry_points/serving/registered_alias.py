@@ -55,5 +55,8 @@ def _begin(name: str, alias: str) -> asyncio.Future[str | LookupError]:
         with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
             loop.call_soon_threadsafe(answer.set_result, found)
 
-    threading.Thread(target=look_up, name="ask-registry", daemon=True).start()
+    try:
+        threading.Thread(target=look_up, name="ask-registry", daemon=True).start()
+    except RuntimeError as error:  # the process has as many threads as it may have
+        answer.set_result(LookupError(str(error)))
     return answer

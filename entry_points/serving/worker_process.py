@@ -104,17 +104,25 @@ class WorkerProcess:
             job: What it does.
             listener: The socket that it takes connections from when it may.
             on_event: Receives the events that it gets from MLflow's webhooks.
+
+        Raises:
+            WorkerError: The system has no memory, descriptor, process or thread left for it.
         """
-        ours, its = Pipe()
-        with its:
-            descriptors = (listener.fileno(), its.fileno())
-            process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                *("-m", "entry_points.serving.worker", *map(str, descriptors)),
-                stdin=asyncio.subprocess.DEVNULL,
-                pass_fds=descriptors,
-            )
-        worker = cls(process, ours, on_event)
+        try:
+            with contextlib.ExitStack() as opened:
+                ours, its = map(opened.enter_context, Pipe())
+                descriptors = (listener.fileno(), its.fileno())
+                process = await asyncio.create_subprocess_exec(
+                    sys.executable,
+                    *("-m", "entry_points.serving.worker", *map(str, descriptors)),
+                    stdin=asyncio.subprocess.DEVNULL,
+                    pass_fds=descriptors,
+                )
+                worker = cls(process, ours, on_event)
+                opened.pop_all()
+        except (OSError, RuntimeError) as error:  # asyncio waits for a process in a thread
+            raise WorkerError(f"its process could not be started: {error}") from None
+        its.close()
         worker.send(job)
         return worker
 

@@ -111,6 +111,17 @@ def test_an_alias_of_the_registry_gives_a_version(
     assert look_up(alias) == "models:/m/2"
 
 
+def test_without_a_thread_for_it_a_lookup_fails_and_the_next_begins_anew(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    alias = RegisteredAlias("m", "champion")
+    assert [look_up(alias) for _ in "ab"] == ["can't start new thread"] * 2
+
+
 def test_a_registry_that_hangs_has_one_lookup(
     monkeypatch: pytest.MonkeyPatch, track_at: Callable[[str], None]
 ) -> None:
