@@ -40,7 +40,8 @@ def promote(run: Run, model_uri: str, gate: Gate, *, force: bool = False) -> Pro
     """Put a registered version and its prompt in force, if the gate has no objection.
 
     Without a champion the gate is not asked; `force` promotes despite objections and records who
-    did it. The local engine uses only the schema of a prompt: without one, `production` stays.
+    did it. The local engine uses only the schema of a prompt: without one, `production` stays. If
+    the version's promotion stopped before it moved `production`, that is done now.
 
     Raises:
         UsageError: It is the champion already, or another promotion runs at the same time.
@@ -51,7 +52,7 @@ def promote(run: Run, model_uri: str, gate: Gate, *, force: bool = False) -> Pro
     config = extractor_config(candidate)
     before = in_force(history, config["prompt_uri"])
     if before.champion == version:
-        raise cli.UsageError(f"{candidate} is the {cli.CHAMPION} already.")
+        return _finish(history, candidate, before)
     objections, run_ids = _judge(candidate, name, before.champion, gate)
     if objections and not force:
         return PromotionResult(candidate, before, before, objections, run_ids)
@@ -74,6 +75,24 @@ def promote(run: Run, model_uri: str, gate: Gate, *, force: bool = False) -> Pro
     )
     move(history, step, InForce(version, prompt), tags)
     return PromotionResult(candidate, before, after, objections, run_ids)
+
+
+def _finish(history: History, candidate: str, now: InForce) -> PromotionResult:
+    """Move `production` if the move that made the candidate champion has not done so.
+
+    Raises:
+        UsageError: It has.
+    """
+    last = history.moves[-1] if history.moves else None
+    if (
+        last is None
+        or last.after.champion != now.champion
+        or last.before.production != now.production
+        or last.after.production in {"", now.production}
+    ):
+        raise cli.UsageError(f"{candidate} is the {cli.CHAMPION} already.")
+    _set_production(history.client, last.after.production)
+    return PromotionResult(candidate, last.before, last.after, last.objections, last.evidence)
 
 
 def _judge(
@@ -143,8 +162,12 @@ def move(history: History, step: Move, tagged: InForce, tags: Mapping[str, str])
     history.append(replace(step, at=datetime.now(UTC).isoformat(timespec="seconds")), record)
     client.set_registered_model_alias(history.model_name, cli.CHAMPION, step.after.champion)
     if step.after.production != step.before.production:
-        name, version = _prompt(step.after.production)
-        client.set_prompt_alias(name, cli.PRODUCTION, int(version))
+        _set_production(client, step.after.production)
+
+
+def _set_production(client: mlflow.MlflowClient, prompt_uri: str) -> None:
+    name, version = _prompt(prompt_uri)
+    client.set_prompt_alias(name, cli.PRODUCTION, int(version))
 
 
 def _has_schema(client: mlflow.MlflowClient, prompt_uri: str) -> bool:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import mlflow
 import pytest
 from mlflow import MlflowClient
 
@@ -47,6 +48,25 @@ def add_version(client: MlflowClient, name: str) -> str:
     run_id = new_run(client)
     client.create_model_version(name, "runs:/x/y", run_id)
     return run_id
+
+
+def log_extractor(name: str, prompt_uri: str, folder: Path) -> None:
+    """Log and register one more version, which reads nothing, within the active run."""
+    code = folder / "nothing.py"
+    code.write_text(
+        "import mlflow\n"
+        "class Nothing(mlflow.pyfunc.PythonModel):\n"
+        "    def predict(self, context, model_input, params=None):\n"
+        "        return []\n"
+        "mlflow.models.set_model(Nothing())\n"
+    )
+    mlflow.pyfunc.log_model(
+        name="extractor",
+        python_model=str(code),
+        model_config={"engine": "openai", "prompt_uri": prompt_uri},
+        pip_requirements=["mlflow"],
+        registered_model_name=name,
+    )
 
 
 def run_of_version(client: MlflowClient, name: str, version: str) -> str:

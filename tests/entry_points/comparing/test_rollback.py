@@ -15,7 +15,12 @@ from entry_points.comparing.gate import Gate
 from entry_points.comparing.history import History
 from entry_points.comparing.promotion import promote
 from entry_points.rollback import rollback
-from tests.entry_points.comparing.conftest import collect_garbage, experiment_id, run_of_version
+from tests.entry_points.comparing.conftest import (
+    collect_garbage,
+    experiment_id,
+    log_extractor,
+    run_of_version,
+)
 
 
 @pytest.fixture
@@ -26,23 +31,9 @@ def name(client: MlflowClient, request: pytest.FixtureRequest, tmp_path: Path) -
     before = mlflow.get_tracking_uri()
     mlflow.set_tracking_uri(client.tracking_uri)
     experiment = experiment_id(client)
-    code = tmp_path / "nothing.py"
-    code.write_text(
-        "import mlflow\n"
-        "class Nothing(mlflow.pyfunc.PythonModel):\n"
-        "    def predict(self, context, model_input, params=None):\n"
-        "        return []\n"
-        "mlflow.models.set_model(Nothing())\n"
-    )
     for version in ("1", "2", "3"):
         with mlflow.start_run(experiment_id=experiment) as run:
-            mlflow.pyfunc.log_model(
-                name="extractor",
-                python_model=str(code),
-                model_config={"engine": "openai", "prompt_uri": f"prompts:/{prompt.name}/1"},
-                pip_requirements=["mlflow"],
-                registered_model_name=name,
-            )
+            log_extractor(name, prompt.uri, tmp_path)
             promote(run, f"models:/{name}/{version}", Gate(), force=True)
     first = run_of_version(client, name, "1")
     client.delete_model_version(name, "1")
