@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import mimetypes
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +26,7 @@ from entry_points.predictions.output import KEY, replacing
 
 PREDICTIONS, DOCUMENTS = "predictions.jsonl", "documents"
 
-_LONGEST = 200  # characters of a file's name
+_LONGEST = 200  # bytes of a file's name
 
 # A mean confidence below that of this share of the baseline is a reason.
 _DOUBTFUL = 0.1
@@ -129,7 +130,8 @@ def _save(record: Record, folder: Path) -> str:
     doc_id, attached = record.doc_id, str(reference["attachment_id"])
     suffix = mimetypes.guess_extension(str(reference["content_type"])) or ""
     is_plain = doc_id == Path(doc_id).name and doc_id == doc_id_of(doc_id)
-    if not is_plain or Path(doc_id).suffix.lower() not in IMAGE_SUFFIXES or len(doc_id) > _LONGEST:
+    is_image = Path(doc_id).suffix.lower() in IMAGE_SUFFIXES
+    if not is_plain or not is_image or len(os.fsencode(doc_id)) > _LONGEST:
         doc_id = f"{record.trace_id}{suffix}"
     info = mlflow.MlflowClient().get_trace(record.trace_id, display=False).info
     artifacts = get_artifact_repository(get_artifact_uri_for_trace(info))

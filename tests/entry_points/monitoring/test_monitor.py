@@ -111,6 +111,7 @@ def test_a_callers_doc_id_leads_nowhere(evaluated: Production, tmp_path: Path) -
         "x\n.png",
         "..",
         "x" * 300,
+        "請" * 100 + ".png",
     )
     evaluated.read(dict.fromkeys(ids, page(3)), StatedEngine(confidence=0.1))
     folder = tmp_path / "a" / "b" / "needs"
