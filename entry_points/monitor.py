@@ -147,6 +147,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = build_parser().parse_args(argv)
     model = WatchedModel.find(args.model_uri)
     code = 0
+    refusal: cli.UsageError | None = None
     if args.since is not None:
         task = WatchTask(
             period=args.since,
@@ -155,13 +156,18 @@ def main(argv: Sequence[str] | None = None) -> int:
             output=cli.in_project(args.output),
             most=args.most,
         )
-        with mlflow.start_run() as run:
-            name_run(f"monitor {model.name}/{model.version}")
-            comparison = monitor(model, task)
-        where_to_look(run.info.run_id, PAGE)
-        code = EXIT_CODES[comparison.verdict]
+        try:
+            with mlflow.start_run() as run:
+                name_run(f"monitor {model.name}/{model.version}")
+                comparison = monitor(model, task)
+            where_to_look(run.info.run_id, PAGE)
+            code = EXIT_CODES[comparison.verdict]
+        except cli.UsageError as error:  # after a quiet period, too, old traces go
+            refusal = error
     if args.keep_days is not None:
         delete_old(model, args.keep_days, args.delete)
+    if refusal:
+        raise refusal
     return code
 
 

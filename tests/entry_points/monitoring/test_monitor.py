@@ -239,3 +239,14 @@ def test_old_traces_go_with_their_pages_and_those_with_labels_stay(
     assert left() == (EVALUATED + 2, EVALUATED + 2)
     assert f"{EVALUATED + 1} traces deleted." in retain("--keep-days=0", "--delete=all")
     assert left() == (1, 1)
+
+
+def test_old_traces_go_in_a_quiet_period(
+    evaluated: Production, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    evaluated.read(pages(3), StatedEngine())
+    quiet = ("--since=2020-01-01..2020-01-02", "--keep-days=0", "--delete=true")
+    assert watch(tmp_path / "needs", *quiet) == 2
+    printed = capsys.readouterr()
+    assert printed.err.startswith("error: no trace of extractor has counts")
+    assert "3 traces deleted." in printed.out
