@@ -96,14 +96,16 @@ def label(
             continue
         outcome.labelled.append(doc_id)
         row = rows[doc_id]
-        truth = folder.truth(doc_id, confirmed_by(of_document, row))
-        if not folder.save(doc_id, truth, row["page_count"] or 1):
+        truth, pages = folder.truth(doc_id, confirmed_by(of_document, row)), row["page_count"] or 1
+        if folder.has(doc_id, truth, pages):
             continue
         outcome.changed.append(doc_id)
+        # Before it is saved: if the store fails, the next start finds it changed and tells again.
         if trace_id := traces.find(row):
             read = sum(bool(line.pair) for line in lines_of(row))
             log_review(trace_id, truth, _kept(of_document, row), read, user_name())
             outcome.traced += 1
+        folder.save(doc_id, truth, pages)
     return outcome
 
 

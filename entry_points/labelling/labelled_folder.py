@@ -117,8 +117,22 @@ class LabelledFolder:
                 raise _fault(doc_id, str(error)) from error
         return from_leaves(self._schema, values)
 
-    def save(self, doc_id: str, truth: Truth, page_count: int) -> bool:
-        """Write a document with its truth, unless they are there; tell whether something changed.
+    def has(self, doc_id: str, truth: Truth, page_count: int) -> bool:
+        """Tell whether a document is there with this truth; the parameters are those of `save`.
+
+        Raises:
+            UsageError: Its truth file cannot be read.
+        """
+        file, image = self._files(doc_id)
+        with cli.writing(file):
+            return (
+                image.exists()
+                and file.exists()
+                and file.read_text(encoding="utf-8") == _text_of(truth, page_count)
+            )
+
+    def save(self, doc_id: str, truth: Truth, page_count: int) -> None:
+        """Write a document with its truth, unless they are there.
 
         A truth file is replaced in one step, after its image is there.
 
@@ -130,19 +144,17 @@ class LabelledFolder:
         Raises:
             UsageError: It cannot be written.
         """
+        if self.has(doc_id, truth, page_count):
+            return
         file, image = self._files(doc_id)
-        text = _text_of(truth, page_count)
         with cli.writing(file):
-            if image.exists() and file.exists() and file.read_text(encoding="utf-8") == text:
-                return False
             with (
                 _opened(self._documents[doc_id]) as document,
                 replacing(image) as new,
                 new.open("wb") as copy,
             ):
                 shutil.copyfileobj(document, copy)
-            _replace(file, text)
-        return True
+            _replace(file, _text_of(truth, page_count))
 
     def remove(self, doc_id: str) -> None:
         """Remove a document that is no longer accepted."""

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import sqlite3
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import mlflow
 import pytest
+from mlflow.exceptions import MlflowException
 
 from data.fields import load_folder
 from entry_points import ROOT
@@ -71,6 +75,32 @@ def test_accepted_lines_become_the_true_fields(predicted, tmp_path: Path, experi
     [true] = [each for each in load_folder(RECEIPTS) if each.form_id == "receipt-01"]
     assert document.values == true.values
     assert document.image_path.read_bytes() == true.image_path.read_bytes()
+    assert run_label(predicted, tmp_path, experiment).changed == []
+
+
+def test_a_trace_that_the_store_did_not_take_is_told_at_the_next_start(
+    predicted, tmp_path: Path, experiment: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("MLFLOW_ENABLE_ASYNC_TRACE_LOGGING", "false")
+    mlflow.set_experiment(experiment_id=experiment)
+    read = predicted["receipt-01.jpg"]
+    with mlflow.start_span("read") as span:
+        mlflow.update_current_trace(request_preview="receipt-01.jpg")
+        span.set_outputs({each: read.get(each) for each in ("pairs", "values")})
+    run_label(predicted, tmp_path, experiment)
+    review = tmp_path / "labelled" / "review.csv"
+    lines = [line for line in read_lines(review, predicted) if line.doc_id == "receipt-01.jpg"]
+    write_lines(review, [replace(line, verdict=ACCEPT) for line in lines])
+    with contextlib.closing(sqlite3.connect(tmp_path / "mlflow.db")) as store:
+        refuse = "BEGIN SELECT RAISE(ABORT, 'no'); END"
+        store.execute(f"CREATE TRIGGER refuse BEFORE INSERT ON assessments {refuse}")
+        with pytest.raises(MlflowException, match="constraint"):
+            run_label(predicted, tmp_path, experiment)
+        store.execute("DROP TRIGGER refuse")
+    told = run_label(predicted, tmp_path, experiment)
+    assert (told.changed, told.traced) == (["receipt-01.jpg"], 1)
+    [trace] = mlflow.search_traces(locations=[experiment], return_type="list")
+    assert sorted(each.name for each in trace.info.assessments) == ["values", "values_accepted"]
     assert run_label(predicted, tmp_path, experiment).changed == []
 
 
