@@ -15,6 +15,7 @@ from typing import Any
 from prometheus_client.multiprocess import mark_process_dead
 
 from entry_points.command_line.cli import UsageError, printable
+from entry_points.command_line.rights import without_password
 from entry_points.serving.answering import Options
 from entry_points.serving.registered_alias import RegisteredAlias
 from entry_points.serving.webhooks import MODEL_ALIAS, REMEMBERED, AliasEvent
@@ -248,4 +249,4 @@ def _kill(workers: list[WorkerProcess]) -> None:
 
 
 def _say(text: str) -> None:
-    print(printable(text), flush=True)
+    print(printable(without_password(text, "***@")), flush=True)

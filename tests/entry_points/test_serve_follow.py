@@ -157,7 +157,8 @@ def test_requests_in_flight_and_open_connections_are_answered(server: Server):
 
 
 @pytest.mark.parametrize(
-    ("version", "reason"), [(3, "exit code 1"), (4, "no_reader: It reads nothing.")]
+    ("version", "reason"),
+    [(3, "exit code 1"), (4, "no_reader: It reads nothing from http://***@host.")],
 )
 def test_a_version_that_cannot_be_used_leaves_the_one_before(
     server: Server, version: int, reason: str

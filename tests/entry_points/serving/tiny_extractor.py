@@ -54,7 +54,8 @@ class TinyExtractor(PythonModel):
         pair = {"question": "version", "answer": self._answer}
         rows = [ROW | {"doc_id": each, "pairs": [pair]} for each in model_input["doc_id"]]
         if self._answer == "cannot read":
-            rows = [row | {"error_code": "no_reader", "error": "It reads nothing."} for row in rows]
+            error = "It reads nothing from http://me:s3cret@host."
+            rows = [row | {"error_code": "no_reader", "error": error} for row in rows]
         return pd.DataFrame(rows)
 
     @staticmethod
