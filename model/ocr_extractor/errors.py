@@ -15,6 +15,10 @@ ExtractorError
 
 from __future__ import annotations
 
+import re
+
+_LOGIN = re.compile(r"//[^@\s]*@")
+
 
 def shorten(value: object, limit: int = 80) -> str:
     """Return the text of `value` for an error message or a log.
@@ -37,8 +41,11 @@ def printable(text: str) -> str:
 
 
 def in_one_line(error: Exception) -> str:
-    """Return the text of an error on one line for a log: errors of databases have several lines."""
-    return shorten(" ".join(str(error).split()))
+    """Return the text of an error for a log, on one line and without the login in a URL.
+
+    Errors of databases have several lines; errors of MLflow's client name the server's URL.
+    """
+    return shorten(_LOGIN.sub("//***@", " ".join(str(error).split())))
 
 
 class ExtractorError(Exception):

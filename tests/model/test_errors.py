@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from ocr_extractor import errors
-from ocr_extractor.errors import ExtractorError
+from ocr_extractor.errors import ExtractorError, in_one_line
 
 # The branches before a class's name, 4 characters a level.
 _LINE = re.compile(r"(?P<branches>[ │├└─]*)(?P<name>[A-Z]\w+Error)\b")
@@ -41,3 +41,9 @@ def test_the_docstring_draws_every_error_below_the_one_it_derives_from():
     }
     assert set(names) == defined
     assert lines == tree(ExtractorError, names)
+
+
+def test_a_line_of_a_log_has_no_password():
+    error = OSError("API request to http://me:s3cret@host/api\nfailed, as to postgresql://u:p/w@db")
+    said = "API request to http://***@host/api failed, as to postgresql://***@db"
+    assert in_one_line(error) == said
