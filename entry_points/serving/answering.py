@@ -32,6 +32,8 @@ _CLIENT_GONE = 499
 # Statuses of requests whose body was not read to its end: the connection is closed.
 _CLOSING = {408, 413, 415, 503}
 _RETRY_AFTER_S = 5
+# The param that packs each row into one column: its counts could not be noted.
+_OF_SPARK = "as_struct"
 
 Rows = list[dict[str, Any]]
 
@@ -115,7 +117,9 @@ class Answering:
         # A pool of their own: the other routes answer even while all of these threads read.
         self._threads = anyio.CapacityLimiter(options.max_requests)
         signature: Any = model.metadata.signature
-        self._params = {spec.name: spec.dtype.to_python() for spec in signature.params}
+        self._params = {
+            spec.name: spec.dtype.to_python() for spec in signature.params if spec.name != _OF_SPARK
+        }
 
     async def answer(self, request: Request) -> Response:
         """Read the documents of a request and answer with one row each, or with an error."""

@@ -106,9 +106,14 @@ def test_text_that_is_no_base64_is_refused_and_never_opened(url: str, project: P
             400,
             "write page numbers",
         ),
+        (
+            b'{"inputs": [{"image": ""}], "params": {"as_struct": true}}',
+            400,
+            "only the keys additional_rules, pages.",
+        ),
         (b'{"inputs": [{"image": "%s"}]}' % (b"QUJD" * 600_000), 413, "larger than 2,000,000"),
     ],
-    ids=["cut off", "no image", "pages", "too large"],
+    ids=["cut off", "no image", "pages", "as Spark", "too large"],
 )
 def test_a_request_that_is_wrong_as_a_whole_is_told_in_one_sentence(
     url: str, body: bytes, status: int, message: str
