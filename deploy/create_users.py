@@ -7,9 +7,13 @@ whom. The password of each user is read from `<folder>/<user>_password`.
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import mlflow
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, ErrorCode
 
 # MLflow asks for one right, EDIT, both to register a version and to move an alias. So candidates
 # of people who may not promote have a model of their own.
@@ -44,8 +48,21 @@ ROLES: dict[str, list[Grant]] = {
 }
 
 
+@contextmanager
+def _unless_there() -> Iterator[None]:
+    """Pass over what a start before has created."""
+    try:
+        yield
+    except MlflowException as error:
+        if error.error_code != ErrorCode.Name(RESOURCE_ALREADY_EXISTS):
+            raise
+
+
 def main(folder: Path) -> None:
-    """Create what does not exist yet; models and prompts may come later."""
+    """Create what does not exist yet; models and prompts may come later.
+
+    A start that was stopped between its steps is completed by the next one.
+    """
     from mlflow.server.auth.client import AuthServiceClient  # imports MLflow's whole server
 
     admin = AuthServiceClient(mlflow.get_tracking_uri())
@@ -54,15 +71,19 @@ def main(folder: Path) -> None:
     for name in (EXPERIMENT, PRODUCTION):
         found = client.get_experiment_by_name(name)
         ids[name] = found.experiment_id if found else client.create_experiment(name)
-    known = {role.name for role in admin.list_all_roles()}
+    roles = {role.name: role for role in admin.list_all_roles()}
     for user, grants in ROLES.items():
-        if user in known:
+        role = roles.get(user)
+        if role and admin.list_role_users(role.id):  # that was the last step
             print(f"{user}: exists")
             continue
-        admin.create_user(user, (folder / f"{user}_password").read_text("utf-8").strip())
-        role = admin.create_role("default", user)
+        password = (folder / f"{user}_password").read_text("utf-8").strip()
+        with _unless_there():
+            admin.create_user(user, password)
+        role = role or admin.create_role("default", user)
         for kind, name, permission in grants:
-            admin.add_role_permission(role.id, kind, ids.get(name, name), permission)
+            with _unless_there():
+                admin.add_role_permission(role.id, kind, ids.get(name, name), permission)
         admin.assign_role(user, role.id)
         print(f"{user}: {', '.join(' '.join(grant) for grant in grants)}")
 
