@@ -161,7 +161,8 @@ def move(history: History, step: Move, tagged: InForce, tags: Mapping[str, str])
 
     history.append(replace(step, at=datetime.now(UTC).isoformat(timespec="seconds")), record)
     client.set_registered_model_alias(history.model_name, cli.CHAMPION, step.after.champion)
-    if step.after.production != step.before.production:
+    # Where no prompt was in production before, the one that is there stays.
+    if step.after.production not in {"", step.before.production}:
         _set_production(client, step.after.production)
 
 

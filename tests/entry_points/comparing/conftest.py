@@ -50,7 +50,7 @@ def add_version(client: MlflowClient, name: str) -> str:
     return run_id
 
 
-def log_extractor(name: str, prompt_uri: str, folder: Path) -> None:
+def log_extractor(name: str, prompt_uri: str, folder: Path, engine: str = "openai") -> None:
     """Log and register one more version, which reads nothing, within the active run."""
     code = folder / "nothing.py"
     code.write_text(
@@ -63,7 +63,7 @@ def log_extractor(name: str, prompt_uri: str, folder: Path) -> None:
     mlflow.pyfunc.log_model(
         name="extractor",
         python_model=str(code),
-        model_config={"engine": "openai", "prompt_uri": prompt_uri},
+        model_config={"engine": engine, "prompt_uri": prompt_uri},
         pip_requirements=["mlflow"],
         registered_model_name=name,
     )

@@ -65,3 +65,18 @@ def test_a_champion_that_was_deleted_is_rolled_back(client: MlflowClient, name: 
     ):
         rollback(run, name)
     assert str(client.get_registered_model(name).aliases["champion"]) == "2"
+
+
+def test_a_prompt_stays_in_production_where_none_was_before(client: MlflowClient, tmp_path: Path):
+    prompt = client.register_prompt("first-in-production", "Read the form.")
+    before = mlflow.get_tracking_uri()
+    mlflow.set_tracking_uri(client.tracking_uri)
+    for version, engine in enumerate(("local", "openai"), 1):
+        with mlflow.start_run(experiment_id=experiment_id(client)) as run:
+            log_extractor("local-first", prompt.uri, tmp_path, engine)
+            promote(run, f"models:/local-first/{version}", Gate(), force=True)
+    with mlflow.start_run(experiment_id=experiment_id(client)) as run:
+        rollback(run, "local-first")
+    mlflow.set_tracking_uri(before)
+    assert str(client.get_registered_model("local-first").aliases["champion"]) == "1"
+    assert client.get_prompt_version_by_alias("first-in-production", "production").version == 1
