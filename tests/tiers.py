@@ -56,8 +56,10 @@ STANDARD = {
 MINUTES = {
     "test_cluster.py",
     "test_compare_local.py",
+    "test_create_users.py",
     "test_llm_peer.py",
     "test_optimize.py",
+    "test_price.py",
     "test_processes.py",
     "test_prompt_loop_real.py",
     "test_serve_hostile.py",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.entry_points.conftest import Done, Project
-from tests.llm_servers.faulty import FaultyLlm, raw
 
 
 def table(path: Path) -> dict[str, dict[str, Any]]:
@@ -93,21 +91,6 @@ def test_a_model_is_handed_no_more_at_once_than_its_share_needs(project: Project
     output = project.folder / "sixteen.parquet"
     done = predict(project, input=tmp_path, output=output, model_uri="models:/sixteen/1")
     assert "31 of 32 documents read." in done.stdout, done.stdout
-
-
-@pytest.mark.usefixtures("spark")
-def test_a_failed_request_leaves_the_price_known(project: Project, tmp_path: Path):
-    for number in range(2):
-        shutil.copy(project.dataset / "images" / "invoice-01.png", tmp_path / f"{number}.png")
-    prices = '{"input_price": 1.0, "output_price": 1.0}'
-    project.command("log", engine="openai", model_name="priced", settings=prices)
-    with FaultyLlm() as llm:
-        llm.script = [raw('{"error": {"message": "no"}}', 400)]
-        own = replace(project, environment=project.environment | {"OPENAI_BASE_URL": llm.base_url})
-        output = tmp_path / "priced.parquet"
-        done = predict(own, input=tmp_path, output=output, model_uri="models:/priced/1", max_cost=1)
-    assert "1 of 2 documents read." in done.stdout, done.stdout
-    assert "2 requests for 2 of 2 documents" in done.stdout
 
 
 def test_says_what_to_install(project: Project, main_run: Done, tmp_path: Path):
