@@ -273,10 +273,18 @@ def test_own_scorers_are_run_and_logged(store: str, monkeypatch):
     assert logged["total_is_close"] == 0.75  # the failed document counts as 0
     assert logged["share_of_company"] == 0.375
     assert logged["as_numpy"] == 0.75
-    for name in ("broken", "forgetful"):
-        scorers = load_scorers([f"test_fields:{name}"])
-        with pytest.raises(UsageError, match=f"scorer {name} raised for 3 documents"):
-            run_evaluation(store, log_model(store, WRONG), scorers=scorers)
+    with pytest.raises(UsageError, match="scorer broken raised for 3 documents"):
+        run_evaluation(store, log_model(store, WRONG), scorers=load_scorers(["test_fields:broken"]))
+
+
+def test_a_scorer_that_returns_nothing_is_named(monkeypatch):
+    monkeypatch.syspath_prepend(str(Path(__file__).parent))
+    [own] = load_scorers(["test_fields:forgetful"])
+    score = own.to_mlflow({"a": {"values": {}}})
+    with pytest.raises(ValueError, match="returned None"):
+        score(inputs={"doc_id": "a"}, outputs={"error_code": None, "values": "{}"})
+    with pytest.raises(UsageError, match="scorer forgetful raised for 1 documents"):
+        own.mean()
 
 
 @pytest.mark.parametrize("name", ["value_f1", "document_accuracy_low", "cost"])
