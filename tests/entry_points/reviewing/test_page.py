@@ -113,9 +113,8 @@ def test_a_value_that_took_hours_is_saved(reviewer: Reviewer, client: Client):
     assert saved(client, 0, "payment_method")["status"] == "blank"
 
 
-def test_what_the_server_refuses_is_not_shown_as_stored(reviewer: Reviewer, client: Client):
-    reviewer.open(0)
-    before = saved(client, 0, "payment_method")
+def hold_the_first_save(reviewer: Reviewer) -> list[Any]:
+    """Return a list that gets the first request to save, which waits for what the test does."""
     held: list[Any] = []
 
     def hold_the_first(route: Any) -> None:
@@ -125,6 +124,13 @@ def test_what_the_server_refuses_is_not_shown_as_stored(reviewer: Reviewer, clie
             held.append(route)
 
     reviewer.page.route("**/save", hold_the_first)
+    return held
+
+
+def test_what_the_server_refuses_is_not_shown_as_stored(reviewer: Reviewer, client: Client):
+    reviewer.open(0)
+    before = saved(client, 0, "payment_method")
+    held = hold_the_first_save(reviewer)
     reviewer.choose("payment_method")
     reviewer.press("Alt+n")
     wait_for(lambda: reviewer.page.evaluate("true") and held)
@@ -402,15 +408,7 @@ def test_what_is_typed_until_two_versions_are_shown_is_a_part_of_yours(
     Client(client.address, "page-2", "bob").change(
         0, "company", raw="Bob's", status="found", ok=True
     )
-    held: list[Any] = []
-
-    def hold_the_first(route: Any) -> None:
-        if held:
-            route.continue_()
-        else:
-            held.append(route)
-
-    reviewer.page.route("**/save", hold_the_first)
+    held = hold_the_first_save(reviewer)
     reviewer.choose("company")
     reviewer.type("Ann's")
     wait_for(lambda: reviewer.page.evaluate("true") and held)
